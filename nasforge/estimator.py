@@ -1,0 +1,89 @@
+"""The contract of an estimator: what an architecture is worth, as a pure function of its arguments."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from torch import Tensor
+
+from nasforge.architecture import Architecture, Metrics, Objective
+from nasforge.data import SearchData
+from nasforge.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One immutable version of trained tensors, as `run.fit` or a weight store left them.
+
+    Attributes:
+        path: the safetensors file.
+        digest: its sha256: the name by which estimates' keys know this version.
+        options: what `WeightSharing.supernet` needs to build the supernet the tensors belong to.
+    """
+
+    path: Path
+    digest: str
+    options: Mapping[str, int | bool]
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that an estimate may read.
+
+    Attributes:
+        space: builds the architecture.
+        data: training images and their seeded splits; test images are out of reach.
+        device: where to compute, as torch writes it.
+        threads: how many the executor set for CPU work.
+        seed: where every random draw of this estimate comes from; a function of its content key.
+        weights: shared or inherited weights, if the strategy gave some.
+    """
+
+    space: SearchSpace
+    data: SearchData
+    device: str
+    threads: int
+    seed: int
+    weights: Weights | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an estimator returns: metrics and, if it trained, the tensors worth keeping."""
+
+    metrics: Metrics
+    tensors: Mapping[str, Tensor] | None = None
+
+
+class Infeasible(Exception):
+    """Raised by an estimator whose constraint an architecture breaks; the reason reaches the strategy."""
+
+
+class Estimator(ABC):
+    """Says what architectures are worth.
+
+    A subclass takes its options as keyword-only constructor arguments. An estimate must depend on its arguments alone,
+    since it is computed once and replayed ever after. What it raises becomes a `failed` evaluation with its reason.
+
+    Attributes:
+        objectives: every metric it gives, with its direction; the first is what a single-objective strategy follows.
+        needs: abilities that the space must have (`WeightSharing`, say).
+        needs_weights: whether `Context.weights` must be given.
+    """
+
+    name: ClassVar[str]
+    objectives: tuple[Objective, ...]
+    needs: ClassVar[tuple[type[SearchSpace], ...]] = ()
+    needs_weights: ClassVar[bool] = False
+
+    @abstractmethod
+    def estimate(self, architecture: Architecture, context: Context) -> Estimate:
+        """The metrics of one architecture, each named by an objective."""
+
+    def estimate_many(self, architectures: Sequence[Architecture], context: Context) -> Sequence[Estimate]:
+        """As `estimate`, in order; override it where many at once are cheaper."""
+        return [self.estimate(architecture, context) for architecture in architectures]

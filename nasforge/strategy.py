@@ -1,0 +1,86 @@
+"""The contract of a search strategy: the paper's algorithm box, with a `Run` for everything else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from nasforge.architecture import Architecture, Evaluation, Metrics, Objective
+from nasforge.estimator import Weights
+from nasforge.space import SearchSpace
+
+if TYPE_CHECKING:
+    from nasforge.run import Run
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search found; `Run.result` makes it.
+
+    Attributes:
+        architecture: the one to retrain.
+        metrics: what the search knows of it.
+        weights: the supernet's, if there was one: the control then compares with random architectures.
+        front: further architectures worth a look (the Pareto front of several objectives).
+    """
+
+    architecture: Architecture
+    metrics: Metrics = field(default_factory=dict)
+    weights: Weights | None = None
+    front: Sequence[Evaluation] = ()
+
+
+class Strategy(ABC):
+    """Searches a space. A subclass takes its options as keyword-only constructor arguments.
+
+    After a crash `search` runs again from its first line with the same seed, and what the journal holds returns at
+    once: so it must draw only from `run.rng`, and keep nothing on disk but through the run.
+
+    Attributes:
+        needs: abilities that the space must have; a mismatch stops before any data are read.
+        needs_estimates: whether it asks `run.estimate` of candidates, so that `budget.evaluations` bounds it.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[tuple[type[SearchSpace], ...]] = ()
+    needs_estimates: ClassVar[bool] = False
+
+    @abstractmethod
+    def search(self, run: Run) -> Result:
+        """Search, and return `run.result(...)`."""
+
+
+class AskTellStrategy(Strategy):
+    """A strategy that only proposes and learns: write `ask` and `tell`, inherit the loop.
+
+    Attributes:
+        space, objectives, rng: set before the first `ask`; `objectives` holds no report-only metric.
+    """
+
+    needs_estimates = True
+    space: SearchSpace
+    objectives: tuple[Objective, ...]
+    rng: np.random.Generator
+
+    @abstractmethod
+    def ask(self) -> Sequence[Architecture]:
+        """At least one architecture to estimate next."""
+
+    @abstractmethod
+    def tell(self, evaluations: Sequence[Evaluation]) -> None:
+        """What was asked for, in that order; failed ones cost infinity. The budget may have cut the last ones off."""
+
+    def begin(self) -> None:
+        """Called before the first `ask`, to set up what a search needs anew."""
+
+    def search(self, run: Run) -> Result:
+        """Ask, estimate and tell until the budget is used up; the best of all evaluations is the result."""
+        self.space, self.objectives, self.rng = run.space, run.objectives, run.rng
+        self.begin()
+        for _ in run.generations(None, self.name):
+            self.tell(run.estimate(self.ask()))
+        return run.result()
