@@ -1,0 +1,51 @@
+"""Seeds as functions of what they are for, and code that leaves the global generators as it found them."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+def seed_of(*parts: int | str) -> int:
+    """A 63-bit seed that is a function of `parts`: (run seed, fit name, epoch, purpose), say."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
+
+
+def generator_of(*parts: int | str) -> torch.Generator:
+    """A CPU generator seeded by `parts`."""
+    return torch.Generator().manual_seed(seed_of(*parts))
+
+
+def rng_of(*parts: int | str) -> np.random.Generator:
+    """A NumPy generator seeded by `parts`."""
+    return np.random.default_rng(seed_of(*parts))
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of torch, NumPy and Python."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+@contextmanager
+def isolated(seed: int) -> Iterator[None]:
+    """Inside, the global generators start from `seed`; afterwards they are where they were before.
+
+    So a fit or an estimate that is replayed from the journal, and draws nothing, leaves the same state behind as one
+    that is computed.
+    """
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices):
+        seed_everything(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+            random.setstate(python_state)
