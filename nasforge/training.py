@@ -1,0 +1,274 @@
+"""The Lightning modules that `Run.fit` trains: a supernet's weights, or one network's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nasforge.data import FitData, Preprocessing
+from nasforge.errors import NasforgeError
+from nasforge.images import ImageSet
+from nasforge.randomness import generator_of, rng_of, seed_everything, seed_of
+from nasforge.space import Mix, Network, Supernet, WeightSharing
+
+
+class DivergedError(NasforgeError):
+    """A loss that is no longer a number."""
+
+
+class FitModule(pl.LightningModule):
+    """A Lightning module whose every draw is a function of (run seed, fit name, epoch, purpose).
+
+    So an epoch that is run again after a crash repeats itself to the bit. Subclasses write `training_step` by way of
+    `learn`, and `configure_optimizers`. Gradients are clipped to `clip`; history is kept per epoch.
+
+    Attributes:
+        data: what this fit reads; set by `bind`.
+        history: metric name -> one value per epoch (None where an epoch has none).
+    """
+
+    data: FitData
+
+    def __init__(self, *, clip: float) -> None:
+        super().__init__()
+        self.clip = clip
+        self.history: dict[str, list[float | None]] = {}
+        self._fit_name, self._seed = "", 0
+
+    def bind(self, name: str, seed: int, data: FitData) -> None:
+        """Tell the module which fit it is in; `Run.fit` calls it."""
+        self._fit_name, self._seed, self.data = name, seed, data
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """A CPU generator for one purpose in the current epoch."""
+        return generator_of(self._seed, self._fit_name, self.current_epoch, purpose)
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A NumPy generator for one purpose in the current epoch."""
+        return rng_of(self._seed, self._fit_name, self.current_epoch, purpose)
+
+    def record(self, **metrics: float) -> None:
+        """Metrics of the current epoch, for the history and every logger."""
+        for name, value in metrics.items():
+            series = self.history.setdefault(name, [])
+            series.extend([None] * (self.current_epoch - len(series)))
+            series[self.current_epoch :] = [value]
+            self.log(name, value)
+
+    @property
+    def weights_to_learn(self) -> list[nn.Parameter]:
+        """What the weight optimizer moves."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def learn(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The cross-entropy, counted into the epoch's mean loss and accuracy."""
+        loss = cross_entropy(logits, labels)
+        with torch.no_grad():
+            correct = (logits.argmax(1) == labels).sum()
+            self._seen += torch.stack([loss * len(labels), correct, torch.full_like(loss, len(labels))])
+        return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the epoch from its own seed, whatever was drawn before."""
+        seed_everything(seed_of(self._seed, self._fit_name, self.current_epoch, "epoch"))
+        self._augmentation = self.generator("augmentation")
+        self._seen = torch.zeros(3, device=self.device)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Augment whole batches on the device."""
+        images, labels = batch
+        return self.data.preprocessing.augment(images, self._augmentation), labels
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient norm of the weights."""
+        nn.utils.clip_grad_norm_(self.weights_to_learn, self.clip)
+
+    def on_train_epoch_end(self) -> None:
+        """Record the epoch's mean loss and accuracy.
+
+        Raises:
+            DivergedError: the loss is not a number.
+        """
+        loss, correct, count = self._seen.tolist()
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"the loss of fit '{self._fit_name}' is {loss} in epoch {self.current_epoch + 1}; "
+                "a lower learning rate or a stronger gradient clip would keep it finite"
+            )
+        self.record(train_loss=loss / count, train_accuracy=correct / count)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The history belongs to the epoch boundary."""
+        checkpoint["nasforge_history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """See `on_save_checkpoint`."""
+        self.history = checkpoint["nasforge_history"]
+
+    def sgd(self, learning_rate: float, final: float, momentum: float, weight_decay: float) -> Any:
+        """SGD with a cosine schedule per epoch from `learning_rate` to `final` over the whole fit."""
+        optimizer = torch.optim.SGD(self.weights_to_learn, learning_rate, momentum, weight_decay=weight_decay)
+        epochs = self.trainer.max_epochs
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs or 1, final)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+
+
+class SupernetModule(FitModule):
+    """Trains the weights of a supernet under the mixing weights of its alphas.
+
+    Alphas are buffers: in checkpoints and on the right device, but outside the weights' optimizer, decay, clipping and
+    counts. How they move is the subclass's method.
+
+    Args:
+        supernet: with fresh or inherited weights.
+        space: turns alphas into mixes.
+        learning_rate, final_learning_rate: of the weights, cosine per epoch.
+        momentum, weight_decay, clip: of the weights.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        space: WeightSharing,
+        *,
+        learning_rate: float,
+        final_learning_rate: float,
+        momentum: float,
+        weight_decay: float,
+        clip: float,
+    ) -> None:
+        super().__init__(clip=clip)
+        self.supernet, self.space = supernet, space
+        self._sgd = (learning_rate, final_learning_rate, momentum, weight_decay)
+        for cell, shape in supernet.alpha_shapes.items():
+            self.register_buffer(f"alpha_{cell}", 1e-3 * torch.randn(shape))
+
+    @property
+    def alphas(self) -> dict[str, Tensor]:
+        """Architecture parameters (edges, columns) by cell type."""
+        return {cell: getattr(self, f"alpha_{cell}") for cell in self.supernet.alpha_shapes}
+
+    @property
+    def mix(self) -> Mix:
+        """The mixing weights of the current alphas."""
+        return self.space.mix(self.alphas)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """One step of the weights."""
+        images, labels = batch
+        return self.learn(self.supernet(images, self.mix), labels)
+
+    def configure_optimizers(self) -> Any:
+        """SGD with a cosine schedule."""
+        return self.sgd(*self._sgd)
+
+    def validation_batches(self, n: int, size: int, *, augment: bool = False) -> list[tuple[Tensor, Tensor]]:
+        """`n` random batches of up to `size` validation images of this epoch, on the device: the same for whoever is
+        scored on them."""
+        validation = self.data.validation
+        assert validation is not None  # one-shot methods fit on halves()
+        order = torch.from_numpy(self.rng("validation").permutation(len(validation)))
+        draw = self.generator("validation augmentation")
+        batches = []
+        for part in order[: n * size].split(size):
+            images, labels = (tensor.to(self.device) for tensor in validation[part])
+            preprocessing = self.data.preprocessing
+            images = preprocessing.augment(images, draw) if augment else preprocessing.normalize(images)
+            batches.append((images, labels))
+        return batches
+
+
+class NetworkModule(FitModule):
+    """Trains one network from scratch, as DARTS (section A.1.1) evaluates cells.
+
+    Args:
+        network: as `SearchSpace.build` made it.
+        learning_rate, momentum, weight_decay, clip: SGD, cosine to 0.
+        drop_path: probability that the last epoch approaches, from 0 in the first, linearly.
+        auxiliary_weight: of the auxiliary head's loss, if the network has one.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        learning_rate: float,
+        momentum: float,
+        weight_decay: float,
+        clip: float,
+        drop_path: float = 0.0,
+        auxiliary_weight: float = 0.0,
+    ) -> None:
+        super().__init__(clip=clip)
+        self.network = network
+        self._sgd = (learning_rate, 0.0, momentum, weight_decay)
+        self._drop_path, self._auxiliary_weight = drop_path, auxiliary_weight
+
+    def on_train_epoch_start(self) -> None:
+        """Set this epoch's drop-path probability, p * epoch / epochs."""
+        super().on_train_epoch_start()
+        self.network.drop_path = self._drop_path * self.current_epoch / (self.trainer.max_epochs or 1)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """One step; the auxiliary head's loss is added."""
+        images, labels = batch
+        logits, auxiliary = self.network.with_auxiliary(images)
+        loss = self.learn(logits, labels)
+        return loss if auxiliary is None else loss + self._auxiliary_weight * cross_entropy(auxiliary, labels)
+
+    def configure_optimizers(self) -> Any:
+        """SGD with a cosine schedule to 0."""
+        return self.sgd(*self._sgd)
+
+
+@contextmanager
+def batch_statistics(module: nn.Module) -> Iterator[None]:
+    """Inside, every BatchNorm normalises with the statistics of its batch and updates nothing.
+
+    Running statistics belong to the mixture they were gathered with; scoring another mixture with them is biased.
+    """
+    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    before = [(norm.training, norm.track_running_stats) for norm in norms]
+    for norm in norms:
+        norm.training, norm.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for norm, (training, track) in zip(norms, before, strict=True):
+            norm.training, norm.track_running_stats = training, track
+
+
+def ordered_batches(
+    images: ImageSet, preprocessing: Preprocessing, size: int, device: torch.device | str
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images once, normalised, in their own order."""
+    for part in torch.arange(len(images)).split(size):
+        pixels, labels = images[part]
+        yield preprocessing.normalize(pixels.to(device)), labels.to(device)
+
+
+@torch.no_grad()
+def score(forward: Any, batches: Iterator[tuple[Tensor, Tensor]] | list[tuple[Tensor, Tensor]]) -> dict[str, float]:
+    """Mean `accuracy` (fraction) and `cross_entropy` (nats) of `forward(images) -> logits` over batches."""
+    total = torch.zeros(3, dtype=torch.float64)
+    for images, labels in batches:
+        logits = forward(images).float()
+        loss = cross_entropy(logits, labels, reduction="sum")
+        correct = (logits.argmax(1) == labels).sum()
+        total += torch.stack([correct.double(), loss.double(), torch.tensor(len(labels)).to(loss)]).cpu()
+    correct_sum, loss_sum, count = total.tolist()
+    return {"accuracy": correct_sum / count, "cross_entropy": loss_sum / count}
+
+
+def supernet_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The supernet's own tensors out of a `SupernetModule`'s."""
+    prefix = "supernet."
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
