@@ -1,0 +1,93 @@
+"""Where candidates are estimated. A candidate that fails becomes an answer with its reason, never a crash."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nasforge.architecture import Architecture, Metrics, Status
+from nasforge.estimator import Context, Estimate, Estimator, Infeasible
+from nasforge.randomness import isolated
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one estimate.
+
+    Attributes:
+        machine: whether a failure was the machine's (memory), to be tried again on resume, not the candidate's.
+    """
+
+    metrics: Metrics
+    status: Status
+    reason: str
+    seconds: float
+    tensors: Mapping[str, Tensor] | None = None
+    machine: bool = False
+
+
+@dataclass(frozen=True)
+class LocalExecutor:
+    """Estimates in this process, one after the other, with a set number of CPU threads."""
+
+    threads: int
+
+    def run(
+        self, estimator: Estimator, work: Sequence[tuple[Architecture, Context]]
+    ) -> Iterator[tuple[int, Answer]]:
+        """(index into `work`, answer) as they come."""
+        torch.set_num_threads(self.threads)
+        rest = list(range(len(work)))
+        if _estimates_many(estimator) and len(work) > 1 and (together := _together(estimator, work)):
+            yield from enumerate(together)
+            rest = []
+        for index in rest:
+            architecture, context = work[index]
+            yield index, _contained(estimator, architecture, context)
+
+
+def _estimates_many(estimator: Estimator) -> bool:
+    return type(estimator).estimate_many is not Estimator.estimate_many
+
+
+def _together(estimator: Estimator, work: Sequence[tuple[Architecture, Context]]) -> list[Answer] | None:
+    """All answers of one `estimate_many` call; None if it raised, so that each is tried alone."""
+    start = time.perf_counter()
+    context = work[0][1]
+    try:
+        with isolated(context.seed):
+            estimates = estimator.estimate_many([architecture for architecture, _ in work], context)
+    except Exception:
+        return None
+    share = (time.perf_counter() - start) / len(work)
+    return [_answer(estimator, estimate, share) for estimate in estimates]
+
+
+def _contained(estimator: Estimator, architecture: Architecture, context: Context) -> Answer:
+    start = time.perf_counter()
+    try:
+        with isolated(context.seed):
+            estimate = estimator.estimate(architecture, context)
+    except Infeasible as constraint:
+        return Answer({}, "infeasible", str(constraint), time.perf_counter() - start)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return Answer({}, "failed", f"out of memory: {error}", time.perf_counter() - start, machine=True)
+    except Exception as error:
+        return Answer({}, "failed", f"{type(error).__name__}: {error}", time.perf_counter() - start)
+    return _answer(estimator, estimate, time.perf_counter() - start)
+
+
+def _answer(estimator: Estimator, estimate: Estimate, seconds: float) -> Answer:
+    metrics = {name: float(value) for name, value in estimate.metrics.items()}
+    named = {objective.metric for objective in estimator.objectives}
+    if missing := sorted(named ^ set(metrics)):
+        reason = f"estimator '{estimator.name}' and its objectives disagree on {', '.join(missing)}"
+        return Answer({}, "failed", reason, seconds)
+    if broken := [name for name, value in metrics.items() if math.isnan(value)]:
+        return Answer({}, "failed", f"{', '.join(broken)} is not a number", seconds)
+    return Answer(metrics, "ok", "", seconds, estimate.tensors)
