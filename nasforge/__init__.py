@@ -8,31 +8,114 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and a test keeps the two equal
     from nasforge.architecture import (
         Architecture as Architecture,
-    )
-    from nasforge.architecture import (
         CellGraph as CellGraph,
+        Evaluation as Evaluation,
+        Metrics as Metrics,
+        Objective as Objective,
+        ParetoFront as ParetoFront,
+    )
+    from nasforge.cells import (
+        DepthwiseConv2d as DepthwiseConv2d,
+        depthwise as depthwise,
+        drop_path as drop_path,
+        partial_join as partial_join,
+        scaled_norm as scaled_norm,
+        weighted_sum as weighted_sum,
+    )
+    from nasforge.data import (
+        DataModule as DataModule,
+        FitData as FitData,
+        Preprocessing as Preprocessing,
+        SearchData as SearchData,
+    )
+    from nasforge.errors import (
+        AbilityError as AbilityError,
+        ArchitectureError as ArchitectureError,
+        DataError as DataError,
+        NasforgeError as NasforgeError,
+        OptionError as OptionError,
+        RunError as RunError,
+        UnknownNameError as UnknownNameError,
+        unknown as unknown,
+    )
+    from nasforge.estimator import (
+        Context as Context,
+        Estimate as Estimate,
+        Estimator as Estimator,
+        Infeasible as Infeasible,
+        Weights as Weights,
+    )
+    from nasforge.fitting import (
+        train as train,
+    )
+    from nasforge.images import (
+        Images as Images,
+        ImageSet as ImageSet,
+        SeededBatches as SeededBatches,
+    )
+    from nasforge.network_size import (
+        network_size as network_size,
+    )
+    from nasforge.operations import (
+        OPERATIONS as OPERATIONS,
+        FactorizedReduce as FactorizedReduce,
+        Operation as Operation,
+        ReLUConvBN as ReLUConvBN,
+        dil_conv as dil_conv,
+        operation as operation,
+        pad_to_even as pad_to_even,
+        sep_conv as sep_conv,
+    )
+    from nasforge.run import (
+        Run as Run,
+    )
+    from nasforge.shared_weights import (
+        SharedWeights as SharedWeights,
+        load_supernet as load_supernet,
+    )
+    from nasforge.space import (
+        Mix as Mix,
+        Network as Network,
+        SearchSpace as SearchSpace,
+        Shape as Shape,
+        Supernet as Supernet,
+        VectorEncoded as VectorEncoded,
+        WeightSharing as WeightSharing,
+    )
+    from nasforge.strategy import (
+        AskTellStrategy as AskTellStrategy,
+        Result as Result,
+        Strategy as Strategy,
+    )
+    from nasforge.training import (
+        FitModule as FitModule,
+        NetworkModule as NetworkModule,
+        SupernetModule as SupernetModule,
+        batch_statistics as batch_statistics,
+        ordered_batches as ordered_batches,
+        score as score,
     )
 
 _HOMES = {
-    "architecture": ("Architecture", "CellGraph", "Evaluation", "Metrics", "Objective", "ParetoFront"),
-    "errors": (
-        "AbilityError",
-        "ArchitectureError",
-        "DataError",
-        "NasforgeError",
-        "OptionError",
-        "RunError",
-        "UnknownNameError",
-        "unknown",
-    ),
-    "space": ("Mix", "Network", "SearchSpace", "Shape", "Supernet", "VectorEncoded", "WeightSharing"),
-    "operations": ("OPERATIONS", "FactorizedReduce", "Operation", "ReLUConvBN", "operation"),
-    "cells": ("drop_path", "partial_join"),
+    "architecture": "Architecture CellGraph Evaluation Metrics Objective ParetoFront",
+    "cells": "DepthwiseConv2d depthwise drop_path partial_join scaled_norm weighted_sum",
+    "data": "DataModule FitData Preprocessing SearchData",
+    "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError unknown",
+    "estimator": "Context Estimate Estimator Infeasible Weights",
+    "fitting": "train",
+    "images": "ImageSet Images SeededBatches",
+    "network_size": "network_size",
+    "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
+    "run": "Run",
+    "shared_weights": "SharedWeights load_supernet",
+    "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing",
+    "strategy": "AskTellStrategy Result Strategy",
+    "training": "FitModule NetworkModule SupernetModule batch_statistics ordered_batches score",
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 __all__ = sorted(_HOME_OF)
 __version__ = "0.1.0"
 

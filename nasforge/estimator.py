@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -73,12 +74,14 @@ class Estimator(ABC):
         objectives: every metric it gives, with its direction; the first is what a single-objective strategy follows.
         needs: abilities that the space must have (`WeightSharing`, say).
         needs_weights: whether `Context.weights` must be given.
+        options: what the constructor was given, as plain JSON; part of every key. The registry sets it.
     """
 
     name: ClassVar[str]
     objectives: tuple[Objective, ...]
     needs: ClassVar[tuple[type[SearchSpace], ...]] = ()
     needs_weights: ClassVar[bool] = False
+    options: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:

@@ -37,9 +37,7 @@ class LocalExecutor:
 
     threads: int
 
-    def run(
-        self, estimator: Estimator, work: Sequence[tuple[Architecture, Context]]
-    ) -> Iterator[tuple[int, Answer]]:
+    def run(self, estimator: Estimator, work: Sequence[tuple[Architecture, Context]]) -> Iterator[tuple[int, Answer]]:
         """(index into `work`, answer) as they come."""
         torch.set_num_threads(self.threads)
         rest = list(range(len(work)))
@@ -88,6 +86,6 @@ def _answer(estimator: Estimator, estimate: Estimate, seconds: float) -> Answer:
     if missing := sorted(named ^ set(metrics)):
         reason = f"estimator '{estimator.name}' and its objectives disagree on {', '.join(missing)}"
         return Answer({}, "failed", reason, seconds)
-    if broken := [name for name, value in metrics.items() if math.isnan(value)]:
-        return Answer({}, "failed", f"{', '.join(broken)} is not a number", seconds)
+    if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
+        return Answer({}, "failed", f"{', '.join(broken)} is not a finite number", seconds)
     return Answer(metrics, "ok", "", seconds, estimate.tensors)

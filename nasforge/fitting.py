@@ -32,14 +32,11 @@ class _EpochCheckpoint(Checkpoint):
             trainer.save_checkpoint(temporary)
 
 
-class _Advance(Callback):
-    """Moves the progress bar, and stops at an epoch's end when the budget is used up."""
+class _StopWhen(Callback):
+    """Stops at an epoch's end when the budget is used up."""
 
-    def __init__(self, advance: Callable[[], None], exhausted: Callable[[], bool]) -> None:
-        self._advance, self._exhausted = advance, exhausted
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        self._advance()
+    def __init__(self, exhausted: Callable[[], bool]) -> None:
+        self._exhausted = exhausted
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         trainer.should_stop = self._exhausted()
@@ -62,15 +59,15 @@ def train(
     Every draw comes from (seed, name, epoch, purpose); the global generators are left as they were.
     """
     module.bind(name, seed, data)
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": True}
     with isolated(seed_of(seed, name, "fit")), _hushed():
         lightning = pl.Trainer(
             max_epochs=epochs,
             callbacks=list(callbacks),
             logger=list(loggers) or False,
             use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            **(quiet if any(isinstance(one, Checkpoint) for one in callbacks) else quiet | {"enable_checkpointing": False}),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             **trainer,
         )
         loader = data.loader(seed_of(seed, name, "order") % 2**32)
@@ -82,8 +79,7 @@ def _hushed() -> warnings.catch_warnings:
     """Lightning's advice (workers, logging intervals) is for who writes the loop; here that is us."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    caught = warnings.catch_warnings(action="ignore", category=UserWarning)
-    return caught
+    return warnings.catch_warnings(action="ignore", category=UserWarning)
 
 
 class Fits:
@@ -104,7 +100,6 @@ class Fits:
         epochs: int,
         data: FitData,
         *,
-        advance: Callable[[], None],
         exhausted: Callable[[], bool],
         callbacks: Sequence[Callback],
         loggers: Sequence[Any],
@@ -117,7 +112,7 @@ class Fits:
             return self._replay(module, name, finished)
         checkpoint = self.folder(name) / f"{key}.ckpt"
         torch.set_num_threads(self._threads)
-        done = self._train(module, name, epochs, data, checkpoint, [_Advance(advance, exhausted), *callbacks], loggers)
+        done = self._train(module, name, epochs, data, checkpoint, [_StopWhen(exhausted), *callbacks], loggers)
         self._commit(module, name, key, complete=done >= epochs)
         if done >= epochs:
             checkpoint.unlink(missing_ok=True)
@@ -166,7 +161,9 @@ class Fits:
         path = self.folder(name) / "weights.safetensors"
         if not path.exists() or file_digest(path) != line["weights"]:
             state = "is missing" if not path.exists() else "was altered"
-            raise RunError(f"{path} {state}: the journal names it as the weights of fit '{name}'. Restore it to resume.")
+            raise RunError(
+                f"{path} {state}: the journal names it as the weights of fit '{name}'. Restore it to resume."
+            )
         module.load_state_dict(load_file(path))
         module.history = {metric: list(values) for metric, values in line["history"].items()}
         return module

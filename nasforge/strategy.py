@@ -82,5 +82,5 @@ class AskTellStrategy(Strategy):
         self.space, self.objectives, self.rng = run.space, run.objectives, run.rng
         self.begin()
         for _ in run.generations(None, self.name):
-            self.tell(run.estimate(self.ask()))
+            self.tell(run.estimate(self.ask()[: run.remaining]))
         return run.result()

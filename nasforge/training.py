@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,10 +32,12 @@ class FitModule(pl.LightningModule):
 
     Attributes:
         data: what this fit reads; set by `bind`.
+        advance: moves the progress bar by one unit of `work`; set by `Run.fit`.
         history: metric name -> one value per epoch (None where an epoch has none).
     """
 
     data: FitData
+    advance: Callable[[], object] = dict  # what does nothing until a run sets it, and can be pickled
 
     def __init__(self, *, clip: float) -> None:
         super().__init__()
@@ -46,6 +48,10 @@ class FitModule(pl.LightningModule):
     def bind(self, name: str, seed: int, data: FitData) -> None:
         """Tell the module which fit it is in; `Run.fit` calls it."""
         self._fit_name, self._seed, self.data = name, seed, data
+
+    def work(self, epochs: int, batches: int) -> int:
+        """How many units the progress bar of a whole fit has; `batches` are those of one epoch."""
+        return epochs * batches
 
     def generator(self, purpose: str) -> torch.Generator:
         """A CPU generator for one purpose in the current epoch."""
@@ -62,6 +68,10 @@ class FitModule(pl.LightningModule):
             series.extend([None] * (self.current_epoch - len(series)))
             series[self.current_epoch :] = [value]
             self.log(name, value)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """One unit of work is done."""
+        self.advance()
 
     @property
     def weights_to_learn(self) -> list[nn.Parameter]:
@@ -132,6 +142,7 @@ class SupernetModule(FitModule):
         space: turns alphas into mixes.
         learning_rate, final_learning_rate: of the weights, cosine per epoch.
         momentum, weight_decay, clip: of the weights.
+        edge_normalization: whether there are betas (PC-DARTS) beside the alphas.
     """
 
     def __init__(
@@ -144,12 +155,16 @@ class SupernetModule(FitModule):
         momentum: float,
         weight_decay: float,
         clip: float,
+        edge_normalization: bool = False,
     ) -> None:
         super().__init__(clip=clip)
         self.supernet, self.space = supernet, space
         self._sgd = (learning_rate, final_learning_rate, momentum, weight_decay)
+        self._edge_normalization = edge_normalization
         for cell, shape in supernet.alpha_shapes.items():
             self.register_buffer(f"alpha_{cell}", 1e-3 * torch.randn(shape))
+            if edge_normalization:
+                self.register_buffer(f"beta_{cell}", 1e-3 * torch.randn(shape[0]))
 
     @property
     def alphas(self) -> dict[str, Tensor]:
@@ -157,9 +172,14 @@ class SupernetModule(FitModule):
         return {cell: getattr(self, f"alpha_{cell}") for cell in self.supernet.alpha_shapes}
 
     @property
+    def betas(self) -> dict[str, Tensor] | None:
+        """Edge parameters (edges,) by cell type, if there are any."""
+        return {cell: getattr(self, f"beta_{cell}") for cell in self.alphas} if self._edge_normalization else None
+
+    @property
     def mix(self) -> Mix:
-        """The mixing weights of the current alphas."""
-        return self.space.mix(self.alphas)
+        """The mixing weights of the current alphas and betas."""
+        return self.space.mix(self.alphas, self.betas)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One step of the weights."""

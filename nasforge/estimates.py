@@ -1,0 +1,129 @@
+"""Estimates of candidates: composed, each distinct one computed once, journaled as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from nasforge.architecture import Architecture, Evaluation, Objective
+from nasforge.errors import AbilityError, OptionError
+from nasforge.estimator import Context, Estimator
+from nasforge.executor import Answer, LocalExecutor
+from nasforge.journal import Journal, atomic, digest, file_digest
+from nasforge.progress import Progress
+from nasforge.randomness import seed_of
+
+CONTRACT = 1
+"""Version of the estimator contract, part of every key."""
+
+
+class Estimates:
+    """What a run knows of its candidates.
+
+    Raises:
+        OptionError: two estimators give a metric of the same name.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal,
+        estimators: Sequence[Estimator],
+        executor: LocalExecutor,
+        progress: Progress,
+    ) -> None:
+        self._folder, self._journal = folder, journal
+        self._estimators, self._executor, self._progress = tuple(estimators), executor, progress
+        self.objectives: tuple[Objective, ...] = tuple(o for one in estimators for o in one.objectives)
+        given: dict[str, str] = {}
+        for estimator in estimators:
+            for objective in estimator.objectives:
+                if first := given.get(objective.metric):
+                    raise OptionError(
+                        f"estimators '{first}' and '{estimator.name}' both give '{objective.metric}'; choose one of them"
+                    )
+                given[objective.metric] = estimator.name
+
+    def of(self, architectures: Sequence[Architecture], context: Context) -> list[Evaluation]:
+        """Evaluations in the order of `architectures`, metrics of all estimators merged."""
+        self._require_weights(context)
+        parts = [self._by(estimator, architectures, context) for estimator in self._estimators]
+        return [
+            _merged(architecture, [part[architecture] for part in parts], context.seed)
+            for architecture in architectures
+        ]
+
+    def _require_weights(self, context: Context) -> None:
+        for estimator in self._estimators:
+            if estimator.needs_weights and context.weights is None:
+                raise AbilityError(
+                    f"estimator '{estimator.name}' scores with shared weights, and this strategy trains none; "
+                    "choose one that needs none, estimator=training say"
+                )
+
+    def _by(
+        self, estimator: Estimator, architectures: Sequence[Architecture], context: Context
+    ) -> dict[Architecture, dict[str, Any]]:
+        """The journal's line of each distinct architecture, computed now where there is none."""
+        keys = {one: self._key(estimator, one, context) for one in architectures}
+        lines = {one: self._journal.find("estimate", key) for one, key in keys.items()}
+        missing = [one for one, line in lines.items() if line is None or line.get("machine")]
+        work = [(one, replace(context, seed=seed_of(keys[one]))) for one in missing]
+        with self._progress.bar(f"estimate ({estimator.name})", len(work)) as advance:
+            for index, answer in self._executor.run(estimator, work):
+                self._write(keys[missing[index]], missing[index], answer)
+                advance()
+        found = {one: self._journal.find("estimate", key) for one, key in keys.items()}
+        return {one: line for one, line in found.items() if line is not None}
+
+    def _write(self, key: str, architecture: Architecture, answer: Answer) -> None:
+        """Weights first, then the line that names them."""
+        weights = {}
+        if answer.tensors is not None:
+            path = self._folder / "candidates" / f"{key}.safetensors"
+            with atomic(path) as temporary:
+                save_file(dict(answer.tensors), temporary)
+            weights = {"weights": f"candidates/{path.name}", "digest": file_digest(path)}
+        self._journal.write(
+            "estimate",
+            key,
+            architecture=architecture.to_json(),
+            metrics=dict(answer.metrics),
+            status=answer.status,
+            reason=answer.reason,
+            seconds=round(answer.seconds, 4),
+            machine=answer.machine,
+            **weights,
+        )
+
+    def _key(self, estimator: Estimator, architecture: Architecture, context: Context) -> str:
+        weights = context.weights.digest if context.weights else ""
+        return digest(
+            [
+                CONTRACT,
+                estimator.name,
+                dict(estimator.options),
+                [architecture.space, architecture.genes],
+                context.data.fingerprint,
+                context.seed,
+                context.threads,
+                weights,
+            ]
+        )
+
+
+def _merged(architecture: Architecture, lines: Sequence[dict[str, Any]], seed: int) -> Evaluation:
+    broken = next((line for line in lines if line["status"] != "ok"), None)
+    return Evaluation(
+        architecture,
+        {} if broken else {name: value for line in lines for name, value in line["metrics"].items()},
+        broken["status"] if broken else "ok",
+        broken["reason"] if broken else "",
+        seed,
+        sum(line["seconds"] for line in lines),
+        next((line["weights"] for line in lines if "weights" in line), None),
+    )

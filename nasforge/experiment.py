@@ -1,0 +1,298 @@
+"""From a configuration to a result in a folder: search, resume, retrain, report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nasforge.architecture import Architecture
+from nasforge.drawing import draw_cell
+from nasforge.environment import environment
+from nasforge.errors import OptionError, RunError
+from nasforge.journal import Journal, atomic, digest, write_json
+from nasforge.network_size import architecture_size
+from nasforge.parts import Parts
+from nasforge.report import write_report
+from nasforge.retraining import retrain as retrain_networks
+from nasforge.run import Run
+from nasforge.shared_weights import SharedWeights, random_architectures, verdict
+from nasforge.stopping import Interrupted, interruptible
+from nasforge.strategy import Result
+from nasforge.summary import print_summary
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind.
+
+    Attributes:
+        folder: the run's folder.
+        architecture: the one found (or retrained).
+        result: the content of its `result.json`.
+    """
+
+    folder: Path
+    architecture: Architecture
+    result: Mapping[str, Any]
+
+
+def search(config: Config, folder: Path, overrides: Sequence[str] = ()) -> Outcome:
+    """Search as `config` says and leave everything in `folder`, which must not hold a run yet.
+
+    Args:
+        config: resolved, as `configuration.compose` makes it.
+        overrides: the command line's words, recorded so that `retrain` can compose from them.
+
+    Raises:
+        NasforgeError: the configuration, the data or the folder is wrong; nothing has been written then.
+    """
+    folder = folder.absolute()
+    if (folder / "journal.jsonl").exists():
+        raise RunError(f"{folder} already holds a run; `nasforge resume {folder}` goes on with it")
+    parts = _search_parts(config)
+    config = {**config, "executor": {**config["executor"], "threads": parts.machinery.threads}}
+    with closing(Journal(folder)) as journal:
+        _write_config(folder, config)
+        write_json(folder / "overrides.json", list(overrides))
+        return _search(parts, folder, journal)
+
+
+def resume(folder: Path, changes: Sequence[str] = ()) -> Outcome:
+    """Go on with the run in `folder`; `changes` may set `budget.evaluations` and `budget.seconds` anew.
+
+    Raises:
+        RunError: there is no run, another process writes it, or its journal, weights or data are not what they were.
+        OptionError: a change of something else.
+    """
+    folder = folder.absolute()
+    config = read_config(folder)
+    config["budget"] = {**config["budget"], **_budget_changes(changes)}
+    parts = _search_parts(config)
+    with closing(Journal(folder)) as journal:
+        _write_config(folder, config)
+        return _search(parts, folder, journal)
+
+
+def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
+    """Train an architecture from scratch and test it.
+
+    Args:
+        config: `architecture` names a preset, a JSON file or JSON; None takes what the run found.
+        folder: a search's folder if `run`, and the results go into a folder inside it; else where they go.
+
+    Raises:
+        NasforgeError: the configuration, the data or the folder is wrong.
+    """
+    folder = folder.absolute()
+    parts = Parts(config)
+    if not parts.retraining.seeds:
+        raise OptionError("retrain.seeds=0 leaves nothing to do; set it to 1 or more")
+    if config["architecture"]:
+        architecture = parts.space.read(config["architecture"])
+    elif run:
+        architecture = parts.space.read(str(_existing(folder / "architecture.json")))
+    else:
+        raise OptionError("retrain needs a run's folder, or architecture= with a preset's name or a JSON file")
+    if run:
+        what = [architecture.to_json(), config["retrain"], config["data"], config["seed"]]
+        folder = folder / f"retrain-{digest(what)[:8]}"
+    with closing(Journal(folder)) as journal:
+        _write_config(folder, config)
+        return _retrain(parts, folder, journal, architecture)
+
+
+def report(folder: Path) -> Path:
+    """Write the report and the drawings of the run in `folder` again."""
+    folder = folder.absolute()
+    parts = Parts(read_config(folder))
+    _existing(folder / "result.json")
+    return _draw(parts, folder, parts.space.read(str(_existing(folder / "architecture.json"))))
+
+
+def read_config(folder: Path) -> Config:
+    """The resolved configuration of a run; `RunError` if `folder` holds none."""
+    if not folder.is_dir():
+        raise RunError(f"there is no folder {folder}")
+    if not (folder / "config.yaml").exists():
+        raise RunError(f"{folder} is not a run's folder: it has no config.yaml")
+    config: Config = yaml.safe_load((folder / "config.yaml").read_text())
+    return config
+
+
+def _search_parts(config: Config) -> Parts:
+    """All parts, so that what does not fit together is said before anything is written."""
+    parts = Parts(config)
+    _ = parts.strategy, parts.estimators, parts.machinery
+    return parts
+
+
+def _search(parts: Parts, folder: Path, journal: Journal) -> Outcome:
+    with _named(folder), interruptible():
+        run = _open(parts, folder, journal)
+        found = parts.strategy.search(run)
+        result = _result(parts, run, str(parts.config["strategy"]["name"]), found.architecture)
+        result["metrics"] = dict(found.metrics)
+        result["front"] = [{"notation": str(one.architecture), "metrics": dict(one.metrics)} for one in found.front]
+        if found.weights is not None:
+            with run.timed("control"):
+                result["control"] = _control(parts, run, found)
+            result["metrics"] = result["metrics"] or {"accuracy": result["control"]["found"]}
+        if parts.retraining.seeds:
+            result["retrain"] = _retraining(parts, run, found.architecture)
+        return _finish(parts, run, found.architecture, result)
+
+
+def _retrain(parts: Parts, folder: Path, journal: Journal, architecture: Architecture) -> Outcome:
+    with _named(folder), interruptible():
+        run = _open(parts, folder, journal, estimates=False)
+        result = _result(parts, run, "retrain", architecture)
+        result["retrain"] = _retraining(parts, run, architecture)
+        return _finish(parts, run, architecture, result)
+
+
+class _named:
+    """Tells an interruption which folder it left behind."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Interrupted):
+            error.folder = self._folder
+
+
+def _open(parts: Parts, folder: Path, journal: Journal, *, estimates: bool = True) -> Run:
+    """The run, its data read and found to be the same as in earlier starts."""
+    data = parts.data.for_search(parts.seed)
+    facts = {
+        "name": parts.data.name,
+        "fingerprint": data.fingerprint,
+        "training images": len(data.train),
+        "input shape": list(data.input_shape),
+        "class names": list(data.class_names),
+        "mean": list(data.preprocessing.mean),
+        "deviation": list(data.preprocessing.std),
+        "split": f"class-balanced halves, seed {parts.seed}",
+        "validation images": sorted(data.search_validation.positions.tolist()),
+        "notes": list(parts.data.notes),
+    }
+    known = folder / "data.json"
+    if known.exists() and json.loads(known.read_text())["fingerprint"] != data.fingerprint:
+        raise RunError(f"the data are not those that the run in {folder} began with; restore them, or start a new run")
+    write_json(known, facts)
+    write_json(folder / "environment.json", environment(parts.machinery.device, parts.machinery.threads))
+    return Run(
+        folder,
+        journal,
+        space=parts.space,
+        data=data,
+        estimators=parts.estimators if estimates else [],
+        seed=parts.seed,
+        budget=parts.budget,
+        machinery=parts.machinery,
+    )
+
+
+def _control(parts: Parts, run: Run, found: Result) -> Mapping[str, Any]:
+    """Score the found architecture and random ones alike, with the search's shared weights."""
+    scorer = next((one for one in parts.estimators if isinstance(one, SharedWeights)), SharedWeights())
+    others = random_architectures(run.space, parts.control.samples, run.seed, "control", found.architecture)
+    scored = run.score([found.architecture, *others], scorer, found.weights)
+    if not scored[0].ok:
+        raise RunError(f"the found architecture cannot be scored: {scored[0].reason}")
+    return verdict(scored[0].metrics["accuracy"], [one.metrics["accuracy"] for one in scored[1:] if one.ok])
+
+
+def _retraining(parts: Parts, run: Run, architecture: Architecture) -> Any:
+    how = parts.retraining
+    others = random_architectures(run.space, how.random, run.seed, "retrain", architecture)
+    return retrain_networks(run, parts.data, how, architecture, others)
+
+
+def _result(parts: Parts, run: Run, strategy: str, architecture: Architecture) -> dict[str, Any]:
+    """What every result says. No clock and no path: equal runs give equal bytes."""
+    return {
+        "strategy": strategy,
+        "space": parts.space.name,
+        "data": parts.data.name,
+        "seed": parts.seed,
+        "architecture": architecture.to_json(),
+        "size": architecture_size(run.space, architecture, run.data.input_shape, run.data.classes),
+        "objectives": [vars(objective) for objective in run.objectives],
+        "metrics": {},
+        "control": None,
+        "retrain": None,
+    }
+
+
+def _finish(parts: Parts, run: Run, architecture: Architecture, result: dict[str, Any]) -> Outcome:
+    failures = [one for one in run.evaluations if not one.ok]
+    result |= {
+        "status": f"stopped: {run.stopped}" if run.stopped else "finished",
+        "evaluations": {"requested": len(run.evaluations), "distinct": len({e.architecture for e in run.evaluations})},
+        "failures": [{"architecture": str(one.architecture), "reason": one.reason} for one in failures],
+        "notes": [*parts.data.notes, *run.notes],
+        "next": _next_commands(parts, result),
+    }
+    write_json(run.folder / "architecture.json", architecture.to_json())
+    if run.evaluations:
+        rows = [{"notation": str(e.architecture), "metrics": e.metrics, "status": e.status} for e in run.evaluations]
+        write_json(run.folder / "evaluations.json", rows)
+    write_json(run.folder / "result.json", result)
+    run.write_timing()
+    _draw(parts, run.folder, architecture)
+    print_summary(result, run.folder, seconds=run.seconds)
+    return Outcome(run.folder, architecture, result)
+
+
+def _next_commands(parts: Parts, result: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What a person would type next; RUN stands for the run's folder."""
+    longer = 4 * parts.retraining.epochs
+    commands = [{"command": f"nasforge retrain RUN retrain.epochs={longer}", "why": "train the found network longer"}]
+    if result["strategy"] != "retrain":
+        again = f"nasforge -m strategy={result['strategy']} space={result['space']} data={result['data']} seed=1,2,3"
+        commands.append({"command": again, "why": "see how far the result depends on the seed"})
+    if parts.data.name == "digits":
+        command = f"nasforge strategy={parts.config['strategy']['name']} space={result['space']} data=cifar10"
+        commands.append({"command": command, "why": "search on colour photographs"})
+    return commands
+
+
+def _draw(parts: Parts, folder: Path, architecture: Architecture) -> Path:
+    graphs = list(parts.space.draw(architecture))
+    for graph in graphs:
+        draw_cell(graph, folder / graph.title.replace(" ", "_"))
+    return write_report(folder, graphs)
+
+
+def _write_config(folder: Path, config: Config) -> None:
+    with atomic(folder / "config.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _budget_changes(changes: Sequence[str]) -> dict[str, Any]:
+    budget = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals or key not in ("budget.evaluations", "budget.seconds"):
+            raise OptionError(
+                f"'{change}' cannot change in a run that has begun; resume takes budget.evaluations=N and budget.seconds=S"
+            )
+        budget[key.removeprefix("budget.")] = yaml.safe_load(value)
+    return budget
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise RunError(f"{path} is missing: the run has not ended yet; `nasforge resume {path.parent}` goes on with it")
+    return path

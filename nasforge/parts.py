@@ -1,0 +1,101 @@
+"""A configuration's parts: plug-ins built and checked against each other, before any data are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from nasforge.configuration import instantiate
+from nasforge.data import DataModule
+from nasforge.errors import OptionError
+from nasforge.estimator import Estimator
+from nasforge.options import checked
+from nasforge.registry import build, registry
+from nasforge.retraining import Retraining
+from nasforge.run import Budget, Machinery, check_abilities
+from nasforge.space import SearchSpace
+from nasforge.strategy import Strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executor:
+    """`conf/executor/`: where candidates are estimated, and with how many CPU threads (None: all at hand)."""
+
+    name: str
+    threads: Annotated[int, Field(ge=1)] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """How many random architectures the found one is compared with; 20 at least make a percentile worth reading."""
+
+    samples: Annotated[int, Field(ge=20)]
+
+
+class Parts:
+    """What one configuration stands for.
+
+    Raises:
+        NasforgeError: a name, key, type or value is wrong, or parts do not fit each other; the message says which.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        self.seed: int = _seed(config["seed"])
+        self.budget = checked(Budget, config["budget"], where="budget")
+        self.control = checked(Control, config["control"], where="control")
+        self.retraining = checked(Retraining, config["retrain"], where="retrain")
+        self.space: SearchSpace = build("space", config["space"])
+        self.data: DataModule = build("data", config["data"])
+        self._check_retraining()
+
+    @cached_property
+    def strategy(self) -> Strategy:
+        """Built when a search begins; retraining has no use for it."""
+        strategy: Strategy = build("strategy", self.config["strategy"])
+        self._check("strategy", strategy)
+        return strategy
+
+    @cached_property
+    def estimators(self) -> list[Estimator]:
+        """One or several, whose metrics are merged."""
+        estimators: list[Estimator] = [build("estimator", options) for options in self.config["estimator"].values()]
+        for estimator in estimators:
+            self._check("estimator", estimator)
+        return estimators
+
+    @cached_property
+    def machinery(self) -> Machinery:
+        """Trainer arguments, threads, and a user's loggers and callbacks."""
+        executor = checked(Executor, self.config["executor"], where="executor")
+        return Machinery(
+            trainer=self.config["trainer"],
+            threads=executor.threads or available_threads(),
+            callbacks=instantiate(self.config.get("callbacks")),
+            loggers=instantiate(self.config.get("logger")),
+        )
+
+    def _check(self, kind: str, part: Strategy | Estimator) -> None:
+        classes = registry("space")
+        fitting = [name for name in classes if all(issubclass(classes[name], ability) for ability in part.needs)]
+        check_abilities(kind, part.name, part.needs, self.space, fitting)
+
+    def _check_retraining(self) -> None:
+        if self.retraining.random and not self.retraining.seeds:
+            raise OptionError("retrain.random needs retrain.seeds of at least 1: random cells are trained with them")
+
+
+def available_threads() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _seed(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise OptionError(f"seed={value!r}: it must be a whole number, 0 or more")
+    return value

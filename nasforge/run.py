@@ -1,0 +1,284 @@
+"""The run: what a strategy gets besides its space. Randomness, fits, estimates, loops, logs, all of it resumable."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import torch
+from pydantic import Field
+from pytorch_lightning.callbacks import Callback
+
+from nasforge.architecture import Architecture, Evaluation, Metrics, ParetoFront
+from nasforge.data import FitData, SearchData
+from nasforge.errors import AbilityError, OptionError, RunError
+from nasforge.estimates import Estimates
+from nasforge.estimator import Context, Estimator, Weights
+from nasforge.executor import LocalExecutor
+from nasforge.fitting import Fits
+from nasforge.journal import Journal, atomic, write_json
+from nasforge.progress import Progress
+from nasforge.randomness import rng_of, seed_everything, seed_of
+from nasforge.space import SearchSpace
+from nasforge.strategy import Result
+from nasforge.training import FitModule, SupernetModule
+
+Module = TypeVar("Module", bound=FitModule)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When a search stops by itself; None is never.
+
+    Attributes:
+        evaluations: requested estimates of candidates, cached ones included.
+        seconds: of wall-clock time over all starts of the run; a fit stops at the end of an epoch.
+    """
+
+    evaluations: Annotated[int, Field(ge=1)] | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machinery:
+    """How a run computes; no part of what a strategy decides.
+
+    Attributes:
+        trainer: arguments of `pytorch_lightning.Trainer` (accelerator, devices, strategy, precision).
+        threads: CPU threads of every fit and estimate; part of the run's identity.
+        callbacks: a user's Lightning callbacks, made anew for each fit.
+        loggers: a user's Lightning loggers.
+    """
+
+    trainer: Mapping[str, Any]
+    threads: int
+    callbacks: Sequence[Callback] = ()
+    loggers: Sequence[Any] = ()
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def device(self) -> str:
+        """Where estimates compute, as torch writes it."""
+        accelerator = self.trainer.get("accelerator", "auto")
+        if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+            return "cuda:0"
+        if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+            return "mps"
+        return "cpu"
+
+
+class Run:
+    """One search in one folder. A strategy calls its services; `nasforge.experiment` makes and ends it.
+
+    Attributes:
+        space: the search space.
+        data: training images and their splits; test images are out of reach.
+        seed: what every draw goes back to.
+        rng: randomness of `search()` itself; fits and estimates draw from generators of their own.
+        objectives: what the estimators give and a strategy may follow, report-only metrics left out.
+        folder: the run's folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal,
+        *,
+        space: SearchSpace,
+        data: SearchData,
+        estimators: Sequence[Estimator],
+        seed: int,
+        budget: Budget,
+        machinery: Machinery,
+    ) -> None:
+        self.folder, self.journal = folder, journal
+        self.space, self.data, self.seed = space, data, seed
+        self.rng = rng_of(seed, "search")
+        self._budget, self._machinery = budget, machinery
+        self._estimates = Estimates(folder, journal, estimators, LocalExecutor(machinery.threads), machinery.progress)
+        self.objectives = tuple(o for o in self._estimates.objectives if not o.report_only)
+        self._fits = Fits(folder, journal, seed=seed, threads=machinery.threads, trainer=machinery.trainer)
+        clock = journal.of_kind("clock")
+        self._seconds_before = clock[-1]["seconds"] if clock else 0.0
+        self._start = time.perf_counter()
+        self.evaluations: list[Evaluation] = []
+        self.timing: dict[str, float] = {}
+        self.notes: list[str] = []
+        self.stopped = ""
+        # Modules that a strategy makes take their first weights from torch's global generator.
+        seed_everything(seed_of(seed, "search"))
+
+    def fit(self, module: Module, name: str, epochs: int, data: FitData, *, budgeted: bool = True) -> Module:
+        """Train `module` with the configured trainer; a finished fit of the same key comes back at once.
+
+        A broken fit begins again at its last committed epoch. When `budget.seconds` is used up the fit ends with the
+        current epoch, and the module is what it then was.
+
+        Args:
+            module: with its initial weights.
+            name: unique in the run; `fits/<name>/` is its folder.
+            epochs: how many.
+            data: what it reads, `run.data.halves()` say.
+            budgeted: whether `budget.seconds` bounds it.
+        """
+        work = module.work(epochs, len(data.loader(0)))
+        with self.timed(f"fit {name}"), self._machinery.progress.bar(f"fit {name}", work) as module.advance:
+            self._fits.fit(
+                module,
+                name,
+                epochs,
+                data,
+                exhausted=lambda: budgeted and self._out_of_time(),
+                callbacks=self._machinery.callbacks,
+                loggers=self._machinery.loggers,
+            )
+        self._tick()
+        return module
+
+    def weights(self, name: str, module: FitModule) -> Weights:
+        """The shared weights that fit `name` of `module` left, for `estimate` and `result`."""
+        path, digest = self._fits.weights_file(name)
+        options = module.supernet.options if isinstance(module, SupernetModule) else {}
+        return Weights(path, digest, dict(options))
+
+    def estimate(self, architectures: Sequence[Architecture], weights: Weights | None = None) -> list[Evaluation]:
+        """Evaluations in order; each distinct architecture is computed once, now or in an earlier start.
+
+        Args:
+            architectures: at most `remaining` of them, if `budget.evaluations` is set.
+            weights: shared or inherited weights, for estimators that need them.
+
+        Raises:
+            AbilityError: an estimator needs weights and none are given.
+        """
+        with self.timed("estimates"):
+            evaluations = self._estimates.of(architectures, self._context(weights))
+        self.evaluations.extend(evaluations)
+        return evaluations
+
+    def score(
+        self, architectures: Sequence[Architecture], estimator: Estimator, weights: Weights | None = None
+    ) -> list[Evaluation]:
+        """As `estimate`, with an estimator that is not the search's own and outside its budget."""
+        one = Estimates(
+            self.folder, self.journal, [estimator], LocalExecutor(self._machinery.threads), self._machinery.progress
+        )
+        return one.of(architectures, self._context(weights))
+
+    def generations(self, n: int | None, name: str) -> Iterator[int]:
+        """Count 0, 1, ... up to `n` (None: until the budget is used up), with a progress bar.
+
+        Raises:
+            OptionError: neither `n` nor a budget bounds the loop.
+        """
+        total = n if n is not None else self._budget.evaluations
+        if total is None and self._budget.seconds is None:
+            raise OptionError(f"'{name}' runs until its budget is used up: set budget.evaluations or budget.seconds")
+        with self._machinery.progress.bar(name, total) as advance:
+            for index in itertools.count() if n is None else range(n):
+                key = f"{name}/{index}"
+                replayed = self.journal.find("generation", key) is not None
+                if self.remaining == 0 or (not replayed and self._out_of_time()):
+                    return
+                before = len(self.evaluations)
+                yield index
+                if not replayed:
+                    self.journal.write("generation", key, sync=True)
+                    self._tick()
+                for _ in range(1 if n is not None else len(self.evaluations) - before):
+                    advance()
+
+    @property
+    def remaining(self) -> int | None:
+        """How many more estimates `budget.evaluations` allows; None without such a budget."""
+        if self._budget.evaluations is None:
+            return None
+        left = max(0, self._budget.evaluations - len(self.evaluations))
+        if left == 0:
+            self.stopped = f"budget.evaluations={self._budget.evaluations} is used up"
+        return left
+
+    def result(self, architecture: Architecture | None = None, weights: Weights | None = None) -> Result:
+        """The search's result: `architecture`, or the best of all evaluations, with its metrics and the Pareto front.
+
+        Args:
+            weights: the shared weights behind it; they let the control compare it with random architectures.
+
+        Raises:
+            RunError: no architecture is given and no evaluation succeeded.
+        """
+        usable = [evaluation for evaluation in self.evaluations if evaluation.ok]
+        if architecture is None:
+            if not usable:
+                reasons = sorted({evaluation.reason for evaluation in self.evaluations}) or ["none was asked for"]
+                raise RunError(f"no candidate could be evaluated: {'; '.join(reasons[:3])}")
+            architecture = min(usable, key=lambda evaluation: evaluation.cost(self.objectives[0])).architecture
+        own: Metrics = next((one.metrics for one in usable if one.architecture == architecture), {})
+        front = ParetoFront(usable, self.objectives) if len(self.objectives) > 1 else ()
+        return Result(architecture, own, weights, tuple(front))
+
+    def log(self, step: int, **metrics: float) -> None:
+        """Metrics of the search itself, to every logger."""
+        for logger in self._machinery.loggers:
+            logger.log_metrics(metrics, step)
+
+    def keep(self, name: str, content: str | bytes, caption: str = "") -> Path:
+        """An artefact in the run's folder; an SVG or PNG with a caption is shown in the report."""
+        path = self.folder / "artifacts" / name
+        with atomic(path) as temporary:
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        self._kept = {**getattr(self, "_kept", {}), f"artifacts/{name}": caption}
+        index = [{"file": file, "caption": text} for file, text in self._kept.items()]
+        write_json(self.folder / "artifacts.json", index)
+        return path
+
+    @contextmanager
+    def timed(self, label: str) -> Iterator[None]:
+        """Count the seconds inside towards `label` of `timing.json`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timing[label] = self.timing.get(label, 0.0) + time.perf_counter() - start
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds over all starts of this run."""
+        return self._seconds_before + time.perf_counter() - self._start
+
+    @property
+    def device(self) -> str:
+        """Where estimates compute, as torch writes it."""
+        return self._machinery.device
+
+    def write_timing(self) -> None:
+        """`timing.json`: seconds of this start by what they went into, and of all starts together."""
+        seconds = {label: round(value, 3) for label, value in self.timing.items()}
+        write_json(self.folder / "timing.json", {"seconds": seconds, "total": round(self.seconds, 3)})
+
+    def _context(self, weights: Weights | None) -> Context:
+        return Context(self.space, self.data, self._machinery.device, self._machinery.threads, self.seed, weights)
+
+    def _out_of_time(self) -> bool:
+        if self._budget.seconds is None or self.seconds < self._budget.seconds:
+            return False
+        self.stopped = f"budget.seconds={self._budget.seconds:g} is used up"
+        return True
+
+    def _tick(self) -> None:
+        self.journal.write("clock", "", seconds=round(self.seconds, 3))
+
+
+def check_abilities(kind: str, name: str, needs: Sequence[type], space: SearchSpace, fitting: Sequence[str]) -> None:
+    """Raise an `AbilityError` if `space` lacks an ability, naming both sides, the ability, and what would fit."""
+    missing = [ability.__name__ for ability in needs if not isinstance(space, ability)]
+    if missing:
+        raise AbilityError(
+            f"{kind} '{name}' needs a space with {' and '.join(missing)}; space '{space.name}' has not. "
+            f"Spaces that fit: {', '.join(fitting) or 'none installed'}."
+        )

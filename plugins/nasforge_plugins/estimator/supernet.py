@@ -1,0 +1,21 @@
+"""Scores architectures with the weights of the supernet that the strategy trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from nasforge import SharedWeights
+
+
+class Supernet(SharedWeights):
+    """Accuracy and cross-entropy of each architecture's discrete form under the search's shared weights.
+
+    Architectures are normalised by the statistics of each batch, on the search's validation images.
+    """
+
+    name: ClassVar[str] = "supernet"
+
+    def __init__(self, *, batch_size: Annotated[int, Field(ge=2)] = 256) -> None:
+        super().__init__(batch_size=batch_size)
