@@ -1,0 +1,186 @@
+"""From the words of a command to a plain, resolved configuration; Hydra's complaints become one clear sentence each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose, initialize_config_module
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.utils import instantiate as hydra_instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from nasforge.errors import NasforgeError, OptionError, UnknownNameError, unknown
+from nasforge.options import unknown_key
+from nasforge.registry import CONTRACTS, registry
+from nasforge.search_path import register
+
+SECTIONS = ("budget", "control", "retrain", *CONTRACTS, "trainer", "executor")
+"""Parts of every configuration that hold keys of their own."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What a list of overrides stands for.
+
+    Attributes:
+        config: plain and resolved, without Hydra's own part.
+        folder: where a run of it goes.
+    """
+
+    config: dict[str, Any]
+    folder: Path
+
+
+def compose(overrides: Sequence[str]) -> Composition:
+    """Compose as the command line does.
+
+    Raises:
+        UnknownNameError: a plug-in, an experiment or another configuration that nobody has.
+        OptionError: a key, a type or an override that cannot be; the message says what would be right.
+    """
+    with translated(overrides):
+        config, folder = _compose(overrides)
+        return Composition(plain(config), folder)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The configuration as dictionaries and lists, interpolations resolved, every section present."""
+    content: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    for section in SECTIONS:
+        if not isinstance(content.get(section), dict):
+            raise OptionError(f"{section}={content.get(section)!r}: it must be a section of the configuration")
+    for missing in {"seed", "architecture"} - set(content):
+        raise OptionError(f"the configuration needs the key {missing}")
+    return dict(content)
+
+
+def instantiate(section: Mapping[str, Any] | None, folder: Path | None = None) -> list[Any]:
+    """The objects of a section of foreign classes (loggers, callbacks), each made from its `_target_`.
+
+    Args:
+        section: options by a name of one's choice.
+        folder: takes the place of the word RUN at the head of an option's value.
+    """
+    made = []
+    for name, options in (section or {}).items():
+        if not isinstance(options, Mapping) or "_target_" not in options:
+            raise OptionError(f"'{name}' must have a key _target_ that names a class, pytorch_lightning.callbacks.X say")
+        placed = {key: _in_folder(value, folder) for key, value in options.items()}
+        try:
+            made.append(hydra_instantiate(placed))
+        except HydraException as error:
+            raise OptionError(f"'{name}' cannot be made: {_line(error)}") from error
+    return made
+
+
+@contextmanager
+def translated(overrides: Sequence[str]) -> Iterator[None]:
+    """Inside, what Hydra and OmegaConf raise becomes a `NasforgeError`."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+        if isinstance(error, ValueError) and not _raised_by_hydra(error):
+            raise
+        raise _translation(error, overrides) from error
+
+
+def _raised_by_hydra(error: BaseException) -> bool:
+    """Hydra refuses some arguments with a plain ValueError; one from a strategy's code must stay what it is."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__", "")).startswith("hydra.")
+
+
+def _compose(overrides: Sequence[str]) -> tuple[DictConfig, Path]:
+    """The configuration without Hydra's part, and the run's folder, which stands in that part."""
+    register()
+    with initialize_config_module("nasforge.conf", job_name="nasforge", version_base="1.3"):
+        config = hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
+    folder = Path(str(config.hydra.run.dir))
+    with open_dict(config):
+        del config["hydra"]
+    return config, folder
+
+
+def _in_folder(value: Any, folder: Path | None) -> Any:
+    inside = isinstance(value, str) and (value == "RUN" or value.startswith("RUN/"))
+    return str(folder / value.removeprefix("RUN").lstrip("/")) if inside and folder else value
+
+
+def _translation(error: Exception, overrides: Sequence[str]) -> NasforgeError:
+    if isinstance(error, MissingConfigException):
+        return _missing(error)
+    if isinstance(error, OverrideParseException):
+        return _unreadable(error)
+    if isinstance(error, MissingMandatoryValue) or isinstance(error.__cause__, MissingMandatoryValue):
+        key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", "")
+        return OptionError(f"{key} must be given: add {key}=VALUE")
+    if isinstance(error, ConfigCompositionException):
+        return _impossible(error, overrides)
+    if isinstance(error, yaml.YAMLError):
+        return OptionError(f"a configuration file is not YAML: {_line(error)}")
+    return OptionError(f"the words of the command do not go together: {_line(error)}")
+
+
+def _missing(error: MissingConfigException) -> NasforgeError:
+    group, _, name = str(error.missing_cfg_file or "").rpartition("/")
+    if group in CONTRACTS and (plugins := registry(group).plugins.get(name)):
+        return UnknownNameError(
+            f"{group} '{name}' of {plugins[0].package} has no configuration: "
+            f"the package must bring {group}/{name}.yaml in a folder of the entry-point group nasforge.conf"
+        )
+    if group:
+        return unknown(group, name, error.options or ())
+    return UnknownNameError(_line(error))
+
+
+def _unreadable(error: OverrideParseException) -> OptionError:
+    if "=" not in error.override and not error.override.startswith("~"):
+        return OptionError(f"'{error.override}' is not KEY=VALUE; strategy=egnas would be")
+    return OptionError(
+        f"'{error.override}' cannot be read ({_line(error)}); "
+        "a value with special characters goes into quotes, 'key=\"value\"' say"
+    )
+
+
+def _impossible(error: ConfigCompositionException, overrides: Sequence[str]) -> NasforgeError:
+    said = str(error)
+    if ambiguous := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'", said):
+        return OptionError(f"{ambiguous[1]} has several values: add -m to sweep over them, or write [a,b] for a list")
+    if wrong := re.match(r"Could not override '(?:[^']*@)?([^']*)'", said):
+        if "No match in the defaults list" in said:
+            return OptionError(f"{wrong[1]}= chooses nothing by default; write +{wrong[1]}=NAME")
+        return _unknown_key(wrong[1], overrides)
+    return OptionError(f"the configuration cannot be composed: {_line(error)}")
+
+
+def _unknown_key(key: str, overrides: Sequence[str]) -> NasforgeError:
+    """Find the section that lacks a key by composing only the choices of plug-ins, without values."""
+    choices = [override for override in overrides if "." not in override.partition("=")[0]]
+    try:
+        node: Any = _compose([choice for choice in choices if choice.partition("=")[0] != key])[0]
+    except HydraException:
+        return OptionError(f"there is no option {key}")
+    path: list[str] = []
+    for part in key.split("."):
+        if not isinstance(node, DictConfig):
+            return OptionError(f"{'.'.join(path)} is a single value: it has no option {part}")
+        path.append(part)
+        if part not in node:
+            return unknown_key(".".join(path), [str(name) for name in node if name != "name"])
+        node = node[part]
+    return OptionError(f"{key} cannot be set")
+
+
+def _line(error: BaseException) -> str:
+    """An error's message, and its cause's, on one line."""
+    said = " ".join(f"{error} {error.__cause__ or ''}".split())
+    return said or type(error).__name__

@@ -1,0 +1,131 @@
+"""Options checked against the annotations of whoever takes them, with errors that name the key and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from nasforge.errors import OptionError
+
+Built = TypeVar("Built")
+
+
+def checked(cls: Callable[..., Built], options: Mapping[str, Any], *, where: str) -> Built:
+    """`cls(**options)`, after every option was checked against the annotations of the constructor.
+
+    Numbers must be numbers ("8" and true are none), whole ones fit where fractions may stand, lists become tuples
+    where a tuple is asked for.
+
+    Args:
+        cls: a class whose constructor takes keyword-only arguments, or a dataclass.
+        where: the section of the configuration, for the messages: `strategy`, `retrain`.
+
+    Raises:
+        OptionError: the first key that is unknown, missing, or holds a wrong value.
+    """
+    schema = _schema(cls)
+    for key in options:
+        if key not in schema:
+            raise unknown_key(f"{where}.{key}", schema)
+    for key, parameter in schema.items():
+        if key not in options and parameter.default is inspect.Parameter.empty:
+            raise OptionError(f"{where}.{key} is missing: it must be {described(parameter.annotation)}")
+    return cls(**{key: _value(f"{where}.{key}", schema[key].annotation, value) for key, value in options.items()})
+
+
+def filled(cls: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as plain JSON, defaults filled in."""
+    defaults = {key: parameter.default for key, parameter in _schema(cls).items()}
+    content: dict[str, Any] = json.loads(json.dumps({**defaults, **options}, default=str))
+    return content
+
+
+def unknown_key(key: str, available: Sequence[str] | Mapping[str, Any]) -> OptionError:
+    """The error for a key that its section does not have, with the nearest right one."""
+    section, _, name = key.rpartition(".")
+    near = difflib.get_close_matches(name, list(available), n=1)
+    nearest = f"{section}.{near[0]}" if section and near else "".join(near)
+    hint = f" Did you mean {nearest}?" if near else ""
+    of = f"{section} has" if section else "There are"
+    return OptionError(f"there is no option {key}.{hint} {of}: {', '.join(available) or 'no options'}.")
+
+
+def described(annotation: Any) -> str:
+    """What a value must be, in words: 'a whole number of at least 1, or null'."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return described(arguments[0]) + _range(arguments[1:])
+    if origin in (Union, types.UnionType):
+        return ", or ".join(described(one) for one in arguments)
+    if origin is Literal:
+        return "one of " + ", ".join(str(value) for value in arguments)
+    if origin in (list, tuple, set, Sequence):
+        return f"a list, each item {described(arguments[0])}" if arguments else "a list"
+    return _WORDS.get(origin or annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    list: "a list",
+    tuple: "a list",
+    dict: "a mapping",
+    Mapping: "a mapping",
+    type(None): "null",
+}
+_BOUNDS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}", "multiple_of": "a multiple of {}"}
+_LENGTHS = {"min_length": "at least {} long", "max_length": "at most {} long"}
+
+
+def _range(metadata: Sequence[Any]) -> str:
+    constraints = [one for item in metadata for one in (item.metadata if isinstance(item, FieldInfo) else [item])]
+    said = [
+        words.format(getattr(constraint, bound))
+        for constraint in constraints
+        for bound, words in {**_BOUNDS, **_LENGTHS}.items()
+        if getattr(constraint, bound, None) is not None
+    ]
+    return " " + " and ".join(said) if said else ""
+
+
+@cache
+def _schema(cls: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """The constructor's named parameters, annotations resolved."""
+    source: Any = cls if is_dataclass(cls) else cls.__init__  # type: ignore[misc]  # read, never called
+    try:
+        hints = get_type_hints(source, include_extras=True)
+    except NameError as error:
+        raise OptionError(f"the options of {cls.__module__}.{cls.__qualname__} cannot be read: {error}") from error
+    named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(cls).parameters
+    return {
+        name: parameter.replace(annotation=hints.get(name, Any))
+        for name, parameter in parameters.items()
+        if parameter.kind in named
+    }
+
+
+def _value(key: str, annotation: Any, value: Any) -> Any:
+    """The value in its annotated type. Read as JSON: there strictness still lets a list become a tuple."""
+    try:
+        return TypeAdapter(annotation).validate_json(json.dumps(value, default=str), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        own = str(first["msg"]).removeprefix("Value error, ") if first["type"] == "value_error" else ""
+        raise OptionError(f"{key}={_shown(value)}: it must be {own or described(annotation)}") from None
+
+
+def _shown(value: Any) -> str:
+    """As YAML has it."""
+    return json.dumps(value, default=str, ensure_ascii=False)

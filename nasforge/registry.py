@@ -1,0 +1,150 @@
+"""Names of plug-ins, and the classes behind them: one read-only mapping per kind, over installed entry points."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from functools import cache, cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NamedTuple
+
+from nasforge.errors import NasforgeError, OptionError, UnknownNameError, unknown
+from nasforge.options import checked, filled
+
+CONTRACTS = {
+    "space": "nasforge.space:SearchSpace",
+    "strategy": "nasforge.strategy:Strategy",
+    "estimator": "nasforge.estimator:Estimator",
+    "data": "nasforge.data:DataModule",
+}
+"""The kinds of plug-in, and the class that each must inherit from."""
+
+
+class Plugin(NamedTuple):
+    """One package's claim to a name.
+
+    Attributes:
+        name: what people type.
+        package, version: the distribution that installed it.
+        module, attribute: where its class is.
+    """
+
+    name: str
+    package: str
+    version: str
+    module: str
+    attribute: str
+
+    @classmethod
+    def of(cls, entry: EntryPoint) -> Plugin:
+        """From package metadata alone; nothing is imported."""
+        package, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown package", "")
+        return cls(entry.name, package, version, entry.module, entry.attr)
+
+
+class Registry(Mapping[str, type[Any]]):
+    """The plug-ins of one kind. Names cost nothing; a class is imported, and checked, when it is asked for.
+
+    Raises:
+        UnknownNameError: on lookup, no package has the name, several have it, or the one that has it is broken.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._classes: dict[str, type[Any]] = {}
+
+    @cached_property
+    def plugins(self) -> Mapping[str, tuple[Plugin, ...]]:
+        """Who claims each name, in order of the names; more than one claim is a clash."""
+        claims: dict[str, list[Plugin]] = {}
+        for entry in sorted(entry_points(group=f"nasforge.{self.kind}")):
+            claims.setdefault(entry.name, []).append(Plugin.of(entry))
+        return {name: tuple(plugins) for name, plugins in claims.items()}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.plugins)
+
+    def __len__(self) -> int:
+        return len(self.plugins)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.plugins
+
+    def __getitem__(self, name: str) -> type[Any]:
+        if name not in self._classes:
+            self._classes[name] = self._load(name)
+        return self._classes[name]
+
+    @property
+    def working(self) -> Mapping[str, type[Any]]:
+        """All classes that can be had; broken and clashing ones are left out."""
+        found = {}
+        for name in self:
+            try:
+                found[name] = self[name]
+            except NasforgeError:
+                continue
+        return found
+
+    def _load(self, name: str) -> type[Any]:
+        plugins = self.plugins.get(name, ())
+        if not plugins:
+            raise unknown(self.kind, name, self)
+        if len(plugins) > 1:
+            packages = " and ".join(plugin.package for plugin in plugins)
+            raise UnknownNameError(f"{self.kind} '{name}' is claimed by {packages}; uninstall all but one of them")
+        (plugin,) = plugins
+        found = _imported(plugin, self.kind)
+        contract_module, _, contract = CONTRACTS[self.kind].partition(":")
+        if not (isinstance(found, type) and issubclass(found, getattr(importlib.import_module(contract_module), contract))):
+            raise UnknownNameError(
+                f"{self.kind} '{name}' of {plugin.package} is not a {contract}: "
+                f"{plugin.module}.{plugin.attribute} must be a class that inherits from nasforge.{contract}"
+            )
+        return _named(found, plugin, self.kind)
+
+
+@cache
+def registry(kind: str) -> Registry:
+    """The plug-ins of `kind`: space, strategy, estimator or data."""
+    if kind not in CONTRACTS:
+        raise unknown("kind of plug-in", kind, CONTRACTS)
+    return Registry(kind)
+
+
+def build(kind: str, options: Mapping[str, Any]) -> Any:
+    """The object that a configuration stands for: `name` says which class, the rest are its constructor's options.
+
+    Raises:
+        UnknownNameError: no working plug-in has that name.
+        OptionError: an option's key, type or value is wrong; the message says which and what would be right.
+    """
+    given = dict(options)
+    name = given.pop("name", None)
+    if not isinstance(name, str):
+        raise OptionError(f"{kind}.name={name!r}: it must be the name of a {kind}: {', '.join(registry(kind))}")
+    plugin = registry(kind)[name]
+    part = checked(plugin, given, where=f"{kind}.{name}" if kind == "estimator" else kind)
+    if kind == "estimator":
+        part.options = filled(plugin, given)
+    return part
+
+
+def _imported(plugin: Plugin, kind: str) -> Any:
+    try:
+        return getattr(importlib.import_module(plugin.module), plugin.attribute)
+    except Exception as error:  # a guest may raise anything while it is imported; its name must stand in the sentence
+        raise UnknownNameError(
+            f"{kind} '{plugin.name}' of {plugin.package} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _named(found: type[Any], plugin: Plugin, kind: str) -> type[Any]:
+    own = vars(found).get("name", plugin.name)
+    if own != plugin.name:
+        raise UnknownNameError(
+            f"{kind} '{plugin.name}' of {plugin.package} calls itself '{own}': "
+            f"the attribute `name` of {plugin.attribute} must equal its entry point"
+        )
+    found.name = plugin.name
+    return found
