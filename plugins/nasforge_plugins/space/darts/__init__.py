@@ -1,0 +1,5 @@
+"""The search space of DARTS."""
+
+from .space import DARTS
+
+__all__ = ["DARTS"]

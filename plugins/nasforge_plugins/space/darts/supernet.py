@@ -1,0 +1,237 @@
+"""The DARTS supernet (Liu et al. 2019) with the partial channels of PC-DARTS (Xu et al. 2020), arranged to be fast.
+
+The published network has one module per operation and edge. Here everything on the edges that leave one state (a
+`Fan`) runs together: pools and the plain skip depend on the state alone and are computed once; the convolutions of
+all its edges are grouped convolutions over edges * C channels, edge by edge; a mixing weight is the scale of the
+operation's last BatchNorm. Maps lie in channels_last order, the faster one on a CPU for maps as narrow as these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasforge import FactorizedReduce, Mix, ReLUConvBN, Shape, Supernet, partial_join, weighted_sum
+
+from .edges import edge_operation, state_operation
+from .genotypes import CELL_TYPES, EDGES, INPUTS, NODES, first_edge
+from .stem import reductions, stem
+
+Terms = list[tuple[Tensor, Tensor | None]]
+Active = Sequence[Sequence[int] | None]
+"""By operation: which of a fan's edges it acts on; None for all."""
+
+
+class Fan(nn.Module):
+    """All candidate operations on the E edges that leave one state, at width C."""
+
+    def __init__(
+        self, edges: int, channels: int, stride: int, operations: Sequence[str], pool_normalization: bool
+    ) -> None:
+        super().__init__()
+        self.edges, self.channels, self.names = edges, channels, tuple(operations)
+        self.shared = nn.ModuleDict()
+        self.own = nn.ModuleDict()
+        for name in operations:
+            of_state = state_operation(name, channels, stride, pool_normalization)
+            if of_state is not None:
+                self.shared[name] = of_state
+            else:
+                self.own[name] = edge_operation(name, edges, channels, stride)
+
+    def forward(self, x: Tensor, weights: Tensor, active: Active) -> list[Terms]:
+        """For each edge the terms whose sum is its mixed operation.
+
+        Args:
+            x: the state (B, C, H, W).
+            weights: mixing weights (E, O).
+            active: the edges that each operation acts on.
+        """
+        terms: list[Terms] = [[] for _ in range(self.edges)]
+        scales = weights.t()[:, :, None].expand(-1, -1, self.channels)  # (O, E, C)
+        rectified, total = F.relu(x), None
+        for column, name in enumerate(self.names):
+            edges = active[column]
+            if edges is not None and not edges:
+                continue
+            if name in self.shared:
+                out = self.shared[name](x)
+                for edge in range(self.edges) if edges is None else edges:
+                    terms[edge].append((out, weights[edge, column]))
+            elif edges is None:
+                out = self.own[name](rectified, scales[column].flatten())
+                total = out if total is None else total.add_(out)
+            else:
+                out = self.own[name](rectified, scales[column, list(edges)].flatten(), edges)
+                for edge, part in zip(edges, out.chunk(len(edges), dim=1), strict=True):
+                    terms[edge].append((part, None))
+        if total is not None:
+            for edge, part in enumerate(total.chunk(self.edges, dim=1)):
+                terms[edge].insert(0, (part, None))
+        return terms
+
+
+class SearchCell(nn.Module):
+    """A cell that holds every candidate on every one of its 14 edges; BatchNorms have no affine parameters."""
+
+    def __init__(
+        self,
+        widths: tuple[int, int],
+        channels: int,
+        reduction: bool,
+        reduction_before: bool,
+        operations: Sequence[str],
+        partial_channels: int,
+        pool_normalization: bool,
+    ) -> None:
+        super().__init__()
+        preprocess = FactorizedReduce if reduction_before else ReLUConvBN
+        self.preprocess0 = preprocess(widths[0], channels, affine=False)
+        self.preprocess1 = ReLUConvBN(widths[1], channels, affine=False)
+        self.reduction, self.groups = reduction, partial_channels
+        self.mixed_width = channels // partial_channels
+        self.fans = nn.ModuleList(
+            Fan(len(rows), self.mixed_width, 2 if reduction and state < INPUTS else 1, operations, pool_normalization)
+            for state, rows in enumerate(ROWS)
+        )
+
+    def forward(self, s0: Tensor, s1: Tensor, mixing: _Mixing) -> Tensor:
+        """(B, C0, H0, W0) and (B, C1, H, W) to (B, 4C, H', W')."""
+        states = [self.preprocess0(s0), self.preprocess1(s1)]
+        mixed: list[Terms] = [[] for _ in range(NODES)]
+        bypassing: list[Terms] = [[] for _ in range(NODES)]
+        for state, fan in enumerate(self.fans):
+            if state >= INPUTS:
+                states.append(self._node(mixed[state - INPUTS], bypassing[state - INPUTS], states[1]))
+            self._leave(state, states[state], fan, mixing, mixed, bypassing)
+        states.append(self._node(mixed[-1], bypassing[-1], states[1]))
+        return torch.cat(states[INPUTS:], dim=1)
+
+    def _leave(
+        self, state: int, x: Tensor, fan: nn.Module, mixing: _Mixing, mixed: list[Terms], bypassing: list[Terms]
+    ) -> None:
+        targets = range(NODES - len(ROWS[state]), NODES)
+        found = fan(x[:, : self.mixed_width], mixing.weights[state], mixing.active[state])
+        for target, terms in zip(targets, found, strict=True):
+            mixed[target] += terms
+        if self.groups > 1:
+            outer = x[:, self.mixed_width :]
+            if self.reduction and state < INPUTS:
+                outer = F.max_pool2d(outer, 2, ceil_mode=True)
+            for target, row in zip(targets, ROWS[state], strict=True):
+                bypassing[target].append((outer, mixing.bypass[row]))
+
+    def _node(self, mixed: Terms, bypassing: Terms, like: Tensor) -> Tensor:
+        if not mixed:  # every edge into this node is absent
+            height, width = (-(-side // (2 if self.reduction else 1)) for side in like.shape[-2:])
+            mixed = [(like.new_zeros(like.shape[0], self.mixed_width, height, width), None)]
+        total = weighted_sum(mixed)
+        return total if self.groups == 1 else partial_join(total, weighted_sum(bypassing), self.groups)
+
+
+class _Mixing:
+    """One cell type's mixing weights, laid out by source state.
+
+    Attributes:
+        weights: (E, O) by state.
+        active: by state and operation the edges it acts on; None for all.
+        bypass: by edge the weight of the channels that bypass the operations.
+    """
+
+    def __init__(self, rows: Tensor, bypass: Tensor, sparse: bool) -> None:
+        self.weights = [rows[list(edges)] for edges in ROWS]
+        self.bypass = bypass.unbind()
+        self.active: list[Active] = [[None] * rows.shape[1] for _ in ROWS]
+        if sparse:
+            present = (rows != 0).t().tolist()
+            self.active = [[_positions(column, edges) for column in present] for edges in ROWS]
+
+
+def _positions(present: Sequence[bool], edges: Sequence[int]) -> Sequence[int] | None:
+    found = [at for at, edge in enumerate(edges) if present[edge]]
+    return None if len(found) == len(edges) else found
+
+
+ROWS = tuple(
+    tuple(first_edge(node) + state for node in range(max(0, state - INPUTS + 1), NODES))
+    for state in range(INPUTS + NODES - 1)
+)
+"""By source state: the edges that leave it, one to each later node."""
+
+
+class DARTSSupernet(Supernet):
+    """The supernet over a space's candidate operations.
+
+    In eval mode without gradients an operation with weight 0 is not computed: scoring a discrete architecture costs
+    little more than that architecture. Otherwise all are, so that every BatchNorm gathers its statistics.
+    """
+
+    def __init__(
+        self,
+        input_shape: Shape,
+        classes: int,
+        *,
+        operations: Sequence[str],
+        channels: int,
+        cells: int,
+        partial_channels: int,
+        include_none: bool,
+        pool_normalization: bool,
+    ) -> None:
+        super().__init__()
+        self.options = MappingProxyType(
+            {
+                "channels": channels,
+                "cells": cells,
+                "partial_channels": partial_channels,
+                "include_none": include_none,
+                "pool_normalization": pool_normalization,
+            }
+        )
+        self.mix_shape = (EDGES, len(operations))
+        self.alpha_shapes = MappingProxyType({cell: (EDGES, len(operations) + include_none) for cell in CELL_TYPES})
+        self.stem = stem(input_shape, channels)
+        widths, reduction_before = self.stem.widths, self.stem.reduces
+        self.cells = nn.ModuleList()
+        for index in range(cells):
+            reduction = index in reductions(cells)
+            channels = 2 * channels if reduction else channels
+            self.cells.append(
+                SearchCell(
+                    widths, channels, reduction, reduction_before, operations, partial_channels, pool_normalization
+                )
+            )
+            widths, reduction_before = (widths[1], NODES * channels), reduction
+        self.classifier = nn.Linear(widths[1], classes)
+
+    def forward(self, images: Tensor, mix: Mix) -> Tensor:
+        """Logits (B, classes) of images (B, C, H, W).
+
+        Args:
+            mix: `normal` and `reduce`, each (14, O) over the candidates without `none`. With partial channels the
+                bypassing ones of an edge weigh what its row sums to, unless `normal_bypass` and `reduce_bypass`
+                (14,) say otherwise, as `DARTS.mix` writes them for alphas with a column for `none`.
+
+        Raises:
+            ValueError: a mix of another shape.
+        """
+        sparse = not self.training and not torch.is_grad_enabled()
+        mixing = {cell: self._mixing(cell, mix, sparse) for cell in CELL_TYPES}
+        layout = torch.channels_last if images.device.type == "cpu" else torch.contiguous_format
+        s0, s1 = (
+            state.contiguous(memory_format=layout) for state in self.stem(images.contiguous(memory_format=layout))
+        )
+        for cell in self.cells:
+            s0, s1 = s1, cell(s0, s1, mixing["reduce" if cell.reduction else "normal"])
+        logits: Tensor = self.classifier(F.adaptive_avg_pool2d(s1, 1).flatten(1))
+        return logits
+
+    def _mixing(self, cell: str, mix: Mix, sparse: bool) -> _Mixing:
+        rows = mix[cell]
+        if tuple(rows.shape) != self.mix_shape:
+            raise ValueError(f"mix['{cell}'] has shape {tuple(rows.shape)}; this supernet expects {self.mix_shape}")
+        return _Mixing(rows, mix.get(f"{cell}_bypass", rows.sum(dim=1)), sparse)
