@@ -82,7 +82,7 @@ class Estimates:
 
     def _write(self, key: str, architecture: Architecture, answer: Answer) -> None:
         """Weights first, then the line that names them."""
-        weights = {}
+        weights: dict[str, Any] = {}
         if answer.tensors is not None:
             path = self._folder / "candidates" / f"{key}.safetensors"
             with atomic(path) as temporary:

@@ -41,7 +41,7 @@ def isolated(seed: int) -> Iterator[None]:
     that is computed.
     """
     numpy_state, python_state = np.random.get_state(), random.getstate()
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices):
         seed_everything(seed)
         try:
