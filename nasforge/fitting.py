@@ -82,6 +82,13 @@ def _hushed() -> warnings.catch_warnings:
     return warnings.catch_warnings(action="ignore", category=UserWarning)
 
 
+def _restored(module: FitModule, checkpoint: Path) -> FitModule:
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    module.load_state_dict(content["state_dict"])
+    module.on_load_checkpoint(content)
+    return module
+
+
 class Fits:
     """The fits of one run: `fits/<name>/` holds the checkpoint of a broken one and the weights of a finished one."""
 
@@ -112,6 +119,8 @@ class Fits:
             return self._replay(module, name, finished)
         checkpoint = self.folder(name) / f"{key}.ckpt"
         torch.set_num_threads(self._threads)
+        if checkpoint.exists() and exhausted():  # what an earlier start stopped at is what it stays at
+            return _restored(module, checkpoint)
         done = self._train(module, name, epochs, data, checkpoint, [_StopWhen(exhausted), *callbacks], loggers)
         self._commit(module, name, key, complete=done >= epochs)
         if done >= epochs:

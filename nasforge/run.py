@@ -110,6 +110,7 @@ class Run:
         self.timing: dict[str, float] = {}
         self.notes: list[str] = []
         self.stopped = ""
+        self._kept: dict[str, str] = {}
         # Modules that a strategy makes take their first weights from torch's global generator.
         seed_everything(seed_of(seed, "search"))
 
@@ -232,7 +233,7 @@ class Run:
         path = self.folder / "artifacts" / name
         with atomic(path) as temporary:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        self._kept = {**getattr(self, "_kept", {}), f"artifacts/{name}": caption}
+        self._kept[f"artifacts/{name}"] = caption
         index = [{"file": file, "caption": text} for file, text in self._kept.items()]
         write_json(self.folder / "artifacts.json", index)
         return path
