@@ -9,6 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and a test keeps the two equal
+    from nasforge.api import (
+        search as search,
+    )
     from nasforge.architecture import (
         Architecture as Architecture,
         CellGraph as CellGraph,
@@ -47,6 +50,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         Estimator as Estimator,
         Infeasible as Infeasible,
         Weights as Weights,
+    )
+    from nasforge.experiment import (
+        Outcome as Outcome,
     )
     from nasforge.fitting import (
         train as train,
@@ -100,11 +106,13 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     )
 
 _HOMES = {
+    "api": "search",
     "architecture": "Architecture CellGraph Evaluation Metrics Objective ParetoFront",
     "cells": "DepthwiseConv2d depthwise drop_path partial_join scaled_norm weighted_sum",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError unknown",
     "estimator": "Context Estimate Estimator Infeasible Weights",
+    "experiment": "Outcome",
     "fitting": "train",
     "images": "ImageSet Images SeededBatches",
     "network_size": "network_size",

@@ -71,7 +71,9 @@ def instantiate(section: Mapping[str, Any] | None, folder: Path | None = None) -
     made = []
     for name, options in (section or {}).items():
         if not isinstance(options, Mapping) or "_target_" not in options:
-            raise OptionError(f"'{name}' must have a key _target_ that names a class, pytorch_lightning.callbacks.X say")
+            raise OptionError(
+                f"'{name}' must have a key _target_ that names a class, pytorch_lightning.callbacks.X say"
+            )
         placed = {key: _in_folder(value, folder) for key, value in options.items()}
         try:
             made.append(hydra_instantiate(placed))
@@ -86,7 +88,7 @@ def translated(overrides: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-        if isinstance(error, ValueError) and not _raised_by_hydra(error):
+        if not (isinstance(error, HydraException | OmegaConfBaseException | yaml.YAMLError) or _raised_by_hydra(error)):
             raise
         raise _translation(error, overrides) from error
 

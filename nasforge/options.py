@@ -84,7 +84,13 @@ _WORDS: dict[Any, str] = {
     Mapping: "a mapping",
     type(None): "null",
 }
-_BOUNDS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}", "multiple_of": "a multiple of {}"}
+_BOUNDS = {
+    "ge": "at least {}",
+    "gt": "above {}",
+    "le": "at most {}",
+    "lt": "below {}",
+    "multiple_of": "a multiple of {}",
+}
 _LENGTHS = {"min_length": "at least {} long", "max_length": "at most {} long"}
 
 

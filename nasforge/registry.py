@@ -96,7 +96,9 @@ class Registry(Mapping[str, type[Any]]):
         (plugin,) = plugins
         found = _imported(plugin, self.kind)
         contract_module, _, contract = CONTRACTS[self.kind].partition(":")
-        if not (isinstance(found, type) and issubclass(found, getattr(importlib.import_module(contract_module), contract))):
+        if not (
+            isinstance(found, type) and issubclass(found, getattr(importlib.import_module(contract_module), contract))
+        ):
             raise UnknownNameError(
                 f"{self.kind} '{name}' of {plugin.package} is not a {contract}: "
                 f"{plugin.module}.{plugin.attribute} must be a class that inherits from nasforge.{contract}"

@@ -1,0 +1,75 @@
+"""Searching from Python: the same options, errors and results as the command."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasforge.configuration import compose
+
+if TYPE_CHECKING:
+    from nasforge.experiment import Outcome
+
+
+def search(
+    strategy: str | None = None,
+    space: str | None = None,
+    data: str | None = None,
+    *,
+    run_dir: str | PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+    **options: Any,
+) -> Outcome:
+    """Search, and return what was found.
+
+    ```python
+    outcome = nasforge.search("egnas", "darts", seed=1, budget={"seconds": 60}, **{"data.batch_size": 32})
+    print(outcome.architecture, outcome.folder)
+    ```
+
+    Args:
+        strategy, space, data: which plug-ins; the command's own defaults where None.
+        run_dir: the run's folder; by default one in `runs/` that is named after the time.
+        overrides: words as the command line takes them, for what cannot be said otherwise ("+experiment=...").
+        options: any other key of the configuration, dotted or as nested dictionaries.
+
+    Raises:
+        NasforgeError: the same sentences that the command prints.
+    """
+    from nasforge import experiment
+
+    chosen = {"strategy": strategy, "space": space, "data": data}
+    named = {kind: name for kind, name in chosen.items() if name is not None}
+    words = [*overrides, *(_word(key, value) for key, value in _flat({**named, **options}))]
+    composition = compose(words)
+    return experiment.search(composition.config, Path(run_dir) if run_dir else composition.folder, words)
+
+
+def _flat(options: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and their values."""
+    for key, value in options.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _word(key: str, value: Any) -> str:
+    """An override that the command's grammar reads as exactly this value."""
+    return f"{key}={_written(value)}"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_written(item) for item in value)}]"
+    if isinstance(value, str | PathLike):
+        # In the grammar a backslash is itself, unless a quote follows a row of them.
+        escaped = re.sub(r"(\\*)'", r"\1\1\'", str(value))
+        return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
+    if hasattr(value, "item"):  # a number of numpy or torch
+        value = value.item()
+    return repr(value) if isinstance(value, float) else json.dumps(value)

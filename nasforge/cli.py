@@ -1,0 +1,305 @@
+"""The `nasforge` command. It reads words, calls one function for each command, and turns errors into sentences."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nasforge import __version__
+from nasforge.errors import NasforgeError, OptionError, RunError
+from nasforge.registry import CONTRACTS
+from nasforge.stopping import Interrupted
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+HELP = """\
+nasforge searches neural network architectures: a strategy looks through a search space on your data.
+
+  nasforge                                 EG-NAS on the DARTS space and scikit-learn's digits: about two minutes
+  nasforge strategy=egnas data=cifar10     choose parts by name; `nasforge list` shows them
+  nasforge strategy.epochs=20 seed=1       set options: KEY=VALUE, as `nasforge --cfg job` lists them
+  nasforge -m seed=1,2,3                   a sweep: one search for each combination
+
+Commands (`search` may be left out)
+  search [KEY=VALUE]...            search, compare with random architectures, retrain, write a report
+  resume RUN [budget.KEY=VALUE]    go on with a run that was stopped or killed, or extend its budget
+  retrain RUN [KEY=VALUE]...       train what a run found from scratch; without RUN: architecture=NAME or FILE
+  report RUN                       write the report and the drawings of a run again
+  list [KIND] [--check]            installed plug-ins (space, strategy, estimator, data); --check imports them
+  doctor                           versions, devices, threads and data found on this machine
+
+Common keys
+  space= strategy= estimator= data=              which plug-ins; estimator=[a,b] takes several
+  seed=0                                         all randomness
+  budget.evaluations= budget.seconds=            when to stop
+  space.channels= space.cells= data.batch_size=  sizes
+  retrain.epochs= retrain.seeds=                 the final training; retrain.seeds=0 leaves it out
+  trainer.accelerator= trainer.devices=          where to train
+  hydra.run.dir=PATH                             the run's folder (default: runs/ and the time)
+
+Options
+  -m, --multirun      sweep over comma-separated values and ranges: seed=1,2 'seed=range(8)'
+  --cfg job           print the configuration instead of running; --info, --resolve: more of it
+  --hydra-help        what else the configuration system can do
+  -sc install=bash    tab completion: eval "$(nasforge -sc install=bash)"
+  --version, -h, --help
+
+NASFORGE_TRACEBACK=1 shows the whole Python traceback of an error.
+"""
+_FLAGS = [
+    "-h",
+    "--help",
+    "--hydra-help",
+    "--version",
+    "--cfg",
+    "-c",
+    "--resolve",
+    "--package",
+    "-p",
+    "--run",
+    "-r",
+    "--multirun",
+    "-m",
+    "--shell-completion",
+    "-sc",
+    "--config-path",
+    "-cp",
+    "--config-name",
+    "-cn",
+    "--config-dir",
+    "-cd",
+    "--experimental-rerun",
+    "--info",
+    "-i",
+]
+
+
+def main() -> None:
+    """The console script: run the command in `sys.argv` and exit with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit status: 0, 1 for a fault of ours, 2 for a user's mistake, 130 for Ctrl-C."""
+    try:
+        command, words = _command(arguments)
+        return command(words)
+    except BrokenPipeError:  # the reader of our output has gone, `| head` say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        if os.environ.get("NASFORGE_TRACEBACK") == "1":
+            traceback.print_exc()
+        status, sentence = _explained(error)
+        print(f"nasforge: {sentence}", file=sys.stderr)
+        return status
+
+
+def _command(arguments: Sequence[str]) -> tuple[Callable[[list[str]], int], list[str]]:
+    """The function that a command line asks for, and its words."""
+    words = list(arguments)
+    if {"-h", "--help"} & set(words):
+        return _say(HELP), []
+    if "--version" in words:
+        return _say(f"nasforge {__version__}\n"), []
+    if words and not words[0].startswith(("-", "+", "~")) and "=" not in words[0]:
+        if words[0] in COMMANDS:
+            return COMMANDS[words[0]], words[1:]
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise OptionError(f"no command '{words[0]}'.{hint} Commands: {', '.join(COMMANDS)}; options are KEY=VALUE")
+    return _search, words
+
+
+def _say(text: str) -> Callable[[list[str]], int]:
+    def say(words: list[str]) -> int:
+        sys.stdout.write(text)
+        return 0
+
+    return say
+
+
+def _search(words: list[str]) -> int:
+    """Hydra's own main: composition, sweeps, launchers, --cfg, tab completion."""
+    import hydra
+
+    from nasforge.configuration import translated
+    from nasforge.search_path import register
+
+    for word in words:
+        if word.startswith("-") and word.partition("=")[0] not in _FLAGS:
+            near = difflib.get_close_matches(word, _FLAGS, n=1)
+            raise OptionError(f"no option {word}.{f' Did you mean {near[0]}?' if near else ''} See nasforge --help")
+    register()
+    # Errors then come here instead of being printed by Hydra; children inherit it, as they should.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv[1:] = words
+    failures: list[Exception] = []
+
+    def job(config: DictConfig) -> None:
+        """One search: the only one, or one of a sweep."""
+        try:
+            _job(config)
+        except _SweepError:  # from whatever process the launcher put it in; the sweep ends its other jobs, then fails
+            raise
+        except Exception as error:  # kept from Hydra, which would add words of its own
+            failures.append(error)
+
+    with translated([word for word in words if "=" in word]):
+        hydra.main(version_base="1.3", config_path="pkg://nasforge.conf", config_name="config")(job)()
+    if failures:
+        raise failures[0]
+    return 0
+
+
+def _job(config: DictConfig) -> None:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from nasforge.configuration import plain, translated
+
+    hydra_config = HydraConfig.get()
+    folder, overrides = Path(hydra_config.runtime.output_dir), list(hydra_config.overrides.task)
+    sweep = hydra_config.mode == RunMode.MULTIRUN
+    if sweep:
+        print(f"\njob {hydra_config.job.num}: {' '.join(overrides)}", flush=True)
+    try:
+        with translated(overrides):
+            content = plain(config)
+        from nasforge import experiment
+
+        experiment.search(content, folder, overrides)
+    except Exception as error:
+        if not sweep:
+            raise
+        status, sentence = _explained(error)
+        print(f"nasforge: job {hydra_config.job.num}: {sentence}", file=sys.stderr, flush=True)
+        raise _SweepError(status) from error
+    finally:
+        if folder.is_dir() and not any(folder.iterdir()):  # Hydra makes it before anything is checked
+            folder.rmdir()
+
+
+class _SweepError(Exception):
+    """A job of a sweep failed; its own sentence has been printed."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def _resume(words: list[str]) -> int:
+    folder = _run_folder("resume", words)
+    from nasforge import experiment
+
+    experiment.resume(folder, words[1:])
+    return 0
+
+
+def _retrain(words: list[str]) -> int:
+    named = bool(words) and "=" not in words[0] and not words[0].startswith(("~", "-"))
+    overrides = words[1:] if named else words
+    for word in overrides:
+        if word.startswith("-"):
+            raise OptionError(f"retrain takes KEY=VALUE, not {word}")
+    from nasforge.configuration import compose
+
+    if named:
+        folder = _run_folder("retrain", words[:1])
+        config = compose([*_recorded(folder), *overrides]).config
+    else:
+        composition = compose(overrides)
+        folder, config = composition.folder, composition.config
+    from nasforge import experiment
+
+    experiment.retrain(config, folder, run=named)
+    return 0
+
+
+def _report(words: list[str]) -> int:
+    folder = _run_folder("report", words)
+    if len(words) > 1:
+        raise OptionError(f"report takes one run's folder, and nothing after it: {words[1]}")
+    from nasforge import experiment
+
+    print(experiment.report(folder))
+    return 0
+
+
+def _list(words: list[str]) -> int:
+    from nasforge.listing import listing
+
+    kinds = [word for word in words if word != "--check"]
+    for word in kinds:
+        if word not in CONTRACTS:
+            raise OptionError(f"list takes a kind ({', '.join(CONTRACTS)}) and --check, not '{word}'")
+    text, sound = listing(kinds or list(CONTRACTS), check="--check" in words)
+    print(text)
+    return 0 if sound else 1
+
+
+def _doctor(words: list[str]) -> int:
+    from nasforge.doctor import diagnosis
+
+    if words:
+        raise OptionError(f"doctor takes nothing, not '{words[0]}'")
+    print(diagnosis())
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "search": _search,
+    "resume": _resume,
+    "retrain": _retrain,
+    "report": _report,
+    "list": _list,
+    "doctor": _doctor,
+}
+
+
+def _run_folder(command: str, words: list[str]) -> Path:
+    if not words or words[0].startswith("-") or "=" in words[0]:
+        raise OptionError(f"{command} needs a run's folder: nasforge {command} runs/...")
+    return Path(words[0])
+
+
+def _recorded(folder: Path) -> list[str]:
+    """The words of the search that made a run."""
+    path = folder / "overrides.json"
+    if not path.is_file():
+        raise RunError(f"{folder} is not a run's folder: it has no overrides.json")
+    try:
+        content = json.loads(path.read_text())
+        return [str(override) for override in content]
+    except (ValueError, TypeError):
+        raise RunError(f"{path} is damaged: it must be a JSON list of the search's words") from None
+
+
+def _explained(error: BaseException) -> tuple[int, str]:
+    """The exit status and the sentence for what ended a command."""
+    if isinstance(error, NasforgeError):
+        return 2, str(error)
+    if isinstance(error, _SweepError):
+        return error.status, "jobs of this sweep failed, as said above"
+    if isinstance(error, Interrupted):
+        how = f"nasforge resume {os.path.relpath(error.folder)}" if error.folder else "the same command again"
+        return 128 + error.number, f"interrupted; go on with: {how}"
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted before anything was kept; go on with: the same command again"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f" ({error.filename})" if error.filename else ""
+        return 1, f"the disk is full{where}; make room, then `nasforge resume` the run: what was finished is kept"
+    if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
+        return 2, f"{error.strerror}: {error.filename}"
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return 1, f"this is a fault of nasforge or of a plug-in: {said}. NASFORGE_TRACEBACK=1 shows where"
