@@ -31,12 +31,13 @@ def scaled_norm(norm: nn.Module, x: Tensor, scale: Tensor) -> Tensor:
     """
     if type(norm) is not nn.BatchNorm2d or norm.affine:
         return cast(Tensor, norm(x)) * scale[:, None, None]
-    if norm.training and norm.num_batches_tracked is not None:
+    tracking = norm.track_running_stats or not norm.training  # as torch: else the batch alone, and nothing is updated
+    mean, variance = (norm.running_mean, norm.running_var) if tracking else (None, None)
+    if norm.training and tracking and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
-    batch_statistics = norm.training or norm.running_mean is None
     momentum = 0.1 if norm.momentum is None else norm.momentum
     zero = torch.zeros_like(scale)
-    return F.batch_norm(x, norm.running_mean, norm.running_var, scale, zero, batch_statistics, momentum, norm.eps)
+    return F.batch_norm(x, mean, variance, scale, zero, norm.training or mean is None, momentum, norm.eps)
 
 
 def weighted_sum(terms: Iterable[tuple[Tensor, Tensor | None]]) -> Tensor:

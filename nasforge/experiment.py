@@ -58,7 +58,7 @@ def search(config: Config, folder: Path, overrides: Sequence[str] = ()) -> Outco
     if (folder / "journal.jsonl").exists():
         raise RunError(f"{folder} already holds a run; `nasforge resume {folder}` goes on with it")
     parts = _search_parts(config)
-    config = {**config, "executor": {**config["executor"], "threads": parts.machinery.threads}}
+    config = {**config, "executor": {**config["executor"], "threads": parts.threads}}
     with closing(Journal(folder)) as journal:
         _write_config(folder, config)
         write_json(folder / "overrides.json", list(overrides))
@@ -130,7 +130,7 @@ def read_config(folder: Path) -> Config:
 def _search_parts(config: Config) -> Parts:
     """All parts, so that what does not fit together is said before anything is written."""
     parts = Parts(config)
-    _ = parts.strategy, parts.estimators, parts.machinery
+    _ = parts.strategy, parts.estimators, parts.threads
     return parts
 
 
@@ -190,7 +190,8 @@ def _open(parts: Parts, folder: Path, journal: Journal, *, estimates: bool = Tru
     if known.exists() and json.loads(known.read_text())["fingerprint"] != data.fingerprint:
         raise RunError(f"the data are not those that the run in {folder} began with; restore them, or start a new run")
     write_json(known, facts)
-    write_json(folder / "environment.json", environment(parts.machinery.device, parts.machinery.threads))
+    machinery = parts.machinery(folder)
+    write_json(folder / "environment.json", environment(machinery.device, machinery.threads))
     return Run(
         folder,
         journal,
@@ -199,7 +200,7 @@ def _open(parts: Parts, folder: Path, journal: Journal, *, estimates: bool = Tru
         estimators=parts.estimators if estimates else [],
         seed=parts.seed,
         budget=parts.budget,
-        machinery=parts.machinery,
+        machinery=machinery,
     )
 
 
@@ -286,7 +287,8 @@ def _budget_changes(changes: Sequence[str]) -> dict[str, Any]:
         key, equals, value = change.partition("=")
         if not equals or key not in ("budget.evaluations", "budget.seconds"):
             raise OptionError(
-                f"'{change}' cannot change in a run that has begun; resume takes budget.evaluations=N and budget.seconds=S"
+                f"'{change}' cannot change in a run that has begun; "
+                "resume takes budget.evaluations=N and budget.seconds=S"
             )
         budget[key.removeprefix("budget.")] = yaml.safe_load(value)
     return budget

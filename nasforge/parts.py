@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -70,19 +71,23 @@ class Parts:
         return estimators
 
     @cached_property
-    def machinery(self) -> Machinery:
-        """Trainer arguments, threads, and a user's loggers and callbacks."""
+    def threads(self) -> int:
+        """Of CPU work; resolved, since it is part of a run's identity."""
         executor = checked(Executor, self.config["executor"], where="executor")
+        return executor.threads or available_threads()
+
+    def machinery(self, folder: Path) -> Machinery:
+        """Trainer arguments, threads, and a user's loggers and callbacks, which may write into the run's `folder`."""
         return Machinery(
             trainer=self.config["trainer"],
-            threads=executor.threads or available_threads(),
-            callbacks=instantiate(self.config.get("callbacks")),
-            loggers=instantiate(self.config.get("logger")),
+            threads=self.threads,
+            callbacks=instantiate(self.config.get("callbacks"), folder),
+            loggers=instantiate(self.config.get("logger"), folder),
         )
 
     def _check(self, kind: str, part: Strategy | Estimator) -> None:
-        classes = registry("space")
-        fitting = [name for name in classes if all(issubclass(classes[name], ability) for ability in part.needs)]
+        spaces = registry("space").working
+        fitting = [name for name, one in spaces.items() if all(issubclass(one, ability) for ability in part.needs)]
         check_abilities(kind, part.name, part.needs, self.space, fitting)
 
     def _check_retraining(self) -> None:

@@ -114,7 +114,7 @@ def _normalise(norm: nn.BatchNorm2d, x: Tensor, scale: Tensor | None, edges: Edg
     if edges is None:
         return norm(x) if scale is None else scaled_norm(norm, x, scale)
     mean, variance = norm.running_mean, norm.running_var
-    if mean is None or variance is None:
+    if norm.training or mean is None or variance is None:  # training here: its batch's statistics are asked for
         return F.batch_norm(x, None, None, scale, None, True, 0.0, norm.eps)
     mean, variance = _rows(mean, edges, of), _rows(variance, edges, of)
     return F.batch_norm(x, mean, variance, scale, None, False, 0.0, norm.eps)

@@ -9,7 +9,6 @@ operation's last BatchNorm. Maps lie in channels_last order, the faster one on a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -183,17 +182,15 @@ class DARTSSupernet(Supernet):
         pool_normalization: bool,
     ) -> None:
         super().__init__()
-        self.options = MappingProxyType(
-            {
-                "channels": channels,
-                "cells": cells,
-                "partial_channels": partial_channels,
-                "include_none": include_none,
-                "pool_normalization": pool_normalization,
-            }
-        )
+        self.options = {
+            "channels": channels,
+            "cells": cells,
+            "partial_channels": partial_channels,
+            "include_none": include_none,
+            "pool_normalization": pool_normalization,
+        }
         self.mix_shape = (EDGES, len(operations))
-        self.alpha_shapes = MappingProxyType({cell: (EDGES, len(operations) + include_none) for cell in CELL_TYPES})
+        self.alpha_shapes = {cell: (EDGES, len(operations) + include_none) for cell in CELL_TYPES}
         self.stem = stem(input_shape, channels)
         widths, reduction_before = self.stem.widths, self.stem.reduces
         self.cells = nn.ModuleList()
