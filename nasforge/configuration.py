@@ -71,9 +71,7 @@ def instantiate(section: Mapping[str, Any] | None, folder: Path | None = None) -
     made = []
     for name, options in (section or {}).items():
         if not isinstance(options, Mapping) or "_target_" not in options:
-            raise OptionError(
-                f"'{name}' must have a key _target_ that names a class, pytorch_lightning.callbacks.X say"
-            )
+            raise OptionError(f"'{name}' must have a key _target_ that names a class: pytorch_lightning.callbacks.X")
         placed = {key: _in_folder(value, folder) for key, value in options.items()}
         try:
             made.append(hydra_instantiate(placed))

@@ -23,7 +23,7 @@ def diagnosis() -> str:
 
 
 def _data(name: str) -> str:
-    """Whether the place where these data are looked for exists; whether its files are whole, only reading them tells."""
+    """Where these data are looked for, and whether that place exists; only reading tells if its files are whole."""
     try:
         options = compose([f"data={name}"]).config["data"]
     except NasforgeError as error:

@@ -1,4 +1,4 @@
-"""Options checked against the annotations of whoever takes them, with errors that name the key and what would be right."""
+"""Options checked against the annotations of who takes them; errors name the key and what would be right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from nasforge.errors import OptionError
@@ -33,6 +33,8 @@ def checked(cls: Callable[..., Built], options: Mapping[str, Any], *, where: str
         OptionError: the first key that is unknown, missing, or holds a wrong value.
     """
     schema = _schema(cls)
+    if not isinstance(options, Mapping):
+        raise OptionError(f"{where}={_shown(options)}: it must hold the options {', '.join(schema)}")
     for key in options:
         if key not in schema:
             raise unknown_key(f"{where}.{key}", schema)
@@ -60,7 +62,7 @@ def unknown_key(key: str, available: Sequence[str] | Mapping[str, Any]) -> Optio
 
 
 def described(annotation: Any) -> str:
-    """What a value must be, in words: 'a whole number of at least 1, or null'."""
+    """What a value must be, in words: 'a whole number, at least 1, or null'."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return described(arguments[0]) + _range(arguments[1:])
@@ -90,8 +92,9 @@ _BOUNDS = {
     "le": "at most {}",
     "lt": "below {}",
     "multiple_of": "a multiple of {}",
+    "min_length": "at least {} long",
+    "max_length": "at most {} long",
 }
-_LENGTHS = {"min_length": "at least {} long", "max_length": "at most {} long"}
 
 
 def _range(metadata: Sequence[Any]) -> str:
@@ -99,10 +102,10 @@ def _range(metadata: Sequence[Any]) -> str:
     said = [
         words.format(getattr(constraint, bound))
         for constraint in constraints
-        for bound, words in {**_BOUNDS, **_LENGTHS}.items()
+        for bound, words in _BOUNDS.items()
         if getattr(constraint, bound, None) is not None
     ]
-    return " " + " and ".join(said) if said else ""
+    return ", " + " and ".join(said) if said else ""
 
 
 @cache
@@ -124,8 +127,14 @@ def _schema(cls: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 
 def _value(key: str, annotation: Any, value: Any) -> Any:
     """The value in its annotated type. Read as JSON: there strictness still lets a list become a tuple."""
+    if is_dataclass(annotation) and isinstance(annotation, type):
+        return checked(annotation, value, where=key)
+    items = get_args(annotation)
+    if items and is_dataclass(items[0]) and isinstance(value, list | tuple):
+        return tuple(_value(f"{key}[{index}]", items[0], item) for index, item in enumerate(value))
     try:
-        return TypeAdapter(annotation).validate_json(json.dumps(value, default=str), strict=True)
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+        return adapter.validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         own = str(first["msg"]).removeprefix("Value error, ") if first["type"] == "value_error" else ""
