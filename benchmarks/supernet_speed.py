@@ -1,0 +1,138 @@
+"""How much faster the supernet of `space=darts` is than one written plainly. Equality is checked before timing.
+
+    python benchmarks/supernet_speed.py [--device cuda] [--repeats 5] [--threads 2] [--batch 32]
+
+Run from the root of a checkout with nasforge installed. Each row interleaves the two versions, so that a busy machine
+slows both, and gives the median ratio with its range. Writes `benchmarks/results/supernet_speed.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from nasforge_plugins.space.darts import DARTS
+from plain_darts import PlainSupernet, copy_weights
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+RESULTS = Path(__file__).parent / "results" / "supernet_speed.md"
+INDIVIDUALS = 25
+
+
+class Versions:
+    """The fast and the plain supernet with equal weights, and what they are fed."""
+
+    def __init__(self, partial: int, include_none: bool, batch: int, device: torch.device) -> None:
+        torch.manual_seed(0)
+        space = DARTS(partial_channels=partial, include_none=include_none)
+        candidates = ("none",) * include_none + space.operations
+        self.fast = space.supernet((3, 32, 32), 10).to(device)
+        self.plain = PlainSupernet(candidates, partial=partial).to(device)
+        copy_weights(self.fast, self.plain)
+        self.images = torch.randn(batch, 3, 32, 32, device=device)
+        self.labels = torch.randint(10, (batch,), device=device)
+        self.weights, self.mixes = [], []
+        for _ in range(INDIVIDUALS):
+            alphas = {cell: torch.randn(shape, device=device) for cell, shape in self.fast.alpha_shapes.items()}
+            self.weights.append({cell: values.softmax(-1) for cell, values in alphas.items()})
+            self.mixes.append(space.mix(alphas))
+        self.check()
+
+    def check(self) -> None:
+        with torch.no_grad():
+            slow, quick = self.plain(self.images, self.weights[0]), self.fast(self.images, self.mixes[0])
+        torch.testing.assert_close(quick, slow, rtol=1e-4, atol=1e-4 * slow.abs().max().item())
+
+    def step(self, network: nn.Module, mix: dict[str, Tensor]) -> Callable[[], None]:
+        optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9, weight_decay=3e-4)
+
+        def run() -> None:
+            optimizer.zero_grad()
+            F.cross_entropy(network(self.images, mix), self.labels).backward()
+            optimizer.step()
+
+        return run
+
+    def forwards(self, network: nn.Module, mixes: list[dict[str, Tensor]]) -> Callable[[], None]:
+        @torch.no_grad()
+        def run() -> None:
+            for mix in mixes:
+                network(self.images, mix)
+
+        return run
+
+
+def seconds(run: Callable[[], None], device: torch.device) -> float:
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def row(name: str, plain: Callable[[], None], fast: Callable[[], None], repeats: int, device: torch.device) -> str:
+    seconds(plain, device), seconds(fast, device)  # the first call chooses kernels
+    pairs = [(seconds(plain, device), seconds(fast, device)) for _ in range(repeats)]
+    ratios = sorted(slow / quick for slow, quick in pairs)
+    slow, quick = (statistics.median(times) for times in zip(*pairs, strict=True))
+    line = f"| {name} | {slow:.3f} | {quick:.3f} | **{statistics.median(ratios):.2f}** | {ratios[0]:.2f} to {ratios[-1]:.2f} |"
+    print(line, flush=True)
+    return line
+
+
+def measure(batch: int, repeats: int, device: torch.device) -> list[str]:
+    rows = []
+    whole = Versions(1, True, batch, device)
+    steps = whole.step(whole.plain, whole.weights[0]), whole.step(whole.fast, whole.mixes[0])
+    rows.append(row("training step, K=1, with `none`", *steps, repeats, device))
+    once = whole.forwards(whole.plain, whole.weights[:1]), whole.forwards(whole.fast, whole.mixes[:1])
+    rows.append(row("forward without gradients, K=1", *once, repeats, device))
+    part = Versions(4, False, batch, device)
+    steps = part.step(part.plain, part.weights[0]), part.step(part.fast, part.mixes[0])
+    rows.append(row("training step, K=4", *steps, repeats, device))
+    part.plain.eval(), part.fast.eval()
+    generation = part.forwards(part.plain, part.weights), part.forwards(part.fast, part.mixes)
+    rows.append(row(f"ES generation, {INDIVIDUALS} forwards in eval mode, K=4", *generation, repeats, device))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=32)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        print("not measured: no GPU here")
+        return
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {options.threads} threads"
+    text = [
+        "# The supernet of `space=darts` against a plain one",
+        "",
+        f"`python benchmarks/supernet_speed.py {' '.join(sys.argv[1:])}`".replace(" `", "`"),
+        "",
+        f"torch {torch.__version__}, {where}; C=16, L=8, batch {options.batch} of 32x32, fp32; {options.repeats} "
+        "interleaved repeats; median seconds, median ratio of pairs, its range. Outputs compared before timing.",
+        "",
+        "| row | plain, s | fast, s | ratio | range |",
+        "| --- | --- | --- | --- | --- |",
+        *measure(options.batch, options.repeats, device),
+    ]
+    if device.type == "cpu":
+        text += ["", "On a GPU (`--device cuda`): not measured: no GPU here."]
+    RESULTS.parent.mkdir(exist_ok=True)
+    name = RESULTS if device.type == "cpu" else RESULTS.with_name("supernet_speed_cuda.md")
+    name.write_text("\n".join(text) + "\n")
+
+
+if __name__ == "__main__":
+    main()

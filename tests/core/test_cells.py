@@ -1,0 +1,99 @@
+"""Pieces of cells: drop-path, folded scales, the channel shuffle, and the depthwise convolution's own backward."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from nasforge import DepthwiseConv2d, drop_path, partial_join, scaled_norm, weighted_sum
+
+
+def test_drop_path_drops_whole_samples_and_divides_the_kept():
+    torch.manual_seed(0)
+    out = drop_path(torch.ones(4000, 2, 3, 3), 0.2, training=True).flatten(1)
+    kept = out[:, 0] > 0
+    assert torch.equal(out, out[:, :1].expand_as(out))
+    torch.testing.assert_close(out[kept], torch.full_like(out[kept], 1 / 0.8))
+    assert kept.float().mean().item() == pytest.approx(0.8, abs=0.03)
+
+
+def test_drop_path_is_off_in_eval_mode_and_at_zero_and_leaves_its_input_alone():
+    x = torch.ones(8, 2, 3, 3)
+    assert drop_path(x, 0.5, training=False) is x
+    assert drop_path(x, 0.0, training=True) is x
+    drop_path(x, 0.5, training=True)
+    assert torch.equal(x, torch.ones_like(x))
+
+
+class Substitute(nn.BatchNorm2d):
+    """Stands for a BatchNorm that averages over ranks."""
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, Substitute])
+@pytest.mark.parametrize("track", [True, False])
+def test_scaled_norm_is_the_norm_times_the_scale(kind, training, track):
+    norm, twin = (kind(3, affine=False, track_running_stats=track).double().train(training) for _ in range(2))
+    x, scale = torch.randn(4, 3, 5, 5).double(), torch.tensor([0.5, 0.0, 2.0]).double()
+    torch.testing.assert_close(scaled_norm(norm, x, scale), twin(x) * scale[:, None, None])
+    for name, buffer in twin.named_buffers():
+        torch.testing.assert_close(norm.get_buffer(name), buffer)
+
+
+def test_weighted_sum_leaves_its_inputs_alone():
+    x, y, z = torch.randn(3, 2, 4).unbind()
+    before = x.clone(), y.clone(), z.clone()
+    weight = torch.tensor(0.5)
+    torch.testing.assert_close(weighted_sum([(x, None), (y, None), (z, weight)]), x + y + z / 2)
+    torch.testing.assert_close(weighted_sum([(x, weight), (y, None), (z, weight)]), x / 2 + y + z / 2)
+    assert all(torch.equal(now, then) for now, then in zip((x, y, z), before, strict=True))
+    with pytest.raises(ValueError, match="at least one term"):
+        weighted_sum([])
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_partial_join_interleaves_groups(layout):
+    x = torch.arange(8.0).view(1, 8, 1, 1).expand(2, 8, 3, 3).contiguous(memory_format=layout)
+    joined = partial_join(x[:, :2], x[:, 2:], 4)
+    assert joined[0, :, 0, 0].tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
+    assert joined.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 1, 1), (5, 1, 2), (3, 2, 2), (5, 2, 1)])
+def test_depthwise_gradients_are_the_librarys(kernel, stride, dilation, layout):
+    conv = DepthwiseConv2d(6, kernel, stride, dilation).double()
+    x = torch.randn(2, 6, 7, 7).double().contiguous(memory_format=layout).requires_grad_()
+    expected = F.conv2d(x, conv.weight, None, stride, conv.padding, dilation, 6)
+    out = conv(x)
+    seed = torch.randn_like(out)
+    torch.testing.assert_close(out, expected)
+    for own, theirs in zip(
+        torch.autograd.grad(out, (x, conv.weight), seed),
+        torch.autograd.grad(expected, (x, conv.weight), seed),
+        strict=True,
+    ):
+        torch.testing.assert_close(own, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_depthwise_can_be_differentiated_twice_and_per_sample():
+    conv = DepthwiseConv2d(2, 3).double()
+    x = torch.randn(2, 2, 4, 4).double().requires_grad_()
+    assert torch.autograd.gradgradcheck(conv, (x,))
+
+    def loss(weight, image):
+        return torch.func.functional_call(conv, {"weight": weight}, (image[None],)).square().sum()
+
+    each = torch.func.vmap(torch.func.grad(loss), (None, 0))(conv.weight.detach(), x.detach())
+    whole = torch.autograd.grad(conv(x).square().sum(), conv.weight)[0]
+    torch.testing.assert_close(each.sum(0), whole)
+
+
+def test_depthwise_works_under_autocast():
+    conv = DepthwiseConv2d(4, 3)
+    x = torch.randn(2, 4, 6, 6, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = conv(x)
+    out.float().sum().backward()
+    assert out.dtype == torch.bfloat16
+    assert x.grad.dtype == conv.weight.grad.dtype == torch.float32
