@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from hydra import compose as hydra_compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -138,8 +139,15 @@ def _missing(error: MissingConfigException) -> NasforgeError:
             f"the package must bring {group}/{name}.yaml in a folder of the entry-point group nasforge.conf"
         )
     if group:
-        return unknown(group, name, error.options or ())
+        return unknown(group, name, error.options or _choices(group))
     return UnknownNameError(_line(error))
+
+
+def _choices(group: str) -> Sequence[str]:
+    """What a group offers; Hydra does not say so when one item of a list is wrong."""
+    register()
+    with initialize_config_module("nasforge.conf", job_name="nasforge", version_base="1.3"):
+        return GlobalHydra.instance().config_loader().get_group_options(group)
 
 
 def _unreadable(error: OverrideParseException) -> OptionError:

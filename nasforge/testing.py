@@ -104,7 +104,7 @@ class SpaceContract:
         network = space.build(one, shape, classes, channels=8, cells=3)
         logits, _ = network.with_auxiliary(torch.rand(4, *shape))
         assert logits.shape == (4, classes), f"{shape} images must give logits (4, {classes})"
-        logits.sum().backward()
+        logits.sum().backward()  # type: ignore[no-untyped-call]
 
     def test_networks_come_from_the_global_generator(self, space: SearchSpace) -> None:
         one = space.sample(np.random.default_rng(6))

@@ -1,0 +1,96 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nasforge import cli
+from nasforge.registry import registry
+
+collect_ignore = ["third_party"]  # an outside package: tests/test_third_party.py installs it and runs its tests
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def guest(tmp_path, monkeypatch):
+    """Make an installed package: its entry points by group, and its files."""
+    site = tmp_path / "site-packages"
+
+    def install(name, entry_points, files=None):
+        facts = site / f"{name.replace('-', '_')}-1.0.dist-info"
+        facts.mkdir(parents=True)
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        groups = [f"[{group}]\n" + "\n".join(lines) for group, lines in entry_points.items()]
+        (facts / "entry_points.txt").write_text("\n\n".join(groups) + "\n")
+        for path, text in (files or {}).items():
+            (site / path).parent.mkdir(parents=True, exist_ok=True)
+            (site / path).write_text(text)
+        registry.cache_clear()
+        return site
+
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    yield install
+    registry.cache_clear()
+    for name, module in list(sys.modules.items()):  # the next test's guest may have the same name
+        if str(getattr(module, "__file__", None) or "").startswith(str(site)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capfd):
+    """Run a command in this process, in an empty folder: (status, what it printed, what it complained of)."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["nasforge"])
+    for variable in ("HYDRA_FULL_ERROR", "NASFORGE_TRACEBACK"):
+        monkeypatch.setenv(variable, "0")
+
+    def run(*words):
+        capfd.readouterr()
+        try:
+            status = cli.run(words)
+        except SystemExit as ending:
+            status = ending.code or 0
+        printed = capfd.readouterr()
+        return status, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def mistake(command):
+    """Run a command that must fail by a user's mistake; its one sentence."""
+
+    def run(*words):
+        status, _, complaint = command(*words)
+        assert status == 2, complaint
+        assert "Traceback" not in complaint
+        lines = complaint.strip().splitlines()
+        assert len(lines) == 1, complaint
+        assert lines[0].startswith("nasforge: ")
+        return lines[0]
+
+    return run
+
+
+@pytest.fixture
+def in_process(tmp_path):
+    """Run a command in a process of its own, with further folders on its path."""
+
+    def run(*words, path=(), **options):
+        import os
+
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(p) for p in path] + [str(ROOT / "plugins")])}
+        return subprocess.run(
+            [sys.executable, "-m", "nasforge", *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            **options,
+        )
+
+    return run

@@ -1,0 +1,343 @@
+"""The command: its words, its sentences, its exit statuses, and how quick it answers."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nasforge import __version__, cli, experiment
+from nasforge.registry import CONTRACTS
+from nasforge.stopping import Interrupted
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """Every call of nasforge.experiment, which does nothing here."""
+    calls = []
+
+    def record(name):
+        def function(*arguments, **options):
+            calls.append((name, arguments, options))
+            return SimpleNamespace(folder=Path())
+
+        return function
+
+    for name in ("search", "resume", "retrain", "report"):
+        monkeypatch.setattr(experiment, name, record(name))
+    return calls
+
+
+def failing(monkeypatch, error):
+    def search(*arguments):
+        raise error
+
+    monkeypatch.setattr(experiment, "search", search)
+
+
+# Quick answers
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["--version"], ["list"], ["list", "strategy"], ["serch"]])
+def test_quick_answers_import_neither_torch_nor_lightning_nor_hydra(words):
+    code = (
+        "import sys; from nasforge.cli import run; run(sys.argv[1:]);"
+        "heavy = {'torch', 'pytorch_lightning', 'hydra', 'matplotlib', 'sklearn'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
+
+
+def test_help_is_for_newcomers(command):
+    for words in (["--help"], ["-h"], ["search", "--help"], ["retrain", "-h"]):
+        status, said, _ = command(*words)
+        assert status == 0
+        assert all(f"\n  {name} " in said for name in cli.COMMANDS)
+        assert "nasforge strategy=egnas" in said
+        assert max(map(len, said.splitlines())) <= 110
+
+
+def test_version(command):
+    assert command("--version") == (0, f"nasforge {__version__}\n", "")
+
+
+def test_list_shows_each_plug_in_with_package_version_and_first_line(command):
+    status, said, _ = command("list")
+    assert status == 0
+    assert [line for line in said.splitlines() if line in CONTRACTS] == list(CONTRACTS)
+    (egnas,) = [line for line in said.splitlines() if line.startswith("  egnas ")]
+    assert f"nasforge {__version__}" in egnas
+    assert egnas.endswith(
+        "EG-NAS: evolution strategies explore N directions an epoch, the most accurate one moves the alphas."
+    )
+    assert "darts" not in command("list", "strategy")[1]
+
+
+def test_list_check_imports_and_finds_all_sound(command):
+    status, said, _ = command("list", "--check")
+    assert status == 0
+    assert "UNUSABLE" not in said
+
+
+def test_list_marks_a_clash_and_check_a_broken_guest(guest, command):
+    guest("impostor", {"nasforge.strategy": ["egnas = impostor:Egnas"], "nasforge.space": ["lost = not_there:Lost"]})
+    status, said, _ = command("list")
+    assert status == 1
+    assert "UNUSABLE: strategy 'egnas' is claimed by impostor and nasforge" in said
+    assert "UNUSABLE: space 'lost' of impostor cannot be loaded: ModuleNotFoundError" in command("list", "--check")[1]
+
+
+def test_doctor_says_what_is_here(command):
+    status, said, _ = command("doctor")
+    assert status == 0
+    for word in ("python", "torch", "device", "threads", "data=digits"):
+        assert word in said
+
+
+# Words
+
+
+@pytest.mark.parametrize("words", [[], ["search"], ["seed=3"], ["search", "seed=3", "strategy=egnas"]])
+def test_search_may_be_left_out(command, called, words):
+    assert command(*words)[0] == 0
+    ((name, (config, folder, overrides), _),) = called
+    assert name == "search"
+    assert overrides == [word for word in words if "=" in word]
+    assert config["seed"] == (3 if "seed=3" in words else 0)
+    assert folder.parent == Path.cwd() / "runs"
+    assert "hydra" not in config
+
+
+def test_the_runs_folder_can_be_chosen(command, called, tmp_path):
+    command(f"hydra.run.dir={tmp_path}/mine")
+    assert called[0][1][1:] == (tmp_path / "mine", [])
+
+
+def test_a_sweep_searches_once_for_each_combination(command, called):
+    status, said, _ = command("-m", "seed=1,2", "strategy=egnas,egnas_reference")
+    assert status == 0
+    assert [overrides for _, (_, _, overrides), _ in called] == [
+        [f"seed={seed}", f"strategy={name}"] for seed in (1, 2) for name in ("egnas", "egnas_reference")
+    ]
+    assert len({folder for _, (_, folder, _), _ in called}) == 4
+    assert "job 3: seed=2 strategy=egnas_reference" in said
+
+
+def test_a_failed_job_of_a_sweep_does_not_hide_nor_stop_the_others(command, monkeypatch):
+    done = []
+
+    def search(config, folder, overrides):
+        if config["seed"] == 1:
+            raise cli.OptionError("seed=1 is unlucky")
+        done.append(config["seed"])
+
+    monkeypatch.setattr(experiment, "search", search)
+    status, _, complaint = command("-m", "seed=0,1,2")
+    assert status == 2
+    assert done == [0, 2]
+    assert "nasforge: job 1: seed=1 is unlucky" in complaint
+    assert complaint.strip().endswith("nasforge: jobs of this sweep failed, as said above")
+    assert "Traceback" not in complaint
+
+
+def test_cfg_prints_the_configuration_and_runs_nothing(command, called):
+    status, said, _ = command("--cfg", "job", "seed=5")
+    assert status == 0
+    assert said.startswith("seed: 5\n")
+    assert not called
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["--hydra-help"], ["--info", "defaults"], ["--cfg", "job", "--resolve"]])
+def test_hydras_own_flags_work(command, words):
+    status, said, complaint = command(*words)
+    assert status == 0, complaint
+    assert said
+
+
+def test_resume_passes_folder_and_changes(command, called):
+    assert command("resume", "runs/x", "budget.evaluations=20")[0] == 0
+    assert called == [("resume", (Path("runs/x"), ["budget.evaluations=20"]), {})]
+
+
+def test_retrain_composes_from_the_words_of_the_run(command, called):
+    Path("run").mkdir()
+    Path("run/overrides.json").write_text(json.dumps(["seed=4", "retrain.epochs=3"]))
+    assert command("retrain", "run", "retrain.epochs=9")[0] == 0
+    ((_, (config, folder), options),) = called
+    assert (config["seed"], config["retrain"]["epochs"]) == (4, 9)
+    assert (folder, options) == (Path("run"), {"run": True})
+
+
+def test_retrain_without_a_run_takes_an_architecture(command, called):
+    assert command("retrain", "architecture=DARTS_V2", "hydra.run.dir=there")[0] == 0
+    ((_, (config, folder), options),) = called
+    assert config["architecture"] == "DARTS_V2"
+    assert (folder, options) == (Path("there"), {"run": False})
+
+
+def test_report_takes_a_run(command, called):
+    assert command("report", "run")[0] == 0
+    assert called == [("report", (Path("run"),), {})]
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["serch"], "no command 'serch'. Did you mean 'search'?"),
+        (["strategy"], "no command 'strategy'. Commands: search, resume, retrain, report, list, doctor"),
+        (["--multirn"], "no option --multirn. Did you mean --multirun?"),
+        (["strategy=egna"], "no strategy named 'egna'. Did you mean 'egnas'?"),
+        (["strategy.populaton=5"], "no option strategy.populaton. Did you mean strategy.population?"),
+        (["strategy.population=many"], 'strategy.population="many": it must be a whole number, at least 2'),
+        (["strategy.samples=0"], "strategy.samples=0: it must be a whole number, at least 1"),
+        (["+strategy.sample=3"], "no option strategy.sample. Did you mean strategy.samples?"),
+        (["retrain.epochs=0"], "retrain.epochs=0: it must be a whole number, at least 1"),
+        (["budget.seconds=-1"], "budget.seconds=-1: it must be a number, above 0, or null"),
+        (["executor.threads=two"], 'executor.threads="two"'),
+        (["seed=-1"], "seed=-1"),
+        (["space.channels=6"], "6"),
+        (["seed=1,2"], "add -m to sweep over them"),
+        (["foo=1", "seed=2"], "no option foo."),
+        (["seed=1", "extra"], "'extra' is not KEY=VALUE"),
+        (["-m", "strategy=egnas,egna"], "no strategy named 'egna'"),
+        (["--cfg", "job", "--info", "all"], "Only one of"),
+        (["resume"], "resume needs a run's folder"),
+        (["resume", "nowhere"], "nowhere"),
+        (["resume", "."], "not a run's folder"),
+        (["report"], "report needs a run's folder"),
+        (["report", "nowhere"], "nowhere"),
+        (["report", "a", "b"], "report takes one run's folder"),
+        (["retrain"], "retrain needs a run's folder, or architecture="),
+        (["retrain", "nowhere"], "nowhere is not a run's folder"),
+        (["retrain", "-m", "seed=1,2"], "retrain takes KEY=VALUE, not -m"),
+        (["retrain", "architecture=DARTS_V3"], "DARTS_V3"),
+        (["list", "strategies"], "list takes a kind (space, strategy, estimator, data)"),
+        (["doctor", "now"], "doctor takes nothing, not 'now'"),
+    ],
+)
+def test_each_mistake_is_one_sentence_and_status_2(mistake, words, sentence):
+    assert sentence in mistake(*words)
+
+
+def test_a_refused_run_leaves_no_folder(mistake):
+    mistake("strategy.samples=0", "hydra.run.dir=here")
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_damaged_words_of_a_run_are_named(mistake):
+    Path("run").mkdir()
+    Path("run/overrides.json").write_text("{")
+    assert "overrides.json is damaged" in mistake("retrain", "run")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_named(mistake):
+    Path("locked").mkdir(mode=0o500)
+    assert "locked/run" in mistake("hydra.run.dir=locked/run")
+
+
+def test_a_file_where_the_folder_should_be_is_named(mistake):
+    Path("taken").write_text("")
+    assert "taken" in mistake("hydra.run.dir=taken")
+
+
+# Faults
+
+
+def test_a_full_disk_is_one_sentence(command, monkeypatch):
+    failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "runs/x/journal.jsonl"))
+    status, _, complaint = command()
+    assert status == 1
+    assert complaint.startswith("nasforge: the disk is full (runs/x/journal.jsonl); make room")
+    assert len(complaint.splitlines()) == 1
+
+
+def test_a_fault_of_ours_says_how_to_see_it_whole(command, monkeypatch):
+    failing(monkeypatch, ZeroDivisionError("by zero"))
+    status, _, complaint = command()
+    assert status == 1
+    assert complaint == (
+        "nasforge: this is a fault of nasforge or of a plug-in: ZeroDivisionError: by zero. "
+        "NASFORGE_TRACEBACK=1 shows where\n"
+    )
+
+
+@pytest.mark.parametrize("variable", ["NASFORGE_TRACEBACK", "HYDRA_FULL_ERROR"])
+def test_the_traceback_is_shown_when_asked_for(command, monkeypatch, variable):
+    monkeypatch.setenv(variable, "1")
+    failing(monkeypatch, ZeroDivisionError("by zero"))
+    status, _, complaint = command()
+    assert status == 1
+    assert "Traceback" in complaint
+    assert "in search" in complaint
+
+
+def test_ctrl_c_names_the_command_that_goes_on(command, monkeypatch):
+    stop = Interrupted(2)
+    stop.folder = Path.cwd() / "runs" / "mine"
+    failing(monkeypatch, stop)
+    status, _, complaint = command()
+    assert status == 130
+    assert complaint.startswith("nasforge: interrupted; go on with: nasforge resume ")
+    assert complaint.strip().endswith("runs/mine")
+
+
+def test_ctrl_c_before_the_run_began(command, monkeypatch):
+    failing(monkeypatch, KeyboardInterrupt())
+    status, _, complaint = command()
+    assert status == 130
+    assert len(complaint.splitlines()) == 1
+
+
+def test_ctrl_c_ends_a_whole_sweep(command, monkeypatch):
+    begun = []
+
+    def search(config, folder, overrides):
+        begun.append(config["seed"])
+        raise Interrupted(2)
+
+    monkeypatch.setattr(experiment, "search", search)
+    assert command("-m", "seed=1,2")[0] == 130
+    assert begun == [1]
+
+
+def test_a_reader_that_went_away_is_no_error():
+    nasforge = f"{sys.executable} -m nasforge"
+    said = subprocess.run(f"{nasforge} --help | true; echo ${{PIPESTATUS[0]}}", shell=True, executable="bash",
+                          capture_output=True, text=True)  # fmt: skip
+    assert (said.stdout.strip(), said.stderr) == ("0", "")
+
+
+# Tab completion
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("line", "choices"),
+    [
+        ("nasforge strat", {"strategy=", "strategy."}),
+        ("nasforge strategy=eg", {"strategy=egnas", "strategy=egnas_reference"}),
+        ("nasforge strategy.sampl", {"strategy.samples="}),
+        ("nasforge search strategy=egnas trainer.dev", {"trainer.devices="}),
+    ],
+)
+def test_tab_completion_knows_groups_and_keys(line, choices):
+    environment = {**os.environ, "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    said = subprocess.run([sys.executable, "-m", "nasforge", "-sc", "query=bash"], env=environment,
+                          capture_output=True, text=True)  # fmt: skip
+    assert choices <= set(said.stdout.split()), said.stderr
+
+
+def test_tab_completion_can_be_installed(command):
+    status, said, _ = command("-sc", "install=bash")
+    assert status == 0
+    assert "hydra_bash_completion" in said
+    assert "nasforge" in said.splitlines()[-1]

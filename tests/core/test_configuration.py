@@ -1,0 +1,153 @@
+"""Words become a plain configuration; what Hydra would complain of at length is one sentence each."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from nasforge import NasforgeError, OptionError, UnknownNameError
+from nasforge.configuration import compose, instantiate
+
+CONFIG = {
+    "guest_conf/__init__.py": "",
+    "guest_conf/strategy/climb.yaml": (
+        "defaults:\n  - override /estimator@_global_.estimator: [training]\n  - _self_\nname: climb\nsteps: 3\n"
+    ),
+    "guest_conf/experiment/both.yaml": (
+        "# @package _global_\ndefaults:\n  - override /strategy: climb\n  - override /space: darts\nseed: 7\n"
+    ),
+}
+
+
+def refused(*words):
+    with pytest.raises(NasforgeError) as error:
+        compose(words)
+    return error.value
+
+
+@pytest.fixture
+def climb(guest):
+    """A guest's strategy that chooses its own estimator."""
+    return guest("climb", {"nasforge.conf": ["climb = guest_conf"]}, CONFIG)
+
+
+def estimators(*words):
+    return list(compose(words).config["estimator"])
+
+
+def test_the_bare_command_is_whole():
+    config = compose([]).config
+    assert config["strategy"]["name"] == "egnas"
+    assert config["space"]["name"] == "darts"
+    assert config["data"]["name"] == "digits"
+    assert config["estimator"] == {"supernet": {"name": "supernet", "batch_size": 256}}
+    assert config["budget"] == {"evaluations": None, "seconds": None}
+    assert "hydra" not in config
+
+
+def test_two_starts_get_two_folders():
+    assert compose([]).folder != compose([]).folder
+    assert str(compose(["hydra.run.dir=here"]).folder) == "here"
+
+
+def test_one_or_several_estimators():
+    assert estimators("estimator=training") == ["training"]
+    assert sorted(estimators("estimator=[training,supernet]")) == ["supernet", "training"]
+    options = compose(["estimator=[training,supernet]", "estimator.training.epochs=1"]).config["estimator"]
+    assert options["training"]["epochs"] == 1
+
+
+def test_a_strategy_may_choose_its_estimator_and_the_command_line_wins(climb):
+    assert estimators("strategy=climb") == ["training"]
+    assert estimators("strategy=climb", "estimator=supernet") == ["supernet"]
+    assert estimators("strategy=egnas") == ["supernet"]
+    assert estimators("+experiment=both") == ["training"]
+    assert estimators("+experiment=both", "estimator=supernet") == ["supernet"]
+
+
+def test_an_experiment_sets_any_key(climb):
+    config = compose(["+experiment=both", "strategy.steps=5"]).config
+    assert (config["seed"], config["strategy"]["steps"]) == (7, 5)
+
+
+def test_a_guest_cannot_shadow_a_built_in(guest):
+    files = {"shadow_conf/__init__.py": "", "shadow_conf/strategy/egnas.yaml": "name: shadow\n"}
+    guest("shadow", {"nasforge.conf": ["shadow = shadow_conf"]}, files)
+    assert compose([]).config["strategy"]["name"] == "egnas"
+
+
+def test_a_broken_guest_gives_one_warning_and_breaks_nothing(guest):
+    guest("broken", {"nasforge.conf": ["broken = broken_conf"]}, {"broken_conf/__init__.py": "import not_there"})
+    with pytest.warns(UserWarning, match="package broken are left out: ModuleNotFoundError") as warnings:
+        compose([])
+    assert len(warnings) == 1
+
+
+def test_a_plug_in_without_configuration_is_named(guest):
+    guest("bare", {"nasforge.strategy": ["bare = bare:Bare"]})
+    assert "'bare' of bare has no configuration: the package must bring strategy/bare.yaml" in str(
+        refused("strategy=bare")
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("strategy=egna", "no strategy named 'egna'. Did you mean 'egnas'? Available: egnas, egnas_reference."),
+        ("space=dart", "no space named 'dart'. Did you mean 'darts'?"),
+        ("data=digit", "no data named 'digit'. Did you mean 'digits'?"),
+        ("estimator=[supernet,trainin]", "no estimator named 'trainin'. Did you mean 'training'?"),
+        ("+experiment=nothing_like_it", "no experiment named 'nothing_like_it'."),
+        ("strategy.populaton=5", "no option strategy.populaton. Did you mean strategy.population? strategy has: "),
+        ("retrain.epoch=5", "no option retrain.epoch. Did you mean retrain.epochs?"),
+        ("trainer.device=2", "no option trainer.device. Did you mean trainer.devices?"),
+        ("estimator.training.epochs=1", "no option estimator.training. estimator has: supernet."),
+        ("strategi=egnas", "no option strategi. Did you mean strategy?"),
+        ("seed.x=1", "seed is a single value: it has no option x"),
+        ("seed=1,2", "seed=1,2 has several values: add -m to sweep over them, or write [a,b] for a list"),
+        ("seed", "'seed' is not KEY=VALUE"),
+        ("seed=[1", "'seed=[1' cannot be read"),
+        ("seed=${nowhere}", "Interpolation key 'nowhere' not found"),
+        ("seed=???", "seed must be given: add seed=VALUE"),
+        ("strategy=null", "Config group override must be a string or a list"),
+        ("budget=5", "budget=5: it must be a section of the configuration"),
+        ("~strategy", "strategy=None: it must be a section of the configuration"),
+        ("~seed", "the configuration needs the key seed"),
+        ("~nothing", "'nothing' does not exist"),
+    ],
+)
+def test_each_mistake_is_one_sentence(word, sentence):
+    error = refused(word)
+    assert sentence in str(error)
+    assert "\n" not in str(error)
+    unknown_name = sentence.startswith("no ") and not sentence.startswith("no option")
+    assert isinstance(error, UnknownNameError if unknown_name else OptionError)
+
+
+def test_loggers_are_made_in_the_runs_folder(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setitem(sys.modules, "foreign", SimpleNamespace(Logger=lambda **options: made.append(options)))
+    instantiate({"mine": {"_target_": "foreign.Logger", "save_dir": "RUN/logs", "name": "RUNNER"}}, tmp_path)
+    assert made == [{"save_dir": f"{tmp_path}/logs", "name": "RUNNER"}]
+
+
+def test_no_logger_makes_none():
+    assert instantiate(None) == instantiate({}) == instantiate(compose([]).config["logger"]) == []
+
+
+def test_shipped_loggers_can_be_made(tmp_path):
+    config = compose(["logger=[csv,tensorboard]"]).config["logger"]
+    assert [type(one).__name__ for one in instantiate(config, tmp_path)] == ["CSVLogger", "TensorBoardLogger"]
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ({"mine": {"save_dir": "x"}}, "'mine' must have a key _target_ that names a class"),
+        ({"mine": {"_target_": "no.such.Thing"}}, "'mine' cannot be made: Error locating target 'no.such.Thing'"),
+    ],
+)
+def test_foreign_classes_that_cannot_be_made_are_named(section, sentence):
+    with pytest.raises(OptionError) as error:
+        instantiate(section)
+    assert sentence in str(error.value)
