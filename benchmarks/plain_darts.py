@@ -157,7 +157,11 @@ def paired_tensors(fast: nn.Module, plain: PlainSupernet) -> list[tuple[Tensor, 
             offset = len(mixed[0].operations) - len(fan.names)  # none comes first and has no weights
             for column, name in enumerate(fan.names, start=offset):
                 columns = [edge.operations[column] for edge in mixed]
-                pairs += _pairs(fan.shared[name], columns[:1]) if name in fan.shared else _pairs(fan.own[name], columns)
+                if name in fan.shared:
+                    pairs += _pairs(fan.shared[name], columns[:1])
+                    continue
+                for group, module in zip(fan.groups, fan.own[name], strict=True):
+                    pairs += _pairs(module, columns[group.start : group.stop])
     return pairs
 
 

@@ -81,7 +81,8 @@ def row(name: str, plain: Callable[[], None], fast: Callable[[], None], repeats:
     pairs = [(seconds(plain, device), seconds(fast, device)) for _ in range(repeats)]
     ratios = sorted(slow / quick for slow, quick in pairs)
     slow, quick = (statistics.median(times) for times in zip(*pairs, strict=True))
-    line = f"| {name} | {slow:.3f} | {quick:.3f} | **{statistics.median(ratios):.2f}** | {ratios[0]:.2f} to {ratios[-1]:.2f} |"
+    span = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+    line = f"| {name} | {slow:.3f} | {quick:.3f} | **{statistics.median(ratios):.2f}** | {span} |"
     print(line, flush=True)
     return line
 

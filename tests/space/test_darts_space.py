@@ -131,7 +131,7 @@ def test_presets_of_other_papers_have_no_vector():
 def test_cells_outside_the_candidates_have_no_vector():
     nodes = (GOOD, GOOD, GOOD, GOOD)
     small = DARTS(operations=["skip_connect", "sep_conv_3x3"])
-    with pytest.raises(ArchitectureError, match="'max_pool_3x3', which is none of the candidates in space.operations"):
+    with pytest.raises(ArchitectureError, match="'max_pool_3x3', which is none of the candidates"):
         small.encode(small.read("DARTS_V1"))
     with pytest.raises(ArchitectureError, match="node 3 of the normal cell takes state 0 twice"):
         DARTS().encode(broken(normal=(*nodes[:3], (GOOD[0], GOOD[0]))))

@@ -77,7 +77,8 @@ class SeparableEdges(nn.Module):
 
     def forward(self, rectified: Tensor, scale: Tensor, edges: Edges = None) -> Tensor:
         """ReLU'd state (B, C, H, W) and a scale (E * C,) to (B, E * C, H', W'); E counts the edges taking part."""
-        x = rectified.repeat(1, self.edges if edges is None else len(edges), 1, 1)
+        count = self.edges if edges is None else len(edges)
+        x = rectified.repeat(1, count, 1, 1) if count > 1 else rectified
         *earlier, last = self.blocks
         for block in earlier:
             x = F.relu(block(x, None, edges), inplace=True)

@@ -2,12 +2,13 @@
 
 The published network has one module per operation and edge. Here everything on the edges that leave one state (a
 `Fan`) runs together: pools and the plain skip depend on the state alone and are computed once; the convolutions of
-all its edges are grouped convolutions over edges * C channels, edge by edge; a mixing weight is the scale of the
-operation's last BatchNorm. Maps lie in channels_last order, the faster one on a CPU for maps as narrow as these.
+several edges are grouped convolutions over edges * C channels, as many as stay in the cache; a mixing weight is the
+scale of the operation's last BatchNorm. Maps lie in channels_last order, the faster one on a CPU for maps as narrow as these.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -25,14 +26,29 @@ Active = Sequence[Sequence[int] | None]
 """By operation: which of a fan's edges it acts on; None for all."""
 
 
+GROUP_SIZE = 16 * 32 * 32
+"""Values an image that the maps of one group of edges hold, about: a batch of them should stay in a CPU's cache."""
+
+
 class Fan(nn.Module):
-    """All candidate operations on the E edges that leave one state, at width C."""
+    """All candidate operations on the E edges that leave one state, at width C.
+
+    Operations with weights of their own on every edge run on groups of edges: wide, large maps one edge at a time,
+    narrow or small ones many at once.
+
+    Args:
+        pixels: height times width of the map at the edges' end.
+    """
 
     def __init__(
-        self, edges: int, channels: int, stride: int, operations: Sequence[str], pool_normalization: bool
+        self, edges: int, channels: int, stride: int, pixels: int, operations: Sequence[str], pool_normalization: bool
     ) -> None:
         super().__init__()
-        self.edges, self.channels, self.names = edges, channels, tuple(operations)
+        size = max(1, GROUP_SIZE // (channels * pixels))
+        self.edges = edges
+        self.groups = tuple(range(first, min(first + size, edges)) for first in range(0, edges, size))
+        self.names = tuple(operations)
+        self.channels = channels
         self.shared = nn.ModuleDict()
         self.own = nn.ModuleDict()
         for name in operations:
@@ -40,7 +56,8 @@ class Fan(nn.Module):
             if of_state is not None:
                 self.shared[name] = of_state
             else:
-                self.own[name] = edge_operation(name, edges, channels, stride)
+                parts = (edge_operation(name, len(group), channels, stride) for group in self.groups)
+                self.own[name] = nn.ModuleList(parts)
 
     def forward(self, x: Tensor, weights: Tensor, active: Active) -> list[Terms]:
         """For each edge the terms whose sum is its mixed operation.
@@ -51,27 +68,39 @@ class Fan(nn.Module):
             active: the edges that each operation acts on.
         """
         terms: list[Terms] = [[] for _ in range(self.edges)]
-        scales = weights.t()[:, :, None].expand(-1, -1, self.channels)  # (O, E, C)
-        rectified, total = F.relu(x), None
+        rectified = F.relu(x)
+        for number, group in enumerate(self.groups):
+            self._add_own(terms, number, group, rectified, weights, active)
         for column, name in enumerate(self.names):
             edges = active[column]
-            if edges is not None and not edges:
-                continue
-            if name in self.shared:
+            if name in self.shared and (edges is None or edges):
                 out = self.shared[name](x)
                 for edge in range(self.edges) if edges is None else edges:
                     terms[edge].append((out, weights[edge, column]))
-            elif edges is None:
-                out = self.own[name](rectified, scales[column].flatten())
+        return terms
+
+    def _add_own(
+        self, terms: list[Terms], number: int, group: range, rectified: Tensor, weights: Tensor, active: Active
+    ) -> None:
+        total: Tensor | None = None
+        for column, name in enumerate(self.names):
+            if name in self.shared:
+                continue
+            edges = active[column]
+            if edges is None:
+                scale = weights[group.start : group.stop, column].repeat_interleave(self.channels)
+                out = self.own[name][number](rectified, scale)
                 total = out if total is None else total.add_(out)
-            else:
-                out = self.own[name](rectified, scales[column, list(edges)].flatten(), edges)
-                for edge, part in zip(edges, out.chunk(len(edges), dim=1), strict=True):
+                continue
+            some = [edge for edge in edges if edge in group]
+            if some:
+                scale = weights[some, column].repeat_interleave(self.channels)
+                out = self.own[name][number](rectified, scale, [edge - group.start for edge in some])
+                for edge, part in zip(some, out.chunk(len(some), dim=1), strict=True):
                     terms[edge].append((part, None))
         if total is not None:
-            for edge, part in enumerate(total.chunk(self.edges, dim=1)):
-                terms[edge].insert(0, (part, None))
-        return terms
+            for edge, part in zip(group, total.chunk(len(group), dim=1), strict=True):
+                terms[edge].append((part, None))
 
 
 class SearchCell(nn.Module):
@@ -83,6 +112,7 @@ class SearchCell(nn.Module):
         channels: int,
         reduction: bool,
         reduction_before: bool,
+        pixels: int,
         operations: Sequence[str],
         partial_channels: int,
         pool_normalization: bool,
@@ -93,9 +123,10 @@ class SearchCell(nn.Module):
         self.preprocess1 = ReLUConvBN(widths[1], channels, affine=False)
         self.reduction, self.groups = reduction, partial_channels
         self.mixed_width = channels // partial_channels
+        strides = [2 if reduction and state < INPUTS else 1 for state in range(len(ROWS))]
         self.fans = nn.ModuleList(
-            Fan(len(rows), self.mixed_width, 2 if reduction and state < INPUTS else 1, operations, pool_normalization)
-            for state, rows in enumerate(ROWS)
+            Fan(len(rows), self.mixed_width, stride, pixels, operations, pool_normalization)
+            for rows, stride in zip(ROWS, strides, strict=True)
         )
 
     def forward(self, s0: Tensor, s1: Tensor, mixing: _Mixing) -> Tensor:
@@ -194,14 +225,13 @@ class DARTSSupernet(Supernet):
         self.stem = stem(input_shape, channels)
         widths, reduction_before = self.stem.widths, self.stem.reduces
         self.cells = nn.ModuleList()
+        halvings = 3 if self.stem.reduces else 0
+        candidates = (operations, partial_channels, pool_normalization)
         for index in range(cells):
             reduction = index in reductions(cells)
-            channels = 2 * channels if reduction else channels
-            self.cells.append(
-                SearchCell(
-                    widths, channels, reduction, reduction_before, operations, partial_channels, pool_normalization
-                )
-            )
+            channels, halvings = (2 * channels, halvings + 1) if reduction else (channels, halvings)
+            pixels = math.prod(-(-side // 2**halvings) for side in input_shape[1:])
+            self.cells.append(SearchCell(widths, channels, reduction, reduction_before, pixels, *candidates))
             widths, reduction_before = (widths[1], NODES * channels), reduction
         self.classifier = nn.Linear(widths[1], classes)
 
