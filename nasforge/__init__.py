@@ -57,6 +57,10 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     from nasforge.fitting import (
         train as train,
     )
+    from nasforge.held_out import (
+        HELD_OUT_NOTE as HELD_OUT_NOTE,
+        hold_out as hold_out,
+    )
     from nasforge.images import (
         Images as Images,
         ImageSet as ImageSet,
@@ -114,6 +118,7 @@ _HOMES = {
     "estimator": "Context Estimate Estimator Infeasible Weights",
     "experiment": "Outcome",
     "fitting": "train",
+    "held_out": "HELD_OUT_NOTE hold_out",
     "images": "ImageSet Images SeededBatches",
     "network_size": "network_size",
     "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",

@@ -6,7 +6,6 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -41,9 +40,9 @@ class Preprocessing:
 
     def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Normalised and augmented images; `generator` lives on the CPU, so every device draws the same."""
-        images = self.normalize(images)
         if self.pad:
             images = _random_crop(images, self.pad, generator)
+        images = self.normalize(images)
         if self.flip:
             flipped = torch.rand(len(images), generator=generator).to(images.device) < 0.5
             images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
@@ -51,7 +50,7 @@ class Preprocessing:
 
 
 def _random_crop(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:
-    """Each image shifted by up to `pad` pixels either way; what enters is the mean (0 after normalising)."""
+    """Each image shifted by up to `pad` pixels either way; what enters is black, as published."""
     batch, channels, height, width = images.shape
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
     shift = torch.randint(0, 2 * pad + 1, (2, batch, 1), generator=generator).to(images.device)
@@ -171,10 +170,10 @@ class DataModule(pl.LightningDataModule, ABC):
     A subclass takes its options as keyword-only constructor arguments, `batch_size` and `workers` among them.
 
     Attributes:
+        name: the registry name, a class attribute (Lightning's base class has one of its own).
         pad, flip: which augmentation the images stand (digits must not be flipped).
     """
 
-    name: ClassVar[str]
     pad: int = 4
     flip: bool = True
 

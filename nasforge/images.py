@@ -126,7 +126,7 @@ def lanczos(images: Tensor, factor: float) -> Tensor:
 def _bytes(values: object) -> memoryview:
     if not isinstance(values, Tensor):
         raise DataError(f"{type(values).__name__} must have a `fingerprint`, since its pixels are not in memory")
-    return memoryview(values.contiguous().numpy()).cast("B")
+    return memoryview(values.contiguous().view(torch.uint8).numpy().ravel())  # type: ignore[arg-type]
 
 
 class SeededBatches(Sampler[Tensor]):
@@ -150,5 +150,5 @@ class SeededBatches(Sampler[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(self.n))
-        for batch in list(order.split(self.batch_size))[: len(self)]:
+        for batch in list(torch.split(order, self.batch_size))[: len(self)]:
             yield batch[self.rank :: self.ranks]

@@ -111,8 +111,8 @@ class Journal:
             if line is None:
                 if good + len(raw) < len(text):
                     raise RunError(
-                        f"line {number} of {self.path} is damaged: its checksum does not match. Restore the file from a "
-                        f"copy, or delete this line and those after it and resume: what they record is computed again."
+                        f"line {number} of {self.path} is damaged: its checksum does not match. Restore the file from "
+                        f"a copy, or delete this line and those after it: resuming computes again what they record."
                     )
                 warnings.warn(f"the last line of {self.path} was torn when the run died; it is dropped", stacklevel=2)
                 os.truncate(self.path, good)

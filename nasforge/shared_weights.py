@@ -1,4 +1,4 @@
-"""Scores of discrete architectures under a supernet's shared weights, and the control every supernet search ends with."""
+"""Scores of discrete architectures under a supernet's shared weights, and the control that ends a supernet search."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ class SupernetModule(FitModule):
         order = torch.from_numpy(self.rng("validation").permutation(len(validation)))
         draw = self.generator("validation augmentation")
         batches = []
-        for part in order[: n * size].split(size):
+        for part in torch.split(order[: n * size], size):
             images, labels = (tensor.to(self.device) for tensor in validation[part])
             preprocessing = self.data.preprocessing
             images = preprocessing.augment(images, draw) if augment else preprocessing.normalize(images)
@@ -270,7 +270,7 @@ def ordered_batches(
     images: ImageSet, preprocessing: Preprocessing, size: int, device: torch.device | str
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """All images once, normalised, in their own order."""
-    for part in torch.arange(len(images)).split(size):
+    for part in torch.split(torch.arange(len(images)), size):
         pixels, labels = images[part]
         yield preprocessing.normalize(pixels.to(device)), labels.to(device)
 

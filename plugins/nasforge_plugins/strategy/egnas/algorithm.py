@@ -91,7 +91,7 @@ class EGNAS(Strategy):
         self.statistics, self.augment_validation = statistics, augment_validation
         self.validation_batches, self.validation_batch_size = validation_batches, validation_batch_size
         self.clip_counts_alphas = clip_counts_alphas
-        self.supernet_options = {
+        self.supernet_options: dict[str, Any] = {
             "channels": channels,
             "cells": cells,
             "partial_channels": partial_channels,

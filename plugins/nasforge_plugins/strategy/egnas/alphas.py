@@ -65,7 +65,8 @@ class Alphas:
         if kind == "raw":
             return z
         if kind == "delta":
-            return z - self.point
+            delta: Vector = z - self.point
+            return delta
         probabilities = self.probabilities(*self._logits(z))
         return probabilities if kind == "prob" else self.probabilities(*self.named(probabilities))
 
@@ -97,8 +98,10 @@ class Alphas:
 
 def _flat(alphas: Named, betas: Named | None) -> Vector:
     tensors = [*alphas.values(), *(betas or {}).values()]
-    return torch.cat([tensor.detach().cpu().double().flatten() for tensor in tensors]).numpy()
+    vector: Vector = torch.cat([tensor.detach().cpu().double().flatten() for tensor in tensors]).numpy()
+    return vector
 
 
 def _split(vector: Vector, shapes: list[torch.Size]) -> tuple[Tensor, ...]:
-    return torch.from_numpy(vector).split([shape.numel() for shape in shapes])
+    parts: tuple[Tensor, ...] = torch.split(torch.from_numpy(vector), [shape.numel() for shape in shapes])
+    return parts

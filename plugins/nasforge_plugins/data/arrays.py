@@ -1,0 +1,63 @@
+"""One's own images, from one `.npz` file."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from nasforge import HELD_OUT_NOTE, DataModule, ImageSet
+from nasforge_plugins.data.npz import NpzImages, read_npz, statistics
+
+
+class Arrays(DataModule):
+    """Your own images as one .npz: train_images, train_labels, classes and, if you have them, test_images, test_labels.
+
+    Images are uint8, (N, H, W) or (N, H, W, C), of any side from 4 pixels on. Without test arrays a class-balanced
+    fifth is held out.
+    """
+
+    name = "arrays"
+
+    def __init__(
+        self,
+        *,
+        path: str = "data.npz",
+        pad: Annotated[int, Field(ge=0)] = 2,
+        flip: bool = False,
+        batch_size: Annotated[int, Field(ge=2)] = 64,
+        workers: Annotated[int, Field(ge=0)] = 0,
+    ) -> None:
+        super().__init__(batch_size=batch_size, workers=workers)
+        self.path, self.pad, self.flip = Path(path).absolute(), pad, flip
+
+    @cached_property
+    def _file(self) -> NpzImages:
+        return read_npz(self.path)
+
+    @property
+    def train(self) -> ImageSet:
+        """`train_images`, less the held-out fifth if there are no test images."""
+        return self._file.train
+
+    @property
+    def test(self) -> ImageSet:
+        """`test_images`, or the held-out fifth."""
+        return self._file.test
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """`classes`."""
+        return self._file.class_names
+
+    @cached_property
+    def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Measured on the training images."""
+        return statistics(self.train)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Whether the test set was held out by us."""
+        return (HELD_OUT_NOTE,) if self._file.held_out else ()

@@ -1,0 +1,58 @@
+"""scikit-learn's handwritten digits: 1,797 grey images of 8 x 8 that come in its wheel."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from sklearn.datasets import load_digits
+
+from nasforge import DataModule, ImageSet, hold_out
+
+
+class Digits(DataModule):
+    """Handwritten digits (8 x 8, grey, 10 classes) from scikit-learn's own wheel; nothing to download.
+
+    The 16 grey levels are spread over 0 to 255. A class-balanced fifth is the test set.
+    """
+
+    name = "digits"
+    pad = 1
+    flip = False  # a mirrored 2 is no 2
+
+    def __init__(self, *, batch_size: Annotated[int, Field(ge=2)] = 64, workers: Annotated[int, Field(ge=0)] = 0):
+        super().__init__(batch_size=batch_size, workers=workers)
+
+    @cached_property
+    def _split(self) -> tuple[ImageSet, ImageSet]:
+        digits = load_digits()
+        images = torch.from_numpy((digits.images * (255 / 16)).round().astype(np.uint8))[:, None]
+        return hold_out(ImageSet.of(images, torch.from_numpy(digits.target)))
+
+    @property
+    def train(self) -> ImageSet:
+        """1,437 images or so."""
+        return self._split[0]
+
+    @property
+    def test(self) -> ImageSet:
+        """The held-out fifth."""
+        return self._split[1]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The digits."""
+        return tuple("0123456789")
+
+    @property
+    def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Of all 1,797 images' published pixels / 16."""
+        return (0.3053,), (0.3760,)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the test set came about."""
+        return ("digits have no official test set: a class-balanced fifth of the 1,797 images is held out as one",)
