@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import errno
 import json
 import os
 import sys
@@ -13,47 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasforge import __version__
-from nasforge.errors import NasforgeError, OptionError, RunError
+from nasforge.errors import OptionError, RunError
+from nasforge.messages import HELP, SweepError, explained
 from nasforge.registry import CONTRACTS
-from nasforge.stopping import Interrupted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-HELP = """\
-nasforge searches neural network architectures: a strategy looks through a search space on your data.
-
-  nasforge                                 EG-NAS on the DARTS space and scikit-learn's digits: about two minutes
-  nasforge strategy=egnas data=cifar10     choose parts by name; `nasforge list` shows them
-  nasforge strategy.epochs=20 seed=1       set options: KEY=VALUE, as `nasforge --cfg job` lists them
-  nasforge -m seed=1,2,3                   a sweep: one search for each combination
-
-Commands (`search` may be left out)
-  search [KEY=VALUE]...            search, compare with random architectures, retrain, write a report
-  resume RUN [budget.KEY=VALUE]    go on with a run that was stopped or killed, or extend its budget
-  retrain RUN [KEY=VALUE]...       train what a run found from scratch; without RUN: architecture=NAME or FILE
-  report RUN                       write the report and the drawings of a run again
-  list [KIND] [--check]            installed plug-ins (space, strategy, estimator, data); --check imports them
-  doctor                           versions, devices, threads and data found on this machine
-
-Common keys
-  space= strategy= estimator= data=              which plug-ins; estimator=[a,b] takes several
-  seed=0                                         all randomness
-  budget.evaluations= budget.seconds=            when to stop
-  space.channels= space.cells= data.batch_size=  sizes
-  retrain.epochs= retrain.seeds=                 the final training; retrain.seeds=0 leaves it out
-  trainer.accelerator= trainer.devices=          where to train
-  hydra.run.dir=PATH                             the run's folder (default: runs/ and the time)
-
-Options
-  -m, --multirun      sweep over comma-separated values and ranges: seed=1,2 'seed=range(8)'
-  --cfg job           print the configuration instead of running; --info, --resolve: more of it
-  --hydra-help        what else the configuration system can do
-  -sc install=bash    tab completion: eval "$(nasforge -sc install=bash)"
-  --version, -h, --help
-
-NASFORGE_TRACEBACK=1 shows the whole Python traceback of an error.
-"""
 _FLAGS = {
     *("-h", "--help", "--hydra-help", "--version", "--cfg", "-c", "--resolve", "--package", "-p", "--run", "-r"),
     *("--multirun", "-m", "--shell-completion", "-sc", "--config-path", "-cp", "--config-name", "-cn"),
@@ -68,6 +33,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit status: 0, 1 for a fault of ours, 2 for a user's mistake, 130 for Ctrl-C."""
+    wanted = "1" in (os.environ.get("NASFORGE_TRACEBACK"), os.environ.get("HYDRA_FULL_ERROR"))
     try:
         command, words = _command(arguments)
         return command(words)
@@ -77,9 +43,9 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise
-        if os.environ.get("NASFORGE_TRACEBACK") == "1":
+        if wanted:
             traceback.print_exc()
-        status, sentence = _explained(error)
+        status, sentence = explained(error)
         print(f"nasforge: {sentence}", file=sys.stderr)
         return status
 
@@ -123,13 +89,15 @@ def _search(words: list[str]) -> int:
     # Errors then come here instead of being printed by Hydra; children inherit it, as they should.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv[1:] = words
+    if {"-sc", "--shell-completion"} & set(words):
+        _complete_commands()
     failures: list[Exception] = []
 
     def job(config: DictConfig) -> None:
         """One search: the only one, or one of a sweep."""
         try:
             _job(config)
-        except _SweepError:  # from whatever process the launcher put it in; the sweep ends its other jobs, then fails
+        except SweepError:  # from whatever process the launcher put it in; the sweep ends its other jobs, then fails
             raise
         except Exception as error:  # kept from Hydra, which would add words of its own
             failures.append(error)
@@ -139,6 +107,14 @@ def _search(words: list[str]) -> int:
     if failures:
         raise failures[0]
     return 0
+
+
+def _complete_commands() -> None:
+    """Tab completion of our own words, which Hydra does not know; it completes what is left of the line."""
+    first, *words = os.environ.get("COMP_LINE", "").split(" ")
+    if len(words) == 1:
+        print(*(name for name in COMMANDS if name.startswith(words[0])))
+    os.environ["COMP_LINE"] = " ".join([first, *(word for word in words[:-1] if "=" in word), *words[-1:]])
 
 
 def _job(config: DictConfig) -> None:
@@ -161,20 +137,12 @@ def _job(config: DictConfig) -> None:
     except Exception as error:
         if not sweep:
             raise
-        status, sentence = _explained(error)
+        status, sentence = explained(error)
         print(f"nasforge: job {hydra_config.job.num}: {sentence}", file=sys.stderr, flush=True)
-        raise _SweepError(status) from error
+        raise SweepError(status) from error
     finally:
         if folder.is_dir() and not any(folder.iterdir()):  # Hydra makes it before anything is checked
             folder.rmdir()
-
-
-class _SweepError(Exception):
-    """A job of a sweep failed; its own sentence has been printed."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
 
 
 def _resume(words: list[str]) -> int:
@@ -262,23 +230,3 @@ def _recorded(folder: Path) -> list[str]:
         return [str(override) for override in content]
     except (ValueError, TypeError):
         raise RunError(f"{path} is damaged: it must be a JSON list of the search's words") from None
-
-
-def _explained(error: BaseException) -> tuple[int, str]:
-    """The exit status and the sentence for what ended a command."""
-    if isinstance(error, NasforgeError):
-        return 2, str(error)
-    if isinstance(error, _SweepError):
-        return error.status, "jobs of this sweep failed, as said above"
-    if isinstance(error, Interrupted):
-        how = f"nasforge resume {os.path.relpath(error.folder)}" if error.folder else "the same command again"
-        return 128 + error.number, f"interrupted; go on with: {how}"
-    if isinstance(error, KeyboardInterrupt):
-        return 130, "interrupted before anything was kept; go on with: the same command again"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        where = f" ({error.filename})" if error.filename else ""
-        return 1, f"the disk is full{where}; make room, then `nasforge resume` the run: what was finished is kept"
-    if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
-        return 2, f"{error.strerror}: {error.filename}"
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    return 1, f"this is a fault of nasforge or of a plug-in: {said}. NASFORGE_TRACEBACK=1 shows where"

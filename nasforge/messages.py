@@ -1,0 +1,72 @@
+"""What the command says: its help, and one sentence for each way in which it can end badly."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from nasforge.errors import NasforgeError
+from nasforge.stopping import Interrupted
+
+HELP = """\
+nasforge searches neural network architectures: a strategy looks through a search space, on your data.
+
+  nasforge                                 EG-NAS on the DARTS space and small digits: two minutes
+  nasforge strategy=egnas data=cifar10     choose parts by name; `nasforge list` shows them
+  nasforge strategy.epochs=20 seed=1       set options: KEY=VALUE, as `nasforge --cfg job` lists them
+  nasforge -m seed=1,2,3                   a sweep: one search for each combination
+
+Commands (`search` may be left out)
+  search [KEY=VALUE]...            search, compare with random architectures, retrain, write a report
+  resume RUN [budget.KEY=VALUE]    go on with a run that was stopped or killed, or extend its budget
+  retrain RUN [KEY=VALUE]...       train what a run found from scratch; no RUN: architecture=NAME or FILE
+  report RUN                       write the report and the drawings of a run again
+  list [KIND] [--check]            installed plug-ins (space, strategy, estimator, data); --check imports them
+  doctor                           versions, devices, threads and data found on this machine
+
+Common keys
+  space= strategy= estimator= data=              which plug-ins; estimator=[a,b] takes several
+  seed=0                                         all randomness
+  budget.evaluations= budget.seconds=            when to stop
+  space.channels= space.cells= data.batch_size=  sizes
+  retrain.epochs= retrain.seeds=                 the final training; retrain.seeds=0 leaves it out
+  trainer.accelerator= trainer.devices=          where to train
+  hydra.run.dir=PATH                             the run's folder (default: runs/ and the time)
+
+Options
+  -m, --multirun      sweep over comma-separated values and ranges: seed=1,2 'seed=range(8)'
+  --cfg job           print the configuration instead of running; --info, --resolve: more of it
+  --hydra-help        what else the configuration system can do
+  -sc install=bash    tab completion: eval "$(nasforge -sc install=bash)"
+  --version, -h, --help
+
+NASFORGE_TRACEBACK=1 shows the whole Python traceback of an error.
+"""
+
+
+class SweepError(Exception):
+    """A job of a sweep failed; its own sentence has been printed."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def explained(error: BaseException) -> tuple[int, str]:
+    """The exit status and the sentence for what ended a command."""
+    if isinstance(error, NasforgeError):
+        return 2, str(error)
+    if isinstance(error, SweepError):
+        return error.status, "jobs of this sweep failed, as said above"
+    if isinstance(error, Interrupted):
+        how = f"nasforge resume {os.path.relpath(error.folder)}" if error.folder else "the same command again"
+        return 128 + error.number, f"interrupted; go on with: {how}"
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted before anything was kept; go on with: the same command again"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f" ({error.filename})" if error.filename else ""
+        return 1, f"the disk is full{where}; make room, then `nasforge resume` the run: what was finished is kept"
+    if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
+        return 2, f"{error.strerror}: {error.filename}"
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return 1, f"this is a fault of nasforge or of a plug-in: {said}. NASFORGE_TRACEBACK=1 shows where"
