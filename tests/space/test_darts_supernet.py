@@ -120,6 +120,21 @@ def test_equals_the_plain_supernet_in_float64(partial, include_none, options):
         torch.testing.assert_close(own, torch.cat(parts), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize(("size", "groups"), [(1, 4), (3 * 8 * 8 * 2, 2)])
+def test_groups_of_any_size_compute_the_same(monkeypatch, size, groups):
+    monkeypatch.setattr("nasforge_plugins.space.darts.supernet.GROUP_SIZE", size)
+    _, fast, _, _ = both(4, False)
+    assert len(fast.cells[0].fans[0].groups) == groups
+    fast, slow, _ = run_both(4, False)
+    for ours, theirs in zip([*fast[1], *fast[2]], [*slow[1], *slow[2]], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10 * theirs.abs().max().item())
+    space, fast, plain, images = both(4, False, training=False)
+    mix = {cell: rows.double() for cell, rows in space.mix_of(space.read("DARTS_V1")).items()}
+    with torch.no_grad():
+        expected = plain(images, mix, {cell: rows.sum(1) for cell, rows in mix.items()})
+        torch.testing.assert_close(fast(images, mix), expected, rtol=1e-10, atol=1e-10)
+
+
 def error(of, exact):
     return max(((a - b).norm() / b.norm()).item() for a, b in zip(of, exact, strict=True))
 

@@ -3,7 +3,7 @@
 The published network has one module per operation and edge. Here everything on the edges that leave one state (a
 `Fan`) runs together: pools and the plain skip depend on the state alone and are computed once; the convolutions of
 several edges are grouped convolutions over edges * C channels, as many as stay in the cache; a mixing weight is the
-scale of the operation's last BatchNorm. Maps lie in channels_last order, the faster one on a CPU for maps as narrow as these.
+scale of the operation's last BatchNorm. Maps lie in channels_last order, the faster one on a CPU.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Active = Sequence[Sequence[int] | None]
 """By operation: which of a fan's edges it acts on; None for all."""
 
 
-GROUP_SIZE = 16 * 32 * 32
-"""Values an image that the maps of one group of edges hold, about: a batch of them should stay in a CPU's cache."""
+GROUP_SIZE = 8 * 32 * 32
+"""Values an image that the maps of one group of edges hold, at most, unless one edge alone holds more: a batch should stay in a cache."""
 
 
 class Fan(nn.Module):
