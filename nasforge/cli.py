@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit status: 0, 1 for a fault of ours, 2 for a user's mistake, 130 for Ctrl-C."""
     wanted = "1" in (os.environ.get("NASFORGE_TRACEBACK"), os.environ.get("HYDRA_FULL_ERROR"))
+    warnings.showwarning = _warn
     try:
         command, words = _command(arguments)
         return command(words)
@@ -48,6 +50,11 @@ def run(arguments: Sequence[str]) -> int:
         status, sentence = explained(error)
         print(f"nasforge: {sentence}", file=sys.stderr)
         return status
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """One line, without the place in our source that says nothing to a user."""
+    print(f"nasforge: warning: {message}", file=sys.stderr)
 
 
 def _command(arguments: Sequence[str]) -> tuple[Callable[[list[str]], int], list[str]]:

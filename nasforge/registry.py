@@ -59,7 +59,7 @@ class Registry(Mapping[str, type[Any]]):
         claims: dict[str, list[Plugin]] = {}
         for entry in sorted(entry_points(group=f"nasforge.{self.kind}")):
             claims.setdefault(entry.name, []).append(Plugin.of(entry))
-        return {name: tuple(plugins) for name, plugins in claims.items()}
+        return {name: tuple(sorted(plugins, key=lambda one: one.package)) for name, plugins in claims.items()}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.plugins)

@@ -1,6 +1,7 @@
+import os
 import subprocess
 import sys
-from pathlib import Path
+import warnings
 
 import pytest
 
@@ -8,8 +9,6 @@ from nasforge import cli
 from nasforge.registry import registry
 
 collect_ignore = ["third_party"]  # an outside package: tests/test_third_party.py installs it and runs its tests
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -45,6 +44,7 @@ def command(tmp_path, monkeypatch, capfd):
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["nasforge"])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
     for variable in ("HYDRA_FULL_ERROR", "NASFORGE_TRACEBACK"):
         monkeypatch.setenv(variable, "0")
 
@@ -81,9 +81,8 @@ def in_process(tmp_path):
     """Run a command in a process of its own, with further folders on its path."""
 
     def run(*words, path=(), **options):
-        import os
-
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(p) for p in path] + [str(ROOT / "plugins")])}
+        folders = [*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
         return subprocess.run(
             [sys.executable, "-m", "nasforge", *words],
             cwd=tmp_path,
