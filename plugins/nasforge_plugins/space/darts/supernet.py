@@ -27,7 +27,8 @@ Active = Sequence[Sequence[int] | None]
 
 
 GROUP_SIZE = 8 * 32 * 32
-"""Values an image that the maps of one group of edges hold, at most, unless one edge alone holds more: a batch should stay in a cache."""
+"""Values an image that the maps of a group of edges hold at most, unless one edge alone holds more: a batch of them
+should stay in a CPU's cache."""
 
 
 class Fan(nn.Module):
@@ -86,16 +87,17 @@ class Fan(nn.Module):
         for column, name in enumerate(self.names):
             if name in self.shared:
                 continue
+            operation = cast(nn.ModuleList, self.own[name])[number]
             edges = active[column]
             if edges is None:
                 scale = weights[group.start : group.stop, column].repeat_interleave(self.channels)
-                out = self.own[name][number](rectified, scale)
+                out = operation(rectified, scale)
                 total = out if total is None else total.add_(out)
                 continue
             some = [edge for edge in edges if edge in group]
             if some:
                 scale = weights[some, column].repeat_interleave(self.channels)
-                out = self.own[name][number](rectified, scale, [edge - group.start for edge in some])
+                out = operation(rectified, scale, [edge - group.start for edge in some])
                 for edge, part in zip(some, out.chunk(len(some), dim=1), strict=True):
                     terms[edge].append((part, None))
         if total is not None:
