@@ -122,7 +122,8 @@ def main() -> None:
         f"`python benchmarks/supernet_speed.py {' '.join(sys.argv[1:])}`".replace(" `", "`"),
         "",
         f"torch {torch.__version__}, {where}; C=16, L=8, batch {options.batch} of 32x32, fp32; {options.repeats} "
-        "interleaved repeats (of the generation one); median seconds, median ratio of pairs, its range. Outputs compared before timing.",
+        "interleaved repeats (of the generation one); median seconds, median ratio of pairs, its range. Outputs "
+        "compared before timing.",
         "",
         "| row | plain, s | fast, s | ratio | range |",
         "| --- | --- | --- | --- | --- |",
