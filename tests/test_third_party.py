@@ -74,8 +74,9 @@ def test_it_sweeps(in_process, site, tmp_path):
     assert [json.loads((tmp_path / "s" / job / "result.json").read_text())["seed"] for job in "01"] == [1, 2]
 
 
-def test_our_strategy_refuses_its_space_by_name(in_process, site):
-    said = in_process("strategy=egnas", "space=stairs", path=[site])
+def test_our_strategy_refuses_its_space_by_name(in_process, site, guest):
+    broken = guest("nasforge-broken", {"nasforge.space": ["broken_space = not_there:Broken"]})
+    said = in_process("strategy=egnas", "space=stairs", path=[site, broken])
     assert said.returncode == 2
     assert len(said.stderr.strip().splitlines()) == 1
     for word in ("egnas", "stairs", "WeightSharing", "darts"):
@@ -102,20 +103,11 @@ def test_it_can_be_installed_in_an_environment_of_its_own(source, tmp_path):
     """As a person would: a fresh environment (that sees this one's packages), `pip install`, `nasforge`."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
-    outer = [path for path in sys.path if path.endswith("site-packages")]
-    (packages / "outer.pth").write_text(f"import site; [site.addsitedir(path) for path in {outer!r}]\n")
+    outer = [f"import site; site.addsitedir({path!r})\n" for path in sys.path if path.endswith("site-packages")]
+    (packages / "outer.pth").write_text("".join(outer))
     python = tmp_path / "venv" / "bin" / "python"
-    pip = [
-        python,
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-    ]
-    subprocess.run([*pip, "-e", source], check=True)
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", source], check=True)
     said = subprocess.run([python, "-m", "nasforge", "list", "strategy"], capture_output=True, text=True, cwd=tmp_path)
     assert "hillclimb  nasforge-hillclimb 1.0.0" in said.stdout, said.stderr
     command = [python, "-m", "nasforge", "--cfg", "job", "strategy=hillclimb"]

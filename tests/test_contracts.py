@@ -1,0 +1,51 @@
+"""What ships in the box keeps the contracts that guests keep, by the same suites."""
+
+import pytest
+
+from nasforge.registry import build
+from nasforge.testing import DataContract, EstimatorContract, SpaceContract, StrategyContract
+
+
+class TestDARTS(SpaceContract):
+    @pytest.fixture
+    def space(self):
+        return build("space", {"name": "darts"})
+
+
+class TestDARTSWithNone(SpaceContract):
+    @pytest.fixture
+    def space(self):
+        return build("space", {"name": "darts", "partial_channels": 1, "include_none": True})
+
+
+class TestSupernetEstimator(EstimatorContract):
+    @pytest.fixture
+    def estimator(self):
+        return build("estimator", {"name": "supernet", "batch_size": 8})
+
+    @pytest.fixture
+    def space(self):
+        return build("space", {"name": "darts"})
+
+
+class TestTrainingEstimator(EstimatorContract):
+    @pytest.fixture
+    def estimator(self):
+        return build("estimator", {"name": "training", "epochs": 1, "channels": 4, "cells": 1})
+
+    @pytest.fixture
+    def space(self):
+        return build("space", {"name": "darts"})
+
+
+class TestDigits(DataContract):
+    @pytest.fixture
+    def data(self):
+        return build("data", {"name": "digits"})
+
+
+class TestEGNAS(StrategyContract):
+    @pytest.fixture
+    def overrides(self):
+        small = ["epochs=2", "warmup_epochs=1", "population=2", "samples=1", "validation_batch_size=32"]
+        return ["strategy=egnas", "space.channels=8", "space.cells=1", *(f"strategy.{word}" for word in small)]
