@@ -228,7 +228,7 @@ class NetworkModule(FitModule):
         auxiliary_weight: float = 0.0,
     ) -> None:
         super().__init__(clip=clip)
-        self.network = network
+        self.network = network.to(memory_format=torch.channels_last)  # a step takes three quarters of the time
         self._sgd = (learning_rate, 0.0, momentum, weight_decay)
         self._drop_path, self._auxiliary_weight = drop_path, auxiliary_weight
 
