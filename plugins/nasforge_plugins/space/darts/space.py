@@ -64,8 +64,8 @@ class DARTS(WeightSharing, VectorEncoded):
     def __init__(
         self,
         *,
-        channels: AtLeastOne = 16,
-        cells: AtLeastOne = 8,
+        channels: AtLeastOne = 8,
+        cells: AtLeastOne = 4,
         evaluation_channels: AtLeastOne = 36,
         evaluation_cells: AtLeastOne = 20,
         partial_channels: AtLeastOne = 4,
