@@ -52,9 +52,10 @@ def run(arguments: Sequence[str]) -> int:
         return status
 
 
-def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    """One line, without the place in our source that says nothing to a user."""
-    print(f"nasforge: warning: {message}", file=sys.stderr)
+def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """One line, without the place in our source that says nothing to a user; libraries' advice to us is left out."""
+    if not issubclass(category, DeprecationWarning | PendingDeprecationWarning | FutureWarning):
+        print(f"nasforge: warning: {message}", file=sys.stderr)
 
 
 def _command(arguments: Sequence[str]) -> tuple[Callable[[list[str]], int], list[str]]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -278,6 +279,16 @@ def test_the_traceback_is_shown_when_asked_for(command, monkeypatch, variable):
     assert status == 1
     assert "Traceback" in complaint
     assert "in search" in complaint
+
+
+def test_warnings_are_one_line_and_libraries_advice_is_left_out(command, monkeypatch):
+    def search(*arguments):
+        warnings.warn("the last line was torn", UserWarning, stacklevel=2)
+        warnings.warn("use another function", FutureWarning, stacklevel=2)
+
+    monkeypatch.setattr(experiment, "search", search)
+    status, _, complaint = command()
+    assert (status, complaint) == (0, "nasforge: warning: the last line was torn\n")
 
 
 def test_ctrl_c_names_the_command_that_goes_on(command, monkeypatch):
