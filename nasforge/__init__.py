@@ -66,9 +66,6 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         ImageSet as ImageSet,
         SeededBatches as SeededBatches,
     )
-    from nasforge.network_size import (
-        network_size as network_size,
-    )
     from nasforge.operations import (
         OPERATIONS as OPERATIONS,
         FactorizedReduce as FactorizedReduce,
@@ -85,6 +82,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     from nasforge.shared_weights import (
         SharedWeights as SharedWeights,
         load_supernet as load_supernet,
+    )
+    from nasforge.sizes import (
+        network_size as network_size,
     )
     from nasforge.space import (
         Mix as Mix,
@@ -120,7 +120,7 @@ _HOMES = {
     "fitting": "train",
     "held_out": "HELD_OUT_NOTE hold_out",
     "images": "ImageSet Images SeededBatches",
-    "network_size": "network_size",
+    "sizes": "network_size",
     "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
     "run": "Run",
     "shared_weights": "SharedWeights load_supernet",

@@ -16,7 +16,7 @@ from nasforge.drawing import draw_cell
 from nasforge.environment import environment
 from nasforge.errors import OptionError, RunError
 from nasforge.journal import Journal, atomic, digest, write_json
-from nasforge.network_size import architecture_size
+from nasforge.sizes import architecture_size
 from nasforge.parts import Parts
 from nasforge.report import write_report
 from nasforge.retraining import retrain as retrain_networks

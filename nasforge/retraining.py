@@ -12,7 +12,7 @@ from pydantic import Field
 from nasforge.architecture import Architecture
 from nasforge.data import DataModule, FitData
 from nasforge.errors import DataError
-from nasforge.network_size import architecture_size
+from nasforge.sizes import architecture_size
 from nasforge.randomness import isolated, seed_of
 from nasforge.run import Run
 from nasforge.training import NetworkModule, ordered_batches, score
