@@ -75,7 +75,9 @@ def front(evaluations: Sequence[Mapping[str, Any]], metric: str, direction: Any,
         ParetoFront(usable, [Objective(metric, direction), Objective(size, "min")]), key=lambda one: one.metrics[size]
     )
     figure, axes = _axes("", _words(size), _words(metric))
-    axes.scatter([one.metrics[size] for one in usable], [one.metrics[metric] for one in usable], s=16, color=LIGHT["random"])
+    axes.scatter(
+        [one.metrics[size] for one in usable], [one.metrics[metric] for one in usable], s=16, color=LIGHT["random"]
+    )
     axes.plot(
         [one.metrics[size] for one in best],
         [one.metrics[metric] for one in best],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,14 @@ def train(
         return lightning.current_epoch
 
 
-def _hushed() -> warnings.catch_warnings:
+@contextmanager
+def _hushed() -> Iterator[None]:
     """Lightning's advice (workers, logging intervals) is for who writes the loop; here that is us."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    return warnings.catch_warnings(action="ignore", category=UserWarning)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|lightning_utilities)\b")
+        yield
 
 
 def _restored(module: FitModule, checkpoint: Path) -> FitModule:

@@ -98,7 +98,9 @@ def _paths(vertices: list[Vertex], edges: Sequence[tuple[int, int, Size | None]]
     """Each edge as one vertex per column; its label goes where labels are fewest, else close to its target."""
     taken: dict[int, int] = {}
     paths = []
-    shortest_first = sorted(range(len(edges)), key=lambda i: vertices[edges[i][1]].column - vertices[edges[i][0]].column)
+    shortest_first = sorted(
+        range(len(edges)), key=lambda i: vertices[edges[i][1]].column - vertices[edges[i][0]].column
+    )
     chosen = {}
     for i in shortest_first:
         source, target, size = edges[i]

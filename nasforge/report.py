@@ -44,7 +44,9 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "cells": [_picture(cell_svg(graph), f"cell{i}", graph.title) for i, graph in enumerate(graphs)],
         "control": _control(result.get("control")),
         "fits": _fits(folder),
-        "time": _picture(charts.time_bars(timing["seconds"]), "time", "where the time went") if timing["seconds"] else "",
+        "time": _picture(charts.time_bars(timing["seconds"]), "time", "where the time went")
+        if timing["seconds"]
+        else "",
         "total": timing["total"],
         "search_charts": _search_charts(result, evaluations),
         "best": _best(result, evaluations),
@@ -52,9 +54,7 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "config": config.read_text() if config.exists() else "",
         "environment": _json(folder / "environment.json") or {},
         "data": {key: _brief(value) for key, value in (_json(folder / "data.json") or {}).items()},
-        "commands": [
-            {**one, "command": one["command"].replace("RUN", str(folder))} for one in result.get("next", [])
-        ],
+        "commands": [{**one, "command": one["command"].replace("RUN", str(folder))} for one in result.get("next", [])],
     }
 
 
@@ -105,7 +105,10 @@ def _artifact(folder: Path, artifact: dict[str, str]) -> dict[str, Any]:
     path = folder / artifact["file"]
     if path.suffix == ".svg":
         return {"caption": artifact["caption"], "picture": _picture(path.read_text(), path.stem, artifact["caption"])}
-    return {"caption": artifact["caption"], "picture": Markup(image(path.read_bytes(), "image/png", artifact["caption"]))}
+    return {
+        "caption": artifact["caption"],
+        "picture": Markup(image(path.read_bytes(), "image/png", artifact["caption"])),
+    }
 
 
 def _picture(svg: str, name: str, caption: str) -> Markup:

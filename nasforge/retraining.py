@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -63,11 +64,19 @@ def retrain(run: Run, data: DataModule, how: Retraining, found: Architecture, ra
     rows = [_row(run, data, how, "found", found, list(range(how.seeds)))]
     rows += [_row(run, data, how, f"random {index + 1}", one, [index % how.seeds]) for index, one in enumerate(random)]
     others = [accuracy for row in rows[1:] for accuracy in row["test_accuracy"]]
-    return {
-        "epochs": how.epochs,
-        "rows": rows,
-        "random": {"mean": statistics.fmean(others), "std": _deviation(others)} if others else None,
-    }
+    random_cells = {"mean": statistics.fmean(others), "std": _deviation(others)} if others else None
+    return {"epochs": how.epochs, "rows": rows, "random": random_cells, "sentence": _verdict(rows[0], random_cells)}
+
+
+def _verdict(found: Mapping[str, Any], random: Mapping[str, float] | None) -> str:
+    """How the found architecture compares with the random ones, said plainly."""
+    if random is None:
+        return ""
+    difference, spread = found["mean"] - random["mean"], math.hypot(found["std"], random["std"])
+    numbers = f"{found['mean']:.2%} against {random['mean']:.2%}"
+    if abs(difference) <= spread:
+        return f"Trained from scratch it does not stand out from random cells: {numbers}, within the spread of seeds."
+    return f"Trained from scratch it is {'better' if difference > 0 else 'WORSE'} than random cells: {numbers}."
 
 
 def _row(

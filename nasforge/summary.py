@@ -25,6 +25,7 @@ def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, co
         console.print(f"\n{result['control']['sentence']}", style=style, highlight=False)
     if result["retrain"]:
         console.print(_table(result["retrain"]))
+        console.print(result["retrain"]["sentence"], highlight=False)
     for note in result["notes"]:
         console.print(f"Note: {note}", style="dim", highlight=False, markup=False)
     for failure in result["failures"][:3]:

@@ -46,9 +46,7 @@ def svg_of(figure: Figure) -> str:
     buffer = io.StringIO()
     settings = {"svg.hashsalt": "nasforge", "svg.fonttype": "none", "font.sans-serif": _FONTS}
     with matplotlib.rc_context(settings):
-        figure.savefig(
-            buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return buffer.getvalue()
 
 
