@@ -16,10 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from nasforge_plugins.space.darts import DARTS
-from plain_darts import PlainSupernet, copy_weights
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from nasforge_plugins.space.darts import DARTS
+from plain_darts import PlainSupernet, copy_weights
 
 RESULTS = Path(__file__).parent / "results" / "supernet_speed.md"
 INDIVIDUALS = 25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -130,7 +131,7 @@ def _draw_wire(axes: Axes, wire: tuple[Point, ...], operation: str, down: bool) 
     from matplotlib.path import Path as Curve
 
     codes, points = [Curve.MOVETO], [wire[0]]
-    for i, ((x0, y0), (x1, y1)) in enumerate(zip(wire, wire[1:], strict=False)):
+    for i, ((x0, y0), (x1, y1)) in enumerate(itertools.pairwise(wire)):
         if i % 2 == 0:
             codes, points = [*codes, Curve.LINETO], [*points, (x1, y1)]
             continue

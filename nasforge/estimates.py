@@ -44,7 +44,8 @@ class Estimates:
             for objective in estimator.objectives:
                 if first := given.get(objective.metric):
                     raise OptionError(
-                        f"estimators '{first}' and '{estimator.name}' both give '{objective.metric}'; choose one of them"
+                        f"estimators '{first}' and '{estimator.name}' both give '{objective.metric}'; "
+                        "choose one of them"
                     )
                 given[objective.metric] = estimator.name
 

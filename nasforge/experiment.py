@@ -16,12 +16,12 @@ from nasforge.drawing import draw_cell
 from nasforge.environment import environment
 from nasforge.errors import OptionError, RunError
 from nasforge.journal import Journal, atomic, digest, write_json
-from nasforge.sizes import architecture_size
 from nasforge.parts import Parts
 from nasforge.report import write_report
 from nasforge.retraining import retrain as retrain_networks
 from nasforge.run import Run
 from nasforge.shared_weights import SharedWeights, random_architectures, verdict
+from nasforge.sizes import architecture_size
 from nasforge.stopping import Interrupted, interruptible
 from nasforge.strategy import Result
 from nasforge.summary import print_summary

@@ -6,6 +6,7 @@ can lie on a node, on another label, or under a foreign edge.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -47,7 +48,7 @@ class Vertex:
 
     def pull(self, other: Vertex) -> float:
         """How much the two want to be level: lanes bend least."""
-        return 1.0 + 3.0 * (not self.along) + 3.0 * (not other.along)
+        return (1.0, 2.0, 8.0)[(not self.along) + (not other.along)]
 
 
 def lay_out(
@@ -113,7 +114,7 @@ def _paths(vertices: list[Vertex], edges: Sequence[tuple[int, int, Size | None]]
         for column in range(vertices[source].column + 1, vertices[target].column):
             path.append(Vertex(column, *(size if size and chosen[i] == column else (0.0, _LANE))))
         path.append(vertices[target])
-        for one, other in zip(path, path[1:], strict=False):
+        for one, other in itertools.pairwise(path):
             one.near[1].append(other)
             other.near[0].append(one)
         paths.append(path)
@@ -171,7 +172,7 @@ def _level(columns: list[list[Vertex]]) -> float:
     for column in columns:
         for vertex in column:
             vertex.y = 30.0 * (vertex.rank - (len(column) - 1) / 2)
-    for sweep in range(40):
+    for sweep in range(100):
         for column in columns[:: -1 if sweep % 2 else 1]:
             _settle(column)
     top = min((vertex.y - vertex.across / 2 for column in columns for vertex in column), default=0.0)
@@ -204,8 +205,8 @@ def _settle(column: list[Vertex]) -> None:
 def _spans(columns: list[list[Vertex]], width: float) -> tuple[list[tuple[float, float]], float]:
     """Begin and end of each column, and of all; a gap beside a column of lanes only is a half one."""
     extents = [max(vertex.along for vertex in column) if column else 0.0 for column in columns]
-    shares = [1.0 if one and other else 0.6 for one, other in zip(extents, extents[1:], strict=False)]
-    gap = min(max((width - sum(extents)) / max(sum(shares), 1), 20.0), 52.0)
+    shares = [1.0 if one and other else 0.6 for one, other in itertools.pairwise(extents)]
+    gap = min(max((width - sum(extents)) / max(sum(shares), 1), 20.0), 80.0)
     x, spans = 0.0, []
     for extent, share in zip(extents, [*shares, 0.0], strict=True):
         spans.append((x, x + extent))
@@ -219,8 +220,12 @@ def _wires(paths: list[list[Vertex]], spans: list[tuple[float, float]], centres:
     for path, start, end in zip(paths, starts, ends, strict=True):
         source, target = path[0], path[-1]
         wire = [(centres[source.column] + source.along / 2, start), (spans[source.column][1], start)]
+        alone = sum(other[0] is source and other[-1] is target for other in paths) == 1
         for vertex in path[1:-1]:
-            wire += [(spans[vertex.column][0], vertex.y), (spans[vertex.column][1], vertex.y)]
+            begin, finish = spans[vertex.column]
+            if alone and begin == finish:
+                continue  # nothing stands in this column, so the wire may pass it at a slant
+            wire += [(begin, vertex.y), (finish, vertex.y)]
         wires.append([*wire, (spans[target.column][0], end), (centres[target.column] - target.along / 2, end)])
     return wires
 

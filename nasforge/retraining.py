@@ -13,9 +13,9 @@ from pydantic import Field
 from nasforge.architecture import Architecture
 from nasforge.data import DataModule, FitData
 from nasforge.errors import DataError
-from nasforge.sizes import architecture_size
 from nasforge.randomness import isolated, seed_of
 from nasforge.run import Run
+from nasforge.sizes import architecture_size
 from nasforge.training import NetworkModule, ordered_batches, score
 
 Positive = Annotated[int, Field(ge=1)]

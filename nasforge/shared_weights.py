@@ -86,15 +86,16 @@ def random_architectures(
 def verdict(found: float, others: Sequence[float]) -> dict[str, Any]:
     """Where `found` stands among the accuracies of random architectures, ties counted half.
 
-    The sentence says so plainly when it is not above their median.
+    Were it but another random one, it would reach percentile 90 one time in ten: below that the sentence says plainly
+    that it is not better.
     """
     below = sum(found > other for other in others) + 0.5 * sum(found == other for other in others)
     percentile = 100 * below / len(others)
-    better = percentile > 50
+    better = percentile >= 90
     mean, deviation = statistics.fmean(others), statistics.pstdev(others)
     sentence = (
-        f"{'Better than random' if better else 'NOT better than random'}: with the shared weights the found cell "
-        f"scores {found:.1%}, {len(others)} random ones {mean:.1%} ± {deviation:.1%}; "
+        f"{'Better than random' if better else 'NOT clearly better than random'}: "
+        f"with the shared weights the found cell scores {found:.1%}, {len(others)} random ones {mean:.1%} ± {deviation:.1%}; "
         f"it stands at percentile {percentile:.0f}."
     )
     return {

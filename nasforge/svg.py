@@ -36,7 +36,23 @@ PALETTE = {
 LIGHT = {name: light for name, (light, _) in PALETTE.items()}
 
 _FONTS = ["DejaVu Sans", "Verdana", "Arial", "sans-serif"]
-_DRAWING_TAGS = set("svg g defs path text tspan use rect circle ellipse line polyline polygon clippath title".split())
+_DRAWING_TAGS = {
+    "svg",
+    "g",
+    "defs",
+    "path",
+    "text",
+    "tspan",
+    "use",
+    "rect",
+    "circle",
+    "ellipse",
+    "line",
+    "polyline",
+    "polygon",
+    "clippath",
+    "title",
+}
 
 
 def svg_of(figure: Figure) -> str:
@@ -45,7 +61,7 @@ def svg_of(figure: Figure) -> str:
 
     buffer = io.StringIO()
     settings = {"svg.hashsalt": "nasforge", "svg.fonttype": "none", "font.sans-serif": _FONTS}
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(settings):  # type: ignore[arg-type]  # its keys are a Literal in the newest stubs only
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return buffer.getvalue()
 

@@ -84,9 +84,14 @@ def test_a_second_process_is_refused_until_the_first_lets_go(tmp_path):
 
 def test_an_atomic_file_is_whole_or_absent(tmp_path):
     path = tmp_path / "folder" / "result.json"
-    with pytest.raises(ValueError, match="half"), atomic(path) as temporary:
-        temporary.write_text("half")
-        raise ValueError("half")
+
+    def dies_half_way():
+        with atomic(path) as temporary:
+            temporary.write_text("half")
+            raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"):
+        dies_half_way()
     assert list(path.parent.iterdir()) == []
 
     write_json(path, {"b": 1, "a": [0.1]})

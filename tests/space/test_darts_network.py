@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from nasforge_plugins.space.darts import DARTS
 from torch import nn
 
 from nasforge import FactorizedReduce, OptionError
+from nasforge_plugins.space.darts import DARTS
 
 CIFAR, IMAGENET = (3, 32, 32), (3, 224, 224)
 # C36 L20 with 10 classes; with auxiliary head; with 100 classes; C48 L14 on ImageNet

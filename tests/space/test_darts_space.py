@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from nasforge_plugins.space.darts import DARTS
 
 from nasforge import Architecture, ArchitectureError, OptionError, UnknownNameError
+from nasforge_plugins.space.darts import DARTS
 
 ORDER = ("avg_pool_3x3", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from nasforge_plugins.space.darts import DARTS
 
 from nasforge import OptionError
+from nasforge_plugins.space.darts import DARTS
 
 CELLS = ("normal", "reduce")
 _spec = importlib.util.spec_from_file_location(
