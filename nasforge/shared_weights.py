@@ -95,8 +95,8 @@ def verdict(found: float, others: Sequence[float]) -> dict[str, Any]:
     mean, deviation = statistics.fmean(others), statistics.pstdev(others)
     sentence = (
         f"{'Better than random' if better else 'NOT clearly better than random'}: "
-        f"with the shared weights the found cell scores {found:.1%}, {len(others)} random ones {mean:.1%} ± {deviation:.1%}; "
-        f"it stands at percentile {percentile:.0f}."
+        f"with the shared weights the found cell scores {found:.1%}, "
+        f"{len(others)} random ones {mean:.1%} ± {deviation:.1%}; it stands at percentile {percentile:.0f}."
     )
     return {
         "metric": "accuracy",

@@ -1,0 +1,44 @@
+"""Every experiment composes, and its parts are built and checked, before any data are read."""
+
+from pathlib import Path
+
+import pytest
+
+from nasforge.configuration import compose
+from nasforge.parts import Parts
+
+EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_stands_for_parts_that_fit(name):
+    parts = Parts(compose([f"+experiment={name}"]).config)
+    assert parts.strategy.name == "egnas"
+    assert [estimator.name for estimator in parts.estimators] == ["supernet"]
+
+
+def test_the_papers_sizes():
+    parts = Parts(compose(["+experiment=egnas_cifar10"]).config)
+    supernet = parts.space.supernet((3, 32, 32), 10)
+    assert sum(parameter.numel() for parameter in supernet.parameters()) == 299_578
+    steps = parts.strategy.epochs - parts.strategy.warmup_epochs
+    assert steps * parts.strategy.samples * parts.strategy.population == 35 * 5 * 25
+    network = parts.space.build(
+        parts.space.presets["DARTS_V2"],
+        (3, 32, 32),
+        10,
+        channels=parts.retraining.channels,
+        cells=parts.retraining.cells,
+        auxiliary=parts.retraining.auxiliary,
+    )
+    assert sum(parameter.numel() for parameter in network.parameters()) == 3_825_768
+
+
+def test_the_references_options_are_the_published_ones():
+    strategy = Parts(compose(["+experiment=egnas_reference_cifar10"]).config).strategy
+    assert (strategy.step_size, strategy.samples, strategy.population, strategy.es_seed) == (0.1, 3, 50, 1)
+
+
+def test_an_experiment_may_be_changed_word_by_word():
+    config = compose(["+experiment=egnas_cifar10", "data=digits", "strategy.epochs=2"]).config
+    assert (config["data"]["name"], config["strategy"]["epochs"], config["strategy"]["samples"]) == ("digits", 2, 5)
