@@ -1,0 +1,69 @@
+"""Cells are drawn whole, readable, and the same twice."""
+
+import itertools
+
+import pytest
+
+from nasforge import ArchitectureError, CellGraph
+from nasforge.drawing import cell_layout, cell_svg, draw_cell, family, short_name
+from nasforge_plugins.space.darts import DARTS
+
+CHAIN = CellGraph(
+    "chain",
+    tuple(str(i) for i in range(12)),
+    (*tuple((i, i + 1, "") for i in range(11)), (0, 5, ""), (2, 11, "")),
+)
+NB201 = CellGraph(
+    "cell",
+    ("0", "1", "2", "3"),
+    tuple(
+        (a, b, operation)
+        for (a, b), operation in zip(
+            [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)],
+            ["nor_conv_3x3", "none", "nor_conv_1x1", "skip_connect", "avg_pool_3x3", "nor_conv_3x3"],
+            strict=True,
+        )
+    ),
+)
+
+
+def graphs():
+    space = DARTS()
+    cells = [graph for name in ("DARTS_V2", "NASNet_A", "AmoebaNet_A") for graph in space.draw(space.presets[name])]
+    return [*cells, CHAIN, NB201]
+
+
+def boxes(graph):
+    """(left, top, right, bottom) of every node and every label."""
+    layout, nodes, labels = cell_layout(graph)
+    placed = [*zip(layout.nodes, nodes, strict=True), *zip(layout.labels, labels, strict=True)]
+    return [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for spot, size in placed if spot and size
+            for (x, y), (w, h) in [(spot, size)]]  # fmt: skip
+
+
+@pytest.mark.parametrize("graph", graphs(), ids=lambda graph: f"{graph.title}-{len(graph.edges)}")
+def test_nothing_lies_on_anything_else_and_every_label_is_there(graph):
+    for one, other in itertools.combinations(boxes(graph), 2):
+        apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+        assert apart, (one, other)
+    svg = cell_svg(graph)
+    for _, _, operation in graph.edges:
+        assert not operation or short_name(operation) in svg
+    assert cell_svg(graph) == svg
+
+
+def test_files_are_written_and_the_svg_carries_no_date(tmp_path):
+    svg, png = draw_cell(NB201, tmp_path / "pictures" / "cell")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert "<dc:date" not in svg.read_text()
+    assert svg.read_text() == draw_cell(NB201, tmp_path / "again")[0].read_text()
+
+
+def test_operations_have_families():
+    names = ["sep_conv_3x3", "dil_conv_5x5", "max_pool_3x3", "skip_connect", "conv_7x1_1x7", "none"]
+    assert [family(name) for name in names] == ["sep", "dil", "pool", "skip", "other", "none"]
+
+
+def test_an_edge_that_leads_back_is_named():
+    with pytest.raises(ArchitectureError, match=r"edge \(1, 0, 'skip_connect'\) of 'bad' must lead from an earlier"):
+        cell_svg(CellGraph("bad", ("a", "b"), ((1, 0, "skip_connect"),)))

@@ -1,0 +1,181 @@
+"""The report and the summary: parts appear with their data, nothing comes from a network, everything is escaped."""
+
+import io
+import json
+import re
+
+import pytest
+from rich.console import Console
+
+from nasforge import CellGraph
+from nasforge.report import write_report
+from nasforge.retraining import _verdict
+from nasforge.shared_weights import verdict
+from nasforge.summary import print_summary
+
+CELL = CellGraph("normal cell", ("in", "out"), ((0, 1, "sep_conv_3x3"),))
+RESULT = {
+    "strategy": "egnas",
+    "space": "darts",
+    "data": "digits",
+    "seed": 0,
+    "status": "finished",
+    "architecture": {"schema": 1, "space": "darts", "genes": {}, "notation": "Genotype(normal=[('sep_conv_3x3', 0)])"},
+    "size": {"params_m": 3.2, "macs_m": 500.0},
+    "objectives": [{"metric": "accuracy", "direction": "max", "report_only": False}],
+    "metrics": {},
+    "control": None,
+    "retrain": None,
+    "evaluations": {"requested": 0, "distinct": 0},
+    "failures": [],
+    "notes": [],
+    "next": [{"command": "nasforge retrain RUN", "why": "train it longer"}],
+}
+ROW = {"notation": "Genotype(...)", "params_m": 0.05, "macs_m": 1.2}
+RETRAIN = {
+    "epochs": 6,
+    "rows": [
+        {**ROW, "name": "found", "seeds": [0, 1, 2], "test_accuracy": [0.98, 0.97, 0.99], "mean": 0.98, "std": 0.01},
+        {**ROW, "name": "random 1", "seeds": [0], "test_accuracy": [0.975], "mean": 0.975, "std": 0.0},
+    ],
+    "random": {"mean": 0.975, "std": 0.0},
+    "sentence": "Trained from scratch it does not stand out.",
+}
+
+
+def written(folder, files, **changes):
+    (folder / "result.json").write_text(json.dumps(RESULT | changes))
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return write_report(folder, [CELL]).read_text()
+
+
+def test_a_result_alone_makes_a_report(tmp_path):
+    page = written(tmp_path, {})
+    assert "Found by egnas on darts, digits" in page
+    assert "sep 3×3" in page
+    for absent in (
+        "Is it better than chance?",
+        "Trained from scratch",
+        "Curves",
+        "Where the time went",
+        "Configuration",
+    ):
+        assert absent not in page
+    assert f"nasforge retrain {tmp_path}" in page
+
+
+def test_every_part_appears_with_its_data(tmp_path):
+    page = written(
+        tmp_path,
+        {
+            "timing.json": {"seconds": {"fit supernet": 30.0, "control": 2.0}, "total": 33.0},
+            "fits/supernet/history.json": {
+                "metrics": {"train_loss": [2.0, 1.0], "es_accuracy": [None, 0.5]},
+                "epochs": 2,
+            },
+            "config.yaml": "seed: 0\n",
+            "environment.json": {"torch": "2.15.0"},
+            "data.json": {"name": "digits", "validation images": list(range(50))},
+            "evaluations.json": [
+                {"notation": "a", "metrics": {"accuracy": 0.5, "params_m": 1.0}, "status": "ok"},
+                {"notation": "b", "metrics": {}, "status": "failed"},
+                {"notation": "c", "metrics": {"accuracy": 0.7, "params_m": 2.0}, "status": "ok"},
+            ],
+            "artifacts/front.svg": '<svg viewBox="0 0 10 10"><circle cx="5" cy="5" r="2"/></svg>',
+            "artifacts.json": [{"file": "artifacts/front.svg", "caption": "the front of the search"}],
+        },
+        control=verdict(0.6, [0.1 * i for i in range(20)]),
+        retrain=RETRAIN,
+    )
+    for part in (
+        "Is it better than chance?",
+        "98.00 %",
+        "± 1.00 over 3 seeds",
+        "Curves",
+        "Where the time went",
+        "fit supernet",
+        "seed: 0",
+        "2.15.0",
+        "50 in data.json",
+        "Best candidates",
+        "the front of the search",
+        "NOT clearly better than random",
+        "does not stand out",
+    ):
+        assert part in page, part
+
+
+def test_it_needs_no_network_no_script_and_turns_dark(tmp_path):
+    page = written(tmp_path, {}, control=verdict(0.6, [0.5] * 20))
+    assert not re.search(r'(?:src|href)\s*=\s*"(?!data:|#)', page)
+    assert "<script" not in page
+    assert "@import" not in page
+    assert "prefers-color-scheme: dark" in page
+    assert "var(--paper)" in page
+
+
+def test_everything_is_escaped(tmp_path):
+    evil = "<script>alert(1)</script>"
+    page = written(
+        tmp_path,
+        {
+            "config.yaml": evil,
+            "data.json": {"class names": [evil]},
+            "artifacts/x.svg": f'<svg viewBox="0 0 1 1">{evil}</svg>',
+            "artifacts.json": [{"file": "artifacts/x.svg", "caption": evil}],
+        },
+        notes=[evil],
+        failures=[{"architecture": evil, "reason": evil}],
+    )
+    assert "<script" not in page
+
+
+def test_the_same_folder_gives_the_same_bytes(tmp_path):
+    files = {"fits/supernet/history.json": {"metrics": {"train_loss": [2.0, 1.0]}, "epochs": 2}}
+    assert written(tmp_path, files) == written(tmp_path, files)
+
+
+@pytest.mark.parametrize(
+    ("found", "others", "percentile", "words"),
+    [
+        (0.9, [0.1] * 20, 100.0, "Better than random"),
+        (0.5, [0.1] * 10 + [0.9] * 10, 50.0, "NOT clearly better than random"),
+        (0.5, [0.5] * 20, 50.0, "NOT clearly better than random"),
+        (0.1, [0.5] * 20, 0.0, "NOT clearly better than random"),
+    ],
+)
+def test_the_control_says_plainly_where_the_found_one_stands(found, others, percentile, words):
+    said = verdict(found, others)
+    assert said["percentile"] == percentile
+    assert said["sentence"].startswith(words)
+    assert said["better_than_random"] == (words == "Better than random")
+
+
+@pytest.mark.parametrize(
+    ("mean", "words"), [(0.98, "does not stand out"), (0.999, "is better than"), (0.90, "is WORSE than")]
+)
+def test_retraining_says_plainly_how_the_found_one_compares(mean, words):
+    assert words in _verdict({"mean": mean, "std": 0.005}, {"mean": 0.978, "std": 0.004})
+
+
+def summary(width=80, **changes):
+    out = io.StringIO()
+    folder = __import__("pathlib").Path("/a/rather/long/path/to/the/folder/of/a/run/that/goes/on/beyond/a/terminal")
+    print_summary(RESULT | changes, folder, seconds=97.0, console=Console(file=out, width=width))
+    return out.getvalue()
+
+
+def test_the_summary_fits_a_terminal_and_keeps_paths_and_commands_whole():
+    text = summary(retrain=RETRAIN, control=verdict(0.6, [0.5] * 20))
+    assert "98.00% ± 1.00%" in text
+    assert "/a/rather/long/path/to/the/folder/of/a/run/that/goes/on/beyond/a/terminal/report.html\n" in text
+    wide = [line for line in text.splitlines() if len(line) > 80]
+    assert all(line.startswith(("report ", "  nasforge ")) for line in wide)
+    assert "\x1b" not in text
+
+
+def test_the_summary_names_failures():
+    assert "Failed: out of memory" in summary(failures=[{"architecture": "a", "reason": "out of memory"}])
