@@ -101,6 +101,7 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
         architecture = parts.space.read(str(_existing(folder / "architecture.json")))
     else:
         raise OptionError("retrain needs a run's folder, or architecture= with a preset's name or a JSON file")
+    _ = parts.search_data  # what is wrong with the data is said before anything is written
     if run:
         what = [architecture.to_json(), config["retrain"], config["data"], config["seed"]]
         folder = folder / f"retrain-{digest(what)[:8]}"
@@ -130,7 +131,7 @@ def read_config(folder: Path) -> Config:
 def _search_parts(config: Config) -> Parts:
     """All parts, so that what does not fit together is said before anything is written."""
     parts = Parts(config)
-    _ = parts.strategy, parts.estimators, parts.threads
+    _ = parts.strategy, parts.estimators, parts.threads, parts.search_data
     return parts
 
 
@@ -173,7 +174,7 @@ class _named:
 
 def _open(parts: Parts, folder: Path, journal: Journal, *, estimates: bool = True) -> Run:
     """The run, its data read and found to be the same as in earlier starts."""
-    data = parts.data.for_search(parts.seed)
+    data = parts.search_data
     facts = {
         "name": parts.data.name,
         "fingerprint": data.fingerprint,

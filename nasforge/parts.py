@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from nasforge.configuration import instantiate
-from nasforge.data import DataModule
+from nasforge.data import DataModule, SearchData
 from nasforge.errors import OptionError
 from nasforge.estimator import Estimator
 from nasforge.options import checked
@@ -69,6 +69,13 @@ class Parts:
         for estimator in estimators:
             self._check("estimator", estimator)
         return estimators
+
+    @cached_property
+    def search_data(self) -> SearchData:
+        """The images that a search sees, read now, and found to fit the retraining that is to come."""
+        data = self.data.for_search(self.seed)
+        self.retraining.check(self.space, data)
+        return data
 
     @cached_property
     def threads(self) -> int:

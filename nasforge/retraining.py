@@ -11,10 +11,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from nasforge.architecture import Architecture
-from nasforge.data import DataModule, FitData
-from nasforge.errors import DataError
-from nasforge.randomness import isolated, seed_of
+from nasforge.data import DataModule, FitData, SearchData
+from nasforge.errors import OptionError
+from nasforge.randomness import isolated, rng_of, seed_of
 from nasforge.run import Run
+from nasforge.space import SearchSpace
 from nasforge.sizes import architecture_size
 from nasforge.training import NetworkModule, ordered_batches, score
 
@@ -50,17 +51,23 @@ class Retraining:
     auxiliary: bool
     auxiliary_weight: NotNegative
 
+    def check(self, space: SearchSpace, data: SearchData) -> None:
+        """Raise an `OptionError` if networks of this size, or cutout, do not fit the space and the images."""
+        if self.cutout >= min(data.input_shape[1:]):
+            raise OptionError(
+                f"retrain.cutout={self.cutout} would blank whole images of {data.input_shape[1]} x "
+                f"{data.input_shape[2]}; it must be smaller than their side"
+            )
+        size: dict[str, Any] = {"channels": self.channels, "cells": self.cells, "auxiliary": self.auxiliary}
+        with isolated(0):
+            space.build(space.sample(rng_of("retraining")), data.input_shape, data.classes, **size)
+
 
 def retrain(run: Run, data: DataModule, how: Retraining, found: Architecture, random: Sequence[Architecture]) -> Any:
     """Train `found` with every seed and each of `random` with one of them; the section `retrain` of `result.json`.
 
     Accuracies are on the test images, which are read here for the first time.
     """
-    if how.cutout >= min(run.data.input_shape[1:]):
-        raise DataError(
-            f"retrain.cutout={how.cutout} would blank whole images of {run.data.input_shape[1]} x "
-            f"{run.data.input_shape[2]}; it must be smaller than their side"
-        )
     rows = [_row(run, data, how, "found", found, list(range(how.seeds)))]
     rows += [_row(run, data, how, f"random {index + 1}", one, [index % how.seeds]) for index, one in enumerate(random)]
     others = [accuracy for row in rows[1:] for accuracy in row["test_accuracy"]]
