@@ -1,5 +1,7 @@
 """Sets of images: balanced, nested and seeded; scaled as Pillow scales; every image once an epoch."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -71,7 +73,7 @@ def test_subsets_are_nested_and_seeded():
     sizes = [3, 10, 25, 60]
     nested = [members(images.subset(n, seed=4)) for n in sizes]
     assert [len(one) for one in nested] == sizes
-    assert all(small < large for small, large in zip(nested, nested[1:], strict=False))
+    assert all(small < large for small, large in pairwise(nested))
     assert torch.equal(images.subset(10, 4).positions, images.subset(10, 4).positions)
     assert members(images.subset(10, 4)) != members(images.subset(10, 5))
 
