@@ -9,14 +9,15 @@ from typing import Annotated
 from pydantic import Field
 
 from nasforge import HELD_OUT_NOTE, DataModule, ImageSet
-from nasforge_plugins.data.npz import NpzImages, read_npz, statistics
+from nasforge_plugins.data.npz import NpzImages, read_npz
+from nasforge_plugins.data.own_images import statistics
 
 
 class Arrays(DataModule):
     """Your own images as one .npz: train_images, train_labels, classes and, if you have them, test_images, test_labels.
 
-    Images are uint8, (N, H, W) or (N, H, W, C), of any side from 4 pixels on. Without test arrays a class-balanced
-    fifth is held out.
+    Images are uint8, (N, H, W) or (N, H, W, C), of any number of channels, each side 4 pixels or more. Without test
+    arrays a class-balanced fifth is held out. `DataError` names the array that is missing or wrong.
     """
 
     name = "arrays"
@@ -31,7 +32,7 @@ class Arrays(DataModule):
         workers: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, workers=workers)
-        self.path, self.pad, self.flip = Path(path).absolute(), pad, flip
+        self.path, self.pad, self.flip = Path(path).expanduser().absolute(), pad, flip
 
     @cached_property
     def _file(self) -> NpzImages:
@@ -54,8 +55,8 @@ class Arrays(DataModule):
 
     @cached_property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Measured on the training images."""
-        return statistics(self.train)
+        """Measured on the training images, on 50,000 of them if there are more."""
+        return statistics(self.train, sample=50_000)
 
     @property
     def notes(self) -> tuple[str, ...]:

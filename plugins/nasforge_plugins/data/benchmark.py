@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
+import tarfile
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
+from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -15,16 +20,21 @@ from pydantic import Field
 from nasforge import DataError, DataModule, ImageSet
 from nasforge_plugins.data.npz import NpzImages, read_npz
 
+SILENCE = 30.0
+"""Seconds after which a server that says nothing is given up."""
+
 
 class PublishedImages(DataModule):
     """What CIFAR-10, CIFAR-100 and Fashion-MNIST have in common.
 
     Attributes:
         published: mean and deviation per channel that the field uses.
-        files: what torchvision looks for in `root`, for the message when it is not there.
+        folder: in `root`, where torchvision looks for its files.
+        files: what belongs there, for the message when it does not lie there.
     """
 
     published: ClassVar[tuple[tuple[float, ...], tuple[float, ...]]]
+    folder: ClassVar[str]
     files: ClassVar[str]
 
     def __init__(
@@ -36,36 +46,48 @@ class PublishedImages(DataModule):
         workers: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, workers=workers)
-        self.root = Path(root or os.environ.get("NASFORGE_DATA") or "data").absolute()
+        self.root = Path(root or os.environ.get("NASFORGE_DATA") or "data").expanduser().absolute()
         self._download = download
 
     @abstractmethod
     def torchvision(self, train: bool, download: bool) -> Any:
-        """torchvision's own data set of the part."""
+        """torchvision's own data set of the part; `RuntimeError` if it is not in `root`, whole."""
 
     @cached_property
     def _images(self) -> NpzImages:
         file = self.root / f"{self.name}.npz"
         if file.exists():
-            return read_npz(file)
+            return self._checked(file, read_npz(file))
         train, test = (self._from_torchvision(train) for train in (True, False))
         return NpzImages(_image_set(train), _image_set(test), tuple(train.classes), held_out=False)
 
+    def _checked(self, file: Path, images: NpzImages) -> NpzImages:
+        """The published test set must be there, and the channels that the published constants are of."""
+        if images.held_out:
+            raise DataError(f"{file} has no 'test_images'; {self.name} has an official test set, which belongs there")
+        if images.train.shape[0] != len(self.published[0]):
+            raise DataError(
+                f"{file}: images are {images.train.shape} (C, H, W); those of {self.name} have {len(self.published[0])}"
+                " channel(s)"
+            )
+        return images
+
     def _from_torchvision(self, train: bool) -> Any:
-        """Files that lie there are verified by torchvision's checksums, before and after a download."""
-        try:
+        """Files that lie there are verified by their checksums, before and after a download."""
+        with suppress(RuntimeError):
             return self.torchvision(train, download=False)
-        except RuntimeError:
-            pass
-        try:
-            if self._download:
-                return self.torchvision(train, download=True)
-        except (OSError, RuntimeError):  # no network, or what came was not what was asked for
-            pass
-        tried = "and could not be fetched" if self._download else "and data.download is false"
+        reason = "data.download is false"
+        if self._download:
+            try:
+                with _fetching(self.root):
+                    return self.torchvision(train, download=True)
+            except (OSError, RuntimeError, HTTPException, tarfile.TarError, EOFError) as error:
+                reason = " ".join(str(error).split()) or type(error).__name__
+        folder = self.root / self.folder
+        state = "incomplete or damaged" if folder.is_dir() and any(folder.iterdir()) else "not there"
         raise DataError(
-            f"{self.name} is not in {self.root} {tried}: put {self.name}.npz there "
-            f"(train_images, train_labels, test_images, test_labels, classes), or {self.files}"
+            f"data '{self.name}': {folder} is {state}, and nothing was fetched ({reason}); put {self.files} there, "
+            f"or {self.name}.npz (train_images, train_labels, test_images, test_labels, classes) into {self.root}"
         )
 
     @property
@@ -87,6 +109,20 @@ class PublishedImages(DataModule):
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """The constants that the field uses."""
         return self.published
+
+
+@contextmanager
+def _fetching(root: Path) -> Iterator[None]:
+    """Inside, a silent server is given up; what failed leaves no empty folders of a `root` that was not there."""
+    new, timeout = not root.exists(), socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(timeout)
+        for folder, _, _ in os.walk(root, topdown=False) if new else ():
+            with suppress(OSError):  # not empty
+                os.rmdir(folder)
 
 
 def _image_set(part: Any) -> ImageSet:

@@ -14,7 +14,8 @@ class CIFAR10(PublishedImages):
 
     name = "cifar10"
     published = ((0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768))  # as DARTS
-    files = "the folder cifar-10-batches-py of cifar-10-python.tar.gz"
+    folder = "cifar-10-batches-py"
+    files = "what cifar-10-python.tar.gz holds"
 
     def torchvision(self, train: bool, download: bool) -> Any:
         """`torchvision.datasets.CIFAR10`."""
@@ -26,7 +27,8 @@ class CIFAR100(PublishedImages):
 
     name = "cifar100"
     published = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
-    files = "the folder cifar-100-python of cifar-100-python.tar.gz"
+    folder = "cifar-100-python"
+    files = "what cifar-100-python.tar.gz holds"
 
     def torchvision(self, train: bool, download: bool) -> Any:
         """`torchvision.datasets.CIFAR100`."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from sklearn.datasets import load_digits
 
 from nasforge import DataModule, ImageSet, hold_out
+from nasforge_plugins.data.own_images import statistics
 
 
 class Digits(DataModule):
@@ -34,12 +35,12 @@ class Digits(DataModule):
 
     @property
     def train(self) -> ImageSet:
-        """1,437 images or so."""
+        """1,438 images."""
         return self._split[0]
 
     @property
     def test(self) -> ImageSet:
-        """The held-out fifth."""
+        """The held-out fifth: 359 images."""
         return self._split[1]
 
     @property
@@ -47,10 +48,10 @@ class Digits(DataModule):
         """The digits."""
         return tuple("0123456789")
 
-    @property
+    @cached_property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Of all 1,797 images' published pixels / 16."""
-        return (0.3053,), (0.3760,)
+        """Measured on the training images: about 0.305 and 0.376."""
+        return statistics(self.train, sample=len(self.train))
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import torchvision
+from torchvision.datasets.utils import calculate_md5
 
+from nasforge import DataError
 from nasforge_plugins.data.benchmark import PublishedImages
+
+CHECKSUMS = {  # of the unpacked files; torchvision checks the packed ones alone
+    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+}
 
 
 class FashionMNIST(PublishedImages):
@@ -14,9 +23,14 @@ class FashionMNIST(PublishedImages):
 
     name = "fashion_mnist"
     published = ((0.2860,), (0.3530,))
-    files = "the folder FashionMNIST/raw with the four official *-ubyte files"
+    folder = "FashionMNIST/raw"
+    files = "the four official files *-ubyte"
     pad = 2  # clothing fills the frame; 4 pixels would cut it
 
     def torchvision(self, train: bool, download: bool) -> Any:
-        """`torchvision.datasets.FashionMNIST`."""
+        """`torchvision.datasets.FashionMNIST`; a file that was unpacked in part is not taken for whole."""
+        for name, checksum in CHECKSUMS.items():
+            file = self.root / self.folder / name
+            if file.is_file() and calculate_md5(file) != checksum:
+                raise DataError(f"{file} is damaged: its MD5 sum is not {checksum}; remove it, and it is fetched again")
         return torchvision.datasets.FashionMNIST(str(self.root), train, download=download)

@@ -1,16 +1,19 @@
-"""One's own images as a single `.npz`: read, and every mistake in it named."""
+"""Images as a single `.npz`: read, and every mistake in it named."""
 
 from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from nasforge import DataError, ImageSet, hold_out
+from nasforge_plugins.data.own_images import SIDE, require_enough
+
+NEEDED = ("train_images", "train_labels", "classes")
+OPTIONAL = ("test_images", "test_labels")
 
 
 @dataclass(frozen=True)
@@ -26,67 +29,88 @@ class NpzImages:
 def read_npz(path: Path) -> NpzImages:
     """Images from `train_images` (N, H, W) or (N, H, W, C) uint8, `train_labels` (N,) and `classes` (names).
 
-    `test_images` and `test_labels` may be there too; else a class-balanced fifth is held out.
+    `test_images` and `test_labels` may be there too; else a class-balanced fifth is held out. Other arrays are left
+    unread.
 
     Raises:
         DataError: the file is missing or broken, or an array is; the message names it and what would be right.
     """
     arrays = _arrays(path)
-    for key in ("train_images", "train_labels", "classes"):
-        if key not in arrays:
-            raise DataError(f"{path} has no array '{key}'; it holds {', '.join(sorted(arrays)) or 'nothing'}")
-    names = tuple(str(name) for name in arrays["classes"].ravel())
-    if len(names) < 2:
-        raise DataError(f"{path}: 'classes' names {len(names)} class; a classifier needs 2 or more")
+    names = _names(path, arrays["classes"])
+    held_out = not any(key in arrays for key in OPTIONAL)
     whole = _image_set(path, arrays, "train", names)
-    if "test_images" not in arrays:
-        train, test = hold_out(whole)
-        return NpzImages(train, test, names, held_out=True)
+    require_enough(path, whole.labels, names, held_out=held_out)
+    if held_out:
+        return NpzImages(*hold_out(whole), names, held_out)
     test = _image_set(path, arrays, "test", names)
     if test.shape != whole.shape:
         raise DataError(f"{path}: test images are {test.shape} (C, H, W), training images {whole.shape}")
-    return NpzImages(whole, test, names, held_out=False)
-
-
-def statistics(images: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per channel of pixels in [0, 1], over at most 10,000 images evenly spread over the set."""
-    step = max(1, len(images) // 10_000)
-    pixels = images[torch.arange(0, len(images), step)][0].double() / 255
-    deviation = pixels.std((0, 2, 3)).clamp_min(1e-3)
-    return tuple(pixels.mean((0, 2, 3)).tolist()), tuple(deviation.tolist())
+    return NpzImages(whole, test, names, held_out)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
-        raise DataError(f"there is no file {path}")
+        raise DataError(f"there is no file {path}; it should be an .npz with the arrays {', '.join(NEEDED)}")
+    if not zipfile.is_zipfile(path):  # a broken download among others: the list of contents stands at the end
+        raise DataError(f"{path} is no .npz file, or not all of one; numpy.savez writes them")
+    with np.load(path, allow_pickle=False) as file:
+        for key in NEEDED:
+            if key not in file.files:
+                raise DataError(f"{path} has no array '{key}'; it holds {', '.join(sorted(file.files)) or 'nothing'}")
+        return {key: _array(path, file, key) for key in (*NEEDED, *OPTIONAL) if key in file.files}
+
+
+def _array(path: Path, file: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise DataError(f"{path} cannot be read as an .npz of plain arrays: {error}") from None
+        array = file[key]
+    except Exception as error:  # zipfile, zlib, lzma and numpy each have errors of their own for a damaged member
+        raise DataError(
+            f"{path}: '{key}' cannot be read ({error}); it must be whole, and a plain array of numbers or strings"
+        ) from None
+    if not isinstance(array, np.ndarray):  # numpy returns the bytes of what does not begin as an array does
+        raise DataError(f"{path}: '{key}' is no array; numpy.savez writes arrays")
+    return array
+
+
+def _names(path: Path, classes: np.ndarray) -> tuple[str, ...]:
+    names = tuple(one.decode(errors="replace") if isinstance(one, bytes) else str(one) for one in classes.flat)
+    if classes.ndim != 1:
+        raise DataError(f"{path}: 'classes' has the shape {classes.shape}; it must be a list of names")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{path}: 'classes' names '{twice}' more than once")
+    return names
 
 
 def _image_set(path: Path, arrays: dict[str, np.ndarray], part: str, names: tuple[str, ...]) -> ImageSet:
-    images, labels = arrays[f"{part}_images"], arrays.get(f"{part}_labels")
-    if labels is None:
-        raise DataError(f"{path} has '{part}_images' but no '{part}_labels'")
+    """The images and labels of `part` as (N, C, H, W)."""
+    for key in (f"{part}_images", f"{part}_labels"):
+        if key not in arrays:
+            raise DataError(f"{path} has no array '{key}', but its counterpart; images and labels come together")
+    images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise DataError(
             f"{path}: '{part}_images' is {images.dtype} of shape {images.shape}; "
-            "it must be uint8, (N, H, W) or (N, H, W, C)"
+            "it must be uint8 (0 to 255), (N, H, W) or (N, H, W, C)"
         )
-    _check_labels(path, f"{part}_labels", labels, len(images), len(names))
     pixels = images[..., None] if images.ndim == 3 else images
+    count, height, width, channels = pixels.shape
+    if count == 0 or channels == 0:
+        raise DataError(f"{path}: '{part}_images' has the shape {images.shape}, so there is no image in it")
+    if min(height, width) < SIDE:
+        raise DataError(
+            f"{path}: '{part}_images' has the shape {images.shape}, images of {height} x {width} pixels; "
+            f"each side must be {SIDE} or more, and channels come last"
+        )
+    _check_labels(path, f"{part}_labels", labels, count, len(names))
     planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
     return ImageSet.of(planes, torch.from_numpy(labels.astype(np.int64)))
 
 
-def _check_labels(path: Path, key: str, labels: Any, images: int, classes: int) -> None:
+def _check_labels(path: Path, key: str, labels: np.ndarray, images: int, classes: int) -> None:
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != images:
         raise DataError(f"{path}: '{key}' is {labels.dtype} of shape {labels.shape}; it must be {images} whole numbers")
-    counts = np.bincount(labels.clip(0), minlength=classes)
-    if labels.min() < 0 or len(counts) > classes:
-        wrong = labels.min() if labels.min() < 0 else labels.max()
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= classes:
+        wrong = lowest if lowest < 0 else highest
         raise DataError(f"{path}: '{key}' holds {wrong}; with {classes} classes labels go from 0 to {classes - 1}")
-    if key == "train_labels" and counts.min() < 4:
-        raise DataError(f"{path}: class {counts.argmin()} has {counts.min()} training images; each needs 4 or more")

@@ -1,0 +1,52 @@
+"""Whatever form one's own images come in: are there enough of each class, and what are their mean and deviation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nasforge import DataError, ImageSet
+
+SIDE = 4
+"""The shortest side, in pixels, that the networks of the spaces in the box can read: they halve it twice."""
+
+
+def require_enough(where: object, labels: Tensor, names: Sequence[str], *, held_out: bool) -> None:
+    """Each class needs an image in each half of a search and, if a fifth is `held_out`, one in that too.
+
+    Args:
+        where: the file or folder, for the message.
+        labels: of all training images, (N,), each below the number of classes.
+        names: of the classes, in the order of the labels.
+        held_out: whether the test images are still among these.
+
+    Raises:
+        DataError: there is one class alone, or one with too few images.
+    """
+    if len(names) < 2:
+        raise DataError(f"{where} has {len(names)} class ({', '.join(names) or 'none'}); a classifier needs 2 or more")
+    fewest = 5 if held_out else 2
+    counts = torch.bincount(labels, minlength=len(names)).tolist()
+    few = [f"'{name}' has {count}" for name, count in zip(names, counts, strict=True) if count < fewest]
+    if few:
+        why = ", of which a fifth becomes the test set" if held_out else ""
+        raise DataError(f"{where}: each class needs {fewest} or more training images{why}, but {', '.join(few[:5])}")
+
+
+def statistics(images: ImageSet, *, sample: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation per channel of pixels in [0, 1], over all images or a class-balanced `sample` of them.
+
+    The sample is the same in every run: a run's seed must not move what its networks read.
+    """
+    chosen = images if len(images) <= sample else images.subset(sample, seed=0)
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    counts = torch.zeros(images.shape[0], 256, dtype=torch.float64)
+    for part in torch.split(torch.arange(len(chosen)), 256):  # all at once may need many gigabytes
+        for channel, pixels in enumerate(chosen[part][0].transpose(0, 1)):
+            counts[channel] += torch.bincount(pixels.flatten(), minlength=256)
+    shares = counts / counts.sum(1, keepdim=True)
+    mean = shares @ levels
+    deviation = (shares @ levels.square() - mean.square()).clamp_min(0).sqrt().clamp_min(1e-3)  # of a blank channel
+    return tuple(mean.tolist()), tuple(deviation.tolist())
