@@ -139,8 +139,8 @@ class SearchData:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the images and of how they are split and read."""
-        parts = (self.train.fingerprint, self.preprocessing, self.batch_size, self.seed)
+        """A hash of the images, their classes, and how they are split and read."""
+        parts = (self.train.fingerprint, self.class_names, self.preprocessing, self.batch_size, self.seed)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
     def split(self, fraction: float) -> FitData:

@@ -206,6 +206,7 @@ def test_fingerprints_tell_how_images_are_read_and_split():
     searches = [
         SearchData(train, names, plain, 8, 0),
         SearchData(train, names, plain, 8, 1),
+        SearchData(train, (*names, "d"), plain, 8, 0),
         SearchData(train, names, plain, 16, 0),
         SearchData(train, names, padded, 8, 0),
         SearchData(train.subset(30, 0), names, plain, 8, 0),
