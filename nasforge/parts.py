@@ -25,7 +25,8 @@ from nasforge.strategy import Strategy
 
 @dataclass(frozen=True, kw_only=True)
 class Executor:
-    """`conf/executor/`: where candidates are estimated, and with how many CPU threads (None: all at hand)."""
+    """`conf/executor/`: where candidates are estimated, and with how many CPU threads (None: all at hand, one for
+    images of `SMALL_SIDE` pixels and less)."""
 
     name: str
     threads: Annotated[int, Field(ge=1)] | None
@@ -36,6 +37,11 @@ class Control:
     """How many random architectures the found one is compared with; 20 at least make a percentile worth reading."""
 
     samples: Annotated[int, Field(ge=20)]
+
+
+SMALL_SIDE = 16
+"""Images up to this many pixels a side give threads so little to do that they mostly wait for each other: on two quiet
+cores a second one gains a tenth, on cores that are busy otherwise it costs several times the time."""
 
 
 class Parts:
@@ -81,7 +87,8 @@ class Parts:
     def threads(self) -> int:
         """Of CPU work; resolved, since it is part of a run's identity."""
         executor = checked(Executor, self.config["executor"], where="executor")
-        return executor.threads or available_threads()
+        small = max(self.search_data.input_shape[1:]) <= SMALL_SIDE
+        return executor.threads or (1 if small else available_threads())
 
     def machinery(self, folder: Path) -> Machinery:
         """Trainer arguments, threads, and a user's loggers and callbacks, which may write into the run's `folder`."""
