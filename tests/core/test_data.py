@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from nasforge import DataModule, FitData, ImageSet, Preprocessing, SearchData
+from nasforge import DataError, DataModule, FitData, ImageSet, Preprocessing, SearchData
 
 MEAN, STD = (0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)
 PLAIN = ((0.0,) * 3, (1.0,) * 3)  # normalisation that keeps pixels / 255
@@ -242,3 +242,14 @@ def test_a_module_gives_plain_batches_to_others():
     assert (batch.shape, batch.dtype, labels.dtype) == ((8, 3, 8, 8), torch.uint8, torch.int64)
     with pytest.raises(AssertionError, match="a search asked"):
         Secretive().test_dataloader()
+
+
+def test_a_label_without_a_class_name_is_named():
+    with pytest.raises(DataError, match="data 'secretive' has a label 4, but 3 class names: 0 to 2"):
+        Secretive(classes=5).for_search(0)
+
+
+def test_a_normalisation_of_other_channels_is_named(monkeypatch):
+    monkeypatch.setattr(Secretive, "normalization", ((0.5,), (0.5,)))
+    with pytest.raises(DataError, match=r"images of 3 channel\(s\), but its normalisation is of 1 and 1"):
+        Secretive().for_search(0)

@@ -256,3 +256,51 @@ def test_ranks_share_each_global_batch_in_as_many_steps(n, batch_size, ranks):
 def test_more_ranks_than_images_in_a_batch_are_refused(n, batch_size):
     with pytest.raises(DataError, match="cannot be shared by 4"):
         SeededBatches(n, batch_size, 0, rank=3, ranks=4)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "said"),
+    [
+        (torch.zeros(2, 1, 4, 4), [0, 1], r"torch\.float32 of shape \(2, 1, 4, 4\); they must be uint8"),
+        (
+            torch.zeros(2, 4, 4, dtype=torch.uint8),
+            [0, 1],
+            r"uint8 of shape \(2, 4, 4\); they must be uint8, \(N, C, H, W\)",
+        ),
+        (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), [0, -1], "from -1 on; they must be whole numbers from 0 on"),
+        (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), [0.0, 1.0], "labels are torch.float32"),
+        (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), [[0], [1]], r"2 images have labels of shape \(2, 1\)"),
+        (torch.zeros(0, 1, 4, 4, dtype=torch.uint8), [], "a set of images holds none"),
+    ],
+)
+def test_what_is_no_set_of_images_is_named(images, labels, said):
+    with pytest.raises(DataError, match=said):
+        ImageSet.of(images, torch.tensor(labels))
+
+
+def test_no_images_make_no_batches():
+    with pytest.raises(DataError, match="out of 0 images"):
+        SeededBatches(0, 8, 0)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_set_alone_has_the_same_images_and_no_others(lazy):
+    source = made()
+    images = Lazy(source.images) if lazy else source.images
+    part = ImageSet.of(images, source.labels).subset(10, 0).scaled(0.5)
+    alone = part.alone()
+    assert len(alone.images) == len(alone.labels) == 10
+    for ours, theirs in zip(alone[torch.arange(10)], part[torch.arange(10)], strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_scaling_comes_before_or_after_a_subset():
+    images = made()
+    one, other = images.subset(20, 3).scaled(0.5), images.scaled(0.5).subset(20, 3)
+    for ours, theirs in zip(one[torch.arange(20)], other[torch.arange(20)], strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_scale_that_leaves_nothing_is_refused():
+    with pytest.raises(DataError, match="cannot be scaled by 0"):
+        made().scaled(0.0)

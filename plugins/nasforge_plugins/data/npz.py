@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +50,23 @@ def read_npz(path: Path) -> NpzImages:
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise DataError(f"there is no file {path}; it should be an .npz with the arrays {', '.join(NEEDED)}")
-    if not zipfile.is_zipfile(path):  # a broken download among others: the list of contents stands at the end
-        raise DataError(f"{path} is no .npz file, or not all of one; numpy.savez writes them")
-    with np.load(path, allow_pickle=False) as file:
+    with _opened(path) as file:
         for key in NEEDED:
             if key not in file.files:
                 raise DataError(f"{path} has no array '{key}'; it holds {', '.join(sorted(file.files)) or 'nothing'}")
         return {key: _array(path, file, key) for key in (*NEEDED, *OPTIONAL) if key in file.files}
+
+
+def _opened(path: Path) -> np.lib.npyio.NpzFile:
+    try:
+        file = np.load(path, allow_pickle=False)
+    except PermissionError:
+        raise DataError(f"{path} may not be read; its permissions forbid it") from None
+    except Exception:  # zipfile has errors of many kinds, and numpy takes what is no zip for a pickle
+        file = None
+    if not isinstance(file, np.lib.npyio.NpzFile):  # of a broken download, too: a zip's list of contents is at its end
+        raise DataError(f"{path} is no .npz file, or not a whole one; numpy.savez writes them")
+    return file
 
 
 def _array(path: Path, file: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
