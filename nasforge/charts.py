@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nasforge.architecture import Architecture, Evaluation, Objective, ParetoFront
@@ -12,94 +14,146 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SERIES = ("sep", "dil", "pool", "skip", "other", "found")
+SERIES = ("sep", "pool", "skip", "dil", "other", "found")
 """Colours of curves, in order."""
 
+_SMALL, _WIDE = (440.0, 230.0), (760.0, 0.0)  # width and height in points, which a page shows as pixels
 
-def curves(metrics: Mapping[str, Sequence[float | None]], title: str, *, percent: bool) -> str:
-    """One line a metric over epochs; epochs without a value are left out."""
-    figure, axes = _axes(title, "epoch", "%" if percent else "")
-    for colour, (name, values) in zip(SERIES * len(metrics), metrics.items(), strict=False):
-        points = [(epoch + 1, value) for epoch, value in enumerate(values) if value is not None]
-        ys = [100 * value if percent else value for _, value in points]
-        marker = "o" if len(points) < 30 else None
-        axes.plot([x for x, _ in points], ys, color=LIGHT[colour], marker=marker, markersize=3, label=_words(name))
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart: a value an epoch, None where there was none; an empty label stays out of the legend."""
+
+    label: str
+    values: Sequence[float | None]
+    colour: str
+    dashed: bool = False
+
+
+def curves(lines: Sequence[Curve], *, percent: bool = False) -> str:
+    """Lines over epochs, the legend above them so that it hides none."""
+    figure, axes = _axes(_SMALL, "epoch", "")
+    for line in lines:
+        points = [(i + 1, value) for i, value in enumerate(line.values) if _known(value)]
+        axes.plot(
+            [epoch for epoch, _ in points],
+            [(100 if percent else 1) * float(value or 0) for _, value in points],
+            color=LIGHT[line.colour],
+            linestyle=(0, (4, 2)) if line.dashed else "-",
+            linewidth=1.7,
+            marker="o" if len(points) < 12 else None,
+            markersize=3.5,
+            label=line.label or "_",
+        )
     _whole_numbers(axes)
+    if percent:
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     _legend(axes)
     return svg_of(figure)
 
 
 def control_strip(found: float, random: Sequence[float]) -> str:
-    """Accuracies of random architectures as marks on a line, the found one's above them."""
-    figure, axes = _axes("", "accuracy with the shared weights, %", "", height=1.5)
-    axes.scatter([100 * value for value in random], [0] * len(random), s=70, color=LIGHT["random"], alpha=0.55)
-    axes.scatter([100 * found], [0], s=150, marker="D", color=LIGHT["found"], zorder=3)
+    """Each random architecture a dot, equal ones stacked; the found one a diamond on a line across."""
+    values = sorted(100 * value for value in random)
+    low, high = min([*values, 100 * found]), max([*values, 100 * found])
+    step = max((high - low) / 48, 0.05)
+    stacks: dict[int, int] = {}
+    dots = []
+    for value in values:
+        place = round((value - low) / step)
+        stacks[place] = stacks.get(place, 0) + 1
+        dots.append((low + place * step, stacks[place]))
+    tallest = max(stacks.values(), default=1)
+    figure, axes = _axes((_WIDE[0], 96 + 13.0 * min(tallest, 14)), "accuracy with the shared weights", "")
+    size = 95 * min(1.0, 14 / tallest) ** 2
+    axes.scatter([x for x, _ in dots], [y for _, y in dots], s=size, color=LIGHT["random"], linewidths=0)
+    axes.plot([100 * found] * 2, [0, tallest + 1], color=LIGHT["found"], linewidth=1.6)
+    axes.scatter([100 * found], [tallest + 1], s=75, marker="D", color=LIGHT["found"], zorder=3)
+    left = 100 * found > (low + high) / 2
     axes.annotate(
-        f"found {found:.1%}", (100 * found, 0), (0, 16), textcoords="offset points", ha="center", color=LIGHT["found"]
+        f"found: {found:.1%}",
+        (100 * found, tallest + 1),
+        (-10 if left else 10, -4),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        color=LIGHT["found"],
+        weight="bold",
     )
-    axes.set(yticks=[], ylim=(-1, 1.6))
+    axes.set(yticks=[], ylim=(0, tallest + 2))
+    axes.margins(x=0.04)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     axes.spines["left"].set_visible(False)
     return svg_of(figure)
 
 
-def time_bars(seconds: Mapping[str, float]) -> str:
-    """Where the time went, largest first."""
-    parts = sorted(seconds.items(), key=lambda part: part[1])
-    figure, axes = _axes("", "seconds", "", height=0.7 + 0.3 * len(parts))
-    axes.barh([name for name, _ in parts], [value for _, value in parts], color=LIGHT["sep"], height=0.6)
-    for row, (_, value) in enumerate(parts):
-        axes.annotate(f"{value:.1f} s", (value, row), (4, 0), textcoords="offset points", va="center")
-    axes.margins(x=0.12)
-    return svg_of(figure)
-
-
-def best_so_far(evaluations: Sequence[Mapping[str, Any]], objective: Mapping[str, Any]) -> str:
-    """Each evaluation's first objective, and the best until then."""
-    better = max if objective["direction"] == "max" else min
-    values = [(i + 1, one["metrics"][objective["metric"]]) for i, one in enumerate(evaluations) if one["metrics"]]
-    best = [better(value for _, value in values[: i + 1]) for i in range(len(values))]
-    figure, axes = _axes("", "evaluation", _words(objective["metric"]))
-    xs = [x for x, _ in values]
-    axes.scatter(xs, [value for _, value in values], s=14, color=LIGHT["random"], label="each candidate")
-    axes.step(xs, best, where="post", color=LIGHT["found"], label="best so far")
+def best_so_far(evaluations: Sequence[Mapping[str, Any]], objective: Objective) -> str:
+    """Each estimate of the objective, and the best until then."""
+    known = [
+        (i + 1, one["metrics"][objective.metric])
+        for i, one in enumerate(evaluations)
+        if math.isfinite(objective.cost(one["metrics"]))
+    ]
+    better = max if objective.direction == "max" else min
+    best: list[float] = []
+    for _, value in known:
+        best.append(better([*best[-1:], value]))
+    figure, axes = _axes(_SMALL, "estimate", words(objective.metric))
+    xs = [x for x, _ in known]
+    axes.scatter(xs, [value for _, value in known], s=16, color=LIGHT["random"], linewidths=0, label="each candidate")
+    axes.step(xs, best, where="post", color=LIGHT["found"], linewidth=1.7, label="best so far")
     _whole_numbers(axes)
     _legend(axes)
     return svg_of(figure)
 
 
-def front(evaluations: Sequence[Mapping[str, Any]], metric: str, direction: Any, size: str) -> str:
-    """Candidates in the plane of a metric and their size, the Pareto front joined by a line."""
-    every = [Evaluation(Architecture.of("", {"row": i}), one["metrics"]) for i, one in enumerate(evaluations)]
-    usable = [one for one in every if metric in one.metrics and size in one.metrics]
-    best = sorted(
-        ParetoFront(usable, [Objective(metric, direction), Objective(size, "min")]), key=lambda one: one.metrics[size]
-    )
-    figure, axes = _axes("", _words(size), _words(metric))
+def front(evaluations: Sequence[Mapping[str, Any]], objective: Objective, size: str) -> str:
+    """Candidates in the plane of an objective and their size, the Pareto front joined by a line."""
+    known = [one["metrics"] for one in evaluations if _known(one["metrics"].get(size))]
+    usable = [metrics for metrics in known if math.isfinite(objective.cost(metrics))]
+    every = [Evaluation(Architecture.of("", {"row": i}), metrics) for i, metrics in enumerate(usable)]
+    best = sorted(ParetoFront(every, [objective, Objective(size, "min")]), key=lambda one: one.metrics[size])
+    figure, axes = _axes(_SMALL, words(size), words(objective.metric))
     axes.scatter(
-        [one.metrics[size] for one in usable], [one.metrics[metric] for one in usable], s=16, color=LIGHT["random"]
+        [metrics[size] for metrics in usable],
+        [metrics[objective.metric] for metrics in usable],
+        s=16,
+        color=LIGHT["random"],
+        linewidths=0,
+        label="each candidate",
     )
     axes.plot(
         [one.metrics[size] for one in best],
-        [one.metrics[metric] for one in best],
+        [one.metrics[objective.metric] for one in best],
         color=LIGHT["found"],
+        linewidth=1.7,
         marker="o",
+        markersize=4,
         label="Pareto front",
     )
     _legend(axes)
     return svg_of(figure)
 
 
-def _axes(title: str, x: str, y: str, height: float = 3.0) -> tuple[Figure, Axes]:
+def words(name: str) -> str:
+    """A metric's name as people read it."""
+    known = {"params_m": "parameters, millions", "macs_m": "multiply-adds, millions"}
+    return known.get(name, name.replace("_", " "))
+
+
+def _known(value: Any) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _axes(size: tuple[float, float], x: str, y: str) -> tuple[Figure, Axes]:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, height), layout="constrained", facecolor=LIGHT["paper"])
+    figure = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained", facecolor=LIGHT["paper"])
     FigureCanvasSVG(figure)
     axes = figure.add_subplot(facecolor=LIGHT["paper"])
-    axes.set_title(title, color=LIGHT["ink"], fontsize=11, loc="left")
-    axes.set_xlabel(x, color=LIGHT["muted"])
-    axes.set_ylabel(y, color=LIGHT["muted"])
-    axes.tick_params(colors=LIGHT["muted"], labelcolor=LIGHT["muted"])
+    axes.set_xlabel(x, color=LIGHT["muted"], fontsize=10.5, parse_math=False)
+    axes.set_ylabel(y, color=LIGHT["muted"], fontsize=10.5, parse_math=False)
+    axes.tick_params(color=LIGHT["line"], labelcolor=LIGHT["muted"], labelsize=10.5)
     axes.grid(color=LIGHT["line"], linewidth=0.8)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
@@ -115,8 +169,10 @@ def _whole_numbers(axes: Axes) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    axes.legend(frameon=False, labelcolor=LIGHT["ink"], fontsize=9)
-
-
-def _words(name: str) -> str:
-    return {"params_m": "parameters, millions", "macs_m": "MACs, millions"}.get(name, name.replace("_", " "))
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        legend = axes.figure.legend(
+            handles, labels, loc="outside upper left", ncols=3, frameon=False, labelcolor=LIGHT["ink"], fontsize=10.5
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)

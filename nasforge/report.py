@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nasforge import charts
-from nasforge.architecture import CellGraph
-from nasforge.drawing import cell_svg
+from nasforge.architecture import CellGraph, Objective
+from nasforge.curves import fit_charts
+from nasforge.drawing import FAMILIES, cell_svg, family
 from nasforge.journal import atomic
+from nasforge.summary import in_folder
 from nasforge.svg import PALETTE, image, inline
+
+_ABSENT: Mapping[str, Any] = {
+    "control": None, "retrain": None, "size": None, "objectives": [], "notes": [], "failures": [], "next": [],
+}  # fmt: skip
 
 
 def write_report(folder: Path, graphs: Sequence[CellGraph]) -> Path:
@@ -24,7 +30,13 @@ def write_report(folder: Path, graphs: Sequence[CellGraph]) -> Path:
         folder: a run's, with `result.json` at least.
         graphs: of the found architecture.
     """
-    pages = Environment(loader=PackageLoader("nasforge", "."), autoescape=True, undefined=StrictUndefined)
+    pages = Environment(
+        loader=PackageLoader("nasforge", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     page = pages.get_template("report.html.jinja").render(_content(folder, graphs))
     path = folder / "report.html"
     with atomic(path) as temporary:
@@ -33,87 +45,94 @@ def write_report(folder: Path, graphs: Sequence[CellGraph]) -> Path:
 
 
 def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
-    result = _json(folder / "result.json")
+    result = {**_ABSENT, **_json(folder / "result.json")}
     timing = _json(folder / "timing.json") or {"seconds": {}, "total": 0.0}
     evaluations = _json(folder / "evaluations.json") or []
+    objectives = [Objective(**one) for one in result["objectives"] if not one["report_only"]]
     config = folder / "config.yaml"
+    used = {family(operation) for graph in graphs for _, _, operation in graph.edges if operation}
     return {
         "result": result,
-        "folder": folder,
         "palette": PALETTE,
-        "cells": [_picture(cell_svg(graph), f"cell{i}", graph.title) for i, graph in enumerate(graphs)],
-        "control": _control(result.get("control")),
-        "fits": _fits(folder),
-        "time": _picture(charts.time_bars(timing["seconds"]), "time", "where the time went")
-        if timing["seconds"]
-        else "",
+        "cells": [_picture(cell_svg(graph), f"cell{i}", graph.title, scale=1.25) for i, graph in enumerate(graphs)],
+        "families": {kind: name for kind, name in FAMILIES.items() if kind in used},
+        "control": _control(result["control"]),
+        "trained": _trained(result["retrain"]),
+        "fits": [
+            (name, [(title, _picture(svg, f"fit{i}-{j}", f"{name}: {title}")) for j, (title, svg) in enumerate(drawn)])
+            for i, (name, drawn) in enumerate(fit_charts(folder))
+        ],
+        "time": _shares(timing["seconds"], timing["total"]),
         "total": timing["total"],
-        "search_charts": _search_charts(result, evaluations),
-        "best": _best(result, evaluations),
+        "search_charts": _search_charts(objectives, evaluations),
+        "best": _best(objectives, evaluations),
         "artifacts": [_artifact(folder, one) for one in _json(folder / "artifacts.json") or [] if one["caption"]],
         "config": config.read_text() if config.exists() else "",
-        "environment": _json(folder / "environment.json") or {},
-        "data": {key: _brief(value) for key, value in (_json(folder / "data.json") or {}).items()},
-        "commands": [{**one, "command": one["command"].replace("RUN", str(folder))} for one in result.get("next", [])],
+        "facts": {
+            "Data": {key: _brief(value) for key, value in (_json(folder / "data.json") or {}).items()},
+            "Environment": _json(folder / "environment.json") or {},
+        },
+        "commands": [(one["why"], in_folder(one["command"], folder)) for one in result["next"]],
     }
 
 
 def _control(control: Any) -> Markup | str:
-    return _picture(charts.control_strip(control["found"], control["random"]), "control", "control") if control else ""
+    if not control or not control["random"]:
+        return ""
+    return _picture(charts.control_strip(control["found"], control["random"]), "control", "found and random accuracies")
 
 
-def _fits(folder: Path) -> list[dict[str, Any]]:
-    """Curves of each fit; those of the search open, those of retraining folded."""
-    found = []
-    for number, file in enumerate(sorted((folder / "fits").rglob("history.json"))):
-        metrics = _json(file)["metrics"]
-        shares = {name: values for name, values in metrics.items() if name.endswith("accuracy")}
-        others = {name: values for name, values in metrics.items() if name not in shares}
-        pictures = [
-            _picture(charts.curves(group, title, percent=percent), f"fit{number}{title}", f"{title} over epochs")
-            for title, group, percent in (("accuracy", shares, True), ("loss", others, False))
-            if group
-        ]
-        name = file.parent.relative_to(folder / "fits").as_posix()
-        found.append({"name": name, "pictures": pictures, "open": not name.startswith("retrain/")})
-    return sorted(found, key=lambda fit: not fit["open"])
+def _trained(retrain: Any) -> list[dict[str, Any]]:
+    """The rows of retraining, each with the places of its accuracies (in percent of the way) on one common line."""
+    rows = retrain["rows"] if retrain else []
+    every = [accuracy for row in rows for accuracy in row["test_accuracy"]]
+    low, way = min(every, default=0.0), max(every, default=1.0) - min(every, default=0.0) or 1.0
+    return [{**row, "places": [100 * (one - low) / way for one in row["test_accuracy"]]} for row in rows]
 
 
-def _search_charts(result: Any, evaluations: Any) -> list[Markup]:
-    objectives = [one for one in result.get("objectives", []) if not one["report_only"]]
-    if not evaluations or not objectives or not any(one["metrics"] for one in evaluations):
+def _shares(seconds: Mapping[str, float], total: float) -> list[dict[str, Any]]:
+    """Seconds of each part, largest first; the fits of one group are one part, what nobody timed another."""
+    parts: dict[str, list[float]] = {}
+    for label, value in seconds.items():
+        parts.setdefault(label.split("/")[0], []).append(value)
+    rows = [(f"{name} ({len(each)})" if len(each) > 1 else name, sum(each)) for name, each in parts.items()]
+    rest = total - sum(seconds.values())
+    rows += [("everything else", rest)] if seconds and rest > 0.01 * total else []
+    longest = max((value for _, value in rows), default=1.0) or 1.0
+    rows.sort(key=lambda row: -row[1])
+    return [{"name": name, "seconds": value, "width": 100 * value / longest} for name, value in rows]
+
+
+def _search_charts(objectives: Sequence[Objective], evaluations: Any) -> list[tuple[str, Markup]]:
+    measured = {name for one in evaluations for name in one["metrics"]}
+    if not objectives or objectives[0].metric not in measured:
         return []
     first = objectives[0]
-    pictures = [_picture(charts.best_so_far(evaluations, first), "best", "best so far")]
-    if any("params_m" in one["metrics"] for one in evaluations) and first["metric"] != "params_m":
-        drawn = charts.front(evaluations, first["metric"], first["direction"], "params_m")
-        pictures.append(_picture(drawn, "front", "accuracy and size of the candidates"))
-    return pictures
+    drawn = [("Best so far", _picture(charts.best_so_far(evaluations, first), "best", "best so far"))]
+    if "params_m" in measured and first.metric != "params_m":
+        title = f"{charts.words(first.metric)} and size".capitalize()
+        drawn.append((title, _picture(charts.front(evaluations, first, "params_m"), "front", title)))
+    return drawn
 
 
-def _best(result: Any, evaluations: Any) -> list[Any]:
+def _best(objectives: Sequence[Objective], evaluations: Any) -> list[Any]:
     """The ten best distinct candidates by the first objective."""
-    objectives = [one for one in result.get("objectives", []) if not one["report_only"]]
     usable = {one["notation"]: one for one in evaluations if one["status"] == "ok"}
-    if not objectives or not usable:
-        return []
-    sign = -1 if objectives[0]["direction"] == "max" else 1
-    return sorted(usable.values(), key=lambda one: sign * one["metrics"][objectives[0]["metric"]])[:10]
+    return sorted(usable.values(), key=lambda one: objectives[0].cost(one["metrics"]))[:10] if objectives else []
 
 
-def _artifact(folder: Path, artifact: dict[str, str]) -> dict[str, Any]:
-    path = folder / artifact["file"]
+def _artifact(folder: Path, artifact: Mapping[str, str]) -> tuple[str, Markup]:
+    path, caption = folder / artifact["file"], artifact["caption"]
+    if not path.is_file():
+        return caption, Markup("<p class='muted'>{} is missing.</p>").format(artifact["file"])
     if path.suffix == ".svg":
-        return {"caption": artifact["caption"], "picture": _picture(path.read_text(), path.stem, artifact["caption"])}
-    return {
-        "caption": artifact["caption"],
-        "picture": Markup(image(path.read_bytes(), "image/png", artifact["caption"])),
-    }
+        return caption, _picture(path.read_text(encoding="utf-8"), path.stem, caption)
+    return caption, Markup(image(path.read_bytes(), "image/png", caption))
 
 
-def _picture(svg: str, name: str, caption: str) -> Markup:
+def _picture(svg: str, name: str, caption: str, scale: float = 1.0) -> Markup:
     """Safe to put in as it is: `inline` lets shapes and text alone pass."""
-    return Markup(inline(svg, name.replace(" ", "-"), caption))
+    return Markup(inline(svg, name, caption, scale=scale))
 
 
 def _brief(value: Any) -> str:
@@ -124,4 +143,4 @@ def _brief(value: Any) -> str:
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, console: Console | None = None) -> None:
     """Say what was found, how good it is, where it lies and what to type next.
 
     Paths and commands stay on one line each, so that they can be copied.
+
+    Args:
+        result: the content of `result.json`.
+        folder: the run's.
+        seconds: what it took.
+        console: where to; the terminal, if none is given.
     """
     console = console or Console()
     verb = "retrained" if result["strategy"] == "retrain" else f"found by {result['strategy']}"
     head = f"{result['space']} architecture {verb} on {result['data']}, seed {result['seed']}, {seconds:.0f} s"
-    console.print(f"\n[bold]{head}[/bold] ({result['status']})")
-    console.print(result["architecture"]["notation"], style="dim", highlight=False, markup=False)
+    _say(console, "")
+    _say(console, f"{head} ({result['status']})", "bold")
+    _say(console, _wrapped(result["architecture"]["notation"], console.width), "dim")
     if result["control"]:
-        style = "green" if result["control"]["better_than_random"] else "yellow"
-        console.print(f"\n{result['control']['sentence']}", style=style, highlight=False)
+        _say(console, f"\n{result['control']['sentence']}", _mood(result["control"]["better_than_random"]))
     if result["retrain"]:
+        _say(console, f"\nTrained from scratch for {result['retrain']['epochs']} epochs")
         console.print(_table(result["retrain"]))
-        console.print(result["retrain"]["sentence"], highlight=False)
+        if result["retrain"]["sentence"]:
+            _say(console, f"\n{result['retrain']['sentence']}")
     for note in result["notes"]:
-        console.print(f"Note: {note}", style="dim", highlight=False, markup=False)
-    for failure in result["failures"][:3]:
-        console.print(f"Failed: {failure['reason']}", style="yellow", highlight=False, markup=False)
+        _say(console, f"Note: {note}", "dim")
+    _failures(console, result["failures"])
     _line(console, f"\nreport  {folder / 'report.html'}")
     for command in result["next"]:
-        console.print(f"\n{command['why']}:", highlight=False)
-        _line(console, f"  {command['command'].replace('RUN', str(folder))}")
+        _say(console, f"\n{command['why']}:")
+        _line(console, f"  {in_folder(command['command'], folder)}")
+
+
+def in_folder(command: str, folder: Path) -> str:
+    """A command to be typed, its RUN filled in with the run's folder as a shell reads it."""
+    return re.sub(r"\bRUN\b", lambda _: shlex.quote(str(folder)), command)
 
 
 def _table(retrain: Mapping[str, Any]) -> Table:
-    table = Table(title=f"trained from scratch for {retrain['epochs']} epochs", title_justify="left", title_style="")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("")
     for column in ("test accuracy", "networks", "params"):
         table.add_column(column, justify="right")
@@ -45,15 +62,37 @@ def _table(retrain: Mapping[str, Any]) -> Table:
     size = f"{found['params_m']:.3f} M"
     table.add_row("found", _share(found["mean"], found["std"], len(found["seeds"])), str(len(found["seeds"])), size)
     if others:
-        sizes = [row["params_m"] for row in others]
-        span = f"{min(sizes):.3f} to {max(sizes):.3f} M"
+        sizes = sorted({f"{row['params_m']:.3f}" for row in others}, key=float)
+        span = " to ".join(dict.fromkeys([sizes[0], sizes[-1]])) + " M"
         random = retrain["random"]
         table.add_row("random cells", _share(random["mean"], random["std"], len(others)), str(len(others)), span)
     return table
 
 
+def _failures(console: Console, failures: Any) -> None:
+    for failure in failures[:3]:
+        _say(console, f"Failed: {failure['reason']}", "yellow")
+    if len(failures) > 3:
+        _say(console, f"and {len(failures) - 3} more failed; the report names them", "yellow")
+
+
+def _wrapped(notation: str, width: int) -> str:
+    """Lines that break between the parts of a notation, never inside a pair like `('skip_connect', 0)`."""
+    whole = re.sub(r" (?=[^()\[\]]*[)\]])", "\N{NO-BREAK SPACE}", notation)
+    wrap = textwrap.TextWrapper(width, subsequent_indent="  ", break_on_hyphens=False)
+    return "\n".join(wrap.wrap(whole)).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _mood(better: bool) -> str:
+    return "green" if better else "yellow"
+
+
 def _share(mean: float, deviation: float, n: int) -> str:
     return f"{mean:.2%} ± {deviation:.2%}" if n > 1 else f"{mean:.2%}"
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text), style=style, highlight=False)
 
 
 def _line(console: Console, text: str) -> None:

@@ -53,6 +53,8 @@ _DRAWING_TAGS = {
     "clippath",
     "title",
 }
+# Handlers, links and references that lead out of the picture.
+_FOREIGN = r"""[\s/"']on\w+\s*=|javascript:|<!|href\s*=\s*["']?(?!["'#])|url\(["']?(?!["'#])"""
 
 
 def svg_of(figure: Figure) -> str:
@@ -66,15 +68,22 @@ def svg_of(figure: Figure) -> str:
     return buffer.getvalue()
 
 
-def inline(svg: str, name: str, caption: str) -> str:
+def inline(svg: str, name: str, caption: str, *, scale: float = 1.0) -> str:
     """The SVG as part of a page: ids of its own, colours from the page's variables, a caption for screen readers.
 
     One with anything but shapes and text in it becomes an image, in which no script runs.
+
+    Args:
+        svg: the text of an SVG file.
+        name: what the ids begin with; each picture of a page needs another.
+        caption: what it shows, for those who cannot see it.
+        scale: how much larger than its own size it is shown.
     """
     body = re.sub(r"<style.*?</style>|<metadata.*?</metadata>|<!--.*?-->", "", svg[svg.find("<svg") :], flags=re.S)
     tags = {tag.lower() for tag in re.findall(r"<\s*([\w:-]+)", body)}
-    if not tags <= _DRAWING_TAGS or re.search(r"\son\w+\s*=|javascript:|<!", body, re.I):
+    if not tags <= _DRAWING_TAGS or re.search(_FOREIGN, body, re.I):
         return image(svg.encode(), "image/svg+xml", caption)
+    name = re.sub(r"[^\w-]", "-", name)
     body = re.sub(r' xmlns(:\w+)?="[^"]*"', "", body)
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body)
     for colour, light in LIGHT.items():
@@ -82,8 +91,8 @@ def inline(svg: str, name: str, caption: str) -> str:
     head = re.match(r'<svg.*?viewBox="[\d.-]+ [\d.-]+ ([\d.]+) [\d.]+".*?>', body, re.S)
     if head:
         box = re.search(r'viewBox="[^"]*"', head[0])
-        opening = f'<svg {box[0] if box else ""} width="{head[1]}" role="img" aria-label="{_quoted(caption)}">'
-        body = opening + body[head.end() :]
+        size = f'{box[0] if box else ""} width="{scale * float(head[1]):g}"'
+        body = f'<svg {size} role="img" aria-label="{_quoted(caption)}">' + body[head.end() :]
     return body
 
 

@@ -1,6 +1,8 @@
 """Cells are drawn whole, readable, and the same twice."""
 
 import itertools
+import subprocess
+import sys
 
 import pytest
 
@@ -26,11 +28,14 @@ NB201 = CellGraph(
     ),
 )
 
+PARALLEL = CellGraph("", ("in", "out"), ((0, 1, "sep_conv_3x3"), (0, 1, "sep_conv_3x3"), (0, 1, ""), (0, 1, "")))
+NAMED_CHAIN = CellGraph("chain", tuple(f"AmoebaNet reduction {i}" for i in range(12)), (*CHAIN.edges, (1, 4, "skip")))
+
 
 def graphs():
     space = DARTS()
     cells = [graph for name in ("DARTS_V2", "NASNet_A", "AmoebaNet_A") for graph in space.draw(space.presets[name])]
-    return [*cells, CHAIN, NB201]
+    return [*cells, CHAIN, NAMED_CHAIN, NB201, PARALLEL]
 
 
 def boxes(graph):
@@ -50,6 +55,43 @@ def test_nothing_lies_on_anything_else_and_every_label_is_there(graph):
     for _, _, operation in graph.edges:
         assert not operation or short_name(operation) in svg
     assert cell_svg(graph) == svg
+
+
+@pytest.mark.parametrize("graph", graphs(), ids=lambda graph: f"{graph.title}-{len(graph.edges)}")
+def test_wires_keep_clear_of_foreign_nodes_and_labels(graph):
+    layout, nodes, labels = cell_layout(graph)
+    for i, (wire, (source, target, _)) in enumerate(zip(layout.wires, graph.edges, strict=True)):
+        foreign = [(layout.nodes[n], nodes[n]) for n in range(len(nodes)) if n not in (source, target)]
+        foreign += [(layout.labels[j], labels[j]) for j in range(len(labels)) if j != i and labels[j]]
+        for (x, y), (w, h) in foreign:
+            for (x0, y0), (x1, y1) in itertools.pairwise(wire):
+                beside = max(x0, x1) <= x - w / 2 + 1e-6 or min(x0, x1) >= x + w / 2 - 1e-6
+                above = max(y0, y1) <= y - h / 2 + 1e-6 or min(y0, y1) >= y + h / 2 - 1e-6
+                assert beside or above, (graph.edges[i], (x, y))
+
+
+def test_parallel_edges_have_lanes_of_their_own():
+    layout, _, _ = cell_layout(PARALLEL)
+    heights = {wire[len(wire) // 2][1] for wire in layout.wires}
+    assert len(heights) == 4
+
+
+def test_long_names_flow_down_and_short_ones_to_the_right():
+    (width, height), (narrow, tall) = (cell_layout(graph)[0].size for graph in (CHAIN, NAMED_CHAIN))
+    assert width > height
+    assert tall > narrow
+    assert max(narrow, *(cell_layout(graph)[0].size[0] for graph in graphs())) <= 800
+
+
+def test_labels_are_text_and_no_formula():
+    svg = cell_svg(CellGraph("$x$ <b>", ("c_{k-2}", "$y$"), ((0, 1, "a_$b$"),)))
+    for text in ("$x$ &lt;b&gt;", "cₖ₋₂", "$y$", "a $b$"):
+        assert f">{text}</text>" in svg
+
+
+def test_importing_nasforge_or_its_drawings_imports_no_matplotlib():
+    code = "import sys, nasforge, nasforge.drawing, nasforge.report; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_files_are_written_and_the_svg_carries_no_date(tmp_path):

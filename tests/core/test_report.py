@@ -1,17 +1,17 @@
-"""The report and the summary: parts appear with their data, nothing comes from a network, everything is escaped."""
+"""The report: parts appear with their data, nothing comes from a network, everything is escaped."""
 
-import io
 import json
+import math
 import re
 
 import pytest
-from rich.console import Console
 
 from nasforge import CellGraph
+from nasforge.curves import fit_charts
 from nasforge.report import write_report
 from nasforge.retraining import _verdict
 from nasforge.shared_weights import verdict
-from nasforge.summary import print_summary
+from nasforge.svg import inline
 
 CELL = CellGraph("normal cell", ("in", "out"), ((0, 1, "sep_conv_3x3"),))
 RESULT = {
@@ -57,6 +57,7 @@ def test_a_result_alone_makes_a_report(tmp_path):
     assert "Found by egnas on darts, digits" in page
     assert "sep 3×3" in page
     for absent in (
+        "How it was run",
         "Is it better than chance?",
         "Trained from scratch",
         "Curves",
@@ -92,11 +93,13 @@ def test_every_part_appears_with_its_data(tmp_path):
     )
     for part in (
         "Is it better than chance?",
-        "98.00 %",
+        "98.00 ± 1.00 % of the test images right",
         "± 1.00 over 3 seeds",
+        "found: 60.0%",
         "Curves",
         "Where the time went",
         "fit supernet",
+        "everything else",
         "seed: 0",
         "2.15.0",
         "50 in data.json",
@@ -133,6 +136,60 @@ def test_everything_is_escaped(tmp_path):
     assert "<script" not in page
 
 
+def test_a_picture_that_reaches_outside_is_no_part_of_the_page():
+    for inside in (
+        '<use href="http://somewhere/x.svg#a"/>',
+        '<path style="fill: url(http://somewhere/x)"/>',
+        '<path/onclick="alert(1)"/>',
+        "<foreignObject><p>x</p></foreignObject>",
+        '<a href="javascript:alert(1)"><path/></a>',
+    ):
+        assert inline(f'<svg viewBox="0 0 1 1">{inside}</svg>', "x", "").startswith("<img src=")
+    own = '<svg viewBox="0 0 1 1"><defs><path id="a"/></defs><use xlink:href="#a"/></svg>'
+    assert inline(own, 'x" onload="', '"<b>') == (
+        '<svg viewBox="0 0 1 1" width="1" role="img" aria-label="&quot;&lt;b&gt;">'
+        '<defs><path id="x--onload---a"/></defs><use xlink:href="#x--onload---a"/></svg>'
+    )
+
+
+def test_pictures_have_ids_of_their_own(tmp_path):
+    fits = {f"fits/retrain/{name}/history.json": {"metrics": {"train_loss": [2.0, 1.0]}} for name in ("found/0", "x/1")}
+    page = written(tmp_path, fits, control=verdict(0.6, [0.5] * 20))
+    ids = re.findall(r' id="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]*)"', page)) <= set(ids)
+
+
+def test_fits_of_one_group_share_charts_by_kind(tmp_path):
+    history = {"metrics": {"train_accuracy": [0.1, None, 0.5], "train_loss": [2.0, 1.0, math.nan]}}
+    names = ["supernet", "retrain/found/seed-0", "retrain/found/seed-1", "retrain/random 1/seed-0"]
+    for name in names:
+        file = tmp_path / "fits" / name / "history.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(history))
+    charts = fit_charts(tmp_path)
+    assert [(group, [title for title, _ in drawn]) for group, drawn in charts] == [
+        ("supernet", ["accuracy", "loss"]),
+        ("retrain", ["accuracy", "loss"]),
+    ]
+    (_, shared), _ = charts[1][1]
+    assert shared.count(">found<") == shared.count(">random cells<") == 1
+
+
+def test_estimates_without_a_value_are_passed_over(tmp_path):
+    rows = [
+        {"notation": "a", "metrics": {"accuracy": math.nan, "params_m": 1.0}, "status": "ok"},
+        {"notation": "b", "metrics": {"params_m": 1.0}, "status": "ok"},
+        {"notation": "<c>", "metrics": {"accuracy": 0.7, "params_m": 2.0}, "status": "ok"},
+    ]
+    page = written(tmp_path, {"evaluations.json": rows})
+    assert page.index("<code>&lt;c&gt;</code>") < page.index("<code>a</code>")
+
+
+def test_a_note_keeps_its_capitals(tmp_path):
+    assert "Labels of CIFAR-10 are fine." in written(tmp_path, {}, notes=["labels of CIFAR-10 are fine"])
+
+
 def test_the_same_folder_gives_the_same_bytes(tmp_path):
     files = {"fits/supernet/history.json": {"metrics": {"train_loss": [2.0, 1.0]}, "epochs": 2}}
     assert written(tmp_path, files) == written(tmp_path, files)
@@ -159,23 +216,3 @@ def test_the_control_says_plainly_where_the_found_one_stands(found, others, perc
 )
 def test_retraining_says_plainly_how_the_found_one_compares(mean, words):
     assert words in _verdict({"mean": mean, "std": 0.005}, {"mean": 0.978, "std": 0.004})
-
-
-def summary(width=80, **changes):
-    out = io.StringIO()
-    folder = __import__("pathlib").Path("/a/rather/long/path/to/the/folder/of/a/run/that/goes/on/beyond/a/terminal")
-    print_summary(RESULT | changes, folder, seconds=97.0, console=Console(file=out, width=width))
-    return out.getvalue()
-
-
-def test_the_summary_fits_a_terminal_and_keeps_paths_and_commands_whole():
-    text = summary(retrain=RETRAIN, control=verdict(0.6, [0.5] * 20))
-    assert "98.00% ± 1.00%" in text
-    assert "/a/rather/long/path/to/the/folder/of/a/run/that/goes/on/beyond/a/terminal/report.html\n" in text
-    wide = [line for line in text.splitlines() if len(line) > 80]
-    assert all(line.startswith(("report ", "  nasforge ")) for line in wide)
-    assert "\x1b" not in text
-
-
-def test_the_summary_names_failures():
-    assert "Failed: out of memory" in summary(failures=[{"architecture": "a", "reason": "out of memory"}])

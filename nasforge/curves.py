@@ -1,0 +1,71 @@
+"""Which curves of a run's fits go into which chart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from nasforge.charts import SERIES, Curve, curves, words
+
+_SHARED = ("accuracy", "loss")
+"""Kinds of metric that train, validation and the search's own values share a chart for."""
+
+Histories = Mapping[str, Mapping[str, Sequence[float | None]]]
+
+
+def fit_charts(folder: Path) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(what was fitted, [(title, SVG)]) of all fits in a run's folder; the many of one group share their charts.
+
+    Args:
+        folder: a run's; reads `fits/**/history.json`.
+    """
+    root = folder / "fits"
+    files = sorted(root.rglob("history.json"))
+    histories = {file.parent.relative_to(root).as_posix(): json.loads(file.read_text())["metrics"] for file in files}
+    groups = groupby(sorted(histories), key=lambda name: name.split("/")[0])
+    charts = [(group, _group({name: histories[name] for name in names})) for group, names in groups]
+    return sorted(charts, key=lambda chart: chart[0] == "retrain")  # first the search
+
+
+def _group(fits: Histories) -> list[tuple[str, str]]:
+    kinds = dict.fromkeys(_kind(metric) for metrics in fits.values() for metric in metrics)
+    charts = []
+    for kind in sorted(kinds, key=lambda kind: _SHARED.index(kind) if kind in _SHARED else len(_SHARED)):
+        lines = _many(fits, kind) if len(fits) > 1 else _one(next(iter(fits.values())), kind)
+        charts.append((words(kind), curves(lines, percent=kind == "accuracy")))
+    return charts
+
+
+def _one(metrics: Mapping[str, Sequence[float | None]], kind: str) -> list[Curve]:
+    """A colour for each metric."""
+    names = sorted((name for name in metrics if _kind(name) == kind), key=lambda name: not name.startswith("train"))
+    return [Curve(_label(name, kind), metrics[name], SERIES[i % len(SERIES)]) for i, name in enumerate(names)]
+
+
+def _many(fits: Histories, kind: str) -> list[Curve]:
+    """A colour for each part of the group, in the legend once; random ones are grey together."""
+    colours: dict[str, str] = {}
+    lines = []
+    for fit, metrics in fits.items():
+        part = fit.split("/")[1] if "/" in fit else fit
+        part = "random cells" if part.startswith("random") else part
+        fresh = part not in colours
+        colour = {"found": "found", "random cells": "random"}.get(part, SERIES[len(colours) % len(SERIES)])
+        colour = colours.setdefault(part, colour)
+        names = [name for name in metrics if _kind(name) == kind]
+        for i, name in enumerate(names):
+            first = fresh and i == 0 and len(colours) <= 2 * len(SERIES)
+            lines.append(
+                Curve(part if first else "", metrics[name], colour, name.startswith("train") and names[1:] != [])
+            )
+    return sorted(lines, key=lambda line: line.colour == "found")  # on top of the others
+
+
+def _kind(metric: str) -> str:
+    return next((kind for kind in _SHARED if metric.endswith(kind)), metric)
+
+
+def _label(metric: str, kind: str) -> str:
+    return words(metric.removesuffix(kind).rstrip("_")) if metric != kind else ""
