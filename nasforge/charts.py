@@ -101,6 +101,7 @@ def best_so_far(evaluations: Sequence[Mapping[str, Any]], objective: Objective) 
     xs = [x for x, _ in known]
     axes.scatter(xs, [value for _, value in known], s=16, color=LIGHT["random"], linewidths=0, label="each candidate")
     axes.step(xs, best, where="post", color=LIGHT["found"], linewidth=1.7, label="best so far")
+    _percents(axes, objective.metric)
     _whole_numbers(axes)
     _legend(axes)
     return svg_of(figure)
@@ -130,6 +131,7 @@ def front(evaluations: Sequence[Mapping[str, Any]], objective: Objective, size: 
         markersize=4,
         label="Pareto front",
     )
+    _percents(axes, objective.metric)
     _legend(axes)
     return svg_of(figure)
 
@@ -138,6 +140,12 @@ def words(name: str) -> str:
     """A metric's name as people read it."""
     known = {"params_m": "parameters, millions", "macs_m": "multiply-adds, millions"}
     return known.get(name, name.replace("_", " "))
+
+
+def _percents(axes: Axes, metric: str) -> None:
+    """Accuracies are fractions everywhere but on the page."""
+    if metric.endswith("accuracy"):
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
 
 
 def _known(value: Any) -> bool:
