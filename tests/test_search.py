@@ -1,0 +1,186 @@
+"""A whole small search, and what a person does with its folder afterwards."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import kill_and_resume as small
+from nasforge import DataModule, NasforgeError, OptionError, RunError, experiment
+from nasforge.configuration import compose
+
+
+def config(images, *changes):
+    return compose([*small.words(images), *changes]).config
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "images.npz"
+    small.images(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory, images):
+    return experiment.search(config(images), tmp_path_factory.mktemp("search") / "run", small.words(images))
+
+
+@pytest.fixture
+def run(found, tmp_path):
+    """A copy that a test may change."""
+    return Path(shutil.copytree(found.folder, tmp_path / "run"))
+
+
+def test_the_folder_holds_all_there_is(found):
+    names = {path.name for path in found.folder.iterdir()}
+    assert names >= {
+        "config.yaml",
+        "environment.json",
+        "data.json",
+        "journal.jsonl",
+        "fits",
+        "result.json",
+        "timing.json",
+        "architecture.json",
+        "report.html",
+        "normal_cell.svg",
+        "normal_cell.png",
+        "reduction_cell.svg",
+        "reduction_cell.png",
+    }
+    assert not [path for path in found.folder.rglob("*") if path.suffix in (".ckpt", ".pkl", ".pt", ".partial")]
+    assert json.loads((found.folder / "result.json").read_text()) == json.loads(json.dumps(found.result))
+
+
+def test_the_result_says_no_time_and_no_place(found):
+    text = (found.folder / "result.json").read_text()
+    assert str(found.folder.parent) not in text
+    assert "seconds" not in text
+    assert found.result["status"] == "finished"
+    assert found.result["evaluations"] == {"requested": 0, "distinct": 0}
+
+
+def test_splits_are_recorded_and_halves_are_balanced(found, images):
+    facts = json.loads((found.folder / "data.json").read_text())
+    with np.load(images) as file:
+        labels = file["train_labels"]
+    validation = np.array(facts["validation images"])
+    assert len(validation) == facts["training images"] // 2
+    assert len(set(validation)) == len(validation)
+    assert set(labels[validation]) == set(range(10))
+    assert facts["class names"] == list("0123456789")
+    assert any("held out" in note for note in facts["notes"])
+
+
+def test_no_test_image_is_read_before_the_search_has_ended(tmp_path, images, monkeypatch):
+    from nasforge_plugins.data.arrays import Arrays
+
+    reads = []
+    original = Arrays.test
+    monkeypatch.setattr(Arrays, "test", property(lambda self: (reads.append("test"), original.fget(self))[1]))
+    fits = experiment.Run.fit
+    monkeypatch.setattr(experiment.Run, "fit", lambda self, *a, **k: (reads.append(a[1]), fits(self, *a, **k))[1])
+    experiment.search(config(images), tmp_path / "run")
+    assert "test" in reads
+    assert reads[: reads.index("test")] == ["supernet", "retrain/found/seed-0"]
+    assert issubclass(Arrays, DataModule)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(found, images):
+    before = (found.folder / "result.json").read_bytes()
+    with pytest.raises(RunError, match=r"already holds a run; `nasforge resume .*` goes on with it"):
+        experiment.search(config(images), found.folder)
+    assert (found.folder / "result.json").read_bytes() == before
+
+
+def test_resuming_a_finished_run_computes_nothing_and_changes_nothing(run):
+    before = (run / "result.json").read_bytes()
+    lines = [line for line in (run / "journal.jsonl").read_text().splitlines() if '"clock"' not in line]
+    experiment.resume(run)
+    assert (run / "result.json").read_bytes() == before
+    assert [line for line in (run / "journal.jsonl").read_text().splitlines() if '"clock"' not in line] == lines
+
+
+def test_a_search_stopped_by_time_says_so_and_an_extended_one_equals_the_undisturbed(found, images, tmp_path):
+    stopped = experiment.search(config(images, "budget.seconds=0.001"), tmp_path / "run")
+    assert stopped.result["status"] == "stopped: budget.seconds=0.001 is used up"
+    extended = experiment.resume(tmp_path / "run", ["budget.seconds=100000"])
+    assert extended.result == found.result
+
+
+@pytest.mark.parametrize("change", ["strategy.epochs=9", "seed=1", "budget.seconds", "budget.evaluation=3"])
+def test_only_budgets_change_on_resume(run, change):
+    with pytest.raises(OptionError, match=r"resume takes budget\.evaluations=N and budget\.seconds=S"):
+        experiment.resume(run, [change])
+
+
+def test_other_data_are_refused(run, images):
+    with np.load(images) as file:
+        arrays = dict(file)
+    arrays["train_images"] = 255 - arrays["train_images"]
+    config_file = run / "config.yaml"
+    np.savez(run / "other.npz", **arrays)
+    config_file.write_text(config_file.read_text().replace(str(images), str(run / "other.npz")))
+    with pytest.raises(RunError, match="the data are not those that the run"):
+        experiment.resume(run)
+
+
+def test_retraining_a_run_goes_into_a_folder_of_its_own(run, images):
+    outcome = experiment.retrain(config(images, "retrain.epochs=1", "retrain.random=0"), run, run=True)
+    assert outcome.folder.parent == run
+    assert outcome.folder.name.startswith("retrain-")
+    assert outcome.architecture == experiment.Architecture.from_json(
+        json.loads((run / "architecture.json").read_text())
+    )
+    assert [row["name"] for row in outcome.result["retrain"]["rows"]] == ["found"]
+    again = experiment.retrain(config(images, "retrain.epochs=1", "retrain.random=0"), run, run=True)
+    assert again.result == outcome.result
+
+
+def test_a_published_cell_is_retrained_by_its_name(tmp_path, images):
+    words = (
+        "architecture=DARTS_V2",
+        "retrain.epochs=1",
+        "retrain.random=0",
+        "retrain.cutout=2",
+        "retrain.drop_path=0.2",
+    )
+    outcome = experiment.retrain(config(images, *words), tmp_path / "run", run=False)
+    assert outcome.result["size"]["params_m"] == pytest.approx(3.349342, abs=0.01)  # grey images: a smaller stem
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_the_report_is_written_again_from_the_folder(run):
+    (run / "report.html").unlink()
+    assert experiment.report(run) == run / "report.html"
+    assert (run / "report.html").exists()
+
+
+@pytest.mark.parametrize("call", [experiment.resume, experiment.report])
+def test_a_folder_that_is_no_run_is_named(tmp_path, call):
+    with pytest.raises(RunError, match=r"is not a run's folder: it has no config\.yaml"):
+        call(tmp_path)
+    with pytest.raises(RunError, match="there is no folder"):
+        call(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("retrain.cutout=8", "would blank whole images of 8 x 8"),
+        ("space.channels=6", r"space\.channels=6|is not divisible"),
+        ("retrain.random=2 retrain.seeds=0", "needs retrain.seeds of at least 1"),
+        ("control.samples=5", r"control\.samples=5: it must be a whole number, at least 20"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_written(tmp_path, images, word, sentence):
+    words = [*word.split(), "space.partial_channels=4"] if "space" in word else word.split()
+    with pytest.raises(NasforgeError, match=sentence):
+        experiment.search(config(images, *words), tmp_path / "run")
+    assert not (tmp_path / "run" / "result.json").exists()
