@@ -15,8 +15,8 @@ from nasforge.data import DataModule, FitData, SearchData
 from nasforge.errors import OptionError
 from nasforge.randomness import isolated, rng_of, seed_of
 from nasforge.run import Run
-from nasforge.space import SearchSpace
 from nasforge.sizes import architecture_size
+from nasforge.space import SearchSpace
 from nasforge.training import NetworkModule, ordered_batches, score
 
 Positive = Annotated[int, Field(ge=1)]
