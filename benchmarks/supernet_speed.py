@@ -31,7 +31,7 @@ class Versions:
 
     def __init__(self, partial: int, include_none: bool, batch: int, device: torch.device) -> None:
         torch.manual_seed(0)
-        space = DARTS(partial_channels=partial, include_none=include_none)
+        space = DARTS(channels=16, cells=8, partial_channels=partial, include_none=include_none)
         candidates = ("none",) * include_none + space.operations
         self.fast = space.supernet((3, 32, 32), 10).to(device)
         self.plain = PlainSupernet(candidates, partial=partial).to(device)
@@ -98,6 +98,8 @@ def measure(batch: int, repeats: int, device: torch.device) -> list[str]:
     part = Versions(4, False, batch, device)
     steps = part.step(part.plain, part.weights[0]), part.step(part.fast, part.mixes[0])
     rows.append(row("training step, K=4", *steps, repeats, device))
+    once = part.forwards(part.plain, part.weights[:1]), part.forwards(part.fast, part.mixes[:1])
+    rows.append(row("forward without gradients, K=4", *once, repeats, device))
     part.plain.eval(), part.fast.eval()
     generation = part.forwards(part.plain, part.weights), part.forwards(part.fast, part.mixes)
     rows.append(row(f"ES generation, {INDIVIDUALS} forwards in eval mode, K=4", *generation, 1, device))

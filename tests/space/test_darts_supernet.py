@@ -120,6 +120,23 @@ def test_equals_the_plain_supernet_in_float64(partial, include_none, options):
         torch.testing.assert_close(own, torch.cat(parts), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("partial", [1, 4])
+def test_every_map_lies_in_channels_last_order_on_a_cpu(partial):
+    """One map in the other order makes all that follow it several times slower, and no result shows it."""
+    space, fast, _, images = both(partial, False, dtype=torch.float32)
+    astray = []
+
+    def look(module, _inputs, out):
+        if out.dim() == 4 and not out.is_contiguous(memory_format=torch.channels_last):
+            astray.append(type(module).__name__)
+
+    for module in fast.modules():
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.BatchNorm2d, torch.nn.AvgPool2d, torch.nn.MaxPool2d)):
+            module.register_forward_hook(look)
+    fast(images, space.mix({cell: torch.randn(14, 7) for cell in CELLS}))
+    assert not astray
+
+
 @pytest.mark.parametrize(("size", "groups"), [(1, 4), (3 * 8 * 8 * 2, 2)])
 def test_groups_of_any_size_compute_the_same(monkeypatch, size, groups):
     monkeypatch.setattr("nasforge_plugins.space.darts.supernet.GROUP_SIZE", size)

@@ -78,7 +78,7 @@ class SeparableEdges(nn.Module):
     def forward(self, rectified: Tensor, scale: Tensor, edges: Edges = None) -> Tensor:
         """ReLU'd state (B, C, H, W) and a scale (E * C,) to (B, E * C, H', W'); E counts the edges taking part."""
         count = self.edges if edges is None else len(edges)
-        x = rectified.repeat(1, count, 1, 1) if count > 1 else rectified
+        x = torch.cat([rectified] * count, dim=1) if count > 1 else rectified  # keeps the layout, unlike `repeat`
         *earlier, last = self.blocks
         for block in earlier:
             x = F.relu(block(x, None, edges), inplace=True)

@@ -27,7 +27,7 @@ Active = Sequence[Sequence[int] | None]
 """By operation: which of a fan's edges it acts on; None for all."""
 
 
-GROUP_SIZE = 8 * 32 * 32
+GROUP_SIZE = 16 * 32 * 32
 """Values an image that the maps of a group of edges hold at most, unless one edge alone holds more: a batch of them
 should stay in a CPU's cache."""
 
