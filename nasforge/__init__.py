@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     from nasforge.architecture import (
         Architecture as Architecture,
         CellGraph as CellGraph,
+        Constraint as Constraint,
         Evaluation as Evaluation,
         Metrics as Metrics,
         Objective as Objective,
@@ -111,7 +112,7 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
 
 _HOMES = {
     "api": "search",
-    "architecture": "Architecture CellGraph Evaluation Metrics Objective ParetoFront",
+    "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
     "cells": "DepthwiseConv2d depthwise drop_path partial_join scaled_norm weighted_sum",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError unknown",

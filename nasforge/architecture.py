@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from nasforge.errors import ArchitectureError
+from nasforge.errors import ArchitectureError, OptionError
 
 SCHEMA = 1
 Gene = str | int | float | bool | tuple["Gene", ...]
@@ -103,6 +104,46 @@ class Objective:
         if math.isnan(value):
             return math.inf
         return -value if self.direction == "max" else value
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound that candidates must keep, such as `params_m<=1.0`.
+
+    Attributes:
+        metric: which is bounded.
+        upper: whether `limit` is the largest value allowed, else the smallest.
+    """
+
+    metric: str
+    upper: bool
+    limit: float
+
+    @classmethod
+    def read(cls, text: str) -> Constraint:
+        """From `METRIC<=NUMBER` or `METRIC>=NUMBER`; an `OptionError` says so for anything else."""
+        found = re.fullmatch(r"\s*(\w+)\s*([<>])=\s*(\S+)\s*", text)
+        try:
+            limit = float(found[3]) if found else math.nan
+        except ValueError:
+            limit = math.nan
+        if found is None or not math.isfinite(limit):
+            raise OptionError(f"constraint '{text}' cannot be read; params_m<=1.0 or accuracy>=0.9 would be right")
+        return cls(found[1], found[2] == "<", limit)
+
+    def violation(self, metrics: Metrics) -> float:
+        """By how much `metrics` break it, 0 if they do not; infinite where the metric is missing."""
+        value = metrics.get(self.metric, math.nan)
+        if math.isnan(value):
+            return math.inf
+        return max(0.0, value - self.limit if self.upper else self.limit - value)
+
+    def nearest(self, several: Iterable[Metrics]) -> float:
+        """The metric's value where it is violated least."""
+        return min(several, key=self.violation)[self.metric]
+
+    def __str__(self) -> str:
+        return f"{self.metric}{'<=' if self.upper else '>='}{self.limit:g}"
 
 
 Status = Literal["ok", "failed", "infeasible"]

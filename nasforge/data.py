@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -105,6 +106,18 @@ class FitData:
             persistent_workers=self.workers > 0,
             # Else making the iterator draws from the global generator, at another moment when resumed.
             generator=torch.Generator().manual_seed(seed),
+        )
+
+
+class NoData:
+    """Stands for the images of a search that reads none; whoever asks it for anything learns why there are none."""
+
+    fingerprint = ""
+
+    def __getattr__(self, name: str) -> Any:
+        raise DataError(
+            f"this search reads no images, since its strategy and estimators say needs_data = False; "
+            f"one of them asks for their '{name}' all the same"
         )
 
 

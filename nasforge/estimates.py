@@ -9,24 +9,20 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from nasforge.architecture import Architecture, Evaluation, Objective
-from nasforge.errors import AbilityError, OptionError
+from nasforge.architecture import Architecture, Evaluation
+from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimator
 from nasforge.executor import Answer, LocalExecutor
 from nasforge.journal import Journal, atomic, digest, file_digest
 from nasforge.progress import Progress
 from nasforge.randomness import seed_of
 
-CONTRACT = 1
+CONTRACT = 2
 """Version of the estimator contract, part of every key."""
 
 
 class Estimates:
-    """What a run knows of its candidates.
-
-    Raises:
-        OptionError: two estimators give a metric of the same name.
-    """
+    """What a run knows of its candidates."""
 
     def __init__(
         self,
@@ -38,16 +34,7 @@ class Estimates:
     ) -> None:
         self._folder, self._journal = folder, journal
         self._estimators, self._executor, self._progress = tuple(estimators), executor, progress
-        self.objectives: tuple[Objective, ...] = tuple(o for one in estimators for o in one.objectives)
-        given: dict[str, str] = {}
-        for estimator in estimators:
-            for objective in estimator.objectives:
-                if first := given.get(objective.metric):
-                    raise OptionError(
-                        f"estimators '{first}' and '{estimator.name}' both give '{objective.metric}'; "
-                        "choose one of them"
-                    )
-                given[objective.metric] = estimator.name
+        self._known: dict[tuple[str, str], dict[Architecture, dict[str, Any]]] = {}
 
     def of(self, architectures: Sequence[Architecture], context: Context) -> list[Evaluation]:
         """Evaluations in the order of `architectures`, metrics of all estimators merged."""
@@ -70,18 +57,20 @@ class Estimates:
         self, estimator: Estimator, architectures: Sequence[Architecture], context: Context
     ) -> dict[Architecture, dict[str, Any]]:
         """The journal's line of each distinct architecture, computed now where there is none."""
-        keys = {one: self._key(estimator, one, context) for one in architectures}
+        known = self._known.setdefault((estimator.name, context.weights.digest if context.weights else ""), {})
+        keys = {one: self._key(estimator, one, context) for one in architectures if one not in known}
         lines = {one: self._journal.find("estimate", key) for one, key in keys.items()}
-        missing = [one for one, line in lines.items() if line is None or line.get("machine")]
-        work = [(one, replace(context, seed=seed_of(keys[one]))) for one in missing]
-        with self._progress.bar(f"estimate ({estimator.name})", len(work)) as advance:
-            for index, answer in self._executor.run(estimator, work):
-                self._write(keys[missing[index]], missing[index], answer)
-                advance()
-        found = {one: self._journal.find("estimate", key) for one, key in keys.items()}
-        return {one: line for one, line in found.items() if line is not None}
+        known |= {one: line for one, line in lines.items() if line is not None and not line.get("machine")}
+        missing = [one for one in keys if one not in known]
+        if missing:
+            work = [(one, replace(context, seed=seed_of(keys[one]))) for one in missing]
+            with self._progress.bar(f"estimate ({estimator.name})", len(work)) as advance:
+                for index, answer in self._executor.run(estimator, work):
+                    known[missing[index]] = self._write(keys[missing[index]], missing[index], answer)
+                    advance()
+        return known
 
-    def _write(self, key: str, architecture: Architecture, answer: Answer) -> None:
+    def _write(self, key: str, architecture: Architecture, answer: Answer) -> dict[str, Any]:
         """Weights first, then the line that names them."""
         weights: dict[str, Any] = {}
         if answer.tensors is not None:
@@ -89,7 +78,7 @@ class Estimates:
             with atomic(path) as temporary:
                 save_file(dict(answer.tensors), temporary)
             weights = {"weights": f"candidates/{path.name}", "digest": file_digest(path)}
-        self._journal.write(
+        return self._journal.write(
             "estimate",
             key,
             architecture=architecture.to_json(),
@@ -109,7 +98,8 @@ class Estimates:
                 estimator.name,
                 dict(estimator.options),
                 [architecture.space, architecture.genes],
-                context.data.fingerprint,
+                context.data.fingerprint if estimator.needs_data else "",
+                estimator.fingerprint,
                 context.seed,
                 context.threads,
                 weights,

@@ -74,6 +74,9 @@ class Estimator(ABC):
         objectives: every metric it gives, with its direction; the first is what a single-objective strategy follows.
         needs: abilities that the space must have (`WeightSharing`, say).
         needs_weights: whether `Context.weights` must be given.
+        needs_data: whether it reads images. A search none of whose parts does so reads none.
+        fingerprint: a hash of what it reads besides images (a table); part of every key.
+        dataset: what its answers are about, where a search reads no images.
         options: what the constructor was given, as plain JSON; part of every key. The registry sets it.
     """
 
@@ -81,11 +84,17 @@ class Estimator(ABC):
     objectives: tuple[Objective, ...]
     needs: ClassVar[tuple[type[SearchSpace], ...]] = ()
     needs_weights: ClassVar[bool] = False
+    needs_data: ClassVar[bool] = True
+    fingerprint: str = ""
+    dataset: str = ""
     options: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
         """The metrics of one architecture, each named by an objective."""
+
+    def check(self, space: SearchSpace) -> None:  # noqa: B027  # most have nothing more to check than `needs`
+        """Called before a run begins: raise a `NasforgeError` if architectures of `space` cannot be estimated."""
 
     def estimate_many(self, architectures: Sequence[Architecture], context: Context) -> Sequence[Estimate]:
         """As `estimate`, in order; override it where many at once are cheaper."""

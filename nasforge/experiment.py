@@ -15,6 +15,7 @@ from nasforge.architecture import Architecture
 from nasforge.drawing import draw_cell
 from nasforge.environment import environment
 from nasforge.errors import OptionError, RunError
+from nasforge.goals import Goals
 from nasforge.journal import Journal, atomic, digest, write_json
 from nasforge.parts import Parts
 from nasforge.report import write_report
@@ -131,7 +132,7 @@ def read_config(folder: Path) -> Config:
 def _search_parts(config: Config) -> Parts:
     """All parts, so that what does not fit together is said before anything is written."""
     parts = Parts(config)
-    _ = parts.strategy, parts.estimators, parts.threads, parts.search_data
+    _ = parts.strategy, parts.estimators, parts.goals, parts.threads, parts.search_data
     return parts
 
 
@@ -174,19 +175,8 @@ class _named:
 
 def _open(parts: Parts, folder: Path, journal: Journal, *, estimates: bool = True) -> Run:
     """The run, its data read and found to be the same as in earlier starts."""
-    data = parts.search_data
-    facts = {
-        "name": parts.data.name,
-        "fingerprint": data.fingerprint,
-        "training images": len(data.train),
-        "input shape": list(data.input_shape),
-        "class names": list(data.class_names),
-        "mean": list(data.preprocessing.mean),
-        "deviation": list(data.preprocessing.std),
-        "split": f"class-balanced halves, seed {parts.seed}",
-        "validation images": sorted(data.search_validation.positions.tolist()),
-        "notes": list(parts.data.notes),
-    }
+    data, goals = parts.search_data, parts.goals if estimates else Goals()
+    facts = _images(parts) if parts.reads_data else {"name": parts.data_name, "fingerprint": ""}
     known = folder / "data.json"
     if known.exists() and json.loads(known.read_text())["fingerprint"] != data.fingerprint:
         raise RunError(f"the data are not those that the run in {folder} began with; restore them, or start a new run")
@@ -199,10 +189,28 @@ def _open(parts: Parts, folder: Path, journal: Journal, *, estimates: bool = Tru
         space=parts.space,
         data=data,
         estimators=parts.estimators if estimates else [],
+        goals=goals,
         seed=parts.seed,
         budget=parts.budget,
         machinery=machinery,
     )
+
+
+def _images(parts: Parts) -> dict[str, Any]:
+    """What a run records of its data."""
+    data = parts.search_data
+    return {
+        "name": parts.data.name,
+        "fingerprint": data.fingerprint,
+        "training images": len(data.train),
+        "input shape": list(data.input_shape),
+        "class names": list(data.class_names),
+        "mean": list(data.preprocessing.mean),
+        "deviation": list(data.preprocessing.std),
+        "split": f"class-balanced halves, seed {parts.seed}",
+        "validation images": sorted(data.search_validation.positions.tolist()),
+        "notes": list(parts.data.notes),
+    }
 
 
 def _control(parts: Parts, run: Run, found: Result) -> Mapping[str, Any]:
@@ -226,15 +234,21 @@ def _result(parts: Parts, run: Run, strategy: str, architecture: Architecture) -
     return {
         "strategy": strategy,
         "space": parts.space.name,
-        "data": parts.data.name,
+        "data": parts.data_name,
         "seed": parts.seed,
         "architecture": architecture.to_json(),
-        "size": architecture_size(run.space, architecture, run.data.input_shape, run.data.classes),
-        "objectives": [vars(objective) for objective in run.objectives],
+        "size": _size(run, architecture) if parts.reads_data else None,
+        "objectives": [vars(objective) for objective in run.goals.given],
+        "followed": [objective.metric for objective in run.objectives],
+        "constraints": [str(constraint) for constraint in run.constraints],
         "metrics": {},
         "control": None,
         "retrain": None,
     }
+
+
+def _size(run: Run, architecture: Architecture) -> Mapping[str, float]:
+    return architecture_size(run.space, architecture, run.data.input_shape, run.data.classes)
 
 
 def _finish(parts: Parts, run: Run, architecture: Architecture, result: dict[str, Any]) -> Outcome:
@@ -243,7 +257,7 @@ def _finish(parts: Parts, run: Run, architecture: Architecture, result: dict[str
         "status": f"stopped: {run.stopped}" if run.stopped else "finished",
         "evaluations": {"requested": len(run.evaluations), "distinct": len({e.architecture for e in run.evaluations})},
         "failures": [{"architecture": str(one.architecture), "reason": one.reason} for one in failures],
-        "notes": [*parts.data.notes, *run.notes],
+        "notes": [*(parts.data.notes if parts.reads_data else ()), *run.notes],
         "next": _next_commands(parts, result),
     }
     write_json(run.folder / "architecture.json", architecture.to_json())

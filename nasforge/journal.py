@@ -9,7 +9,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -89,8 +89,8 @@ class Journal:
         """All lines of a kind, in order."""
         return [line for line in self.lines if line["kind"] == kind]
 
-    def write(self, kind: str, key: str, *, sync: bool = False, **content: Any) -> None:
-        """Append a line; weights it names must already be on disk."""
+    def write(self, kind: str, key: str, *, sync: bool = False, **content: Any) -> dict[str, Any]:
+        """Append a line and return it; weights it names must already be on disk."""
         line = {"kind": kind, "key": key, **content}
         self._file.write(_with_checksum(line) + "\n")
         self._file.flush()
@@ -98,10 +98,14 @@ class Journal:
             os.fsync(self._file.fileno())
         self.lines.append(line)
         self._remember(line)
+        return line
 
     def close(self) -> None:
-        """Give the run free for other processes."""
-        self._file.close()
+        """Sync, and give the run free for other processes."""
+        if not self._file.closed:
+            with suppress(OSError):  # a full disk has been reported by the write that it failed
+                os.fsync(self._file.fileno())
+            self._file.close()
         self._lock.close()
 
     def _remember(self, line: dict[str, Any]) -> None:

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
 from nasforge.configuration import instantiate
-from nasforge.data import DataModule, SearchData
+from nasforge.data import DataModule, NoData, SearchData
 from nasforge.errors import OptionError
 from nasforge.estimator import Estimator
+from nasforge.goals import Goals
 from nasforge.options import checked
 from nasforge.registry import build, registry
 from nasforge.retraining import Retraining
@@ -74,20 +75,45 @@ class Parts:
         estimators: list[Estimator] = [build("estimator", options) for options in self.config["estimator"].values()]
         for estimator in estimators:
             self._check("estimator", estimator)
+            estimator.check(self.space)
         return estimators
+
+    @cached_property
+    def goals(self) -> Goals:
+        """What the search follows, and the bounds of its candidates."""
+        objectives, constraints = _texts(self.config, "objectives"), _texts(self.config, "constraints")
+        if (objectives or constraints) and not self.strategy.needs_estimates:
+            key = "objectives" if objectives else "constraints"
+            raise OptionError(f"strategy '{self.strategy.name}' follows an objective of its own; leave {key}= out")
+        return Goals.of(self.estimators, objectives, constraints or [])
+
+    @cached_property
+    def reads_data(self) -> bool:
+        """Whether anything in this configuration looks at images."""
+        asked = self.strategy.needs_data or any(estimator.needs_data for estimator in self.estimators)
+        return asked or self.retraining.seeds > 0
 
     @cached_property
     def search_data(self) -> SearchData:
         """The images that a search sees, read now, and found to fit the retraining that is to come."""
+        if not self.reads_data:
+            return cast(SearchData, NoData())
         data = self.data.for_search(self.seed)
         self.retraining.check(self.space, data)
         return data
+
+    @property
+    def data_name(self) -> str:
+        """What the results are about: the data module, or the data set that the estimators have answers for."""
+        if self.reads_data:
+            return str(self.data.name)
+        return ", ".join(dict.fromkeys(one.dataset for one in self.estimators if one.dataset))
 
     @cached_property
     def threads(self) -> int:
         """Of CPU work; resolved, since it is part of a run's identity."""
         executor = checked(Executor, self.config["executor"], where="executor")
-        small = max(self.search_data.input_shape[1:]) <= SMALL_SIDE
+        small = not self.reads_data or max(self.search_data.input_shape[1:]) <= SMALL_SIDE
         return executor.threads or (1 if small else available_threads())
 
     def machinery(self, folder: Path) -> Machinery:
@@ -112,6 +138,16 @@ class Parts:
 def available_threads() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _texts(config: Mapping[str, Any], key: str) -> list[str] | None:
+    value = config.get(key)
+    if value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+        raise OptionError(f"{key}={value}: it must be a list of texts, {_EXAMPLES[key]} say")
+    return value
+
+
+_EXAMPLES = {"objectives": "objectives=[accuracy,latency_ms]", "constraints": "constraints=['params_m<=1.0']"}
 
 
 def _seed(value: Any) -> int:

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -21,6 +21,7 @@ from nasforge.estimates import Estimates
 from nasforge.estimator import Context, Estimator, Weights
 from nasforge.executor import LocalExecutor
 from nasforge.fitting import Fits
+from nasforge.goals import Goals
 from nasforge.journal import Journal, atomic, write_json
 from nasforge.progress import Progress
 from nasforge.randomness import rng_of, seed_everything, seed_of
@@ -29,6 +30,8 @@ from nasforge.strategy import Result
 from nasforge.training import FitModule, SupernetModule
 
 Module = TypeVar("Module", bound=FitModule)
+_CLOCKS = ("clock", "generation")
+"""Kinds of journal line that say how many seconds the run had taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +80,12 @@ class Run:
 
     Attributes:
         space: the search space.
-        data: training images and their splits; test images are out of reach.
+        data: training images and their splits; test images are out of reach. A search none of whose parts needs data
+            has `NoData` here.
         seed: what every draw goes back to.
         rng: randomness of `search()` itself; fits and estimates draw from generators of their own.
-        objectives: what the estimators give and a strategy may follow, report-only metrics left out.
+        objectives: what a strategy follows, the first one foremost; report-only metrics are never among them.
+        constraints: what makes a candidate infeasible.
         folder: the run's folder.
     """
 
@@ -95,16 +100,19 @@ class Run:
         seed: int,
         budget: Budget,
         machinery: Machinery,
+        goals: Goals | None = None,
     ) -> None:
         self.folder, self.journal = folder, journal
         self.space, self.data, self.seed = space, data, seed
         self.rng = rng_of(seed, "search")
         self._budget, self._machinery = budget, machinery
         self._estimates = Estimates(folder, journal, estimators, LocalExecutor(machinery.threads), machinery.progress)
-        self.objectives = tuple(o for o in self._estimates.objectives if not o.report_only)
+        self.goals = goals or Goals.of(estimators, None, ())
+        self.objectives, self.constraints = self.goals.followed, self.goals.constraints
+        self._hidden = frozenset(one.metric for one in self.goals.given if one.report_only)
         self._fits = Fits(folder, journal, seed=seed, threads=machinery.threads, trainer=machinery.trainer)
-        clock = journal.of_kind("clock")
-        self._seconds_before = clock[-1]["seconds"] if clock else 0.0
+        self._seconds_before = max((line["seconds"] for line in journal.lines if line["kind"] in _CLOCKS), default=0.0)
+        self._synced = 0.0
         self._start = time.perf_counter()
         self.evaluations: list[Evaluation] = []
         self.timing: dict[str, float] = {}
@@ -150,6 +158,8 @@ class Run:
     def estimate(self, architectures: Sequence[Architecture], weights: Weights | None = None) -> list[Evaluation]:
         """Evaluations in order; each distinct architecture is computed once, now or in an earlier start.
 
+        Report-only metrics are kept for people and left out of what is returned.
+
         Args:
             architectures: at most `remaining` of them, if `budget.evaluations` is set.
             weights: shared or inherited weights, for estimators that need them.
@@ -159,8 +169,20 @@ class Run:
         """
         with self.timed("estimates"):
             evaluations = self._estimates.of(architectures, self._context(weights))
-        self.evaluations.extend(evaluations)
-        return evaluations
+            if self.constraints:
+                evaluations = [self._judged(evaluation) for evaluation in evaluations]
+            self.evaluations.extend(evaluations)
+            return [self._for_strategy(evaluation) for evaluation in evaluations] if self._hidden else evaluations
+
+    def _judged(self, evaluation: Evaluation) -> Evaluation:
+        broken = self.goals.broken(evaluation) if evaluation.ok else None
+        if broken is None:
+            return evaluation
+        return replace(evaluation, status="infeasible", reason=f"{evaluation.metrics[broken.metric]:g} breaks {broken}")
+
+    def _for_strategy(self, evaluation: Evaluation) -> Evaluation:
+        open_ones = {name: value for name, value in evaluation.metrics.items() if name not in self._hidden}
+        return replace(evaluation, metrics=open_ones)
 
     def score(
         self, architectures: Sequence[Architecture], estimator: Estimator, weights: Weights | None = None
@@ -189,8 +211,7 @@ class Run:
                 before = len(self.evaluations)
                 yield index
                 if not replayed:
-                    self.journal.write("generation", key, sync=True)
-                    self._tick()
+                    self.journal.write("generation", key, sync=self._sync_is_due(), seconds=round(self.seconds, 3))
                 for _ in range(1 if n is not None else len(self.evaluations) - before):
                     advance()
 
@@ -211,17 +232,26 @@ class Run:
             weights: the shared weights behind it; they let the control compare it with random architectures.
 
         Raises:
-            RunError: no architecture is given and no evaluation succeeded.
+            RunError: no architecture is given and no evaluation succeeded, or none keeps the constraints.
         """
         usable = [evaluation for evaluation in self.evaluations if evaluation.ok]
         if architecture is None:
             if not usable:
-                reasons = sorted({evaluation.reason for evaluation in self.evaluations}) or ["none was asked for"]
-                raise RunError(f"no candidate could be evaluated: {'; '.join(reasons[:3])}")
+                raise RunError(self._why_none())
             architecture = min(usable, key=lambda evaluation: evaluation.cost(self.objectives[0])).architecture
         own: Metrics = next((one.metrics for one in usable if one.architecture == architecture), {})
         front = ParetoFront(usable, self.objectives) if len(self.objectives) > 1 else ()
         return Result(architecture, own, weights, tuple(front))
+
+    def _why_none(self) -> str:
+        infeasible = [evaluation for evaluation in self.evaluations if evaluation.metrics]
+        if not infeasible:
+            reasons = sorted({evaluation.reason for evaluation in self.evaluations}) or ["none was asked for"]
+            return f"no candidate could be evaluated: {'; '.join(reasons[:3])}"
+        nearest = [
+            f"{bound} (the nearest had {bound.nearest(e.metrics for e in infeasible):g})" for bound in self.constraints
+        ]
+        return f"none of {len(self.evaluations)} candidates keeps {' and '.join(nearest)}; loosen constraints=[...]"
 
     def log(self, step: int, **metrics: float) -> None:
         """Metrics of the search itself, to every logger."""
@@ -270,6 +300,13 @@ class Run:
             return False
         self.stopped = f"budget.seconds={self._budget.seconds:g} is used up"
         return True
+
+    def _sync_is_due(self) -> bool:
+        """A sync takes milliseconds, a generation on a table microseconds: one a second keeps a power cut cheap."""
+        due = time.perf_counter() > self._synced + 1.0
+        if due:
+            self._synced = time.perf_counter()
+        return due
 
     def _tick(self) -> None:
         self.journal.write("clock", "", seconds=round(self.seconds, 3))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from nasforge.architecture import Architecture, Evaluation, Metrics, Objective
+from nasforge.architecture import Architecture, Constraint, Evaluation, Metrics, Objective
 from nasforge.estimator import Weights
 from nasforge.space import SearchSpace
 
@@ -43,11 +43,13 @@ class Strategy(ABC):
     Attributes:
         needs: abilities that the space must have; a mismatch stops before any data are read.
         needs_estimates: whether it asks `run.estimate` of candidates, so that `budget.evaluations` bounds it.
+        needs_data: whether it reads images itself. A search none of whose parts does so reads none.
     """
 
     name: ClassVar[str]
     needs: ClassVar[tuple[type[SearchSpace], ...]] = ()
     needs_estimates: ClassVar[bool] = False
+    needs_data: ClassVar[bool] = True
 
     @abstractmethod
     def search(self, run: Run) -> Result:
@@ -58,12 +60,14 @@ class AskTellStrategy(Strategy):
     """A strategy that only proposes and learns: write `ask` and `tell`, inherit the loop.
 
     Attributes:
-        space, objectives, rng: set before the first `ask`; `objectives` holds no report-only metric.
+        space, objectives, constraints, rng: the run's, set before the first `ask`.
     """
 
     needs_estimates = True
+    needs_data = False
     space: SearchSpace
     objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
     rng: np.random.Generator
 
     @abstractmethod
@@ -72,14 +76,18 @@ class AskTellStrategy(Strategy):
 
     @abstractmethod
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """What was asked for, in that order; failed ones cost infinity. The budget may have cut the last ones off."""
+        """What was asked for, in that order; failed ones cost infinity. The budget may have cut the last ones off.
+
+        Report-only metrics are not among theirs.
+        """
 
     def begin(self) -> None:
         """Called before the first `ask`, to set up what a search needs anew."""
 
     def search(self, run: Run) -> Result:
         """Ask, estimate and tell until the budget is used up; the best of all evaluations is the result."""
-        self.space, self.objectives, self.rng = run.space, run.objectives, run.rng
+        self.space, self.rng = run.space, run.rng
+        self.objectives, self.constraints = run.objectives, run.constraints
         self.begin()
         for _ in run.generations(None, self.name):
             self.tell(run.estimate(self.ask()[: run.remaining]))

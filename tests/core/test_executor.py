@@ -12,7 +12,6 @@ from nasforge import (
     Estimator,
     Infeasible,
     Objective,
-    OptionError,
 )
 from nasforge.estimates import Estimates
 from nasforge.executor import LocalExecutor
@@ -115,11 +114,6 @@ def test_estimates_draw_from_their_own_seed_and_leave_the_global_generators_alon
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])
     assert value.metrics["value"] != torch.rand(()).item()
-
-
-def test_two_estimators_may_not_give_the_same_metric(opened):
-    with pytest.raises(OptionError, match="'scripted' and 'another' both give 'value'"):
-        opened(Scripted(), Another())
 
 
 def test_an_estimator_without_its_weights_is_an_error_and_no_failed_candidate(opened):

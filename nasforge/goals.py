@@ -1,0 +1,71 @@
+"""What a search follows and what candidates must keep: chosen by name among what the estimators give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nasforge.architecture import Constraint, Evaluation, Objective
+from nasforge.errors import OptionError, unknown
+from nasforge.estimator import Estimator
+
+
+@dataclass(frozen=True)
+class Goals:
+    """What counts in a run.
+
+    Attributes:
+        given: every objective of its estimators, report-only ones included.
+        followed: what a strategy sees, the first one foremost.
+        constraints: what makes a candidate infeasible.
+    """
+
+    given: tuple[Objective, ...] = ()
+    followed: tuple[Objective, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+
+    @classmethod
+    def of(cls, estimators: Sequence[Estimator], objectives: Sequence[str] | None, constraints: Sequence[str]) -> Goals:
+        """The goals that names and bounds stand for; without names, all objectives that are not report-only.
+
+        Raises:
+            OptionError: two estimators give a metric of the same name, a constraint cannot be read, or a report-only
+                metric would steer the search.
+            UnknownNameError: no estimator gives a metric.
+        """
+        given = composed(estimators)
+        open_ones = {one.metric: one for one in given if not one.report_only}
+        if objectives is not None and not objectives:
+            raise OptionError(f"objectives=[] leaves nothing to follow; choose among {', '.join(open_ones)}")
+        for name in objectives or ():
+            _check(name, given)
+        bounds = tuple(Constraint.read(text) for text in constraints)
+        for bound in bounds:
+            _check(bound.metric, given)
+        followed = tuple(open_ones.values()) if objectives is None else tuple(open_ones[name] for name in objectives)
+        return cls(given, followed, bounds)
+
+    def broken(self, evaluation: Evaluation) -> Constraint | None:
+        """The first constraint that a successful evaluation breaks."""
+        return next((one for one in self.constraints if one.violation(evaluation.metrics) > 0), None)
+
+
+def composed(estimators: Sequence[Estimator]) -> tuple[Objective, ...]:
+    """The objectives of all estimators together; an `OptionError` if two give a metric of the same name."""
+    given: dict[str, str] = {}
+    for estimator in estimators:
+        for objective in estimator.objectives:
+            if first := given.get(objective.metric):
+                raise OptionError(
+                    f"estimators '{first}' and '{estimator.name}' both give '{objective.metric}'; choose one of them"
+                )
+            given[objective.metric] = estimator.name
+    return tuple(objective for estimator in estimators for objective in estimator.objectives)
+
+
+def _check(name: str, given: Sequence[Objective]) -> None:
+    by_name = {one.metric: one for one in given}
+    if name not in by_name:
+        raise unknown("objective of these estimators", name, [one.metric for one in given if not one.report_only])
+    if by_name[name].report_only:
+        raise OptionError(f"'{name}' is only reported: what is measured on test data must not steer a search")
