@@ -28,7 +28,10 @@ def rng_of(*parts: int | str) -> np.random.Generator:
 
 def seed_everything(seed: int) -> None:
     """Seed the global generators of torch, NumPy and Python."""
-    torch.manual_seed(seed)
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:  # the same; but torch.manual_seed takes a stack trace for each kind of device that is not there
+        torch.default_generator.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
 

@@ -1,0 +1,64 @@
+"""Any optimizer of nevergrad, by name, on any space with a vector (Rapin and Teytaud 2018)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import nevergrad as ng
+import numpy as np
+from pydantic import Field
+
+from nasforge import Architecture, AskTellStrategy, Evaluation, OptionError, SearchSpace, VectorEncoded, unknown
+
+WORST = 1e12
+"""Loss of a candidate that failed or breaks a constraint; nevergrad takes no infinity."""
+
+
+class Nevergrad(AskTellStrategy):
+    """Each decision of the space is an unordered choice; nevergrad's optimizer minimises the first objective.
+
+    Args:
+        optimizer: its name in `nevergrad.optimizers.registry`.
+        horizon: evaluations that the optimizer plans for; some cannot work without knowing it.
+    """
+
+    name: ClassVar[str] = "nevergrad"
+    needs: ClassVar[tuple[type[SearchSpace], ...]] = (VectorEncoded,)
+
+    def __init__(self, *, optimizer: str = "DE", horizon: Annotated[int, Field(ge=1)] | None = None) -> None:
+        if optimizer not in ng.optimizers.registry:
+            raise OptionError(f"strategy.optimizer: {unknown('optimizer of nevergrad', optimizer, _readable())}")
+        self.optimizer_name, self.horizon = optimizer, horizon
+
+    def begin(self) -> None:
+        """The optimizer, seeded by the run."""
+        assert isinstance(self.space, VectorEncoded)  # `needs` was checked before the run began
+        self.free = [at for at, choices in enumerate(self.space.cardinalities) if choices > 1]
+        choices = [ng.p.Choice(list(range(self.space.cardinalities[at]))) for at in self.free]
+        parametrization = ng.p.Tuple(*choices)
+        parametrization.random_state = np.random.RandomState(int(self.rng.integers(2**31)))
+        try:
+            self.optimizer = ng.optimizers.registry[self.optimizer_name](parametrization, budget=self.horizon)
+        except Exception as error:  # each optimizer has its own way of refusing
+            raise OptionError(f"nevergrad's {self.optimizer_name} cannot be set up: {error}") from error
+
+    def ask(self) -> Sequence[Architecture]:
+        """The optimizer's next point."""
+        assert isinstance(self.space, VectorEncoded)
+        self.candidate = self.optimizer.ask()
+        vector = np.zeros(len(self.space.cardinalities), dtype=int)
+        vector[self.free] = self.candidate.value
+        return [self.space.decode(vector)]
+
+    def tell(self, evaluations: Sequence[Evaluation]) -> None:
+        """Its loss."""
+        (evaluation,) = evaluations
+        cost = evaluation.cost(self.objectives[0])
+        self.optimizer.tell(self.candidate, cost if math.isfinite(cost) else WORST)
+
+
+def _readable() -> list[str]:
+    """Names without the hundreds of numbered variants."""
+    return [name for name in ng.optimizers.registry if name.isidentifier()]

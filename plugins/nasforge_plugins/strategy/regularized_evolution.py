@@ -1,0 +1,46 @@
+"""Regularized evolution: tournaments in a population whose oldest member dies (Real et al., AAAI 2019)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from nasforge import Architecture, AskTellStrategy, Evaluation, OptionError
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class RegularizedEvolution(AskTellStrategy):
+    """Aging evolution, Algorithm 1 of the paper. It follows the first objective.
+
+    Args:
+        population: P, the number of individuals alive.
+        sample: S, how many are drawn, with replacement, for a tournament.
+    """
+
+    name: ClassVar[str] = "regularized_evolution"
+
+    def __init__(self, *, population: Positive = 50, sample: Positive = 10) -> None:
+        if sample > population:
+            raise OptionError(f"strategy.sample={sample} is more than strategy.population={population}")
+        self.population_size, self.sample_size = population, sample
+
+    def begin(self) -> None:
+        """An empty population."""
+        self.population: deque[tuple[float, Architecture]] = deque(maxlen=self.population_size)  # the oldest first
+
+    def ask(self) -> Sequence[Architecture]:
+        """P random architectures; from then on a child of the best of a sample."""
+        if not self.population:
+            return [self.space.sample(self.rng) for _ in range(self.population_size)]
+        drawn = self.rng.integers(len(self.population), size=self.sample_size)
+        _, parent = min((self.population[index] for index in drawn), key=lambda individual: individual[0])
+        return [self.space.mutate(parent, self.rng)]
+
+    def tell(self, evaluations: Sequence[Evaluation]) -> None:
+        """The children join; for each the oldest leaves."""
+        (objective, *_) = self.objectives
+        self.population.extend((evaluation.cost(objective), evaluation.architecture) for evaluation in evaluations)
