@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+RESULTS = Path(__file__).parent / "results" / "kill_and_resume.md"
 PRELOAD = ["nasforge.experiment", "nasforge_plugins.strategy.egnas", "nasforge_plugins.space.darts"]
 PLACES = {  # name: (module, class, function) whose n-th call is the last thing that happens
     "supernet fit": ("nasforge.training", "FitModule", "on_train_batch_end"),
@@ -155,7 +157,10 @@ def main() -> None:
             equal += finish(folder, root / "images.npz") == expected
             print(f"{kills} kills, {runs} runs, {equal} equal", flush=True)
     places = ", ".join(f"{place} {count}" for place, count in sorted(counts.items()))
-    print(f"\n{equal} of {runs} runs, killed {kills} times in all ({places}), ended equal to the undisturbed run")
+    said = f"{equal} of {runs} runs, killed {kills} times in all ({places}), ended equal to the undisturbed run"
+    print(f"\n{said}")
+    command = f"python benchmarks/kill_and_resume.py --kills {arguments.kills} --seed {arguments.seed}"
+    RESULTS.write_text(f"# Killed and resumed\n\n`{command}`\n\ntorch {torch.__version__}, CPU: {said}.\n")
     if equal != runs:
         raise SystemExit(1)
 
