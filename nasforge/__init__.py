@@ -101,6 +101,13 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         Result as Result,
         Strategy as Strategy,
     )
+    from nasforge.table import (
+        Column as Column,
+        Table as Table,
+    )
+    from nasforge.table_files import (
+        find_table as find_table,
+    )
     from nasforge.training import (
         FitModule as FitModule,
         NetworkModule as NetworkModule,
@@ -127,6 +134,8 @@ _HOMES = {
     "shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing",
     "strategy": "AskTellStrategy Result Strategy",
+    "table": "Column Table",
+    "table_files": "find_table",
     "training": "FitModule NetworkModule SupernetModule batch_statistics ordered_batches score",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -203,6 +203,12 @@ def _list(words: list[str]) -> int:
     return 0 if sound else 1
 
 
+def _table(words: list[str]) -> int:
+    from nasforge.tables_command import table
+
+    return table(words)
+
+
 def _doctor(words: list[str]) -> int:
     from nasforge.doctor import diagnosis
 
@@ -217,6 +223,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "retrain": _retrain,
     "report": _report,
+    "table": _table,
     "list": _list,
     "doctor": _doctor,
 }

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,19 @@ def guest(tmp_path, monkeypatch):
     for name, module in list(sys.modules.items()):  # the next test's guest may have the same name
         if str(getattr(module, "__file__", None) or "").startswith(str(site)):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The path of a file in the shared data, which lie beside the checkout; the test is skipped without it."""
+    shared = Path(os.environ.get("NASFORGE_SHARED") or Path(__file__).resolve().parents[1].parent / "shared")
+
+    def find(name):
+        if not (shared / "data" / name).is_file():
+            pytest.skip(f"REAL DATA NOT CHECKED: {shared} lacks data/{name}; NASFORGE_SHARED names another folder")
+        return shared / "data" / name
+
+    return find
 
 
 @pytest.fixture

@@ -194,7 +194,7 @@ def test_report_takes_a_run(command, called):
     ("words", "sentence"),
     [
         (["serch"], "no command 'serch'. Did you mean 'search'?"),
-        (["strategy"], "no command 'strategy'. Commands: search, resume, retrain, report, list, doctor"),
+        (["strategy"], "no command 'strategy'. Commands: search, resume, retrain, report, "),
         (["--multirn"], "no option --multirn. Did you mean --multirun?"),
         (["strategy=egna"], "no strategy named 'egna'. Did you mean 'egnas'?"),
         (["strategy.populaton=5"], "no option strategy.populaton. Did you mean strategy.population?"),

@@ -1,0 +1,88 @@
+"""What estimators that look architectures up in a table have in common."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from nasforge import (
+    Architecture,
+    Column,
+    Context,
+    DataError,
+    Estimate,
+    Estimator,
+    Objective,
+    SearchSpace,
+    Table,
+    VectorEncoded,
+)
+
+
+class Lookup(Estimator):
+    """Answers from columns of a table; it reads no images, and its answers take microseconds.
+
+    Args:
+        columns: the column behind each metric, in the order of the objectives.
+
+    Raises:
+        DataError: a column is broken, or has no number at all.
+    """
+
+    needs: ClassVar[tuple[type[SearchSpace], ...]] = (VectorEncoded,)
+    needs_data: ClassVar[bool] = False
+
+    def __init__(self, table: Table, columns: Mapping[str, Column]) -> None:
+        self.table = table
+        self.fingerprint = table.fingerprint
+        self.dataset = ", ".join(dict.fromkeys(column.dataset for column in columns.values()))
+        self.objectives = tuple(
+            Objective(metric, column.direction, column.report_only) for metric, column in columns.items()
+        )
+        self._metrics = tuple(columns)
+        self._values = table.matrix(list(columns.values()))  # (rows, metrics)
+        self._fits: SearchSpace | None = None
+        self._check_coverage(columns)
+
+    def check(self, space: SearchSpace) -> None:
+        """Raise a `DataError` if the table is of another space."""
+        sizes = space.cardinalities if isinstance(space, VectorEncoded) else ()
+        if space.name != self.table.space or sizes != self.table.cardinalities:
+            raise DataError(
+                f"{self.table} is of space '{self.table.space}' with {self.table.rows} architectures, the run's space "
+                f"is '{space.name}': choose space={self.table.space}, or a table of '{space.name}'"
+            )
+        self._fits = space
+
+    def estimate(self, architecture: Architecture, context: Context) -> Estimate:
+        """The table's row; a `DataError` if the architecture was not measured."""
+        return self.estimate_many([architecture], context)[0]
+
+    def estimate_many(self, architectures: Sequence[Architecture], context: Context) -> Sequence[Estimate]:
+        """The table's rows, in order; a `DataError` names the first architecture that was not measured."""
+        if context.space is not self._fits:
+            self.check(context.space)
+        space = context.space
+        assert isinstance(space, VectorEncoded)  # or check() would have raised
+        return [self._row(self.table.row(space.encode(one)), one) for one in architectures]
+
+    def _row(self, row: int, architecture: Architecture) -> Estimate:
+        values = self._values[row].tolist()
+        if any(value != value for value in values):  # NaN
+            missing = [metric for metric, value in zip(self._metrics, values, strict=True) if value != value]
+            raise DataError(f"{self.table} has no {', '.join(missing)} of {architecture}")
+        return Estimate(dict(zip(self._metrics, values, strict=True)))
+
+    def _check_coverage(self, columns: Mapping[str, Column]) -> None:
+        absent = np.isnan(self._values)
+        for index, column in enumerate(columns.values()):
+            if absent[:, index].all():
+                raise DataError(f"{self.table}: the column '{column.key}' holds no number")
+        if count := int(absent.any(axis=1).sum()):
+            warnings.warn(
+                f"{self.table} has no numbers of {count} of {self.table.rows} architectures: estimates of them fail",
+                stacklevel=4,
+            )

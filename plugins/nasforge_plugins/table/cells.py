@@ -1,0 +1,51 @@
+"""NAS-Bench-201's architecture strings as rows of a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from nasforge import DataError
+
+SPACE = "nasbench201"
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+"""(from, to), in the order of the strings."""
+CARDINALITIES = (len(OPERATIONS),) * len(EDGES)
+
+_CELL = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
+_DIGITS = {operation: digit for digit, operation in enumerate(OPERATIONS)}
+
+
+def rows_of(strings: Iterable[str], where: str) -> np.ndarray:
+    """Rows (N,), int64, of architecture strings such as `|none~0|+|none~0|none~1|+|none~0|none~1|none~2|`.
+
+    Args:
+        where: what the message calls the file.
+
+    Raises:
+        DataError: a string is no such cell, or comes twice.
+    """
+    return distinct_rows(np.array([_vector(one, where) for one in strings]), where)
+
+
+def distinct_rows(vectors: np.ndarray, where: str) -> np.ndarray:
+    """Rows (N,), int64, of the cells' operations (N, 6) as indices; a `DataError` if a cell comes twice."""
+    rows: np.ndarray = np.ravel_multi_index(vectors.T, CARDINALITIES)
+    values, counts = np.unique(rows, return_counts=True)
+    if (counts > 1).any():
+        twice = np.flatnonzero(rows == values[counts > 1][0])
+        raise DataError(f"{where}: cells {twice[0]} and {twice[1]} (counted from 0) are the same")
+    return rows
+
+
+def _vector(string: str, where: str) -> tuple[int, ...]:
+    found = _CELL.fullmatch(string)
+    if found is None:
+        raise DataError(f"{where}: '{string}' is no cell of NAS-Bench-201; |none~0|+|none~0|none~1|+|... would be one")
+    try:
+        return tuple(_DIGITS[operation] for operation in found.groups())
+    except KeyError as unknown:
+        raise DataError(f"{where}: '{string}' names the operation {unknown}; {', '.join(OPERATIONS)} exist") from None

@@ -1,0 +1,62 @@
+"""NAS-Bench-201's accuracies and sizes, gathered in one `.npz`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from nasforge import Column, DataError, Table
+from nasforge_plugins.table.arrays import Arrays, opened
+from nasforge_plugins.table.cells import CARDINALITIES, EDGES, OPERATIONS, SPACE, distinct_rows
+
+DATASETS = ("cifar10", "cifar100", "imagenet16_120")
+PERCENT = 100.0
+NUMBERS: Mapping[str, tuple[str, Literal["max", "min"], bool, float, str]] = {
+    "valid_acc_12ep": ("accuracy", "max", False, PERCENT, "validation, one run of 12 epochs"),
+    "test_acc_200ep_mean": ("test_accuracy", "max", True, PERCENT, "test, 200 epochs, mean over seeds"),
+    "test_acc_12ep": ("test_accuracy_12ep", "max", True, PERCENT, "test, one run of 12 epochs"),
+    "params_m": ("params_m", "min", False, 1.0, "1e6 parameters of the whole network"),
+    "macs_m": ("macs_m", "min", False, 1.0, "1e6 multiply-accumulates, counted with BatchNorm and ReLU as NASLib does"),
+}
+"""Suffix of an array: metric, direction, report_only, divisor, about. `*_acc_200ep_single` is left out: it is one run's
+test accuracy by another name."""
+
+
+def read(source: Path) -> Table | None:
+    """The table in an `.npz` with `ops`, `op_names`, `edges` and, of each data set, the arrays of `NUMBERS`.
+
+    Returns:
+        None if it is no `.npz`, or holds no array of a data set of NAS-Bench-201.
+
+    Raises:
+        DataError: the file is not whole, or an array is missing or not as it should be; the message names it.
+    """
+    if source.suffix != ".npz":
+        return None
+    with opened(source) as arrays:
+        datasets = [one for one in DATASETS if any(key.startswith(f"{one}_") for key in arrays.names)]
+        if not datasets:
+            return None
+        rows = _rows(arrays)
+        values = {}
+        for dataset in datasets:
+            for suffix, (metric, direction, report_only, divisor, about) in NUMBERS.items():
+                column = np.full(np.prod(CARDINALITIES), np.nan)
+                column[rows] = arrays.numbers(f"{dataset}_{suffix}", len(rows)) / divisor
+                values[Column(dataset, metric, direction, report_only, about)] = column
+    return Table.of(SPACE, CARDINALITIES, values, source="NAS-Bench-201 (Dong and Yang, ICLR 2020)", path=source)
+
+
+def _rows(arrays: Arrays) -> np.ndarray:
+    """The table's row of each of the file's, from `ops`, whatever order of operations and edges the file has."""
+    names, edges = [str(one) for one in arrays["op_names"]], [tuple(map(int, one)) for one in arrays["edges"]]
+    if sorted(names) != sorted(OPERATIONS) or sorted(edges) != sorted(EDGES):
+        raise DataError(f"{arrays.path}: 'op_names' and 'edges' must be those of NAS-Bench-201, in any order")
+    ops = arrays.shaped("ops", len(arrays["ops"]), len(EDGES))
+    if ops.dtype.kind not in "iu" or ops.size == 0 or ops.min() < 0 or ops.max() >= len(names):
+        raise DataError(f"{arrays.path}: 'ops' must hold whole numbers from 0 to {len(names) - 1}")
+    digits = np.array([OPERATIONS.index(name) for name in names])[ops][:, [edges.index(edge) for edge in EDGES]]
+    return distinct_rows(digits, str(arrays.path))

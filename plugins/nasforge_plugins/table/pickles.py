@@ -1,0 +1,115 @@
+"""Pickles of numbers, texts and containers, read without running what they ask for.
+
+A pickle may name any function to be called while it is read. These name none but the ones below, or are refused.
+"""
+
+from __future__ import annotations
+
+import bz2
+import pickle
+import re
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from nasforge import DataError
+
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+"""The first number in a file that torch.save wrote before 1.6."""
+
+
+def load_bz2(path: Path) -> Any:
+    """The object in a `.pickle.pbz2`; a `DataError` if the file is broken or asks for foreign code."""
+    try:
+        with bz2.open(path) as file:
+            return _Numbers(file).load()
+    except Exception as error:  # bz2 and pickle raise nearly anything for a damaged file
+        raise _unreadable(path, error) from None
+
+
+def load_torch(path: Path) -> Any:
+    """The object that torch.save wrote, in its form of today or that before 1.6; tensors in it become None.
+
+    Raises:
+        DataError: the file is broken or asks for foreign code.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                (name,) = (one for one in archive.namelist() if one.endswith("/data.pkl"))
+                with archive.open(name) as file:
+                    return _Numbers(file).load()
+        with path.open("rb") as file:  # three short pickles come first: magic number, protocol, the writer's machine
+            if _Numbers(file).load() != TORCH_MAGIC:
+                raise pickle.UnpicklingError("torch.save did not write it")
+            for _ in range(2):
+                _Numbers(file).load()
+            return _Numbers(file).load()
+    except Exception as error:  # zipfile and pickle raise nearly anything for a damaged file
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    said = " ".join(str(error).split()) or type(error).__name__
+    return DataError(f"{path} cannot be read ({said}); it must be whole, and hold nothing but numbers and texts")
+
+
+class _Numbers(pickle.Unpickler):
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Called for every function or class that the pickle names."""
+        if module == "torch" and name.endswith("Storage"):
+            return None  # part of a tensor's name for its data
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return _ALLOWED[module, name]
+
+    def persistent_load(self, pid: Any) -> None:
+        """Called for the data of a tensor, which lie elsewhere in the file and stay there."""
+
+
+class _Type:
+    """Stands for numpy.dtype, whose own way to restore its state trusts the file."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        self.code, self.order = code, "|"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1]
+
+
+def _number(kind: _Type, content: bytes) -> int | float | bool:
+    """Stands for numpy's `scalar`."""
+    if not re.fullmatch(r"[iuf][1248]|b1", kind.code) or kind.order not in ("<", ">", "=", "|"):
+        raise pickle.UnpicklingError(f"it holds a numpy scalar of type {kind.code}")
+    (value,) = np.frombuffer(content, np.dtype(kind.order + kind.code)).tolist()
+    return value  # type: ignore[no-any-return]
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    """Stands for `_codecs.encode`, by which old pickles write bytes as text."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
+    return text.encode("latin1")
+
+
+def _unread(*_: object) -> None:
+    """Stands for a tensor."""
+
+
+_ALLOWED = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("builtins", "set"): set,
+    ("__builtin__", "set"): set,
+    ("numpy", "dtype"): _Type,
+    ("numpy.core.multiarray", "scalar"): _number,
+    ("numpy._core.multiarray", "scalar"): _number,
+    ("_codecs", "encode"): _encoded,
+    ("torch._utils", "_rebuild_tensor_v2"): _unread,
+    ("torch.storage", "_load_from_bytes"): _unread,
+}
