@@ -17,7 +17,9 @@ from nasforge.environment import environment
 from nasforge.errors import OptionError, RunError
 from nasforge.goals import Goals
 from nasforge.journal import Journal, atomic, digest, write_json
+from nasforge.next_steps import next_steps
 from nasforge.parts import Parts
+from nasforge.published import true_accuracies
 from nasforge.report import write_report
 from nasforge.retraining import retrain as retrain_networks
 from nasforge.run import Run
@@ -145,7 +147,10 @@ def _search(parts: Parts, folder: Path, journal: Journal) -> Outcome:
         result["front"] = [{"notation": str(one.architecture), "metrics": dict(one.metrics)} for one in found.front]
         if found.weights is not None:
             with run.timed("control"):
-                result["control"] = _control(parts, run, found)
+                result["control"], best = _control(parts, run, found)
+                rows = {"found": found.architecture, "random search": best}
+                paper = parts.strategy.published.get(parts.space.name, {})
+                result["table"] = true_accuracies(parts.space, rows, parts.data_name, paper)
             result["metrics"] = result["metrics"] or {"accuracy": result["control"]["found"]}
         if parts.retraining.seeds:
             result["retrain"] = _retraining(parts, run, found.architecture)
@@ -213,14 +218,21 @@ def _images(parts: Parts) -> dict[str, Any]:
     }
 
 
-def _control(parts: Parts, run: Run, found: Result) -> Mapping[str, Any]:
-    """Score the found architecture and random ones alike, with the search's shared weights."""
+def _control(parts: Parts, run: Run, found: Result) -> tuple[Mapping[str, Any], Architecture]:
+    """Score the found architecture and random ones alike, with the search's shared weights.
+
+    The best of the random ones is what random search would have found with the same supernet.
+    """
     scorer = next((one for one in parts.estimators if isinstance(one, SharedWeights)), SharedWeights())
     others = random_architectures(run.space, parts.control.samples, run.seed, "control", found.architecture)
     scored = run.score([found.architecture, *others], scorer, found.weights)
     if not scored[0].ok:
         raise RunError(f"the found architecture cannot be scored: {scored[0].reason}")
-    return verdict(scored[0].metrics["accuracy"], [one.metrics["accuracy"] for one in scored[1:] if one.ok])
+    usable = [one for one in scored[1:] if one.ok]
+    if not usable:
+        raise RunError(f"no random architecture can be scored: {scored[1].reason}")
+    best = max(usable, key=lambda one: one.metrics["accuracy"]).architecture
+    return verdict(scored[0].metrics["accuracy"], [one.metrics["accuracy"] for one in usable]), best
 
 
 def _retraining(parts: Parts, run: Run, architecture: Architecture) -> Any:
@@ -243,6 +255,7 @@ def _result(parts: Parts, run: Run, strategy: str, architecture: Architecture) -
         "constraints": [str(constraint) for constraint in run.constraints],
         "metrics": {},
         "control": None,
+        "table": None,
         "retrain": None,
     }
 
@@ -252,13 +265,17 @@ def _size(run: Run, architecture: Architecture) -> Mapping[str, float]:
 
 
 def _finish(parts: Parts, run: Run, architecture: Architecture, result: dict[str, Any]) -> Outcome:
-    failures = [one for one in run.evaluations if not one.ok]
+    failures = [one for one in run.evaluations if one.status == "failed"]
     result |= {
         "status": f"stopped: {run.stopped}" if run.stopped else "finished",
-        "evaluations": {"requested": len(run.evaluations), "distinct": len({e.architecture for e in run.evaluations})},
+        "evaluations": {
+            "requested": len(run.evaluations),
+            "distinct": len({one.architecture for one in run.evaluations}),
+            "infeasible": sum(one.status == "infeasible" for one in run.evaluations),
+        },
         "failures": [{"architecture": str(one.architecture), "reason": one.reason} for one in failures],
         "notes": [*(parts.data.notes if parts.reads_data else ()), *run.notes],
-        "next": _next_commands(parts, result),
+        "next": next_steps(parts, result, _words(run.folder)),
     }
     write_json(run.folder / "architecture.json", architecture.to_json())
     if run.evaluations:
@@ -271,17 +288,10 @@ def _finish(parts: Parts, run: Run, architecture: Architecture, result: dict[str
     return Outcome(run.folder, architecture, result)
 
 
-def _next_commands(parts: Parts, result: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What a person would type next; RUN stands for the run's folder."""
-    longer = 4 * parts.retraining.epochs
-    commands = [{"command": f"nasforge retrain RUN retrain.epochs={longer}", "why": "train the found network longer"}]
-    if result["strategy"] != "retrain":
-        again = f"nasforge -m strategy={result['strategy']} space={result['space']} data={result['data']} seed=1,2,3"
-        commands.append({"command": again, "why": "see how far the result depends on the seed"})
-    if parts.data.name == "digits":
-        command = f"nasforge strategy={parts.config['strategy']['name']} space={result['space']} data=cifar10"
-        commands.append({"command": command, "why": "search on colour photographs"})
-    return commands
+def _words(folder: Path) -> list[str]:
+    """Of the command that made a run; retraining of a published architecture has none."""
+    recorded = folder / "overrides.json"
+    return [str(word) for word in json.loads(recorded.read_text())] if recorded.exists() else []
 
 
 def _draw(parts: Parts, folder: Path, architecture: Architecture) -> Path:

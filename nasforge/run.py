@@ -207,6 +207,8 @@ class Run:
                 key = f"{name}/{index}"
                 replayed = self.journal.find("generation", key) is not None
                 if self.remaining == 0 or (not replayed and self._out_of_time()):
+                    if n is None and self.remaining == 0:
+                        self.stopped = ""  # the budget is how long such a search is meant to be
                     return
                 before = len(self.evaluations)
                 yield index
@@ -240,7 +242,8 @@ class Run:
                 raise RunError(self._why_none())
             architecture = min(usable, key=lambda evaluation: evaluation.cost(self.objectives[0])).architecture
         own: Metrics = next((one.metrics for one in usable if one.architecture == architecture), {})
-        front = ParetoFront(usable, self.objectives) if len(self.objectives) > 1 else ()
+        distinct = {evaluation.architecture: evaluation for evaluation in usable}.values()
+        front = ParetoFront(distinct, self.objectives) if len(self.objectives) > 1 else ()
         return Result(architecture, own, weights, tuple(front))
 
     def _why_none(self) -> str:

@@ -166,8 +166,8 @@ class VectorEncoded(SearchSpace):
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """One decision, chosen uniformly among those with a choice, takes another value."""
         vector = self.encode(architecture).copy()
-        free = np.flatnonzero(np.array(self.cardinalities) > 1)
-        position = rng.choice(free)
+        free = [position for position, choices in enumerate(self.cardinalities) if choices > 1]
+        position = free[rng.integers(len(free))]
         shift = rng.integers(1, self.cardinalities[position])
         vector[position] = (vector[position] + shift) % self.cardinalities[position]
         return self.decode(vector)

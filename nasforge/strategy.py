@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -44,12 +45,14 @@ class Strategy(ABC):
         needs: abilities that the space must have; a mismatch stops before any data are read.
         needs_estimates: whether it asks `run.estimate` of candidates, so that `budget.evaluations` bounds it.
         needs_data: whether it reads images itself. A search none of whose parts does so reads none.
+        published: test accuracies that its paper reports, as fractions, by space and data set.
     """
 
     name: ClassVar[str]
     needs: ClassVar[tuple[type[SearchSpace], ...]] = ()
     needs_estimates: ClassVar[bool] = False
     needs_data: ClassVar[bool] = True
+    published: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType({})
 
     @abstractmethod
     def search(self, run: Run) -> Result:

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nasforge.charts import words
+
 
 def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, console: Console | None = None) -> None:
     """Say what was found, how good it is, where it lies and what to type next.
@@ -32,8 +34,14 @@ def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, co
     _say(console, "")
     _say(console, f"{head} ({result['status']})", "bold")
     _say(console, _wrapped(result["architecture"]["notation"], console.width), "dim")
+    if result["evaluations"]["requested"]:
+        console.print(_measured(result["metrics"]))
+        _say(console, _asked(result["evaluations"]))
     if result["control"]:
         _say(console, f"\n{result['control']['sentence']}", _mood(result["control"]["better_than_random"]))
+    if result.get("table"):
+        _say(console, f"\nTest accuracy in the table ({result['table']['about']})")
+        console.print(_known(result["table"]))
     if result["retrain"]:
         _say(console, f"\nTrained from scratch for {result['retrain']['epochs']} epochs")
         console.print(_table(result["retrain"]))
@@ -48,9 +56,39 @@ def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, co
         _line(console, f"  {in_folder(command['command'], folder)}")
 
 
+def _measured(metrics: Mapping[str, float]) -> Table:
+    """What the estimates said of the architecture."""
+    table = Table(box=None, pad_edge=False, show_header=False, title="")
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in metrics.items():
+        table.add_row(words(name), _value(name, value))
+    return table
+
+
+def _asked(count: Mapping[str, int]) -> str:
+    infeasible = f"; {count['infeasible']} broke a constraint" if count.get("infeasible") else ""
+    return f"best of {count['requested']} estimates, {count['distinct']} of them distinct{infeasible}"
+
+
+def _value(name: str, value: float) -> str:
+    return f"{value:.2%}" if "accuracy" in name else f"{value:.4g}"
+
+
 def in_folder(command: str, folder: Path) -> str:
     """A command to be typed, its RUN filled in with the run's folder as a shell reads it."""
     return re.sub(r"\bRUN\b", lambda _: shlex.quote(str(folder)), command)
+
+
+def _known(known: Mapping[str, Any]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("")
+    for dataset in known["datasets"]:
+        table.add_column(dataset, justify="right")
+    for row in known["rows"]:
+        accuracies = (row["test_accuracy"].get(dataset) for dataset in known["datasets"])
+        table.add_row(row["name"], *("" if one is None else f"{one:.2%}" for one in accuracies))
+    return table
 
 
 def _table(retrain: Mapping[str, Any]) -> Table:

@@ -63,7 +63,7 @@ def test_the_result_says_no_time_and_no_place(found):
     assert str(found.folder.parent) not in text
     assert "seconds" not in text
     assert found.result["status"] == "finished"
-    assert found.result["evaluations"] == {"requested": 0, "distinct": 0}
+    assert found.result["evaluations"] == {"requested": 0, "distinct": 0, "infeasible": 0}
 
 
 def test_splits_are_recorded_and_halves_are_balanced(found, images):
@@ -108,7 +108,7 @@ def test_resuming_a_finished_run_computes_nothing_and_changes_nothing(run):
 
 
 def test_a_search_stopped_by_time_says_so_and_an_extended_one_equals_the_undisturbed(found, images, tmp_path):
-    stopped = experiment.search(config(images, "budget.seconds=0.001"), tmp_path / "run")
+    stopped = experiment.search(config(images, "budget.seconds=0.001"), tmp_path / "run", small.words(images))
     assert stopped.result["status"] == "stopped: budget.seconds=0.001 is used up"
     extended = experiment.resume(tmp_path / "run", ["budget.seconds=100000"])
     assert extended.result == found.result

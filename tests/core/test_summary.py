@@ -30,6 +30,8 @@ RESULT = {
     "seed": 0,
     "status": "finished",
     "architecture": {"schema": 1, "space": "darts", "genes": {}, "notation": NOTATION},
+    "metrics": {},
+    "evaluations": {"requested": 0, "distinct": 0},
     "control": None,
     "retrain": None,
     "failures": [],
@@ -53,6 +55,25 @@ def test_it_fits_a_terminal_and_keeps_paths_and_commands_whole():
     wide = [line for line in text.splitlines() if len(line) > 80]
     assert all(line.startswith(("report ", "  nasforge ")) for line in wide)
     assert "\x1b" not in text
+
+
+def test_what_estimates_said_of_the_architecture():
+    text = summary(metrics={"accuracy": 0.5, "params_m": 0.55}, evaluations={"requested": 500, "distinct": 244})
+    assert "accuracy              50.00%" in text
+    assert "parameters, millions    0.55" in text
+    assert "best of 500 estimates, 244 of them distinct" in text
+    assert "estimates" not in summary()
+
+
+def test_what_a_table_knows_stands_beside_the_paper():
+    found = {"name": "found", "test_accuracy": {"a": 0.9356, "b": None}}
+    rows = [found, {"name": "paper", "test_accuracy": {"b": 0.7}}]
+    text = summary(table={"about": "200 epochs", "datasets": ["a", "b"], "rows": rows})
+    assert "Test accuracy in the table (200 epochs)" in text
+    assert [line.split() for line in text.splitlines() if line.startswith(("found  ", "paper"))] == [
+        ["found", "93.56%"],
+        ["paper", "70.00%"],
+    ]
 
 
 def test_a_notation_breaks_between_its_parts_only():

@@ -1,0 +1,55 @@
+"""What a benchmark's table knows of an architecture that a supernet search found: its true accuracies, and the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nasforge.architecture import Architecture
+from nasforge.space import SearchSpace, VectorEncoded
+from nasforge.table import Column, Table
+from nasforge.table_files import read_table, tables
+
+METRIC = "test_accuracy"
+"""The column that results are reported by."""
+
+
+def true_accuracies(
+    space: SearchSpace, rows: Mapping[str, Architecture], dataset: str, paper: Mapping[str, float]
+) -> dict[str, Any] | None:
+    """The section `table` of `result.json`, or None where no table of `space` that knows `dataset` is at hand.
+
+    Args:
+        rows: architectures to look up, by what the row is called.
+        dataset: what the search read.
+        paper: the accuracies that the strategy's paper reports, by data set.
+
+    Raises:
+        DataError: the table is broken.
+    """
+    table = _table_of(space)
+    if table is None or dataset not in table.datasets or not isinstance(space, VectorEncoded):
+        return None
+    columns = [column for column in table.columns if column.metric == METRIC]
+    values = table.matrix(columns)
+    found = {name: values[table.row(space.encode(one))].tolist() for name, one in rows.items()}
+    every = {"mean of all": np.nanmean(values, axis=0).tolist(), "optimum": np.nanmax(values, axis=0).tolist()}
+    return {
+        "source": table.source,
+        "about": columns[0].about,
+        "datasets": [column.dataset for column in columns],
+        "rows": [{"name": name, METRIC: _by_dataset(columns, numbers)} for name, numbers in {**found, **every}.items()]
+        + ([{"name": "paper", METRIC: dict(paper)}] if paper else []),
+    }
+
+
+def _table_of(space: SearchSpace) -> Table | None:
+    return next((read_table(path) for path in tables() if path.stem == space.name), None)
+
+
+def _by_dataset(columns: list[Column], numbers: list[float]) -> dict[str, float | None]:
+    return {
+        column.dataset: None if np.isnan(number) else number for column, number in zip(columns, numbers, strict=True)
+    }
