@@ -1,0 +1,213 @@
+"""The search space of NAS-Bench-201 (Dong and Yang 2020): five operations on the six edges of one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from nasforge import (
+    Architecture,
+    ArchitectureError,
+    CellGraph,
+    Mix,
+    Network,
+    OptionError,
+    Shape,
+    Supernet,
+    VectorEncoded,
+    WeightSharing,
+)
+
+from . import cell
+from .cell import EDGES, GENE, NODES, OPERATIONS
+from .network import EvaluationNetwork
+from .supernet import NASBench201Supernet
+
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class NASBench201(WeightSharing, VectorEncoded):
+    """The 15,625 cells of NAS-Bench-201.
+
+    An architecture's one gene, `cell`, names the operations on the edges 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2. Vectors
+    hold their places in none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3.
+
+    Args:
+        channels: initial width C of the supernet.
+        cells: cells N in each of its three stages.
+        evaluation_channels: initial width of the network that is built to be retrained.
+        evaluation_cells: cells in each of its three stages.
+    """
+
+    name = "nasbench201"
+
+    def __init__(
+        self,
+        *,
+        channels: AtLeastOne = 16,
+        cells: AtLeastOne = 1,
+        evaluation_channels: AtLeastOne = 16,
+        evaluation_cells: AtLeastOne = 5,
+    ) -> None:
+        self.channels, self.cells = channels, cells
+        self.evaluation_channels, self.evaluation_cells = evaluation_channels, evaluation_cells
+
+    # Reading and writing architectures
+
+    @cached_property
+    def presets(self) -> Mapping[str, Architecture]:
+        """The benchmark's best cells, the one that makes a ResNet, and others that papers speak of."""
+        return cell.published()
+
+    def read(self, text: str) -> Architecture:
+        """As `SearchSpace.read`, and the published notation `|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|...|`."""
+        return cell.from_notation(text) if text.lstrip().startswith("|") else super().read(text)
+
+    def validate(self, architecture: Architecture) -> Architecture:
+        """The same architecture, notation filled in."""
+        if architecture.space != self.name:
+            raise ArchitectureError(f"an architecture of space '{architecture.space}' is none of space '{self.name}'")
+        return cell.canonical(dict(architecture.genes))
+
+    def function_key(self, architecture: Architecture) -> Hashable:
+        """The benchmark's unique string: equal for isomorphic cells, though their entries in its table differ."""
+        return cell.function_key(self.validate(architecture)[GENE])
+
+    def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
+        """The cell; edges that carry `none` are left out."""
+        names = self.validate(architecture)[GENE]
+        edges = [(*edge, name) for edge, name in zip(EDGES, names, strict=True) if name != "none"]
+        return [CellGraph("cell", tuple(str(node) for node in range(NODES)), tuple(edges))]
+
+    # Vectors
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Five operations on each of six edges."""
+        return (len(OPERATIONS),) * len(EDGES)
+
+    def encode(self, architecture: Architecture) -> np.ndarray:
+        """Integers (6,)."""
+        return np.array([OPERATIONS.index(name) for name in self.validate(architecture)[GENE]])
+
+    def decode(self, vector: np.ndarray) -> Architecture:
+        """The architecture of integers (6,)."""
+        choices = [int(value) for value in vector]
+        if len(choices) != len(EDGES) or not all(0 <= choice < len(OPERATIONS) for choice in choices):
+            raise ArchitectureError(f"a vector of space '{self.name}' has 6 integers from 0 to 4, not {choices}")
+        return cell.canonical({GENE: [OPERATIONS[choice] for choice in choices]})
+
+    # Networks
+
+    def build(
+        self,
+        architecture: Architecture,
+        input_shape: Shape,
+        classes: int,
+        *,
+        channels: int | None = None,
+        cells: int | None = None,
+        auxiliary: bool = False,
+    ) -> Network:
+        """The benchmark's network; see `SearchSpace.build`.
+
+        Args:
+            cells: N, the cells in each of the three stages.
+            auxiliary: makes no difference: the benchmark has no auxiliary head.
+
+        Raises:
+            ArchitectureError: the architecture is not one of this space.
+            OptionError: images with a side below 4.
+        """
+        return EvaluationNetwork(
+            self.validate(architecture)[GENE],
+            input_shape,
+            classes,
+            channels=_given("channels", channels, self.evaluation_channels),
+            cells=_given("cells", cells, self.evaluation_cells),
+        )
+
+    def supernet(
+        self,
+        input_shape: Shape,
+        classes: int,
+        *,
+        channels: int | None = None,
+        cells: int | None = None,
+        partial_channels: int | None = None,
+        include_none: bool | None = None,
+        pool_normalization: bool | None = None,
+    ) -> Supernet:
+        """The supernet; see `WeightSharing.supernet`.
+
+        BatchNorms of the mixed operations have no affine parameters; those around the cells do.
+
+        Raises:
+            OptionError: images with a side below 4; an option that the benchmark's supernet lacks.
+        """
+        lacking = {
+            "partial_channels": (partial_channels, 1, "its cells mix all channels"),
+            "include_none": (include_none, True, "`none` is one of its five operations"),
+            "pool_normalization": (pool_normalization, False, "no BatchNorm follows its pools"),
+        }
+        for option, (value, own, reason) in lacking.items():
+            if value is not None and value != own:
+                raise OptionError(
+                    f"{option}={_shown(value)} does not go with space '{self.name}': {reason}; "
+                    f"{option}=null or {_shown(own)} would be right"
+                )
+        return NASBench201Supernet(
+            input_shape,
+            classes,
+            channels=_given("channels", channels, self.channels),
+            cells=_given("cells", cells, self.cells),
+        )
+
+    # Mixing weights
+
+    def mix(self, alphas: Mapping[str, Tensor], betas: Mapping[str, Tensor] | None = None) -> Mix:
+        """Mixing weights (..., 6, 5) of alphas (..., 6, 5): softmax over all five operations, `none` among them.
+
+        Betas (..., 6), if given, weigh the edges by their softmax over those into each node. `derive` compares the
+        operations of one edge, so they tell it nothing.
+        """
+        logits = alphas[GENE]
+        if tuple(logits.shape[-2:]) != (len(EDGES), len(OPERATIONS)):
+            raise ValueError(
+                f"alphas['{GENE}'] has shape {tuple(logits.shape)}; space '{self.name}' expects "
+                f"({len(EDGES)}, {len(OPERATIONS)})"
+            )
+        rows = torch.softmax(logits, dim=-1)
+        return {GENE: rows if betas is None else rows * _per_node_softmax(betas[GENE])[..., None]}
+
+    def mix_of(self, architecture: Architecture) -> Mix:
+        """One-hot rows; a row of zeros would stand for `none` as well."""
+        rows = torch.zeros(len(EDGES), len(OPERATIONS))
+        rows[torch.arange(len(EDGES)), torch.from_numpy(self.encode(architecture))] = 1.0
+        return {GENE: rows}
+
+    def derive(self, mix: Mix) -> Architecture:
+        """On each edge the operation with the largest weight, `none` included; ties keep the first one."""
+        return self.decode(mix[GENE].detach().cpu().numpy().argmax(axis=1))
+
+
+def _per_node_softmax(betas: Tensor) -> Tensor:
+    return torch.cat([part.softmax(dim=-1) for part in torch.split(betas, list(range(1, NODES)), dim=-1)], dim=-1)
+
+
+def _given(name: str, value: int | None, default: int) -> int:
+    if value is None:
+        return default
+    if value < 1:
+        raise OptionError(f"space.{name}={value} must be at least 1")
+    return value
+
+
+def _shown(value: int | bool) -> str:
+    return str(value).lower()

@@ -1,0 +1,145 @@
+"""The supernet of NAS-Bench-201: one mixed cell, repeated over the benchmark's skeleton, arranged to be fast.
+
+The published one has a module for each operation and edge. Here the convolutions of one size on all edges that leave
+a state are one convolution, since they read the same map; the pool and the skip depend on the state alone and are
+computed once; a mixing weight is the scale of the operation's BatchNorm; `none` is not computed at all. Maps lie in
+channels_last order, the faster one on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasforge import Mix, Shape, Supernet, operation, scaled_norm, weighted_sum
+
+from .cell import EDGES, GENE, NODES, OPERATIONS
+from .network import KERNELS
+from .skeleton import Skeleton
+
+LEAVING = tuple(tuple(number for number, (source, _) in enumerate(EDGES) if source == node) for node in range(NODES))
+"""By node: the edges that leave it."""
+Terms = list[tuple[Tensor, Tensor | None]]
+Present = Sequence[Sequence[bool]]
+"""By edge and operation: whether it is computed."""
+
+
+class EdgeConvolutions(nn.Module):
+    """`nor_conv_kxk` with weights of its own on each of E edges that leave one state.
+
+    Channel e * C + c is channel c of edge e. The BatchNorm has no affine parameters.
+    """
+
+    def __init__(self, edges: int, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.edges, self.channels = edges, channels
+        self.conv = nn.Conv2d(channels, edges * channels, kernel, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(edges * channels, affine=False)
+
+    def forward(self, rectified: Tensor, weights: Tensor, places: Sequence[int]) -> Tensor:
+        """ReLU'd state (B, C, H, W) to the weighted outputs (B, P * C, H, W) of P of the edges.
+
+        Args:
+            weights: (P,), those edges' mixing weights.
+            places: which of the E edges; a part of them only makes sense in eval mode without gradients.
+        """
+        scale = weights.repeat_interleave(self.channels)
+        if len(places) == self.edges:
+            return scaled_norm(self.norm, self.conv(rectified), scale)
+        out = F.conv2d(rectified, self._of(places, self.conv.weight), padding=self.conv.padding)
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        if self.norm.training or mean is None or variance is None:  # its batch's statistics are asked for
+            return F.batch_norm(out, None, None, scale, None, True, 0.0, self.norm.eps)
+        mean, variance = self._of(places, mean), self._of(places, variance)
+        return F.batch_norm(out, mean, variance, scale, None, False, 0.0, self.norm.eps)
+
+    def _of(self, places: Sequence[int], values: Tensor) -> Tensor:
+        """What belongs to these edges, out of all edges' values (E * C, ...)."""
+        return values.view(self.edges, self.channels, *values.shape[1:])[list(places)].flatten(0, 1)
+
+
+class SearchCell(nn.Module):
+    """A cell that holds every operation on every one of its six edges."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.pool = operation("avg_pool_3x3", channels)
+        self.convolutions = nn.ModuleList(
+            nn.ModuleDict({name: EdgeConvolutions(len(edges), channels, kernel) for name, kernel in KERNELS.items()})
+            for edges in LEAVING[:-1]
+        )
+
+    def forward(self, x: Tensor, weights: Tensor, present: Present) -> Tensor:
+        """(B, C, H, W) to the same shape, under mixing weights (6, 5)."""
+        incoming: list[Terms] = [[] for _ in range(NODES)]
+        state = x
+        for node in range(NODES - 1):
+            if node:
+                state = _sum(incoming[node], x)
+            self._leave(node, state, weights, present, incoming)
+        return _sum(incoming[-1], x)
+
+    def _leave(self, node: int, state: Tensor, weights: Tensor, present: Present, incoming: Sequence[Terms]) -> None:
+        """Add what the edges that leave a node bring to the others."""
+        rectified = F.relu(state)
+        for column, name in enumerate(OPERATIONS):
+            edges = [edge for edge in LEAVING[node] if present[edge][column]]
+            if name == "none" or not edges:
+                continue
+            targets = [EDGES[edge][1] for edge in edges]
+            if name in KERNELS:
+                places = [LEAVING[node].index(edge) for edge in edges]
+                out = self.convolutions[node][name](rectified, weights[edges, column], places)  # type: ignore[index]
+                for target, part in zip(targets, out.chunk(len(edges), dim=1), strict=True):
+                    incoming[target].append((part, None))
+            else:
+                out = state if name == "skip_connect" else self.pool(state)
+                for edge, target in zip(edges, targets, strict=True):
+                    incoming[target].append((out, weights[edge, column]))
+
+
+def _sum(terms: Terms, like: Tensor) -> Tensor:
+    return weighted_sum(terms) if terms else torch.zeros_like(like)
+
+
+class NASBench201Supernet(Supernet):
+    """The supernet; see `NASBench201.supernet`.
+
+    In eval mode without gradients an operation with weight 0 is not computed: scoring a discrete architecture costs
+    little more than that architecture. Otherwise all are, so that every BatchNorm gathers its statistics.
+    """
+
+    def __init__(self, input_shape: Shape, classes: int, *, channels: int, cells: int) -> None:
+        super().__init__()
+        self.options = {
+            "channels": channels,
+            "cells": cells,
+            "partial_channels": 1,
+            "include_none": True,
+            "pool_normalization": False,
+        }
+        self.alpha_shapes = {GENE: (len(EDGES), len(OPERATIONS))}
+        self.skeleton = Skeleton(input_shape, classes, channels, cells, SearchCell)
+
+    def forward(self, images: Tensor, mix: Mix) -> Tensor:
+        """Logits (B, classes) of images (B, C, H, W).
+
+        Args:
+            mix: `cell`, (6, 5); what the column of `none` holds makes no difference.
+
+        Raises:
+            ValueError: a mix of another shape.
+        """
+        weights = mix[GENE]
+        if tuple(weights.shape) != self.alpha_shapes[GENE]:
+            raise ValueError(
+                f"mix['{GENE}'] has shape {tuple(weights.shape)}; this supernet expects {self.alpha_shapes[GENE]}"
+            )
+        sparse = not self.training and not torch.is_grad_enabled()
+        present = (weights != 0).tolist() if sparse else [[True] * len(OPERATIONS)] * len(EDGES)
+        layout = torch.channels_last if images.device.type == "cpu" else torch.contiguous_format
+        logits: Tensor = self.skeleton(images.contiguous(memory_format=layout), weights, present, layout=layout)
+        return logits
