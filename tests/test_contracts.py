@@ -49,3 +49,34 @@ class TestEGNAS(StrategyContract):
     def overrides(self):
         small = ["epochs=2", "warmup_epochs=1", "population=2", "samples=1", "validation_batch_size=32"]
         return ["strategy=egnas", "space.channels=8", "space.cells=1", *(f"strategy.{word}" for word in small)]
+
+
+class OnTheTable(StrategyContract):
+    """A strategy that proposes candidates, on published results."""
+
+    strategy: str
+
+    @pytest.fixture
+    def overrides(self, shared_data, monkeypatch):
+        monkeypatch.setenv("NASFORGE_DATA", str(shared_data("nasbench201.npz").parent))
+        return [f"strategy={self.strategy}", "space=nasbench201", "estimator=tabular", "budget.evaluations=60"]
+
+
+class TestRandomSearch(OnTheTable):
+    strategy = "random_search"
+
+
+class TestRegularizedEvolution(OnTheTable):
+    strategy = "regularized_evolution"
+
+
+class TestLocalSearch(OnTheTable):
+    strategy = "local_search"
+
+
+class TestNSGA2(OnTheTable):
+    strategy = "nsga2"
+
+
+class TestNevergrad(OnTheTable):
+    strategy = "nevergrad"
