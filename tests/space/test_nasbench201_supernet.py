@@ -147,6 +147,8 @@ def test_a_discrete_architecture_is_scored_the_same_with_and_without_gradients(t
         close(fast(images, mix), expected)
         with torch.no_grad():
             close(fast(images, mix), plain(images, mix["cell"]))
+    for own, parts in paired_tensors(fast, plain):  # in training absent operations gather statistics too
+        close(own.detach(), torch.cat([part.detach() for part in parts]))
 
 
 def test_a_discrete_architecture_is_scored_by_its_batch_and_changes_nothing():
