@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from nasforge.errors import ArchitectureError, OptionError
 
 SCHEMA = 1
@@ -186,13 +188,9 @@ class ParetoFront(Sequence[Evaluation]):
 
     def __init__(self, evaluations: Iterable[Evaluation], objectives: Sequence[Objective]) -> None:
         usable = [evaluation for evaluation in evaluations if evaluation.ok]
-        costs = [tuple(evaluation.cost(objective) for objective in objectives) for evaluation in usable]
+        costs = np.array([[evaluation.cost(objective) for objective in objectives] for evaluation in usable])
         self.objectives = tuple(objectives)
-        self._members = tuple(
-            evaluation
-            for evaluation, cost in zip(usable, costs, strict=True)
-            if not any(_dominates(other, cost) for other in costs)
-        )
+        self._members = tuple(usable[index] for index in np.flatnonzero(_undominated(costs)))
 
     def __getitem__(self, index: Any) -> Any:
         return self._members[index]
@@ -204,8 +202,14 @@ class ParetoFront(Sequence[Evaluation]):
         return iter(self._members)
 
 
-def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+def _undominated(costs: np.ndarray) -> np.ndarray:
+    """(n,) whether no other row of costs (n, objectives) is as small everywhere and smaller somewhere."""
+    kept = np.ones(len(costs), dtype=bool)
+    for index in range(len(costs)):
+        if kept[index]:  # whom a dominated row dominates, its dominator does too
+            no_better, worse = (costs >= costs[index]).all(axis=1), (costs > costs[index]).any(axis=1)
+            kept &= ~(no_better & worse)
+    return kept
 
 
 @dataclass(frozen=True)
