@@ -33,7 +33,11 @@ def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, co
     head = f"{result['space']} architecture {verb} on {result['data']}, seed {result['seed']}, {seconds:.0f} s"
     _say(console, "")
     _say(console, f"{head} ({result['status']})", "bold")
-    _say(console, _wrapped(result["architecture"]["notation"], console.width), "dim")
+    notation = result["architecture"]["notation"]
+    if " " in notation:
+        _say(console, _wrapped(notation, console.width), "dim")
+    else:  # to be copied whole
+        _line(console, notation)
     if result["evaluations"]["requested"]:
         console.print(_measured(result["metrics"]))
         _say(console, _asked(result["evaluations"]))

@@ -42,8 +42,9 @@ def result(folder):
 def test_it_is_listed_with_its_package(in_process, site):
     said = in_process("list", path=[site])
     assert said.returncode == 0
-    assert "hillclimb  nasforge-hillclimb 1.0.0  Change the best architecture a little" in said.stdout
-    assert "nasforge-hillclimb 1.0.0  Plain convolutional networks" in said.stdout
+    listed = " ".join(said.stdout.split())
+    assert "hillclimb nasforge-hillclimb 1.0.0 Change the best architecture a little" in listed
+    assert "nasforge-hillclimb 1.0.0 Plain convolutional networks" in listed
     assert "hillclimb" not in in_process("list").stdout
 
 
@@ -109,7 +110,7 @@ def test_it_can_be_installed_in_an_environment_of_its_own(source, tmp_path):
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", source], check=True)
     said = subprocess.run([python, "-m", "nasforge", "list", "strategy"], capture_output=True, text=True, cwd=tmp_path)
-    assert "hillclimb  nasforge-hillclimb 1.0.0" in said.stdout, said.stderr
+    assert "hillclimb nasforge-hillclimb 1.0.0" in " ".join(said.stdout.split()), said.stderr
     command = [python, "-m", "nasforge", "--cfg", "job", "strategy=hillclimb"]
     assert "neighbours: 4" in subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stdout
 

@@ -34,7 +34,7 @@ def cifar10(tmp_path_factory):
 
 
 def test_egnas_searches_on_real_photographs(cifar10, tmp_path, monkeypatch):
-    monkeypatch.setenv("NASFORGE_DATA", str(tmp_path))
+    monkeypatch.setenv("NASFORGE_DATA", str(SHARED / "data"))
     outcome = nasforge.search(
         "egnas",
         "nasbench201",
@@ -56,3 +56,14 @@ def test_egnas_searches_on_real_photographs(cifar10, tmp_path, monkeypatch):
     assert all(0 <= accuracy <= 1 for accuracy in learned["es_accuracy"][3:])
     assert len(outcome.result["control"]["random"]) == 20
     assert {row["name"] for row in outcome.result["retrain"]["rows"]} == {"found", "random 1"}
+    known = {row["name"]: row["test_accuracy"] for row in outcome.result["table"]["rows"]}
+    assert list(known) == ["found", "random search", "mean of all", "optimum", "paper"]
+    assert {name: round(value, 4) for name, value in known["optimum"].items()} == {  # what the literature quotes
+        "cifar10": 0.9437,
+        "cifar100": 0.7351,
+        "imagenet16_120": 0.4731,
+    }
+    with np.load(SHARED / "data/nasbench201.npz") as table:
+        row = list(table["arch_str"]).index(str(outcome.architecture))
+        for dataset, accuracy in known["found"].items():
+            assert accuracy == table[f"{dataset}_test_acc_200ep_mean"][row] / 100
