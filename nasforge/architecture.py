@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nasforge.errors import ArchitectureError, OptionError
+from nasforge.pareto import undominated
 
 SCHEMA = 1
 Gene = str | int | float | bool | tuple["Gene", ...]
@@ -190,7 +191,7 @@ class ParetoFront(Sequence[Evaluation]):
         usable = [evaluation for evaluation in evaluations if evaluation.ok]
         costs = np.array([[evaluation.cost(objective) for objective in objectives] for evaluation in usable])
         self.objectives = tuple(objectives)
-        self._members = tuple(usable[index] for index in np.flatnonzero(_undominated(costs)))
+        self._members = tuple(usable[index] for index in np.flatnonzero(undominated(costs)))
 
     def __getitem__(self, index: Any) -> Any:
         return self._members[index]
@@ -200,16 +201,6 @@ class ParetoFront(Sequence[Evaluation]):
 
     def __iter__(self) -> Iterator[Evaluation]:
         return iter(self._members)
-
-
-def _undominated(costs: np.ndarray) -> np.ndarray:
-    """(n,) whether no other row of costs (n, objectives) is as small everywhere and smaller somewhere."""
-    kept = np.ones(len(costs), dtype=bool)
-    for index in range(len(costs)):
-        if kept[index]:  # whom a dominated row dominates, its dominator does too
-            no_better, worse = (costs >= costs[index]).all(axis=1), (costs > costs[index]).any(axis=1)
-            kept &= ~(no_better & worse)
-    return kept
 
 
 @dataclass(frozen=True)
