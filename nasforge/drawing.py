@@ -22,7 +22,7 @@ FAMILIES = {
     "dil": "dilated convolution",
     "pool": "pooling",
     "skip": "skip connection",
-    "other": "other operation",
+    "other": "other convolution or operation",
     "none": "no connection",
 }
 

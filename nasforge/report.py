@@ -19,7 +19,8 @@ from nasforge.summary import in_folder
 from nasforge.svg import PALETTE, image, inline
 
 _ABSENT: Mapping[str, Any] = {
-    "control": None, "retrain": None, "size": None, "objectives": [], "notes": [], "failures": [], "next": [],
+    "control": None, "table": None, "retrain": None, "size": None, "metrics": {}, "evaluations": {"requested": 0},
+    "objectives": [], "notes": [], "failures": [], "next": [],
 }  # fmt: skip
 
 
@@ -65,6 +66,7 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "time": _shares(timing["seconds"], timing["total"]),
         "total": timing["total"],
         "search_charts": _search_charts(objectives, evaluations),
+        "measured": _measured(result["metrics"]) if result["evaluations"]["requested"] else [],
         "best": _best(objectives, evaluations),
         "artifacts": [_artifact(folder, one) for one in _json(folder / "artifacts.json") or [] if one["caption"]],
         "config": config.read_text() if config.exists() else "",
@@ -113,6 +115,14 @@ def _search_charts(objectives: Sequence[Objective], evaluations: Any) -> list[tu
         title = f"{charts.words(first.metric)} and size".capitalize()
         drawn.append((title, _picture(charts.front(evaluations, first, "params_m"), "front", title)))
     return drawn
+
+
+def _measured(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
+    """The found architecture's metrics in words; accuracies in percent."""
+    return [
+        (charts.words(name), f"{100 * value:.2f} %" if "accuracy" in name else f"{value:.4g}")
+        for name, value in metrics.items()
+    ]
 
 
 def _best(objectives: Sequence[Objective], evaluations: Any) -> list[Any]:
