@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from nasforge.architecture import Architecture
+from nasforge.architecture import Architecture, Evaluation
 from nasforge.drawing import draw_cell
 from nasforge.environment import environment
 from nasforge.errors import OptionError, RunError
@@ -260,6 +260,17 @@ def _result(parts: Parts, run: Run, strategy: str, architecture: Architecture) -
     }
 
 
+def _count(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """How many; and, where a table says what training each of them took, how long a search without it would have."""
+    simulated = [one.metrics["train_seconds"] for one in evaluations if "train_seconds" in one.metrics]
+    return {
+        "requested": len(evaluations),
+        "distinct": len({one.architecture for one in evaluations}),
+        "infeasible": sum(one.status == "infeasible" for one in evaluations),
+        "simulated_seconds": sum(simulated) if simulated else None,
+    }
+
+
 def _size(run: Run, architecture: Architecture) -> Mapping[str, float]:
     return architecture_size(run.space, architecture, run.data.input_shape, run.data.classes)
 
@@ -268,11 +279,7 @@ def _finish(parts: Parts, run: Run, architecture: Architecture, result: dict[str
     failures = [one for one in run.evaluations if one.status == "failed"]
     result |= {
         "status": f"stopped: {run.stopped}" if run.stopped else "finished",
-        "evaluations": {
-            "requested": len(run.evaluations),
-            "distinct": len({one.architecture for one in run.evaluations}),
-            "infeasible": sum(one.status == "infeasible" for one in run.evaluations),
-        },
+        "evaluations": _count(run.evaluations),
         "failures": [{"architecture": str(one.architecture), "reason": one.reason} for one in failures],
         "notes": [*(parts.data.notes if parts.reads_data else ()), *run.notes],
         "next": next_steps(parts, result, _words(run.folder)),

@@ -90,8 +90,9 @@ class Parts:
     @cached_property
     def reads_data(self) -> bool:
         """Whether anything in this configuration looks at images."""
-        asked = self.strategy.needs_data or any(estimator.needs_data for estimator in self.estimators)
-        return asked or self.retraining.seeds > 0
+        if self.retraining.seeds:  # asked first: to retrain, neither strategy nor estimators need be there
+            return True
+        return self.strategy.needs_data or any(estimator.needs_data for estimator in self.estimators)
 
     @cached_property
     def search_data(self) -> SearchData:

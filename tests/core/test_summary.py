@@ -63,6 +63,8 @@ def test_what_estimates_said_of_the_architecture():
     assert "parameters, millions    0.55" in text
     assert "best of 500 estimates, 244 of them distinct" in text
     assert "estimates" not in summary()
+    trained = {"requested": 2, "distinct": 2, "simulated_seconds": 9000.0}
+    assert "training them would have taken 2.5 hours" in " ".join(summary(evaluations=trained).split())
 
 
 def test_what_a_table_knows_stands_beside_the_paper():
