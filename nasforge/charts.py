@@ -1,23 +1,25 @@
-"""Charts of a run, as SVG text in the palette that a page can turn dark."""
+"""Charts in the palette that a page can turn dark: what they have in common, and those of fits and of the control."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nasforge.architecture import Architecture, Evaluation, Objective, ParetoFront
 from nasforge.svg import LIGHT, svg_of
+from nasforge.wording import is_share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 SERIES = ("sep", "pool", "skip", "dil", "other", "found")
 """Colours of curves, in order."""
 
-_SMALL, _WIDE = (440.0, 230.0), (760.0, 0.0)  # width and height in points, which a page shows as pixels
+SMALL, WIDE = (440.0, 230.0), (760.0, 0.0)
+"""Width and height in points, which a page shows as pixels."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class Curve:
 
 def curves(lines: Sequence[Curve], *, percent: bool = False) -> str:
     """Lines over epochs, the legend above them so that it hides none."""
-    figure, axes = _axes(_SMALL, "epoch", "")
+    figure, axes = axes_of(SMALL, "epoch", "")
     for line in lines:
-        points = [(i + 1, value) for i, value in enumerate(line.values) if _known(value)]
+        points = [(i + 1, value) for i, value in enumerate(line.values) if known(value)]
         axes.plot(
             [epoch for epoch, _ in points],
             [(100 if percent else 1) * float(value or 0) for _, value in points],
@@ -45,10 +47,10 @@ def curves(lines: Sequence[Curve], *, percent: bool = False) -> str:
             markersize=3.5,
             label=line.label or "_",
         )
-    _whole_numbers(axes)
+    whole_numbers(axes)
     if percent:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
-    _legend(axes)
+    legend(axes)
     return svg_of(figure)
 
 
@@ -64,7 +66,7 @@ def control_strip(found: float, random: Sequence[float]) -> str:
         stacks[place] = stacks.get(place, 0) + 1
         dots.append((low + place * step, stacks[place]))
     tallest = max(stacks.values(), default=1)
-    figure, axes = _axes((_WIDE[0], 96 + 13.0 * min(tallest, 14)), "accuracy with the shared weights", "")
+    figure, axes = axes_of((WIDE[0], 96 + 13.0 * min(tallest, 14)), "accuracy with the shared weights", "")
     size = 95 * min(1.0, 14 / tallest) ** 2
     axes.scatter([x for x, _ in dots], [y for _, y in dots], s=size, color=LIGHT["random"], linewidths=0)
     axes.plot([100 * found] * 2, [0, tallest + 1], color=LIGHT["found"], linewidth=1.6)
@@ -86,73 +88,19 @@ def control_strip(found: float, random: Sequence[float]) -> str:
     return svg_of(figure)
 
 
-def best_so_far(evaluations: Sequence[Mapping[str, Any]], objective: Objective) -> str:
-    """Each estimate of the objective, and the best until then."""
-    known = [
-        (i + 1, one["metrics"][objective.metric])
-        for i, one in enumerate(evaluations)
-        if math.isfinite(objective.cost(one["metrics"]))
-    ]
-    better = max if objective.direction == "max" else min
-    best: list[float] = []
-    for _, value in known:
-        best.append(better([*best[-1:], value]))
-    figure, axes = _axes(_SMALL, "estimate", words(objective.metric))
-    xs = [x for x, _ in known]
-    axes.scatter(xs, [value for _, value in known], s=16, color=LIGHT["random"], linewidths=0, label="each candidate")
-    axes.step(xs, best, where="post", color=LIGHT["found"], linewidth=1.7, label="best so far")
-    _percents(axes, objective.metric)
-    _whole_numbers(axes)
-    _legend(axes)
-    return svg_of(figure)
-
-
-def front(evaluations: Sequence[Mapping[str, Any]], objective: Objective, size: str) -> str:
-    """Candidates in the plane of an objective and their size, the Pareto front joined by a line."""
-    known = [one["metrics"] for one in evaluations if _known(one["metrics"].get(size))]
-    usable = [metrics for metrics in known if math.isfinite(objective.cost(metrics))]
-    every = [Evaluation(Architecture.of("", {"row": i}), metrics) for i, metrics in enumerate(usable)]
-    best = sorted(ParetoFront(every, [objective, Objective(size, "min")]), key=lambda one: one.metrics[size])
-    figure, axes = _axes(_SMALL, words(size), words(objective.metric))
-    axes.scatter(
-        [metrics[size] for metrics in usable],
-        [metrics[objective.metric] for metrics in usable],
-        s=16,
-        color=LIGHT["random"],
-        linewidths=0,
-        label="each candidate",
-    )
-    axes.plot(
-        [one.metrics[size] for one in best],
-        [one.metrics[objective.metric] for one in best],
-        color=LIGHT["found"],
-        linewidth=1.7,
-        marker="o",
-        markersize=4,
-        label="Pareto front",
-    )
-    _percents(axes, objective.metric)
-    _legend(axes)
-    return svg_of(figure)
-
-
-def words(name: str) -> str:
-    """A metric's name as people read it."""
-    known = {"params_m": "parameters, millions", "macs_m": "multiply-adds, millions"}
-    return known.get(name, name.replace("_", " "))
-
-
-def _percents(axes: Axes, metric: str) -> None:
+def in_percent(axis: Axis, metric: str) -> None:
     """Accuracies are fractions everywhere but on the page."""
-    if metric.endswith("accuracy"):
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    if is_share(metric):
+        axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
 
 
-def _known(value: Any) -> bool:
+def known(value: Any) -> bool:
+    """Whether there is a finite value."""
     return value is not None and math.isfinite(value)
 
 
-def _axes(size: tuple[float, float], x: str, y: str) -> tuple[Figure, Axes]:
+def axes_of(size: tuple[float, float], x: str, y: str) -> tuple[Figure, Axes]:
+    """A figure and its axes, labelled `x` and `y`."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -170,17 +118,27 @@ def _axes(size: tuple[float, float], x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _whole_numbers(axes: Axes) -> None:
+def whole_numbers(axes: Axes) -> None:
+    """Ticks at whole epochs or estimates."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _legend(axes: Axes) -> None:
+def legend(axes: Axes) -> None:
+    """Above the axes, so that it hides nothing; as many columns as its labels leave room for."""
     handles, labels = axes.get_legend_handles_labels()
-    if labels:
-        legend = axes.figure.legend(
-            handles, labels, loc="outside upper left", ncols=3, frameon=False, labelcolor=LIGHT["ink"], fontsize=10.5
-        )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+    if not labels:
+        return
+    columns = int(72 * axes.figure.bbox.width / axes.figure.dpi / (45 + 6.4 * max(map(len, labels))))
+    shown = axes.figure.legend(
+        handles,
+        labels,
+        loc="outside upper left",
+        ncols=min(3, max(1, columns)),
+        frameon=False,
+        labelcolor=LIGHT["ink"],
+        fontsize=10.5,
+    )
+    for text in shown.get_texts():
+        text.set_parse_math(False)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from nasforge.charts import SERIES, Curve, curves, words
+from nasforge.charts import SERIES, Curve, curves
+from nasforge.wording import words
 
 _SHARED = ("accuracy", "loss")
 """Kinds of metric that train, validation and the search's own values share a chart for."""

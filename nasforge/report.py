@@ -7,20 +7,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nasforge import charts
+from nasforge import candidate_charts, charts
 from nasforge.architecture import CellGraph, Objective
 from nasforge.curves import fit_charts
 from nasforge.drawing import FAMILIES, cell_svg, family
-from nasforge.journal import atomic
+from nasforge.fronts import candidate_table, front_table, hypervolume_sentence
+from nasforge.pages import write_page
+from nasforge.run_folders import followed
 from nasforge.summary import in_folder
-from nasforge.svg import PALETTE, image, inline
+from nasforge.svg import image, inline
+from nasforge.wording import amount, words
 
 _ABSENT: Mapping[str, Any] = {
     "control": None, "table": None, "retrain": None, "size": None, "metrics": {}, "evaluations": {"requested": 0},
-    "objectives": [], "notes": [], "failures": [], "next": [],
+    "objectives": [], "front": [], "notes": [], "failures": [], "next": [],
 }  # fmt: skip
 
 
@@ -31,30 +33,18 @@ def write_report(folder: Path, graphs: Sequence[CellGraph]) -> Path:
         folder: a run's, with `result.json` at least.
         graphs: of the found architecture.
     """
-    pages = Environment(
-        loader=PackageLoader("nasforge", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = pages.get_template("report.html.jinja").render(_content(folder, graphs))
-    path = folder / "report.html"
-    with atomic(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return path
+    return write_page(folder / "report.html", "report.html.jinja", _content(folder, graphs))
 
 
 def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
     result = {**_ABSENT, **_json(folder / "result.json")}
     timing = _json(folder / "timing.json") or {"seconds": {}, "total": 0.0}
     evaluations = _json(folder / "evaluations.json") or []
-    objectives = [Objective(**one) for one in result["objectives"] if not one["report_only"]]
+    objectives = followed(result)
     config = folder / "config.yaml"
     used = {family(operation) for graph in graphs for _, _, operation in graph.edges if operation}
     return {
         "result": result,
-        "palette": PALETTE,
         "cells": [_picture(cell_svg(graph), f"cell{i}", graph.title, scale=1.25) for i, graph in enumerate(graphs)],
         "families": {kind: name for kind, name in FAMILIES.items() if kind in used},
         "control": _control(result["control"]),
@@ -67,6 +57,8 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "total": timing["total"],
         "search_charts": _search_charts(objectives, evaluations),
         "measured": _measured(result["metrics"]) if result["evaluations"]["requested"] else [],
+        "front": front_table(result["front"], objectives),
+        "hypervolume": hypervolume_sentence(evaluations, objectives),
         "best": _best(objectives, evaluations),
         "artifacts": [_artifact(folder, one) for one in _json(folder / "artifacts.json") or [] if one["caption"]],
         "config": config.read_text() if config.exists() else "",
@@ -110,25 +102,27 @@ def _search_charts(objectives: Sequence[Objective], evaluations: Any) -> list[tu
     if not objectives or objectives[0].metric not in measured:
         return []
     first = objectives[0]
-    drawn = [("Best so far", _picture(charts.best_so_far(evaluations, first), "best", "best so far"))]
-    if "params_m" in measured and first.metric != "params_m":
-        title = f"{charts.words(first.metric)} and size".capitalize()
-        drawn.append((title, _picture(charts.front(evaluations, first, "params_m"), "front", title)))
+    drawn = [("Best so far", _picture(candidate_charts.best_so_far(evaluations, first), "best", "best so far"))]
+    size = [Objective("params_m", "min")] if "params_m" in measured and first.metric != "params_m" else []
+    for second in (objectives[1:] or size)[:1]:
+        title = f"{words(first.metric)} and {words(second.metric)}".capitalize()
+        drawn.append((title, _picture(candidate_charts.front(evaluations, first, second), "front", title)))
     return drawn
 
 
 def _measured(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     """The found architecture's metrics in words; accuracies in percent."""
-    return [
-        (charts.words(name), f"{100 * value:.2f} %" if "accuracy" in name else f"{value:.4g}")
-        for name, value in metrics.items()
-    ]
+    return [(words(name), amount(name, value)) for name, value in metrics.items()]
 
 
-def _best(objectives: Sequence[Objective], evaluations: Any) -> list[Any]:
-    """The ten best distinct candidates by the first objective."""
+def _best(objectives: Sequence[Objective], evaluations: Any) -> list[list[str]]:
+    """The ten best distinct candidates by the first objective, with all that is known of them."""
     usable = {one["notation"]: one for one in evaluations if one["status"] == "ok"}
-    return sorted(usable.values(), key=lambda one: objectives[0].cost(one["metrics"]))[:10] if objectives else []
+    if not objectives or not usable:
+        return []
+    rows = sorted(usable.values(), key=lambda one: objectives[0].cost(one["metrics"]))[:10]
+    followed_first = dict.fromkeys([*(one.metric for one in objectives), *rows[0]["metrics"]])
+    return candidate_table(rows, list(followed_first))
 
 
 def _artifact(folder: Path, artifact: Mapping[str, str]) -> tuple[str, Markup]:

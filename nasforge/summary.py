@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nasforge.charts import words
+from nasforge.wording import words
 
 
 def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, console: Console | None = None) -> None:

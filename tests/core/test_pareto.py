@@ -1,4 +1,4 @@
-"""Fronts and hypervolumes, against areas worked out by hand, against pymoo's sorting, and against counting of points."""
+"""Fronts and hypervolumes: against areas worked out by hand, pymoo's sorting, and counted points."""
 
 import math
 
@@ -28,7 +28,9 @@ def test_equal_ones_stay_and_what_failed_is_dominated():
 
 def test_a_front_of_thousands_none_of_which_dominates_another_is_whole():
     angles = np.linspace(0.01, 1.5, 5000)
-    rows = [Evaluation(Architecture.of("", {"row": i}), {"a": math.cos(x), "b": math.sin(x)}) for i, x in enumerate(angles)]  # fmt: skip
+    rows = [
+        Evaluation(Architecture.of("", {"angle": x}), {"a": math.cos(x), "b": math.sin(x)}) for x in angles.tolist()
+    ]
     assert len(ParetoFront(rows, [Objective("a", "max"), Objective("b", "max")])) == 5000
 
 

@@ -1,0 +1,150 @@
+"""Finished searches, read back from their folders; a sweep's folder holds one folder for each job."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nasforge.architecture import Objective
+from nasforge.errors import RunError
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """What a search left in its folder.
+
+    Attributes:
+        folder: as it was named.
+        config: the resolved configuration, `config.yaml`.
+        result: the content of `result.json`.
+        data: of `data.json`.
+        words: the command's, of `overrides.json`.
+        evaluations: rows of `evaluations.json` (notation, metrics, status) in the order of request.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    result: Mapping[str, Any]
+    data: Mapping[str, Any]
+    words: Sequence[str]
+    evaluations: Sequence[Mapping[str, Any]]
+
+    @property
+    def seed(self) -> int:
+        """What all its randomness went back to."""
+        return int(self.result["seed"])
+
+    @cached_property
+    def followed(self) -> tuple[Objective, ...]:
+        """The objectives that the search followed, the first one foremost."""
+        return followed(self.result)
+
+    @cached_property
+    def reported(self) -> tuple[Objective, ...]:
+        """Those that were only reported: measured on test data."""
+        return tuple(one for one in map(_objective, self.result["objectives"]) if one.report_only)
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+
+def followed(result: Mapping[str, Any]) -> tuple[Objective, ...]:
+    """The objectives that a search followed, from the content of its `result.json`."""
+    known = {one.metric: one for one in map(_objective, result["objectives"])}
+    names = result.get("followed", [one.metric for one in known.values() if not one.report_only])
+    return tuple(known[name] for name in names)
+
+
+def _objective(given: Mapping[str, Any]) -> Objective:
+    return Objective(given["metric"], given["direction"], given["report_only"])
+
+
+def read_runs(paths: Sequence[Path]) -> tuple[list[FinishedRun], list[str]]:
+    """The finished searches in `paths`, and sentences about those that are left out.
+
+    Args:
+        paths: folders of runs, or of sweeps.
+
+    Raises:
+        RunError: a path is no run and holds none, no run has ended, one is a retraining, or its files are damaged.
+    """
+    folders = {folder.resolve(): folder for path in paths for folder in _runs_in(path)}.values()
+    ended = [folder for folder in folders if (folder / "result.json").exists()]
+    open_ones = [folder for folder in folders if folder not in ended]
+    said = f"{_listed(open_ones)} {'has' if len(open_ones) == 1 else 'have'} not ended yet"
+    if not ended:
+        raise RunError(f"{said}; `nasforge resume RUN` goes on with a run")
+    left_out = (
+        [f"{said} and {'is' if len(open_ones) == 1 else 'are'} left out; `nasforge resume RUN` goes on with a run"]
+        if open_ones
+        else []
+    )
+    return [_read(folder) for folder in ended], left_out
+
+
+def _runs_in(path: Path) -> list[Path]:
+    if not path.is_dir():
+        raise RunError(f"there is no folder {path}")
+    if (path / "config.yaml").exists():
+        return [path]
+    inside = [child for child in path.iterdir() if (child / "config.yaml").exists()]
+    if not inside:
+        raise RunError(f"{path} holds no run: neither it nor a folder in it has a config.yaml")
+    return sorted(inside, key=lambda child: [int(part) if part.isdigit() else part for part in _parts(child.name)])
+
+
+def _parts(name: str) -> list[str]:
+    """Texts and numbers by turns, so that job 10 comes after job 9."""
+    return re.split(r"(\d+)", name)
+
+
+def _read(folder: Path) -> FinishedRun:
+    result = _json(folder / "result.json", dict)
+    if result.get("strategy") == "retrain":
+        raise RunError(f"{folder} is a retraining, not a search; compare takes searches")
+    missing = [key for key in ("strategy", "space", "data", "seed", "objectives", "evaluations") if key not in result]
+    if missing:
+        raise RunError(f"{folder / 'result.json'} is damaged: it has no {' and no '.join(missing)}")
+    rows = _json(folder / "evaluations.json", list) if (folder / "evaluations.json").exists() else []
+    if len(rows) != result["evaluations"]["requested"]:
+        raise RunError(
+            f"{folder / 'evaluations.json'} is damaged: it has {len(rows)} rows, "
+            f"and result.json says {result['evaluations']['requested']}"
+        )
+    words = _json(folder / "overrides.json", list) if (folder / "overrides.json").exists() else []
+    data = _json(folder / "data.json", dict) if (folder / "data.json").exists() else {}
+    return FinishedRun(folder, _yaml(folder / "config.yaml"), result, data, [str(word) for word in words], rows)
+
+
+def _json(path: Path, kind: type) -> Any:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}") from None
+    if not isinstance(content, kind):
+        raise RunError(f"{path} is damaged: it must hold a JSON {'object' if kind is dict else 'list'}")
+    return content
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is damaged: it must hold keys and values")
+    return content
+
+
+def _listed(folders: Iterable[Path]) -> str:
+    """The first few by name, the others by number."""
+    names = [str(folder) for folder in folders]
+    rest = f" and {len(names) - 3} more" if len(names) > 4 else ""
+    return ", ".join(names[: 3 if rest else 4]) + rest

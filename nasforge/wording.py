@@ -1,0 +1,47 @@
+"""Metrics' names and values as people read them."""
+
+from __future__ import annotations
+
+import re
+
+_NOUNS = {
+    "params_m": ("parameters", "millions"),
+    "macs_m": ("multiply-adds", "millions"),
+    "train_seconds": ("simulated training", "s"),
+}
+_SHORT = {"millions": "M"}
+_UNITS = {"ms": "ms", "seconds": "s", "mj": "mJ", "mb": "MB"}
+_WITH_UNIT = re.compile(rf"(\w+?)_({'|'.join(_UNITS)})(?:_(\w+))?")
+
+
+def words(name: str) -> str:
+    """A metric's name, its unit after a comma: `latency_ms_raspi4` is "latency on raspi4, ms"."""
+    noun, unit = _named(name)
+    return f"{noun}, {unit}" if unit else noun
+
+
+def quantity(name: str, value: float) -> str:
+    """A metric with its value: "test accuracy 94.37 %", "parameters 1.07 M"."""
+    noun, unit = _named(name)
+    return f"{noun} {amount(name, value)} {_SHORT.get(unit, unit)}".rstrip()
+
+
+def amount(name: str, value: float) -> str:
+    """A metric's value alone; accuracies in percent."""
+    return f"{100 * value:.2f} %" if is_share(name) else f"{value:.4g}"
+
+
+def is_share(name: str) -> bool:
+    """Whether a metric is a fraction that people see in percent."""
+    return "accuracy" in name
+
+
+def _named(name: str) -> tuple[str, str]:
+    """The noun, and the unit where the name has one."""
+    if name in _NOUNS:
+        return _NOUNS[name]
+    found = _WITH_UNIT.fullmatch(name)
+    if found is None:
+        return name.replace("_", " "), ""
+    noun = found[1].replace("_", " ")
+    return f"{noun} on {found[3]}" if found[3] else noun, _UNITS[found[2]]
