@@ -70,9 +70,11 @@ def _measured(metrics: Mapping[str, float]) -> Table:
     return table
 
 
-def _asked(count: Mapping[str, int]) -> str:
+def _asked(count: Mapping[str, Any]) -> str:
     infeasible = f"; {count['infeasible']} broke a constraint" if count.get("infeasible") else ""
-    return f"best of {count['requested']} estimates, {count['distinct']} of them distinct{infeasible}"
+    seconds = count.get("simulated_seconds")
+    simulated = f"; training them would have taken {seconds / 3600:,.1f} hours" if seconds else ""
+    return f"best of {count['requested']} estimates, {count['distinct']} of them distinct{infeasible}{simulated}"
 
 
 def _value(name: str, value: float) -> str:
