@@ -63,9 +63,15 @@ def _word(key: str, value: Any) -> str:
     return f"{key}={_written(value)}"
 
 
+_PLAIN = re.compile(r"[A-Za-z_]\w*")
+_SPECIAL = ("null", "true", "false", "inf", "nan")
+
+
 def _written(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(_written(item) for item in value)}]"
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _SPECIAL:
+        return value
     if isinstance(value, str | PathLike):
         # In the grammar a backslash is itself, unless a quote follows a row of them.
         escaped = re.sub(r"(\\*)'", r"\1\1\'", str(value))

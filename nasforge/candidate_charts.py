@@ -52,16 +52,17 @@ def front(rows: Rows, first: Objective, second: Objective) -> str:
     return svg_of(figure)
 
 
-def front_line(axes: Axes, points: np.ndarray, signs: Sequence[int], colour: str, label: str) -> None:
-    """Draw the front of points (n, 2) as a staircase: below it lies what is dominated.
+def front_line(axes: Axes, points: np.ndarray, signs: Sequence[int], colour: str, label: str) -> np.ndarray:
+    """Draw the front of points (n, 2) as a staircase, and return its members (m, 2).
 
     Args:
         signs: 1 for a coordinate that is minimised, -1 for one that is maximised.
     """
     distinct = np.unique(points, axis=0)
-    x, y = distinct[undominated(distinct * signs)].T if len(distinct) else np.empty((2, 0))
+    members: np.ndarray = distinct[undominated(distinct * signs)]
     steps = "steps-post" if signs[0] > 0 else "steps-pre"
-    axes.plot(x, y, color=colour, linewidth=1.7, marker="o", markersize=4, drawstyle=steps, label=label)
+    axes.plot(*members.T, color=colour, linewidth=1.7, marker="o", markersize=4, drawstyle=steps, label=label)
+    return members
 
 
 def look_at(axes: Axes, points: np.ndarray) -> int:

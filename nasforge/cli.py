@@ -191,6 +191,12 @@ def _report(words: list[str]) -> int:
     return 0
 
 
+def _compare(words: list[str]) -> int:
+    from nasforge.compare_command import compare_runs
+
+    return compare_runs(words)
+
+
 def _list(words: list[str]) -> int:
     from nasforge.listing import listing
 
@@ -223,6 +229,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "retrain": _retrain,
     "report": _report,
+    "compare": _compare,
     "table": _table,
     "list": _list,
     "doctor": _doctor,

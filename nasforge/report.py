@@ -18,7 +18,7 @@ from nasforge.pages import write_page
 from nasforge.run_folders import followed
 from nasforge.summary import in_folder
 from nasforge.svg import image, inline
-from nasforge.wording import amount, words
+from nasforge.wording import amount, sentence_case, words
 
 _ABSENT: Mapping[str, Any] = {
     "control": None, "table": None, "retrain": None, "size": None, "metrics": {}, "evaluations": {"requested": 0},
@@ -105,7 +105,7 @@ def _search_charts(objectives: Sequence[Objective], evaluations: Any) -> list[tu
     drawn = [("Best so far", _picture(candidate_charts.best_so_far(evaluations, first), "best", "best so far"))]
     size = [Objective("params_m", "min")] if "params_m" in measured and first.metric != "params_m" else []
     for second in (objectives[1:] or size)[:1]:
-        title = f"{words(first.metric)} and {words(second.metric)}".capitalize()
+        title = sentence_case(f"{words(first.metric)} and {words(second.metric)}")
         drawn.append((title, _picture(candidate_charts.front(evaluations, first, second), "front", title)))
     return drawn
 

@@ -31,6 +31,11 @@ def amount(name: str, value: float) -> str:
     return f"{100 * value:.2f} %" if is_share(name) else f"{value:.4g}"
 
 
+def sentence_case(text: str) -> str:
+    """With a capital first letter, all others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def is_share(name: str) -> bool:
     """Whether a metric is a fraction that people see in percent."""
     return "accuracy" in name

@@ -66,7 +66,10 @@ def test_what_a_table_found_is_trained_without_the_table(found, tmp_path, monkey
         (["objectives=[energy]"], "no objective of these estimators named 'energy'"),
         (["objectives=[test_accuracy]"], "'test_accuracy' is only reported"),
         (["constraints=['params_m<1']"], r"constraint 'params_m<1' cannot be read; params_m<=1\.0"),
-        (["objectives=accuracy"], r"objectives=accuracy: it must be a list of texts, objectives=\[accuracy,latency_ms\]"),
+        (
+            ["objectives=accuracy"],
+            r"objectives=accuracy: it must be a list of texts, objectives=\[accuracy,latency_ms\]",
+        ),
         (["space=darts"], "is of space 'nasbench201' with 15625 architectures, the run's space is 'darts'"),
         (["estimator.tabular.dataset=cifar1000"], "no data set in .* named 'cifar1000'"),
         (["strategy=egnas", "objectives=[accuracy]"], "strategy 'egnas' follows an objective of its own"),
