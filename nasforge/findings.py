@@ -77,7 +77,7 @@ def captions(comparison: Comparison) -> Iterator[str]:
         yield f"{sentence_case(_and(of_best))}: of {chosen} after the whole budget."
     names = {score.name for score in comparison.scores}
     if "retrained_accuracy" in names:
-        yield "Retrained: the found network trained from scratch, each run's mean over its trainings."
+        yield "Test accuracy, retrained: the found network trained from scratch, each run's mean over its trainings."
     if any(name.startswith("table_") for name in names):
         yield "In the table: what a benchmark published of the found architecture."
     if "control_percentile" in names:

@@ -21,7 +21,7 @@ Commands (`search` may be left out)
   resume RUN [budget.KEY=VALUE]    go on with a run that was stopped or killed, or extend its budget
   retrain RUN [KEY=VALUE]...       train what a run found from scratch; no RUN: architecture=NAME or FILE
   report RUN                       write the report and the drawings of a run again
-  compare RUN... [out=FOLDER]      strategies side by side, of runs or a whole sweep: tables, curves, rank tests
+  compare RUN... [out=FOLDER]      runs and sweeps side by side: tables, curves, and rank tests
   table import SOURCE [TARGET]     make a table from a benchmark's published files, for estimator=tabular
   table info [PATH]                what is in a table, or in all that are found
   list [KIND] [--check]            installed plug-ins (space, strategy, estimator, data); --check imports them

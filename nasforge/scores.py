@@ -119,7 +119,7 @@ def _kinds(runs: Sequence[FinishedRun], box: Box | None) -> Iterator[Kind]:
     first = runs[0]
     if any(run.evaluations for run in runs):
         yield from (_of_best(one) for one in first.reported)
-    yield "retrained_accuracy", "retrained, test accuracy", "max", _retrained
+    yield "retrained_accuracy", "test accuracy, retrained", "max", _retrained
     for dataset in sorted(_in_table(first), key=lambda name: name != first.result["data"]):
         yield f"table_accuracy_{dataset}", f"test accuracy in the table, {dataset}", "max", _looked_up(dataset)
     if any(run.evaluations for run in runs) and first.followed:
