@@ -15,7 +15,7 @@ from nasforge.architecture import Architecture, Evaluation
 from nasforge.drawing import draw_cell
 from nasforge.environment import environment
 from nasforge.errors import OptionError, RunError
-from nasforge.goals import Goals
+from nasforge.goals import TRAINING_TIME, Goals
 from nasforge.journal import Journal, atomic, digest, write_json
 from nasforge.next_steps import next_steps
 from nasforge.parts import Parts
@@ -262,7 +262,7 @@ def _result(parts: Parts, run: Run, strategy: str, architecture: Architecture) -
 
 def _count(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """How many; and, where a table says what training each of them took, how long a search without it would have."""
-    simulated = [one.metrics["train_seconds"] for one in evaluations if "train_seconds" in one.metrics]
+    simulated = [one.metrics[TRAINING_TIME] for one in evaluations if TRAINING_TIME in one.metrics]
     return {
         "requested": len(evaluations),
         "distinct": len({one.architecture for one in evaluations}),

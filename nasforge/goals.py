@@ -9,6 +9,9 @@ from nasforge.architecture import Constraint, Evaluation, Objective
 from nasforge.errors import OptionError, unknown
 from nasforge.estimator import Estimator
 
+TRAINING_TIME = "train_seconds"
+"""The metric that says how long the training behind an answer took: what a search costs, not what it looks for."""
+
 
 @dataclass(frozen=True)
 class Goals:
@@ -26,7 +29,7 @@ class Goals:
 
     @classmethod
     def of(cls, estimators: Sequence[Estimator], objectives: Sequence[str] | None, constraints: Sequence[str]) -> Goals:
-        """The goals that names and bounds stand for; without names, all objectives that are not report-only.
+        """The goals that names and bounds stand for; without names, all that are not report-only, but for the training time.
 
         Raises:
             OptionError: two estimators give a metric of the same name, a constraint cannot be read, or a report-only
@@ -42,8 +45,8 @@ class Goals:
         bounds = tuple(Constraint.read(text) for text in constraints)
         for bound in bounds:
             _check(bound.metric, given)
-        followed = tuple(open_ones.values()) if objectives is None else tuple(open_ones[name] for name in objectives)
-        return cls(given, followed, bounds)
+        names = [name for name in open_ones if name != TRAINING_TIME] if objectives is None else objectives
+        return cls(given, tuple(open_ones[name] for name in names), bounds)
 
     def broken(self, evaluation: Evaluation) -> Constraint | None:
         """The first constraint that a successful evaluation breaks."""

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nasforge.goals import TRAINING_TIME
 from nasforge.pareto import undominated
 from nasforge.run_folders import FinishedRun
-
-TRAINING_TIME = "train_seconds"
-"""The metric of a table that says how long the training behind an answer took."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,15 @@ def test_all_open_objectives_are_followed_unless_named():
     assert [one.metric for one in Goals.of([Toy()], None, []).given] == ["accuracy", "params_m", "test"]
 
 
+class Timed(Toy):
+    objectives = (Objective("accuracy", "max"), Objective("train_seconds", "min"))
+
+
+def test_what_a_training_took_is_followed_only_by_name():
+    assert [one.metric for one in Goals.of([Timed()], None, []).followed] == ["accuracy"]
+    assert [one.metric for one in Goals.of([Timed()], ["train_seconds"], []).followed] == ["train_seconds"]
+
+
 def test_two_estimators_may_not_give_the_same_metric():
     with pytest.raises(OptionError, match="'toy' and 'twin' both give 'accuracy'"):
         Goals.of([Toy(), Twin()], None, [])
