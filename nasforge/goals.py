@@ -29,7 +29,8 @@ class Goals:
 
     @classmethod
     def of(cls, estimators: Sequence[Estimator], objectives: Sequence[str] | None, constraints: Sequence[str]) -> Goals:
-        """The goals that names and bounds stand for; without names, all that are not report-only, but for the training time.
+        """The goals that names and bounds stand for; without names, all that are not report-only,
+        but for the training time.
 
         Raises:
             OptionError: two estimators give a metric of the same name, a constraint cannot be read, or a report-only

@@ -63,7 +63,7 @@ def test_the_result_says_no_time_and_no_place(found):
     assert str(found.folder.parent) not in text
     assert "seconds" not in text
     assert found.result["status"] == "finished"
-    assert found.result["evaluations"] ["requested"] == 0
+    assert found.result["evaluations"]["requested"] == 0
 
 
 def test_splits_are_recorded_and_halves_are_balanced(found, images):
