@@ -77,6 +77,10 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         pad_to_even as pad_to_even,
         sep_conv as sep_conv,
     )
+    from nasforge.randomness import (
+        isolated as isolated,
+        seed_of as seed_of,
+    )
     from nasforge.run import (
         Run as Run,
     )
@@ -130,6 +134,7 @@ _HOMES = {
     "images": "ImageSet Images SeededBatches",
     "sizes": "network_size",
     "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
+    "randomness": "isolated seed_of",
     "run": "Run",
     "shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing",

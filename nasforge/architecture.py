@@ -160,7 +160,8 @@ class Evaluation:
         architecture: what was estimated.
         metrics: values by metric name.
         status: `ok`, `failed` (see `reason`) or `infeasible` (a constraint is broken).
-        reason: why it failed; empty otherwise.
+        reason: why it is not `ok`; on one that is, which metrics could not be measured and hold their worst value
+            instead, and why; empty where all is well.
         seed: the seed its random draws came from.
         seconds: what it took; no part of equality, since clocks do not reproduce.
         weights: the file name, inside the run's folder, of its trained weights, if it left any.

@@ -113,7 +113,7 @@ def _merged(architecture: Architecture, lines: Sequence[dict[str, Any]], seed: i
         architecture,
         {} if broken else {name: value for line in lines for name, value in line["metrics"].items()},
         broken["status"] if broken else "ok",
-        broken["reason"] if broken else "",
+        broken["reason"] if broken else "; ".join(line["reason"] for line in lines if line["reason"]),
         seed,
         sum(line["seconds"] for line in lines),
         next((line["weights"] for line in lines if "weights" in line), None),

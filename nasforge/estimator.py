@@ -54,10 +54,18 @@ class Context:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an estimator returns: metrics and, if it trained, the tensors worth keeping."""
+    """What an estimator returns.
+
+    Attributes:
+        metrics: a finite number for each objective.
+        tensors: if it trained, those worth keeping.
+        flag: which metrics are no measurements but the worst value there is, and why; empty where all are measured.
+            It is the `reason` of an evaluation that is `ok`, and what people read beside the number.
+    """
 
     metrics: Metrics
     tensors: Mapping[str, Tensor] | None = None
+    flag: str = ""
 
 
 class Infeasible(Exception):
@@ -95,6 +103,9 @@ class Estimator(ABC):
 
     def check(self, space: SearchSpace) -> None:  # noqa: B027  # most have nothing more to check than `needs`
         """Called before a run begins: raise a `NasforgeError` if architectures of `space` cannot be estimated."""
+
+    def check_data(self, data: SearchData) -> None:  # noqa: B027  # likewise
+        """Called before a run begins that reads images: raise a `NasforgeError` if these will not do."""
 
     def estimate_many(self, architectures: Sequence[Architecture], context: Context) -> Sequence[Estimate]:
         """As `estimate`, in order; override it where many at once are cheaper."""

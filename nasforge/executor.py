@@ -20,6 +20,7 @@ class Answer:
     """What came of one estimate.
 
     Attributes:
+        reason: why it is not `ok`; on one that is, the estimate's flag.
         machine: whether a failure was the machine's (memory), to be tried again on resume, not the candidate's.
     """
 
@@ -88,4 +89,4 @@ def _answer(estimator: Estimator, estimate: Estimate, seconds: float) -> Answer:
         return Answer({}, "failed", reason, seconds)
     if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
         return Answer({}, "failed", f"{', '.join(broken)} is not a finite number", seconds)
-    return Answer(metrics, "ok", "", seconds, estimate.tensors)
+    return Answer(metrics, "ok", estimate.flag, seconds, estimate.tensors)

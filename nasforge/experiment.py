@@ -135,6 +135,7 @@ def _search_parts(config: Config) -> Parts:
     """All parts, so that what does not fit together is said before anything is written."""
     parts = Parts(config)
     _ = parts.strategy, parts.estimators, parts.goals, parts.threads, parts.search_data
+    parts.check_estimators()
     return parts
 
 
@@ -271,6 +272,19 @@ def _count(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     }
 
 
+def _flagged(evaluations: Sequence[Evaluation]) -> list[str]:
+    """One sentence on candidates some of whose metrics could not be measured."""
+    flagged = {one.architecture: one.reason for one in evaluations if one.ok and one.reason}
+    if not flagged:
+        return []
+    distinct = len({one.architecture for one in evaluations})
+    first, reason = next(iter(flagged.items()))
+    return [
+        f"{len(flagged)} of {distinct} distinct candidates have metrics that could not be measured and hold their "
+        f"worst value (evaluations.json says which); the first: {first}: {reason}"
+    ]
+
+
 def _size(run: Run, architecture: Architecture) -> Mapping[str, float]:
     return architecture_size(run.space, architecture, run.data.input_shape, run.data.classes)
 
@@ -281,12 +295,15 @@ def _finish(parts: Parts, run: Run, architecture: Architecture, result: dict[str
         "status": f"stopped: {run.stopped}" if run.stopped else "finished",
         "evaluations": _count(run.evaluations),
         "failures": [{"architecture": str(one.architecture), "reason": one.reason} for one in failures],
-        "notes": [*(parts.data.notes if parts.reads_data else ()), *run.notes],
+        "notes": [*(parts.data.notes if parts.reads_data else ()), *run.notes, *_flagged(run.evaluations)],
         "next": next_steps(parts, result, _words(run.folder)),
     }
     write_json(run.folder / "architecture.json", architecture.to_json())
     if run.evaluations:
-        rows = [{"notation": str(e.architecture), "metrics": e.metrics, "status": e.status} for e in run.evaluations]
+        rows = [
+            {"notation": str(one.architecture), "metrics": one.metrics, "status": one.status, "reason": one.reason}
+            for one in run.evaluations
+        ]
         write_json(run.folder / "evaluations.json", rows)
     write_json(run.folder / "result.json", result)
     run.write_timing()

@@ -103,6 +103,12 @@ class Parts:
         self.retraining.check(self.space, data)
         return data
 
+    def check_estimators(self) -> None:
+        """Raise a `NasforgeError` if an estimator cannot do with these images."""
+        for estimator in self.estimators:
+            if estimator.needs_data:
+                estimator.check_data(self.search_data)
+
     @property
     def data_name(self) -> str:
         """What the results are about: the data module, or the data set that the estimators have answers for."""

@@ -1,0 +1,162 @@
+"""Scores candidates without training them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from nasforge import (
+    Architecture,
+    Context,
+    DataError,
+    Estimate,
+    Estimator,
+    Objective,
+    OptionError,
+    SearchData,
+    Shape,
+    isolated,
+    seed_of,
+    unknown,
+)
+
+from .probe import LOSSES, Probe
+from .proxies import PROXIES
+from .spectrum import Degenerate
+from .views import Batch, View
+
+Positive = Annotated[int, Field(ge=1)]
+AtLeastTwo = Annotated[int, Field(ge=2)]
+
+
+class ZeroCost(Estimator):
+    """Zero-cost proxies: what gradients and activations of a network at its initial weights say of it.
+
+    Each proxy's definition and source stand in its docstring (`gradients.py`, `activations.py`, `kernels.py`). A metric
+    is the mean over networks with weights of their own and over batches of training images. Where one of them has no
+    such score, the metric is the proxy's worst value and the estimate is flagged with the reason.
+
+    Args:
+        proxies: which, by name; each is a metric of that name, the first one foremost.
+        seeds: networks with weights of their own.
+        batches: of training images, the same for all candidates.
+        batch_size, channels, cells: images a batch, width and depth of the network that most proxies look at.
+        loss: of those that have one.
+        ntk_batch_size, ntk_channels, ntk_cells: likewise, of the neural tangent kernels.
+        region_images, region_side, region_channels, region_cells: how many crops of what side, and the width and depth
+            of the network whose linear regions they are sorted into.
+
+    Raises:
+        UnknownNameError: there is no such proxy.
+        OptionError: no proxy, or one given twice.
+    """
+
+    name: ClassVar[str] = "zero_cost"
+
+    def __init__(
+        self,
+        *,
+        proxies: tuple[str, ...] = ("synflow", "jacob_cov", "ntk_condition", "linear_regions"),
+        seeds: Positive = 1,
+        batches: Positive = 1,
+        batch_size: AtLeastTwo = 32,
+        channels: Positive = 16,
+        cells: Positive = 5,
+        loss: Literal["cross_entropy", "l1"] = "cross_entropy",
+        ntk_batch_size: AtLeastTwo = 32,
+        ntk_channels: Positive = 3,
+        ntk_cells: Positive = 1,
+        region_images: AtLeastTwo = 3000,
+        region_side: Positive = 3,
+        region_channels: Positive = 1,
+        region_cells: Positive = 1,
+    ) -> None:
+        _check_names(proxies)
+        self.proxies = proxies
+        self.objectives = tuple(Objective(name, PROXIES[name].direction) for name in proxies)
+        self.seeds, self.batches, self.loss = seeds, batches, LOSSES[loss]
+        views = {
+            "network": View(channels, cells, batch_size),
+            "ntk": View(ntk_channels, ntk_cells, ntk_batch_size),
+            "regions": View(region_channels, region_cells, region_images, region_side),
+        }
+        self.views = {name: view for name, view in views.items() if any(PROXIES[p].view == name for p in proxies)}
+        self._read: tuple[SearchData, dict[tuple[str, Shape], list[Batch]]] | None = None
+
+    def check_data(self, data: SearchData) -> None:
+        """Raise a `DataError` if there are fewer training images than the batches take."""
+        for name, view in self.views.items():
+            taken = self.batches * view.batch_size
+            if view.side is None and taken > len(data.train):
+                key = "ntk_batch_size" if name == "ntk" else "batch_size"
+                raise DataError(
+                    f"estimator 'zero_cost' reads {taken} training images ({self.batches} batch(es) of "
+                    f"{view.batch_size}), and there are {len(data.train)}: lower estimator.zero_cost.{key} or batches"
+                )
+
+    def estimate(self, architecture: Architecture, context: Context) -> Estimate:
+        """The mean of each proxy; where a network has none, its worst value and a flag that says why."""
+        values: dict[str, list[float]] = defaultdict(list)
+        missing: dict[str, Counter[str]] = defaultdict(Counter)
+        for name, place, probe in self._probes(architecture, context):
+            with isolated(seed_of(context.seed, name, *place)):
+                try:
+                    values[name].append(_finite(PROXIES[name].measure(probe)))
+                except Degenerate as reason:
+                    missing[name][str(reason)] += 1
+        metrics = {
+            name: PROXIES[name].worst if name in missing else math.fsum(values[name]) / len(values[name])
+            for name in self.proxies
+        }
+        flags = [_flag(name, missing[name], len(values[name])) for name in self.proxies if name in missing]
+        return Estimate(metrics, flag="; ".join(flags))
+
+    def _probes(self, architecture: Architecture, context: Context) -> Iterator[tuple[str, tuple[int, int], Probe]]:
+        """Every proxy's name with each of its probes, and that one's place: (seed, batch)."""
+        for view_name, view in self.views.items():
+            names = [name for name in self.proxies if PROXIES[name].view == view_name]
+            for seed in range(self.seeds):
+                with isolated(seed_of(context.seed, view_name, seed)):
+                    network, shape = view.build(architecture, context)
+                for number, (images, labels) in enumerate(self._batches(view_name, shape, context)):
+                    probe = Probe(network, images.to(context.device), labels.to(context.device), self.loss)
+                    yield from ((one, (seed, number), probe) for one in names if PROXIES[one].each_batch or not number)
+
+    def _batches(self, view: str, shape: Shape, context: Context) -> list[Batch]:
+        """Read once: thin networks are scored in less time than their images take to read."""
+        if self._read is None or self._read[0] is not context.data:
+            self._read = (context.data, {})
+        known = self._read[1]
+        if (view, shape) not in known:
+            known[view, shape] = self.views[view].batches(context.data, shape, self.batches)
+        return known[view, shape]
+
+    def __getstate__(self) -> Mapping[str, Any]:
+        """Without the images: another process reads its own."""
+        return {**self.__dict__, "_read": None}
+
+
+def _check_names(proxies: tuple[str, ...]) -> None:
+    if not proxies:
+        raise OptionError("estimator.zero_cost.proxies=[]: it must name a proxy, or several")
+    for name, count in Counter(proxies).items():
+        if name not in PROXIES:
+            raise unknown("zero-cost proxy", name, PROXIES)
+        if count > 1:
+            raise OptionError(f"estimator.zero_cost.proxies names '{name}' {count} times; once would be right")
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise Degenerate("it is not a finite number")
+    return value
+
+
+def _flag(name: str, reasons: Counter[str], measured: int) -> str:
+    count = sum(reasons.values())
+    draws = f" (in {count} of {count + measured} draws)" if measured else ""
+    return f"{name} is its worst value, {PROXIES[name].worst:g}{draws}: {', '.join(reasons)}"

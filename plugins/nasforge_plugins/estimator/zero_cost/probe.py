@@ -1,0 +1,130 @@
+"""A network with a batch of images, and the passes through it that several proxies share."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .recording import Call, LayerCalls, Rectifiers, layer_weights
+from .spectrum import Degenerate
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def l1(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean absolute difference of logits (B, classes) from one-hot labels (B,)."""
+    return F.l1_loss(logits, F.one_hot(labels, logits.shape[1]).to(logits.dtype))
+
+
+LOSSES: Mapping[str, Loss] = {"cross_entropy": F.cross_entropy, "l1": l1}
+
+
+@dataclass(frozen=True)
+class LossPass:
+    """What one backward pass from the loss leaves.
+
+    Attributes:
+        weights: of the layers that it reached.
+        gradients: of the loss by each of them.
+        calls: of those layers, each with the loss's gradient by its output.
+    """
+
+    weights: list[Tensor]
+    gradients: list[Tensor]
+    calls: list[tuple[Call, Tensor]]
+
+
+@dataclass(frozen=True)
+class ImagePass:
+    """What one backward pass from the sum of the logits to the images leaves.
+
+    Attributes:
+        jacobian: (B, C * H * W), or None where the logits do not depend on the images.
+        classes: how many logits there are.
+        rectifiers: which units were on, and which ReLUs the pass reached.
+    """
+
+    jacobian: Tensor | None
+    classes: int
+    rectifiers: Rectifiers
+
+
+class Probe:
+    """A network at its initial weights and one batch. Proxies read it; the network that was given is never touched.
+
+    Args:
+        network: gives logits (B, classes); the probe works on a copy of it, in training mode.
+        images: (B, C, H, W), normalised.
+        labels: (B,).
+        loss: of logits and labels.
+    """
+
+    def __init__(self, network: nn.Module, images: Tensor, labels: Tensor, loss: Loss = F.cross_entropy) -> None:
+        self.network = copy.deepcopy(network).train()
+        self.images, self.labels, self.loss = images, labels, loss
+
+    @cached_property
+    def loss_pass(self) -> LossPass:
+        """One forward and one backward pass.
+
+        Raises:
+            Degenerate: no layer has weights, or no gradient reaches one, or all of it is zero.
+        """
+        weights = self.weights
+        with LayerCalls(weights) as record:
+            loss = self.loss(self.network(self.images), self.labels)
+        outputs = [call.out for call in record.calls]
+        found = gradients_of(loss, [*weights, *outputs])
+        reached = [(w, g) for w, g in zip(weights, found, strict=False) if g is not None]
+        if not any(bool(gradient.any()) for _, gradient in reached):
+            raise Degenerate("no gradient reaches a layer of it")
+        to_outputs = zip(record.calls, found[len(weights) :], strict=True)
+        calls = [
+            (replace(call, out=call.out.detach()), gradient) for call, gradient in to_outputs if gradient is not None
+        ]
+        return LossPass([w.detach() for w, _ in reached], [g for _, g in reached], calls)
+
+    @cached_property
+    def weights(self) -> list[Tensor]:
+        """Trainable weights of convolutions and linear layers; `Degenerate` if there are none."""
+        weights = layer_weights(self.network)
+        if not weights:
+            raise Degenerate("it has no convolution and no linear layer to train")
+        return weights
+
+    @cached_property
+    def image_pass(self) -> ImagePass:
+        """One forward pass, and one backward pass from the sum of all logits to the images."""
+        images = self.images.clone().requires_grad_()
+        with Rectifiers() as record:
+            logits = self.network(images)
+        rows = torch.autograd.grad(logits.sum(), images, allow_unused=True)[0] if logits.requires_grad else None
+        return ImagePass(None if rows is None else rows.flatten(1), logits.shape[1], record)
+
+    @property
+    def jacobian(self) -> Tensor:
+        """Row n: the gradient of the sum of all logits by image n, (B, C * H * W); `Degenerate` if there is none."""
+        if self.image_pass.jacobian is None:
+            raise Degenerate("its logits do not depend on the images")
+        return self.image_pass.jacobian
+
+    @property
+    def rectifiers(self) -> Rectifiers:
+        """Which ReLUs are on, and which of them a backward pass reaches; `Degenerate` if there are none."""
+        if not self.image_pass.rectifiers.on:
+            raise Degenerate("it has no ReLU")
+        return self.image_pass.rectifiers
+
+
+def gradients_of(value: Tensor, by: list[Tensor]) -> tuple[Tensor | None, ...]:
+    """Of a scalar by each tensor, None where it does not depend on it; `Degenerate` if it depends on nothing."""
+    if not value.requires_grad:
+        raise Degenerate("its logits have no gradient")
+    found: tuple[Tensor | None, ...] = torch.autograd.grad(value, by, allow_unused=True)
+    return found

@@ -1,0 +1,78 @@
+"""All proxies by name: what measures them, which way is better, and on which network."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, cast
+
+from nasforge import Network, network_size
+
+from . import activations, gradients, kernels
+from .probe import Probe
+from .spectrum import FLOOR
+
+_WORST = 1e8
+"""Worse than any score without a bound of its own; NASLib's choice too."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One score of an untrained network.
+
+    Attributes:
+        measure: the score; raises `Degenerate` where there is none.
+        direction: which is better.
+        worst: what a degenerate network gets.
+        view: whether it looks at the network itself, or at one of the two thin ones that TE-NAS builds.
+        each_batch: whether another batch of images makes a difference.
+    """
+
+    measure: Callable[[Probe], float]
+    direction: Literal["max", "min"]
+    worst: float
+    view: Literal["network", "ntk", "regions"] = "network"
+    each_batch: bool = True
+
+
+def params(probe: Probe) -> float:
+    """How many trainable parameters it has. Max: the baseline that every proxy must beat."""
+    return 1e6 * _size(probe)["params_m"]
+
+
+def macs(probe: Probe) -> float:
+    """Multiply-accumulates of convolutions and linear layers for one image. Max, as `params`."""
+    return 1e6 * _size(probe)["macs_m"]
+
+
+def _size(probe: Probe) -> Mapping[str, float]:
+    _, channels, height, width = probe.images.shape
+    network = cast(Network, copy.deepcopy(probe.network).cpu())  # what spaces build
+    return network_size(network, (channels, height, width))
+
+
+PROXIES: Mapping[str, Proxy] = MappingProxyType(
+    {
+        "ntk_condition": Proxy(kernels.ntk_condition, "min", 1 / FLOOR, "ntk"),
+        "ntk_condition_decoupled": Proxy(kernels.ntk_condition_decoupled, "min", 1 / FLOOR, "ntk"),
+        "linear_regions": Proxy(activations.linear_regions, "max", 0.0, "regions"),
+        "activation_overlap": Proxy(activations.activation_overlap, "min", _WORST),
+        "gradient_image_correlation": Proxy(gradients.gradient_image_correlation, "min", _WORST),
+        "naswot": Proxy(activations.naswot, "max", -_WORST),
+        "synflow": Proxy(gradients.synflow, "max", -_WORST, each_batch=False),
+        "snip": Proxy(gradients.snip, "max", 0.0),
+        "grasp": Proxy(gradients.grasp, "max", -_WORST),
+        "fisher": Proxy(gradients.fisher, "max", 0.0),
+        "grad_norm": Proxy(gradients.grad_norm, "max", 0.0),
+        "plain": Proxy(gradients.plain, "max", -_WORST),
+        "jacob_cov": Proxy(gradients.jacob_cov, "max", -_WORST),
+        "zen": Proxy(activations.zen, "max", -_WORST),
+        "epe_nas": Proxy(gradients.epe_nas, "max", -_WORST),
+        "l2_norm": Proxy(gradients.l2_norm, "max", 0.0, each_batch=False),
+        "params": Proxy(params, "max", 0.0, each_batch=False),
+        "macs": Proxy(macs, "max", 0.0, each_batch=False),
+    }
+)
+"""Name -> proxy; the names are those of the metrics."""

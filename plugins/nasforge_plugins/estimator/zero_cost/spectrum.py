@@ -1,0 +1,77 @@
+"""Eigenvalues that never end a search: float64, symmetric, floored; what has none is degenerate, with a reason."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+FLOOR = 1e-12
+"""Smallest eigenvalue that is told from zero, as a share of the largest one. Kernels are products of float32 numbers
+with a relative error of 1e-7, whose square is what a zero eigenvalue looks like."""
+
+
+class Degenerate(Exception):
+    """A network that has no such score; the reason is shown to people beside the proxy's worst value."""
+
+
+def eigenvalues(matrix: Tensor) -> Tensor:
+    """Of the symmetric part of `matrix` (N, N): float64 (N,), ascending, on the CPU.
+
+    Raises:
+        Degenerate: an entry is not a finite number, or the solver does not converge.
+    """
+    whole = matrix.detach().to("cpu", torch.float64)
+    if not torch.isfinite(whole).all():
+        raise Degenerate("the matrix of its samples holds numbers that are not finite")
+    try:
+        values: Tensor = torch.linalg.eigvalsh((whole + whole.T) / 2)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # it is there, though not listed
+        raise Degenerate("the eigenvalues of its kernel do not converge") from None
+    return values
+
+
+def condition_number(kernel: Tensor) -> float:
+    """Largest over smallest eigenvalue of a kernel (N, N), from 1 to 1 / FLOOR.
+
+    Raises:
+        Degenerate: the kernel is zero, or its smallest eigenvalue cannot be told from zero.
+    """
+    values = eigenvalues(kernel)
+    smallest, largest = float(values[0]), float(values[-1])
+    if largest <= 0:
+        raise Degenerate("the kernel is zero: no sample moves a weight")
+    if smallest <= FLOOR * largest:
+        raise Degenerate(
+            f"the kernel's smallest eigenvalue is below {FLOOR:g} of its largest: samples move weights alike"
+        )
+    return largest / smallest
+
+
+def log_determinant(kernel: Tensor) -> float:
+    """Of a positive semidefinite kernel (N, N).
+
+    Raises:
+        Degenerate: the kernel is singular.
+    """
+    values = eigenvalues(kernel)
+    if values[-1] <= 0 or values[0] <= FLOOR * values[-1]:
+        raise Degenerate("its kernel is singular: samples cannot be told from each other")
+    return float(values.log().sum())
+
+
+def correlation(rows: Tensor) -> Tensor:
+    """Pearson correlation of the rows of (N, D): float64 (N, N).
+
+    Raises:
+        Degenerate: a row is constant, or holds a number that is not finite.
+    """
+    whole = rows.detach().to("cpu", torch.float64)
+    centred = whole - whole.mean(dim=1, keepdim=True)
+    lengths = centred.norm(dim=1, keepdim=True)
+    if not torch.isfinite(lengths).all():
+        raise Degenerate("gradients by its images are not finite")
+    if (lengths == 0).any():
+        raise Degenerate("an image leaves its logits unmoved")
+    unit = centred / lengths
+    found: Tensor = unit @ unit.T
+    return found
