@@ -39,6 +39,8 @@ class Scripted(Estimator):
             return Estimate({"value": torch.rand(()).item()})
         if behaviour == "unnamed":
             return Estimate({"something": 1.0})
+        if behaviour == "flagged":
+            return Estimate({"value": -1e8}, flag="value is its worst value: it has no layer")
         return Estimate({"value": float(behaviour)})
 
 
@@ -86,6 +88,14 @@ def test_failures_are_contained_and_reasons_kept(opened):
     assert found[3].reason == "params_m<=1.0 is broken"
     assert found[4].reason == "out of memory: 17 GB"
     assert "'scripted' and its objectives disagree on something, value" in found[5].reason
+
+
+def test_a_flag_is_the_reason_of_an_evaluation_that_may_be_used_now_and_after_a_restart(opened):
+    for _ in range(2):
+        plain, flagged = opened(Scripted()).of([candidate("1"), candidate("flagged")], context())
+        assert (plain.ok, plain.reason) == (True, "")
+        assert (flagged.ok, flagged.metrics) == (True, {"value": -1e8})
+        assert flagged.reason == "value is its worst value: it has no layer"
 
 
 def test_each_distinct_candidate_is_computed_once_now_and_after_a_restart(opened):

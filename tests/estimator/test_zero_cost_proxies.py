@@ -222,6 +222,20 @@ def test_zen_by_hand(images, labels):
     assert found == pytest.approx(float(expected), rel=1e-4)
 
 
+def test_for_zen_a_batch_norm_of_zeros_scales_nothing(images, labels):
+    class Idle(nn.Sequential):
+        def forward(self, images):
+            return super().forward(images) + idle(images[:, :2] * 0.0).sum()
+
+    plain = nn.Sequential(nn.Conv2d(2, 4, 2), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    idle = nn.BatchNorm2d(2)
+    scores = []
+    for network in (plain, Idle(*plain)):
+        torch.manual_seed(5)
+        scores.append(zen(Probe(network, images.float(), labels)))
+    assert scores[0] == scores[1]
+
+
 @pytest.fixture(scope="module")
 def space():
     return build("space", {"name": "nasbench201"})

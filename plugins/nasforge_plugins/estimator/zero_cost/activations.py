@@ -61,8 +61,8 @@ def zen(probe: Probe) -> float:
     r"""$\ln E\|f(x) - f(x + 0.01 \varepsilon)\|_1 + \sum_l \ln\sqrt{\bar\sigma_l^2}$, weights and x from N(0, 1). Max.
 
     Zen-NAS (Lin et al. 2021, algorithm 1): f is the map before the last pooling, the mean is over the batch, and
-    $\bar\sigma_l^2$ the mean over channels of the variance that a BatchNorm divides by. Biases are 0, BatchNorm's
-    weights 1. The images lend their shape alone.
+    $\bar\sigma_l^2$ the mean over channels of the variance that a BatchNorm divides by, but for BatchNorms of zeros,
+    which scale nothing. Biases are 0, BatchNorm's weights 1. The images lend their shape alone.
     """
     network = _gaussian(copy.deepcopy(probe.network))
     inputs = torch.randn_like(probe.images)
@@ -75,8 +75,8 @@ def zen(probe: Probe) -> float:
     first = at_inputs.last if at_inputs.last is not None else logits
     second = at_moved.last if at_moved.last is not None else logits_moved
     distance = (first - second).double().flatten(1).abs().sum(1).mean()
-    scales = [variance.double() for variance in at_inputs.variances]
-    if distance == 0 or any(scale == 0 for scale in scales):
+    scales = [variance.double() for variance in at_inputs.variances if variance > 0]
+    if distance == 0:
         raise Degenerate("its features do not move with its inputs")
     return float(distance.log() + sum(0.5 * scale.log() for scale in scales))
 

@@ -133,7 +133,7 @@ class LayerCalls(Recorder):
 
 def batch_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Variance and mean (C,) of a batch (B, C, ...), as BatchNorm takes them."""
-    return torch.var_mean(x.detach().transpose(0, 1).flatten(1), dim=1, correction=0)
+    return torch.var_mean(x.detach(), dim=[0, *range(2, x.ndim)], correction=0)
 
 
 def _conv2d(
