@@ -10,6 +10,8 @@ from torch.func import functional_call, jacrev, replace_all_batch_norm_modules_
 
 from nasforge.registry import build
 from nasforge_plugins.estimator.zero_cost.kernels import decoupled_ntk, ntk
+from nasforge_plugins.estimator.zero_cost.probe import Probe
+from nasforge_plugins.estimator.zero_cost.proxies import PROXIES
 from nasforge_plugins.estimator.zero_cost.spectrum import (
     FLOOR,
     Degenerate,
@@ -131,6 +133,31 @@ def test_the_decoupled_kernel_is_autograds_with_statistics_held_constant(make, i
     expected = by_autograd(held_constant(network, images.double()), images)
     assert off(decoupled_ntk(network, images.double()), expected) < 1e-9
     assert off(decoupled_ntk(network.float(), images), expected) < 1e-4
+
+
+class InPlace(nn.Sequential):
+    """Works in place wherever autograd lets it, on its input too."""
+
+    def __init__(self, inplace):
+        relu = nn.ReLU(inplace=inplace)
+        middle = (nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 4, 3, bias=False), nn.BatchNorm2d(4), relu)
+        super().__init__(relu, *middle, nn.Flatten(), nn.Linear(64, 8), relu, nn.Linear(8, 3))
+
+
+def test_layers_that_work_in_place_change_nothing(images):
+    plain, in_place = InPlace(False), InPlace(True)
+    in_place.load_state_dict(plain.state_dict())
+    kept, labels = images.clone(), torch.arange(6) % 3
+    for name, proxy in PROXIES.items():
+        scores = []
+        for network in (plain, in_place):
+            torch.manual_seed(0)
+            try:
+                scores.append(proxy.measure(Probe(network, images, labels)))
+            except Degenerate as reason:
+                scores.append(str(reason))
+        assert scores[0] == pytest.approx(scores[1], rel=1e-5), name
+    assert torch.equal(images, kept)
 
 
 def test_batch_norm_does_couple_samples(images):

@@ -51,7 +51,7 @@ def grasp(probe: Probe) -> float:
     GraSP (Wang et al. 2020, eq. 8), same sign as zero-cost-nas; no temperature; one batch for both passes.
     """
     weights = probe.weights
-    loss = probe.loss(probe.network(probe.images), probe.labels)
+    loss = probe.loss(probe.logits(), probe.labels)
     if not loss.requires_grad:
         raise Degenerate("its logits have no gradient")
     first = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
@@ -70,8 +70,9 @@ def fisher(probe: Probe) -> float:
     counts once for each weight of its filter, and a is what the layer gives, before BatchNorm.
     """
     total = 0.0
-    for call, gradient in probe.loss_pass.calls:
-        saliency = call.out * gradient
+    for call in probe.loss_pass.calls:
+        assert call.gradient is not None  # the pass came by
+        saliency = call.out * call.gradient
         if call.kind == "linear":  # channels come last
             saliency = saliency.movedim(-1, 1)
         by_channel = saliency.flatten(2).sum(2) if saliency.ndim > 2 else saliency
@@ -150,7 +151,7 @@ def gradient_image_correlation(probe: Probe) -> float:
     channels of a cell's output where this takes the network's logits.
     """
     images = probe.images.clone().requires_grad_()
-    totals = probe.network(images).sum(0)
+    totals = probe.logits(images).sum(0)
     if not totals.requires_grad:
         raise Degenerate("its logits do not depend on the images")
     kernel: Tensor | None = None

@@ -82,14 +82,13 @@ def decoupled_ntk(network: nn.Module, images: Tensor) -> Tensor:
     parameters = kernel_parameters(network)
     with LayerCalls(parameters, hold_statistics=True) as record:
         totals = _totals(network, images)
-    by = [*parameters, *(call.out for call in record.calls)]
-    found = torch.autograd.grad(totals.sum(), by, retain_graph=True, allow_unused=True)
+    found = torch.autograd.grad(totals.sum(), parameters, retain_graph=True, allow_unused=True)
     parts: dict[int, list[Tensor]] = {}
-    for call, gradient in zip(record.calls, found[len(parameters) :], strict=True):
-        if gradient is not None and (rows := _per_sample(call, gradient, len(images))) is not None:
+    for call in record.calls:
+        if (rows := _per_sample(call, len(images))) is not None:
             parts.setdefault(id(call.weight), []).append(rows)
     kernel = torch.zeros(len(images), len(images), dtype=torch.float64)
-    for parameter, whole in zip(parameters, found, strict=False):
+    for parameter, whole in zip(parameters, found, strict=True):
         if whole is None:
             continue
         rows = torch.stack(parts[id(parameter)]).sum(0) if id(parameter) in parts else None
@@ -101,8 +100,8 @@ def decoupled_ntk(network: nn.Module, images: Tensor) -> Tensor:
 
 
 def _totals(network: nn.Module, images: Tensor) -> Tensor:
-    """The sum of each sample's logits, (B,)."""
-    totals: Tensor = network(images).flatten(1).sum(1)
+    """The sum of each sample's logits, (B,); on a copy of the images, on which the network may work in place."""
+    totals: Tensor = network(images.clone()).flatten(1).sum(1)
     if not totals.requires_grad:
         raise Degenerate("its logits have no gradient")
     return totals
@@ -122,9 +121,10 @@ def _adds_up(rows: Tensor, whole: Tensor) -> bool:
     return bool((rows.sum(0) - whole.flatten()).norm() <= 1e-3 * rows.norm())
 
 
-def _per_sample(call: Call, gradient: Tensor, batch: int) -> Tensor | None:
+def _per_sample(call: Call, batch: int) -> Tensor | None:
     """Gradients by the weight of one call, one row a sample (B, P); None where the call does not keep samples apart."""
-    if len(call.x) != batch or any(isinstance(one, str) for one in call.how):
+    gradient = call.gradient
+    if gradient is None or len(call.x) != batch or any(isinstance(one, str) for one in call.how):
         return None
     return _PER_SAMPLE[call.kind](call, gradient)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -32,12 +32,12 @@ class LossPass:
     Attributes:
         weights: of the layers that it reached.
         gradients: of the loss by each of them.
-        calls: of those layers, each with the loss's gradient by its output.
+        calls: of the layers, those that it came by.
     """
 
     weights: list[Tensor]
     gradients: list[Tensor]
-    calls: list[tuple[Call, Tensor]]
+    calls: list[Call]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,11 @@ class Probe:
         self.network = copy.deepcopy(network).train()
         self.images, self.labels, self.loss = images, labels, loss
 
+    def logits(self, images: Tensor | None = None) -> Tensor:
+        """(B, classes), of the probe's own images if none are given; on a copy, since it may work in place on them."""
+        logits: Tensor = self.network((self.images if images is None else images).clone())
+        return logits
+
     @cached_property
     def loss_pass(self) -> LossPass:
         """One forward and one backward pass.
@@ -78,16 +83,12 @@ class Probe:
         """
         weights = self.weights
         with LayerCalls(weights) as record:
-            loss = self.loss(self.network(self.images), self.labels)
-        outputs = [call.out for call in record.calls]
-        found = gradients_of(loss, [*weights, *outputs])
-        reached = [(w, g) for w, g in zip(weights, found, strict=False) if g is not None]
+            loss = self.loss(self.logits(), self.labels)
+        found = gradients_of(loss, weights)
+        reached = [(w, g) for w, g in zip(weights, found, strict=True) if g is not None]
         if not any(bool(gradient.any()) for _, gradient in reached):
             raise Degenerate("no gradient reaches a layer of it")
-        to_outputs = zip(record.calls, found[len(weights) :], strict=True)
-        calls = [
-            (replace(call, out=call.out.detach()), gradient) for call, gradient in to_outputs if gradient is not None
-        ]
+        calls = [call for call in record.calls if call.gradient is not None]
         return LossPass([w.detach() for w, _ in reached], [g for _, g in reached], calls)
 
     @cached_property
@@ -103,7 +104,7 @@ class Probe:
         """One forward pass, and one backward pass from the sum of all logits to the images."""
         images = self.images.clone().requires_grad_()
         with Rectifiers() as record:
-            logits = self.network(images)
+            logits = self.logits(images)
         rows = torch.autograd.grad(logits.sum(), images, allow_unused=True)[0] if logits.requires_grad else None
         return ImagePass(None if rows is None else rows.flatten(1), logits.shape[1], record)
 

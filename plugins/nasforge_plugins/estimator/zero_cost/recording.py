@@ -61,7 +61,7 @@ class Rectifiers(Recorder):
         return out
 
 
-@dataclass(frozen=True)
+@dataclass
 class Call:
     """One call of a layer.
 
@@ -69,8 +69,9 @@ class Call:
         kind: `conv2d`, `linear`, or `batch_norm`.
         weight: the network's own parameter.
         x: what it read; of `batch_norm`, normalised but not yet scaled.
-        out: what it gave.
+        out: what it gave; where a ReLU has worked in place since, what that left.
         how: of `conv2d`: stride, padding, dilation, groups.
+        gradient: by what it gave, before anything worked on that in place; None until a backward pass comes by.
     """
 
     kind: str
@@ -78,6 +79,11 @@ class Call:
     x: Tensor
     out: Tensor
     how: tuple[Any, ...] = ()
+    gradient: Tensor | None = None
+
+    def meet(self, gradient: Tensor) -> None:
+        """Keep the gradient that a backward pass brings."""
+        self.gradient = gradient
 
 
 class LayerCalls(Recorder):
@@ -109,7 +115,8 @@ class LayerCalls(Recorder):
     def _keep(self, kind: str, weight: Tensor | None, x: Tensor, out: Tensor, how: tuple[Any, ...] = ()) -> None:
         if id(weight) in self._own and out.requires_grad:
             assert weight is not None  # None has the id of no parameter
-            self.calls.append(Call(kind, weight, x.detach(), out, how))
+            self.calls.append(Call(kind, weight, x.detach(), out.detach(), how))
+            out.register_hook(self.calls[-1].meet)  # type: ignore[no-untyped-call]
 
     def _normalised(
         self,
