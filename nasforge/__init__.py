@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         Objective as Objective,
         ParetoFront as ParetoFront,
     )
+    from nasforge.cell_chain import (
+        CellChain as CellChain,
+        WeightInheritance as WeightInheritance,
+    )
     from nasforge.cells import (
         DepthwiseConv2d as DepthwiseConv2d,
         depthwise as depthwise,
@@ -124,6 +128,7 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
 _HOMES = {
     "api": "search",
     "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
+    "cell_chain": "CellChain WeightInheritance",
     "cells": "DepthwiseConv2d depthwise drop_path partial_join scaled_norm weighted_sum",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError unknown",

@@ -206,14 +206,18 @@ class ParetoFront(Sequence[Evaluation]):
 
 @dataclass(frozen=True)
 class CellGraph:
-    """A cell as a picture needs it.
+    """A cell, or a chain of cells, as a picture needs it.
 
     Attributes:
         title: what stands above it.
         nodes: labels in topological order.
         edges: (from, to, operation) with indices into `nodes`; an empty operation is a plain wire.
+        chain: whether the nodes stand in one column, with wires that skip some of them beside it; wires are plain then.
+        marked: indices of nodes with a strong outline.
     """
 
     title: str
     nodes: tuple[str, ...]
     edges: tuple[tuple[int, int, str], ...]
+    chain: bool = False
+    marked: tuple[int, ...] = ()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasforge.architecture import CellGraph
+from nasforge.chain_layout import lay_out_chain
 from nasforge.errors import ArchitectureError
 from nasforge.layered import Layout, Point, Size, lay_out
 from nasforge.svg import LIGHT, svg_of
@@ -32,7 +33,13 @@ _MARGIN = 14.0
 _TITLE = 30.0
 _NODE_FONT, _LABEL_FONT = 11.0, 10.5
 _SUBSCRIPTS = str.maketrans("0123456789+-aeijknt", "₀₁₂₃₄₅₆₇₈₉₊₋ₐₑᵢⱼₖₙₜ")
-_SHORT = {"skip_connect": "skip", "none": "none", "nor_conv": "conv", "conv_7x1_1x7": "conv 7×1·1×7"}
+_SHORT = {
+    "skip_connect": "skip",
+    "none": "none",
+    "nor_conv": "conv",
+    "conv_7x1_1x7": "conv 7×1·1×7",
+    "conv_3x1_1x3": "conv 3×1·1×3",
+}
 
 
 def draw_cell(graph: CellGraph, path_stem: Path) -> tuple[Path, Path]:
@@ -88,6 +95,10 @@ def cell_layout(graph: CellGraph) -> tuple[Layout, list[Size], list[Size | None]
                 f"edge ({source}, {target}, '{operation}') of '{graph.title}' must lead from an earlier to a later node"
             )
     nodes = [(max(text_width(node_name(label), _NODE_FONT) + 18, 32.0), 30.0) for label in graph.nodes]
+    if graph.chain:
+        nodes = [(max(width for width, _ in nodes), 30.0)] * len(nodes)
+        plain = [(source, target) for source, target, _ in graph.edges]
+        return lay_out_chain(nodes, plain), nodes, [None] * len(plain)
     labels = [
         (text_width(short_name(operation), _LABEL_FONT) + 16, 21.0) if operation else None
         for _, _, operation in graph.edges
@@ -114,15 +125,18 @@ def cell_figure(graph: CellGraph) -> Figure:
     axes.set(xlim=(-_MARGIN, width - _MARGIN), ylim=(height - _MARGIN - top, -_MARGIN - top))
     axes.axis("off")
     axes.text(0, -top + 6, graph.title, size=13, weight="bold", color=LIGHT["ink"], va="center", parse_math=False)
-    down = layout.size[1] > layout.size[0] and layout.wires and layout.wires[0][0][0] == layout.wires[0][1][0]
+    down = graph.chain or (
+        layout.size[1] > layout.size[0] and layout.wires and layout.wires[0][0][0] == layout.wires[0][1][0]
+    )
     for wire, (_, _, operation) in zip(layout.wires, graph.edges, strict=True):
         _draw_wire(axes, wire, operation, bool(down))
     for place, size, (_, _, operation) in zip(layout.labels, labels, graph.edges, strict=True):
         if place and size:
             kind = family(operation)
             _draw_box(axes, place, size, short_name(operation), f"{kind}-soft", kind, _LABEL_FONT)
-    for place, size, label in zip(layout.nodes, nodes, graph.nodes, strict=True):
-        _draw_box(axes, place, size, node_name(label), "node", "node-line", _NODE_FONT)
+    for i, (place, size, label) in enumerate(zip(layout.nodes, nodes, graph.nodes, strict=True)):
+        line = "ink" if i in graph.marked else "node-line"
+        _draw_box(axes, place, size, node_name(label), "node", line, _NODE_FONT)
     return figure
 
 

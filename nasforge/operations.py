@@ -105,8 +105,11 @@ def _none(channels: int, stride: int, affine: bool) -> nn.Module:
     return Zero(stride)
 
 
-def _max_pool(channels: int, stride: int, affine: bool) -> nn.Module:
-    return nn.MaxPool2d(3, stride, padding=1)
+def _max_pool(kernel: int) -> Operation:
+    def make(channels: int, stride: int, affine: bool) -> nn.Module:
+        return nn.MaxPool2d(kernel, stride, padding=kernel // 2)
+
+    return make
 
 
 def _avg_pool(channels: int, stride: int, affine: bool) -> nn.Module:
@@ -117,19 +120,31 @@ def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
     return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
 
 
-def _conv_7x1_1x7(channels: int, stride: int, affine: bool) -> nn.Module:
-    return nn.Sequential(  # the 1x7 comes first, as published, and nothing between the two
-        nn.ReLU(),
-        nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False),
-        nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False),
-        nn.BatchNorm2d(channels, affine=affine),
-    )
+def _nor_conv(kernel: int) -> Operation:
+    def make(channels: int, stride: int, affine: bool) -> nn.Module:
+        return ReLUConvBN(channels, channels, kernel, stride, affine)
+
+    return make
+
+
+def _factorized_conv(kernel: int) -> Operation:
+    """ReLU, 1xk, kx1, BatchNorm: the 1xk comes first, as published, and nothing between the two."""
+
+    def make(channels: int, stride: int, affine: bool) -> nn.Module:
+        return nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, kernel // 2), bias=False),
+            nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (kernel // 2, 0), bias=False),
+            nn.BatchNorm2d(channels, affine=affine),
+        )
+
+    return make
 
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
         "none": _none,
-        "max_pool_3x3": _max_pool,
+        "max_pool_3x3": _max_pool(3),
         "avg_pool_3x3": _avg_pool,
         "skip_connect": _skip,
         "sep_conv_3x3": sep_conv(3),
@@ -137,11 +152,17 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "dil_conv_3x3": dil_conv(3),
         "dil_conv_5x5": dil_conv(5),
         "sep_conv_7x7": sep_conv(7),
-        "conv_7x1_1x7": _conv_7x1_1x7,
+        "conv_7x1_1x7": _factorized_conv(7),
+        "conv_3x1_1x3": _factorized_conv(3),
+        "max_pool_5x5": _max_pool(5),
+        "max_pool_7x7": _max_pool(7),
+        "nor_conv_1x1": _nor_conv(1),
+        "nor_conv_3x3": _nor_conv(3),
     }
 )
-"""Name -> factory of the operations of DARTS and of the cells it compares itself with. Pools carry no BatchNorm: that
-is the supernet's business. Other spaces keep operations of their own in a mapping beside this one."""
+"""Name -> factory of the operations of DARTS, of the cells it compares itself with, and of the wider spaces these come
+from (NASNet, Zoph et al. 2018). Pools carry no BatchNorm: that is the supernet's business. Other spaces keep operations
+of their own in a mapping beside this one."""
 
 
 def operation(name: str, channels: int, stride: int = 1, affine: bool = True) -> nn.Module:

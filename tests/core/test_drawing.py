@@ -29,13 +29,24 @@ NB201 = CellGraph(
 )
 
 PARALLEL = CellGraph("", ("in", "out"), ((0, 1, "sep_conv_3x3"), (0, 1, "sep_conv_3x3"), (0, 1, ""), (0, 1, "")))
+COLUMN = CellGraph(
+    "column",
+    ("input", *(f"{i} · AmoebaNet-A reduction" for i in range(1, 8)), "output"),
+    (
+        *((i, i + 1, "") for i in range(8)),
+        (0, 1, ""),
+        *((a, b, "") for a, b in [(0, 2), (0, 3), (1, 4), (3, 5), (0, 7)]),
+    ),
+    chain=True,
+    marked=(2, 5),
+)
 NAMED_CHAIN = CellGraph("chain", tuple(f"AmoebaNet reduction {i}" for i in range(12)), (*CHAIN.edges, (1, 4, "skip")))
 
 
 def graphs():
     space = DARTS()
     cells = [graph for name in ("DARTS_V2", "NASNet_A", "AmoebaNet_A") for graph in space.draw(space.presets[name])]
-    return [*cells, CHAIN, NAMED_CHAIN, NB201, PARALLEL]
+    return [*cells, CHAIN, NAMED_CHAIN, NB201, PARALLEL, COLUMN]
 
 
 def boxes(graph):
@@ -74,6 +85,18 @@ def test_parallel_edges_have_lanes_of_their_own():
     layout, _, _ = cell_layout(PARALLEL)
     heights = {wire[len(wire) // 2][1] for wire in layout.wires}
     assert len(heights) == 4
+
+
+def test_a_chain_stands_upright_and_its_skips_share_lanes_where_they_can():
+    layout, _, _ = cell_layout(COLUMN)
+    assert len({x for x, _ in layout.nodes}) == 1
+    straight = [wire for wire in layout.wires if len(wire) == 2]
+    assert len(straight) == 9
+    assert all(start[0] == end[0] for start, end in straight)
+    assert len({wire[0] for wire in straight}) == 9
+    lane = {edge[:2]: wire[2][0] for edge, wire in zip(COLUMN.edges, layout.wires, strict=True) if len(wire) > 2}
+    assert lane[0, 2] == lane[3, 5] < lane[0, 3] < lane[1, 4] < lane[0, 7]
+    assert lane[0, 7] <= layout.size[0]
 
 
 def test_long_names_flow_down_and_short_ones_to_the_right():

@@ -29,6 +29,11 @@ def test_sides_become_side_over_stride_rounded_up(name, side, stride):
         ("dil_conv_3x3", 36 + 16 + 8, 36 + 16),
         ("dil_conv_5x5", 100 + 16 + 8, 100 + 16),
         ("conv_7x1_1x7", 2 * 7 * 16 + 8, 2 * 7 * 16),
+        ("conv_3x1_1x3", 2 * 3 * 16 + 8, 2 * 3 * 16),
+        ("max_pool_5x5", 0, 0),
+        ("max_pool_7x7", 0, 0),
+        ("nor_conv_1x1", 16 + 8, 16),
+        ("nor_conv_3x3", 9 * 16 + 8, 9 * 16),
     ],
 )
 def test_parameter_counts(name, affine, plain):
@@ -45,9 +50,17 @@ def test_average_leaves_padding_out():
     assert torch.equal(operation("avg_pool_3x3", 1)(torch.ones(1, 1, 4, 4)), torch.ones(1, 1, 4, 4))
 
 
-def test_the_1x7_comes_first():
-    kernels = [layer.kernel_size for layer in operation("conv_7x1_1x7", 4) if isinstance(layer, nn.Conv2d)]
-    assert kernels == [(1, 7), (7, 1)]
+@pytest.mark.parametrize(("name", "kernel"), [("conv_7x1_1x7", 7), ("conv_3x1_1x3", 3)])
+def test_the_flat_kernel_comes_first(name, kernel):
+    kernels = [layer.kernel_size for layer in operation(name, 4) if isinstance(layer, nn.Conv2d)]
+    assert kernels == [(1, kernel), (kernel, 1)]
+
+
+@pytest.mark.parametrize(("name", "reach"), [("max_pool_3x3", 1), ("max_pool_5x5", 2), ("max_pool_7x7", 3)])
+def test_a_maximum_reaches_half_its_window(name, reach):
+    x = torch.zeros(1, 1, 9, 9)
+    x[0, 0, 4, 4] = 1.0
+    assert operation(name, 1)(x).sum() == (2 * reach + 1) ** 2
 
 
 def test_factorized_reduce_shifts_by_one_pixel_and_pads_odd_sides_with_zeros():

@@ -1,0 +1,5 @@
+"""The search space of TS-ENAS."""
+
+from .space import TSENAS
+
+__all__ = ["TSENAS"]

@@ -1,0 +1,305 @@
+"""The search space of TS-ENAS (Zou et al.): whole networks, as chains of known cells whose insides can be edited."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Annotated, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from nasforge import (
+    Architecture,
+    ArchitectureError,
+    CellChain,
+    CellGraph,
+    Network,
+    OptionError,
+    Shape,
+    WeightInheritance,
+)
+
+from . import chain as chains, inside, pictures, variation
+from .chain import Chain, Limits
+from .known import DRAWN, NORMAL, REDUCTION, AmoebaNetCells, Cell, DARTSCells, alike, known_cells
+from .network import ChainNetwork, running_statistic
+
+T = TypeVar("T")
+Edit = Callable[[Architecture, int, np.random.Generator], Architecture]
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class TSENAS(CellChain, WeightInheritance):
+    """Whole networks: chains of the eight known cells of TS-ENAS, whose insides can be edited.
+
+    An architecture has two genes. `chain` is the first layer of the encoding: (earlier input, previous cell, cell
+    code) for each cell. `cells` is the second: for each cell its quadruples (x_i, x_j, o_i, o_j), with (0, 0, 0, 0)
+    for a pruned node. A cell keeps its code when it is edited: the code says what kind it is and whose weights it may
+    inherit. Both layers are written in full, so that a value means the same under every option; genes read from JSON
+    may leave `cells` out, and have the known ones then. The notation is the paper's chromosome,
+    `0 | 0 0 2 | 0 1 6 | ...`, with the inside of edited cells in brackets.
+
+    Args:
+        min_cells, max_cells: N_min and N_max, bounds of the depth N.
+        reductions: most reduction cells; no chain has more than half its depth.
+        widening: each reduction cell doubles the width, up to this many times the first.
+        previous_input: whether the earlier input of a cell may be drawn from the cell before it, too.
+        darts, amoebanet: which of two published cells the codes 3 and 7, 1 and 5 stand for.
+        dil_conv_5x5: whether CARS-H keeps the dilated 5x5 convolution, which the paper's table lacks; else 3x3.
+        channels: width C of the input layer.
+    """
+
+    name = "tsenas"
+
+    def __init__(
+        self,
+        *,
+        min_cells: AtLeastOne = 4,
+        max_cells: AtLeastOne = 12,
+        reductions: Annotated[int, Field(ge=0)] = 3,
+        widening: Annotated[int, Field(ge=2)] = 8,
+        previous_input: bool = False,
+        darts: DARTSCells = "V2",
+        amoebanet: AmoebaNetCells = "transcription",
+        dil_conv_5x5: bool = True,
+        channels: AtLeastOne = 16,
+    ) -> None:
+        if min_cells > max_cells:
+            raise OptionError(
+                f"space.min_cells={min_cells} is more than space.max_cells={max_cells}: the depth of a network "
+                f"is drawn from min_cells to max_cells"
+            )
+        self.limits = Limits(min_cells, max_cells, reductions)
+        self.widening, self.previous_input, self.channels = widening, previous_input, channels
+        self.known_cells: Mapping[int, Cell] = known_cells(darts, amoebanet, dil_conv_5x5)
+
+    # Reading and writing architectures
+
+    def read(self, text: str) -> Architecture:
+        """As `SearchSpace.read`, and a chromosome: `0 | 0 0 2 | 0 1 6 | ...`, or without the bars."""
+        if re.match(r"\s*-?\d+([\s|,]|$)", text):
+            return self._architecture(self._checked(chains.read(text, self.known_cells)))
+        return super().read(text)
+
+    def validate(self, architecture: Architecture) -> Architecture:
+        """The same architecture, notation filled in; an `ArchitectureError` names the position of what is wrong."""
+        return self._architecture(self._chain(architecture))
+
+    def repair(self, architecture: Architecture) -> Architecture:
+        """The nearest chain of the space, where only inputs do not lead backward or reductions are too many.
+
+        Such inputs come from the last layer allowed; reductions beyond the cap, the last ones, become the normal cells
+        of the same papers. Anything else that is wrong is an `ArchitectureError`.
+        """
+        chain = chains.parsed(dict(architecture.genes), self.known_cells)
+        return self.validate(self._architecture(variation.repaired(chain, self.known_cells, self.limits)))
+
+    def function_key(self, architecture: Architecture) -> Hashable:
+        """Equal keys compute the same: the order of a node's edges and of nodes, pruned nodes and a cell's code beyond
+        its kind play no part. Not every two networks that compute the same are recognised."""
+        chain = self._chain(architecture)
+        return tuple(
+            (*chain.links[position - 1][:2], chain.reduces(position), inside.function_key(chain.cells[position - 1]))
+            for position in chain.positions
+        )
+
+    def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
+        """The chain with its skips, then each distinct cell."""
+        chain = self._chain(architecture)
+        return [pictures.chain_graph(chain, self.known_cells), *pictures.cell_graphs(chain, self.known_cells)]
+
+    def _chain(self, architecture: Architecture) -> Chain:
+        if architecture.space != self.name:
+            raise ArchitectureError(f"an architecture of space '{architecture.space}' is none of space '{self.name}'")
+        return self._checked(dict(architecture.genes))
+
+    def _checked(self, genes: Mapping[str, object]) -> Chain:
+        return chains.checked(genes, self.known_cells, self.limits)
+
+    def _architecture(self, chain: Chain) -> Architecture:
+        return chains.architecture(chain, self.known_cells)
+
+    # Drawing and varying, for any strategy
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """The depth uniform between its bounds, the chain as in Algorithm 3, the cells as they are known."""
+        least, most = self.depths
+        return self.sample_chain(int(rng.integers(least, most + 1)), rng)
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """One edit, with equal chance any of the paper's five, one cell more, or one less, where that is possible."""
+        edits: tuple[Edit, ...] = (
+            *(self.mutate_cell, self.mutate_connection, self.mutate_operation, self.mutate_input, self.prune_node),
+            self.lengthen,
+            lambda parent, position, _: self.shorten(parent, position),
+        )
+        depth = len(self.kinds(architecture))
+        while True:
+            edit = _choice(edits, rng)
+            child = edit(architecture, int(rng.integers(1, depth + 1)), rng)
+            if child != architecture:
+                return child
+
+    def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
+        """The first parent; where both have a cell of one kind at a position, it is the other's with chance 1/2."""
+        kinds = enumerate(zip(self.kinds(a), self.kinds(b), strict=False), 1)
+        pairs = [(position, position) for position, (one, other) in kinds if one == other and rng.random() < 0.5]
+        return self.swap_cells(a, b, pairs)[0]
+
+    def lengthen(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
+        """One more known cell after the one at `position`; the same chain if it is as long as it may be."""
+        chain = self._at(architecture, position)
+        depth = len(chain.links) + 1
+        if depth > self.limits.max_cells:
+            return self._architecture(chain)
+        free = len(chain.reductions) < self.limits.reductions_of(depth)
+        code = _choice((*NORMAL, *REDUCTION) if free else NORMAL, rng)
+        earlier = _choice(variation.free_inputs(position + 1, self.previous_input), rng)
+        return self._architecture(variation.longer(chain, position + 1, code, earlier, self.known_cells[code]))
+
+    def shorten(self, architecture: Architecture, position: int) -> Architecture:
+        """The chain without the cell at `position`; the same chain if it is as short as it may be."""
+        chain = self._at(architecture, position)
+        if len(chain.links) > self.limits.min_cells:
+            chain = variation.repaired(variation.shorter(chain, position), self.known_cells, self.limits)
+        return self._architecture(chain)
+
+    # Outside: the ability CellChain
+
+    @property
+    def depths(self) -> tuple[int, int]:
+        """N_min and N_max."""
+        return self.limits.min_cells, self.limits.max_cells
+
+    def sample_chain(self, depth: int, rng: np.random.Generator) -> Architecture:
+        """Algorithm 3: a chain of `depth` known cells."""
+        least, most = self.depths
+        if not least <= depth <= most:
+            raise ArchitectureError(
+                f"a chain of {depth} cells is none of space '{self.name}': it has {least} to {most}"
+            )
+        return self._architecture(variation.drawn(depth, self.known_cells, self.limits, self.previous_input, rng))
+
+    def kinds(self, architecture: Architecture) -> tuple[str, ...]:
+        """`normal` or `reduction` for each cell."""
+        return tuple("reduction" if code in REDUCTION else "normal" for _, _, code in architecture["chain"])
+
+    def mutate_cell(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
+        """Cell mutation of Algorithm 2: another known cell of the same kind."""
+        chain = self._at(architecture, position)
+        first, second, code = chain.links[position - 1]
+        code = _choice([other for other in alike(code) if other != code], rng)
+        return self._architecture(chain.with_link(position, (first, second, code), self.known_cells[code]))
+
+    def mutate_connection(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
+        """Connection mutation of Algorithm 2: another a1. The first two cells have no choice, unless
+        `previous_input` gives the second one."""
+        chain = self._at(architecture, position)
+        first, second, code = chain.links[position - 1]
+        others = [layer for layer in variation.free_inputs(position, self.previous_input) if layer != first]
+        if not others:
+            return self._architecture(chain)
+        link = (_choice(others, rng), second, code)
+        return self._architecture(chain.with_link(position, link, chain.cells[position - 1]))
+
+    def swap_cells(
+        self, a: Architecture, b: Architecture, pairs: Iterable[tuple[int, int]]
+    ) -> tuple[Architecture, Architecture]:
+        """The exchange of the multi-point crossover of Algorithm 2: a3 and the inside; a1 and a2 stay."""
+        one, other = self._chain(a), self._chain(b)
+        for here, there in pairs:
+            self._at(a, here), self._at(b, there)
+            (*wires, code), (*other_wires, other_code) = one.links[here - 1], other.links[there - 1]
+            if other_code not in alike(code):
+                raise ArchitectureError(f"cells {here} and {there} are of different kinds and cannot be exchanged")
+            cell, other_cell = one.cells[here - 1], other.cells[there - 1]
+            one = one.with_link(here, (wires[0], wires[1], other_code), other_cell)
+            other = other.with_link(there, (other_wires[0], other_wires[1], code), cell)
+        return self._architecture(one), self._architecture(other)
+
+    # Inside
+
+    def mutate_operation(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
+        """Edge mutation of Algorithm 4: another operation of the table on one edge."""
+        chain = self._at(architecture, position)
+        cell = chain.cells[position - 1]
+        state, edge, _, code = _choice(list(inside.edges(cell)), rng)
+        other = _choice([one for one in DRAWN if one != code], rng)
+        return self._architecture(chain.with_cell(position, inside.with_edge(cell, state, edge, code=other)))
+
+    def mutate_input(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
+        """Node mutation of Algorithm 4: one node takes one of its inputs from another earlier state."""
+        chain = self._at(architecture, position)
+        cell = chain.cells[position - 1]
+        state, edge, source, _ = _choice(list(inside.edges(cell)), rng)
+        other = _choice([one for one in inside.earlier(cell, state) if one != source], rng)
+        return self._architecture(chain.with_cell(position, inside.with_edge(cell, state, edge, source=other)))
+
+    def prune_node(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
+        """Pruning of Algorithm 4: the quadruple of one node becomes zero; who took it takes its first input."""
+        chain = self._at(architecture, position)
+        cell = chain.cells[position - 1]
+        if len(inside.kept(cell)) == 1:
+            return self._architecture(chain)
+        return self._architecture(chain.with_cell(position, inside.without_node(cell, _choice(inside.kept(cell), rng))))
+
+    def _at(self, architecture: Architecture, position: int) -> Chain:
+        chain = self._chain(architecture)
+        if position not in chain.positions:
+            raise ArchitectureError(f"there is no cell {position} in a chain of {len(chain.links)} cells")
+        return chain
+
+    # Networks
+
+    def build(
+        self,
+        architecture: Architecture,
+        input_shape: Shape,
+        classes: int,
+        *,
+        channels: int | None = None,
+        cells: int | None = None,
+        auxiliary: bool = False,
+    ) -> Network:
+        """The network; see `SearchSpace.build`.
+
+        Args:
+            cells: makes no difference: the chain says how deep it is.
+            auxiliary: makes no difference: the paper has no auxiliary head.
+
+        Raises:
+            ArchitectureError: the architecture is not one of this space, or has more reductions than the image can be
+                halved; the cell is named.
+            OptionError: an odd width with images of 128 pixels and more.
+        """
+        width = self.channels if channels is None else channels
+        if width < 1:
+            raise OptionError(f"space.channels={width} must be at least 1")
+        return ChainNetwork(self._chain(architecture), input_shape, classes, channels=width, widening=self.widening)
+
+    # Weights: the ability WeightInheritance
+
+    def weight_key(self, architecture: Architecture, tensor: str) -> str | None:
+        """`<cell code>/<name within the cell>`, wherever the cell stands; other tensors have their own names.
+
+        None for running statistics.
+        """
+        found = re.fullmatch(r"cells\.(\d+)\.(.+)", tensor)
+        if running_statistic(tensor):
+            return None
+        if found is None:
+            return tensor
+        links = architecture["chain"]
+        position = int(found[1])
+        if not 1 <= position <= len(links):
+            raise ArchitectureError(f"there is no cell {position} in a chain of {len(links)} cells")
+        return f"{links[position - 1][2]}/{found[2]}"
+
+    def cover(self) -> Sequence[Architecture]:
+        """As few chains as will hold each normal cell at every width, and each reduction cell from every width."""
+        return [self._architecture(chain) for chain in variation.covering(self.known_cells, self.limits)]
+
+
+def _choice(options: Sequence[T], rng: np.random.Generator) -> T:
+    return options[int(rng.integers(len(options)))]
