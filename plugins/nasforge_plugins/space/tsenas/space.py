@@ -176,9 +176,7 @@ class TSENAS(CellChain, WeightInheritance):
         """Algorithm 3: a chain of `depth` known cells."""
         least, most = self.depths
         if not least <= depth <= most:
-            raise ArchitectureError(
-                f"a chain of {depth} cells is none of space '{self.name}': it has {least} to {most}"
-            )
+            raise ArchitectureError(f"space '{self.name}' has no chain of {depth} cells, only of {least} to {most}")
         return self._architecture(variation.drawn(depth, self.known_cells, self.limits, self.previous_input, rng))
 
     def kinds(self, architecture: Architecture) -> tuple[str, ...]:
