@@ -71,6 +71,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         ImageSet as ImageSet,
         SeededBatches as SeededBatches,
     )
+    from nasforge.mix_charts import (
+        mix_over_time as mix_over_time,
+    )
     from nasforge.operations import (
         OPERATIONS as OPERATIONS,
         FactorizedReduce as FactorizedReduce,
@@ -137,6 +140,7 @@ _HOMES = {
     "fitting": "train",
     "held_out": "HELD_OUT_NOTE hold_out",
     "images": "ImageSet Images SeededBatches",
+    "mix_charts": "mix_over_time",
     "sizes": "network_size",
     "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
     "randomness": "isolated seed_of",

@@ -206,6 +206,11 @@ class WeightSharing(SearchSpace):
             OptionError: the space lacks an option (named), or the values do not go together.
         """
 
+    @property
+    def mix_labels(self) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
+        """Names of the edges and of the operations of a mix by cell type, for charts; absent ones are numbered."""
+        return {}
+
     @abstractmethod
     def mix(self, alphas: Mapping[str, Tensor], betas: Mapping[str, Tensor] | None = None) -> Mix:
         """Mixing weights of logits: softmax over each row of alphas (edges, columns), times the per-node softmax

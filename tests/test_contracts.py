@@ -51,6 +51,19 @@ class TestEGNAS(StrategyContract):
         return ["strategy=egnas", "space.channels=8", "space.cells=1", *(f"strategy.{word}" for word in small)]
 
 
+class TestDARTSStrategy(StrategyContract):
+    @pytest.fixture
+    def overrides(self):
+        return ["strategy=darts", "space.channels=4", "space.cells=1", "strategy.epochs=1"]
+
+
+class TestPCDARTS(StrategyContract):
+    @pytest.fixture
+    def overrides(self):
+        small = ["strategy.epochs=2", "strategy.warmup_epochs=1"]
+        return ["strategy=pc_darts", "space=nasbench201", "space.channels=4", *small]
+
+
 class OnTheTable(StrategyContract):
     """A strategy that proposes candidates, on published results."""
 

@@ -234,6 +234,13 @@ class DARTS(WeightSharing, VectorEncoded):
 
     # Mixing weights
 
+    @property
+    def mix_labels(self) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
+        """Edges as "from → to"; `none` has no column."""
+        states = ("c_{k-2}", "c_{k-1}", *map(str, range(NODES)))
+        edges = [f"{states[state]} → {node}" for node in range(NODES) for state in range(INPUTS + node)]
+        return dict.fromkeys(CELL_TYPES, (edges, self.operations))
+
     def mix(self, alphas: Mapping[str, Tensor], betas: Mapping[str, Tensor] | None = None) -> Mix:
         """Mixing weights (..., 14, O) of alphas (..., 14, O) or, with `none` first, (..., 14, O + 1).
 

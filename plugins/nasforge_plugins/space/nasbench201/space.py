@@ -171,6 +171,11 @@ class NASBench201(WeightSharing, VectorEncoded):
 
     # Mixing weights
 
+    @property
+    def mix_labels(self) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
+        """Edges as "from → to"."""
+        return {GENE: ([f"{source} → {target}" for source, target in EDGES], OPERATIONS)}
+
     def mix(self, alphas: Mapping[str, Tensor], betas: Mapping[str, Tensor] | None = None) -> Mix:
         """Mixing weights (..., 6, 5) of alphas (..., 6, 5): softmax over all five operations, `none` among them.
 

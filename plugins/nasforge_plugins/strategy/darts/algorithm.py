@@ -1,0 +1,81 @@
+"""DARTS: Differentiable Architecture Search (Liu, Simonyan and Yang, ICLR 2019), Algorithm 1."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from nasforge import Result, Run, SearchSpace, Strategy, WeightSharing, mix_over_time
+from nasforge_plugins.strategy.darts.collapse import collapse_warning
+from nasforge_plugins.strategy.darts.module import GradientAlphas
+
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+AboveZero = Annotated[float, Field(gt=0)]
+
+
+class DARTS(Strategy):
+    """DARTS: alphas follow the gradient of the validation loss, weights that of the training loss, step by step.
+
+    Each option's meaning and the paper's value stand beside it in `conf/strategy/darts.yaml`.
+    """
+
+    name: ClassVar[str] = "darts"
+    needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
+
+    def __init__(
+        self,
+        *,
+        epochs: Positive = 6,
+        order: Literal[1, 2] = 1,
+        warmup_epochs: Annotated[int, Field(ge=0)] = 0,
+        alpha_learning_rate: AboveZero = 3e-3,
+        alpha_weight_decay: NotNegative = 1e-3,
+        augment_validation: bool = True,
+        channels: Positive | None = None,
+        cells: Positive | None = None,
+        partial_channels: Positive | None = 1,
+        edge_normalization: bool = False,
+        include_none: bool | None = True,
+        pool_normalization: bool | None = None,
+        learning_rate: AboveZero = 0.025,
+        final_learning_rate: NotNegative = 0.001,
+        momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
+        weight_decay: NotNegative = 3e-4,
+        clip: AboveZero = 5.0,
+        max_parameter_free: Annotated[int, Field(ge=0)] = 4,
+    ) -> None:
+        self.epochs, self.max_parameter_free = epochs, max_parameter_free
+        self.supernet_options: dict[str, Any] = {
+            "channels": channels,
+            "cells": cells,
+            "partial_channels": partial_channels,
+            "include_none": include_none,
+            "pool_normalization": pool_normalization,
+        }
+        self.module_options: dict[str, Any] = {
+            "order": order,
+            "warmup_epochs": warmup_epochs,
+            "alpha_learning_rate": alpha_learning_rate,
+            "alpha_weight_decay": alpha_weight_decay,
+            "augment_validation": augment_validation,
+            "edge_normalization": edge_normalization,
+            "learning_rate": learning_rate,
+            "final_learning_rate": final_learning_rate,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+            "clip": clip,
+        }
+
+    def search(self, run: Run) -> Result:
+        """While not converged: step alpha, step w. Then derive the architecture from alpha."""
+        assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
+        supernet = run.space.supernet(run.data.input_shape, run.data.classes, **self.supernet_options)
+        module = GradientAlphas(supernet, run.space, epochs=self.epochs, **self.module_options)
+        run.fit(module, "supernet", self.epochs, run.data.halves())
+        found = run.space.derive(module.mix)
+        for cell, svg in mix_over_time(module.trace, run.space.mix_labels).items():
+            run.keep(f"mix_{cell}.svg", svg, f"How the mixing weights of the {cell} cell moved")
+        run.notes += collapse_warning(found, run.space, self.max_parameter_free)
+        return run.result(found, run.weights("supernet", module))

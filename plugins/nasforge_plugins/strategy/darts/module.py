@@ -1,0 +1,158 @@
+"""The bilevel optimisation of DARTS as a Lightning module; equations are the paper's (Liu et al., ICLR 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from nasforge import Supernet, SupernetModule, WeightSharing
+from nasforge_plugins.strategy.darts.unrolled import gradients_of, unrolled_gradient
+
+Batch = tuple[Tensor, Tensor]
+ADAM_BETAS = (0.5, 0.999)
+
+
+class GradientAlphas(SupernetModule):
+    """One step of the alphas on validation images, then one of the weights on training images (Algorithm 1).
+
+    Args:
+        supernet, space, weights: see `SupernetModule`.
+        epochs: of the fit; so many mixes are kept in `trace`.
+        alphas, betas: (edges, columns) and (edges,) by cell type, to begin with; random ones if None.
+        order: 1 takes the weights as they are (xi = 0), 2 unrolls one step of theirs (eqs. 7 and 8).
+        warmup_epochs: epochs of weights alone.
+        alpha_learning_rate, alpha_weight_decay: of Adam, which moves alphas and betas.
+        augment_validation: whether the alphas' images are augmented, as the published code has it.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        space: WeightSharing,
+        *,
+        epochs: int,
+        alphas: Mapping[str, Tensor] | None = None,
+        betas: Mapping[str, Tensor] | None = None,
+        order: Literal[1, 2] = 1,
+        warmup_epochs: int = 0,
+        alpha_learning_rate: float = 3e-4,
+        alpha_weight_decay: float = 1e-3,
+        augment_validation: bool = True,
+        **weights: Any,
+    ) -> None:
+        super().__init__(supernet, space, **weights)
+        for given, own in ((alphas, self.alphas), (betas, self.betas or {})):
+            for cell, tensor in (given or {}).items():
+                own[cell].copy_(tensor)
+        self.order, self.warmup_epochs, self.augment_validation = order, warmup_epochs, augment_validation
+        self._alpha_options = (alpha_learning_rate, ADAM_BETAS, 1e-8, alpha_weight_decay)
+        self._adam_state: dict[str, Any] | None = None
+        mix = self.mix
+        for cell in supernet.alpha_shapes:
+            self.register_buffer(f"trace_{cell}", torch.zeros(epochs + 1, *mix[cell].shape))
+        self._trace(0)
+
+    @property
+    def trace(self) -> dict[str, Tensor]:
+        """Mixing weights (epochs behind it + 1, edges, operations) by cell type: at the start and after each epoch."""
+        done = max(map(len, self.history.values()), default=0)
+        return {cell: getattr(self, f"trace_{cell}")[: done + 1] for cell in self.alphas}
+
+    def work(self, epochs: int, batches: int) -> int:
+        """Batches of weights, and of alphas."""
+        return batches * (epochs + max(0, epochs - self.warmup_epochs))
+
+    def configure_optimizers(self) -> Any:
+        """SGD for the weights, which Lightning steps; Adam for alphas and betas, which `training_step` does."""
+        self._adam = torch.optim.Adam(self._architecture(), *self._alpha_options)
+        if self._adam_state is not None:
+            self._adam.load_state_dict(self._adam_state)
+        return super().configure_optimizers()
+
+    def on_train_epoch_start(self) -> None:
+        """Each epoch draws validation images of its own, with replacement across its steps."""
+        super().on_train_epoch_start()
+        self._draw = self.generator("validation")
+        self._alpha_seen = torch.zeros(3, device=self.device)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """A step of the alphas, once they are warm, and the loss of the weights under them."""
+        if self.current_epoch >= self.warmup_epochs:
+            self._move_alphas(batch)
+            self.advance()
+        return super().training_step(batch, batch_index)
+
+    def on_train_epoch_end(self) -> None:
+        """Record how the supernet did on the alphas' images, and its mix."""
+        super().on_train_epoch_end()
+        loss, correct, count = self._alpha_seen.tolist()
+        if count:
+            self.record(validation_loss=loss / count, validation_accuracy=correct / count)
+        self._trace(self.current_epoch + 1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adam's moments belong to the epoch boundary as well."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["nasforge_adam"] = self._adam.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """See `on_save_checkpoint`; `configure_optimizers`, which comes later, makes the optimizer."""
+        super().on_load_checkpoint(checkpoint)
+        self._adam_state = checkpoint["nasforge_adam"]
+
+    def validation_loss(self, batch: Batch, architecture: Sequence[Tensor]) -> Tensor:
+        """L_val(w, alpha) under alphas and betas as `live` gives them; counted into the epoch's mean."""
+        images, labels = batch
+        logits = self.supernet(images, self._mix_of(architecture))
+        loss = cross_entropy(logits, labels)
+        with torch.no_grad():
+            correct = (logits.argmax(1) == labels).sum()
+            self._alpha_seen += torch.stack([loss * len(labels), correct, torch.full_like(loss, len(labels))])
+        return loss
+
+    def training_loss(self, batch: Batch, architecture: Sequence[Tensor]) -> Tensor:
+        """L_train(w, alpha)."""
+        images, labels = batch
+        return cross_entropy(self.supernet(images, self._mix_of(architecture)), labels)
+
+    def live(self) -> list[Tensor]:
+        """Alphas, then betas, as leaves that gradients reach; they share the memory of the buffers."""
+        return [tensor.detach().requires_grad_() for tensor in self._architecture()]
+
+    def _move_alphas(self, training: Batch) -> None:
+        validation = self._validation_batch(len(training[1]))
+        if self.order == 2:
+            gradients = unrolled_gradient(self, training, validation)
+        else:
+            architecture = self.live()
+            gradients = gradients_of(self.validation_loss(validation, architecture), architecture)
+        for tensor, gradient in zip(self._architecture(), gradients, strict=True):
+            tensor.grad = gradient
+        self._adam.step()
+
+    def _validation_batch(self, size: int) -> Batch:
+        validation, preprocessing = self.data.validation, self.data.preprocessing
+        assert validation is not None  # fits of one-shot methods read halves()
+        images, labels = validation[torch.randperm(len(validation), generator=self._draw)[:size]]
+        images, labels = images.to(self.device), labels.to(self.device)
+        if self.augment_validation:
+            return preprocessing.augment(images, self._draw), labels
+        return preprocessing.normalize(images), labels
+
+    def _architecture(self) -> list[Tensor]:
+        return [*self.alphas.values(), *(self.betas or {}).values()]
+
+    def _mix_of(self, architecture: Sequence[Tensor]) -> Any:
+        alphas = dict(zip(self.alphas, architecture, strict=False))
+        betas = dict(zip(self.betas or {}, architecture[len(alphas) :], strict=True))
+        return self.space.mix(alphas, betas or None)
+
+    @torch.no_grad()
+    def _trace(self, epochs: int) -> None:
+        for cell, rows in self.mix.items():
+            if cell in self.alphas:
+                getattr(self, f"trace_{cell}")[epochs] = rows

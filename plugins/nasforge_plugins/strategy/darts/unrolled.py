@@ -1,0 +1,61 @@
+"""The gradient of the alphas through one unrolled step of the weights (DARTS, section 2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from nasforge_plugins.strategy.darts.module import Batch, GradientAlphas
+
+
+def unrolled_gradient(
+    module: GradientAlphas, training: Batch, validation: Batch, distance: float = 0.01
+) -> list[Tensor]:
+    """d L_val(w'(alpha), alpha) / d alpha with w' = w - xi (mu buffer + dL_train + lambda w), eqs. 7 and 8.
+
+    xi is the weights' learning rate now, mu their momentum, lambda their decay. The product with the second
+    derivative is a finite difference at w +- R dL_val/dw', R = distance / |dL_val/dw'|. The weights are left as they
+    were.
+
+    Args:
+        distance: of those two points from w (paper: 0.01).
+
+    Returns:
+        One gradient for each tensor of `module.live()`.
+    """
+    weights, optimizer = module.weights_to_learn, module.trainer.optimizers[0]
+    group = optimizer.param_groups[0]
+    xi, architecture = group["lr"], module.live()
+    before = [weight.detach().clone() for weight in weights]
+    step = gradients_of(module.training_loss(training, architecture), weights)
+    with torch.no_grad():
+        for weight, gradient in zip(weights, step, strict=True):
+            buffer = optimizer.state[weight].get("momentum_buffer")
+            momentum = 0.0 if buffer is None else group["momentum"] * buffer
+            weight.sub_(xi * (momentum + gradient + group["weight_decay"] * weight))
+    both = gradients_of(module.validation_loss(validation, architecture), [*architecture, *weights])
+    direct, vector = both[: len(architecture)], both[len(architecture) :]
+    radius = distance / torch.cat([part.flatten() for part in vector]).norm()
+    sides = []
+    for sign in (1, -1):
+        _set(weights, [w + sign * radius * v for w, v in zip(before, vector, strict=True)])
+        architecture = module.live()
+        sides.append(gradients_of(module.training_loss(training, architecture), architecture))
+    _set(weights, before)
+    return [d - xi * (plus - minus) / (2 * radius) for d, plus, minus in zip(direct, *sides, strict=True)]
+
+
+def gradients_of(loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """d loss / d tensors, zeros for what the loss does not depend on (a shallow supernet has no cell of some type)."""
+    found = torch.autograd.grad(loss, tensors, allow_unused=True)
+    return [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)]
+
+
+@torch.no_grad()
+def _set(weights: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    for weight, value in zip(weights, values, strict=True):
+        weight.copy_(value)
