@@ -207,13 +207,13 @@ class TSENAS(CellChain, WeightInheritance):
         """The exchange of the multi-point crossover of Algorithm 2: a3 and the inside; a1 and a2 stay."""
         one, other = self._chain(a), self._chain(b)
         for here, there in pairs:
-            self._at(a, here), self._at(b, there)
-            (*wires, code), (*other_wires, other_code) = one.links[here - 1], other.links[there - 1]
+            first, second, code = _existing(one, here).links[here - 1]
+            other_first, other_second, other_code = _existing(other, there).links[there - 1]
             if other_code not in alike(code):
                 raise ArchitectureError(f"cells {here} and {there} are of different kinds and cannot be exchanged")
             cell, other_cell = one.cells[here - 1], other.cells[there - 1]
-            one = one.with_link(here, (wires[0], wires[1], other_code), other_cell)
-            other = other.with_link(there, (other_wires[0], other_wires[1], code), cell)
+            one = one.with_link(here, (first, second, other_code), other_cell)
+            other = other.with_link(there, (other_first, other_second, code), cell)
         return self._architecture(one), self._architecture(other)
 
     # Inside
@@ -243,10 +243,7 @@ class TSENAS(CellChain, WeightInheritance):
         return self._architecture(chain.with_cell(position, inside.without_node(cell, _choice(inside.kept(cell), rng))))
 
     def _at(self, architecture: Architecture, position: int) -> Chain:
-        chain = self._chain(architecture)
-        if position not in chain.positions:
-            raise ArchitectureError(f"there is no cell {position} in a chain of {len(chain.links)} cells")
-        return chain
+        return _existing(self._chain(architecture), position)
 
     # Networks
 
@@ -297,6 +294,12 @@ class TSENAS(CellChain, WeightInheritance):
     def cover(self) -> Sequence[Architecture]:
         """As few chains as will hold each normal cell at every width, and each reduction cell from every width."""
         return [self._architecture(chain) for chain in variation.covering(self.known_cells, self.limits)]
+
+
+def _existing(chain: Chain, position: int) -> Chain:
+    if position not in chain.positions:
+        raise ArchitectureError(f"there is no cell {position} in a chain of {len(chain.links)} cells")
+    return chain
 
 
 def _choice(options: Sequence[T], rng: np.random.Generator) -> T:
