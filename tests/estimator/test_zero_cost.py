@@ -164,8 +164,12 @@ def test_candidates_see_the_same_images_and_none_twice():
     for seed in (0, 1):
         context = Context(space, data, "cpu", 1, seed=seed)
         seen.append([probe.images for *_, probe in small("snip", batches=4)._probes(space.read("resnet"), context)])
+        proxies = small("snip", "linear_regions", batches=4)._probes(space.read("resnet"), context)
+        crops = [probe.images for name, _, probe in proxies if name == "linear_regions"]
+        assert len({tuple(one.flatten().tolist()) for one in crops}) == 4, "crops of their own for each batch"
+        seen[-1] += crops
     assert all(torch.equal(a, b) for a, b in zip(*seen, strict=True))
-    assert len(torch.unique(torch.cat(seen[0]), dim=0)) == 32
+    assert len(torch.unique(torch.cat(seen[0][:4]), dim=0)) == 32
 
 
 def test_networks_are_built_at_the_sizes_asked_for(monkeypatch):
