@@ -8,6 +8,19 @@ _NOUNS = {
     "params_m": ("parameters", "millions"),
     "macs_m": ("multiply-adds", "millions"),
     "train_seconds": ("simulated training", "s"),
+    # Zero-cost proxies, as their papers call them.
+    "ntk_condition": ("NTK condition number", ""),
+    "ntk_condition_decoupled": ("NTK condition number, decoupled", ""),
+    "naswot": ("NASWOT", ""),
+    "synflow": ("SynFlow", ""),
+    "snip": ("SNIP", ""),
+    "grasp": ("GraSP", ""),
+    "jacob_cov": ("Jacobian covariance", ""),
+    "zen": ("Zen score", ""),
+    "epe_nas": ("EPE-NAS", ""),
+    "l2_norm": ("norm of the weights", ""),
+    "params": ("parameters", ""),
+    "macs": ("multiply-adds", ""),
 }
 _SHORT = {"millions": "M"}
 _UNITS = {"ms": "ms", "seconds": "s", "mj": "mJ", "mb": "MB"}

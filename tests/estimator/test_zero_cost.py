@@ -15,6 +15,7 @@ from nasforge.configuration import compose
 from nasforge.executor import LocalExecutor
 from nasforge.registry import build
 from nasforge.testing import EstimatorContract, tiny_data
+from nasforge.wording import quantity, sentence_case, words
 from nasforge_plugins.estimator.zero_cost.estimator import ZeroCost
 from nasforge_plugins.estimator.zero_cost.proxies import PROXIES
 
@@ -134,6 +135,12 @@ def test_directions_are_those_of_the_papers():
         "ntk_condition", "ntk_condition_decoupled", "activation_overlap", "gradient_image_correlation",
     }  # fmt: skip
     assert all(math.isfinite(proxy.worst) for proxy in PROXIES.values())
+
+
+def test_people_read_names_of_papers():
+    assert sentence_case(words("ntk_condition")) == "NTK condition number"
+    assert {words(name) for name in PROXIES} >= {"SynFlow", "linear regions", "Jacobian covariance", "Zen score"}
+    assert quantity("params", 559_386) == "parameters 5.594e+05"
 
 
 def test_a_score_does_not_depend_on_what_else_is_asked_for():
