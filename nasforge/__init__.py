@@ -59,6 +59,10 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     from nasforge.experiment import (
         Outcome as Outcome,
     )
+    from nasforge.family_charts import (
+        Relative as Relative,
+        family_tree as family_tree,
+    )
     from nasforge.fitting import (
         train as train,
     )
@@ -137,6 +141,7 @@ _HOMES = {
     "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError unknown",
     "estimator": "Context Estimate Estimator Infeasible Weights",
     "experiment": "Outcome",
+    "family_charts": "Relative family_tree",
     "fitting": "train",
     "held_out": "HELD_OUT_NOTE hold_out",
     "images": "ImageSet Images SeededBatches",

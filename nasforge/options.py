@@ -47,8 +47,13 @@ def checked(cls: Callable[..., Built], options: Mapping[str, Any], *, where: str
 def filled(cls: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """The options as plain JSON, defaults filled in."""
     defaults = {key: parameter.default for key, parameter in _schema(cls).items()}
-    content: dict[str, Any] = json.loads(json.dumps({**defaults, **options}, default=str))
+    content: dict[str, Any] = json.loads(json.dumps({**defaults, **options}, default=plain))
     return content
+
+
+def plain(value: Any) -> Any:
+    """What JSON has no form for: dataclasses are their fields, anything else its text."""
+    return vars(value) if is_dataclass(value) else str(value)
 
 
 def unknown_key(key: str, available: Sequence[str] | Mapping[str, Any]) -> OptionError:

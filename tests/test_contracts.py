@@ -64,6 +64,16 @@ class TestPCDARTS(StrategyContract):
         return ["strategy=pc_darts", "space=nasbench201", "space.channels=4", *small]
 
 
+class TestMEDARTS(StrategyContract):
+    @pytest.fixture
+    def overrides(self):
+        stages = [
+            "{name: a, cells: 3, epochs: 1, population: 2, images: 80}",
+            "{name: b, cells: 3, epochs: 1, population: 1}",
+        ]
+        return ["strategy=medarts", "space.channels=4", f"strategy.stages=[{','.join(stages)}]"]
+
+
 class OnTheTable(StrategyContract):
     """A strategy that proposes candidates, on published results."""
 
