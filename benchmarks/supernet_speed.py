@@ -24,12 +24,16 @@ from plain_darts import PlainSupernet, copy_weights
 
 RESULTS = Path(__file__).parent / "results" / "supernet_speed.md"
 INDIVIDUALS = 25
+Fed = tuple[dict[str, Tensor], ...]
+"""The mix; for the plain one softmaxed alphas, and normalised betas if there are any."""
 
 
 class Versions:
-    """The fast and the plain supernet with equal weights, and what they are fed."""
+    """The fast and the plain supernet with equal weights, and what they are fed beside the images."""
 
-    def __init__(self, partial: int, include_none: bool, batch: int, device: torch.device) -> None:
+    def __init__(
+        self, partial: int, include_none: bool, batch: int, device: torch.device, edge_normalization: bool = False
+    ) -> None:
         torch.manual_seed(0)
         space = DARTS(channels=16, cells=8, partial_channels=partial, include_none=include_none)
         candidates = ("none",) * include_none + space.operations
@@ -41,32 +45,43 @@ class Versions:
         self.weights, self.mixes = [], []
         for _ in range(INDIVIDUALS):
             alphas = {cell: torch.randn(shape, device=device) for cell, shape in self.fast.alpha_shapes.items()}
-            self.weights.append({cell: values.softmax(-1) for cell, values in alphas.items()})
-            self.mixes.append(space.mix(alphas))
+            softmaxed = {cell: values.softmax(-1) for cell, values in alphas.items()}
+            betas = {cell: torch.randn(len(rows), device=device) for cell, rows in alphas.items()}
+            if edge_normalization:
+                per_node = {cell: _per_node(values) for cell, values in betas.items()}
+                self.weights.append((softmaxed, per_node))
+                self.mixes.append((space.mix(alphas, betas),))
+            else:
+                self.weights.append((softmaxed,))
+                self.mixes.append((space.mix(alphas),))
         self.check()
 
     def check(self) -> None:
         with torch.no_grad():
-            slow, quick = self.plain(self.images, self.weights[0]), self.fast(self.images, self.mixes[0])
+            slow, quick = self.plain(self.images, *self.weights[0]), self.fast(self.images, *self.mixes[0])
         torch.testing.assert_close(quick, slow, rtol=1e-4, atol=1e-4 * slow.abs().max().item())
 
-    def step(self, network: nn.Module, mix: dict[str, Tensor]) -> Callable[[], None]:
+    def step(self, network: nn.Module, mix: Fed) -> Callable[[], None]:
         optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9, weight_decay=3e-4)
 
         def run() -> None:
             optimizer.zero_grad()
-            F.cross_entropy(network(self.images, mix), self.labels).backward()
+            F.cross_entropy(network(self.images, *mix), self.labels).backward()
             optimizer.step()
 
         return run
 
-    def forwards(self, network: nn.Module, mixes: list[dict[str, Tensor]]) -> Callable[[], None]:
+    def forwards(self, network: nn.Module, mixes: list[Fed]) -> Callable[[], None]:
         @torch.no_grad()
         def run() -> None:
             for mix in mixes:
-                network(self.images, mix)
+                network(self.images, *mix)
 
         return run
+
+
+def _per_node(betas: Tensor) -> Tensor:
+    return torch.cat([part.softmax(0) for part in torch.split(betas, [2, 3, 4, 5])])
 
 
 def seconds(run: Callable[[], None], device: torch.device) -> float:
@@ -92,7 +107,7 @@ def measure(batch: int, repeats: int, device: torch.device) -> list[str]:
     rows = []
     whole = Versions(1, True, batch, device)
     steps = whole.step(whole.plain, whole.weights[0]), whole.step(whole.fast, whole.mixes[0])
-    rows.append(row("training step, K=1, with `none`", *steps, repeats, device))
+    rows.append(row("training step, K=1, with `none`, BatchNorm after pools (DARTS)", *steps, repeats, device))
     once = whole.forwards(whole.plain, whole.weights[:1]), whole.forwards(whole.fast, whole.mixes[:1])
     rows.append(row("forward without gradients, K=1", *once, repeats, device))
     part = Versions(4, False, batch, device)
@@ -100,6 +115,9 @@ def measure(batch: int, repeats: int, device: torch.device) -> list[str]:
     rows.append(row("training step, K=4", *steps, repeats, device))
     once = part.forwards(part.plain, part.weights[:1]), part.forwards(part.fast, part.mixes[:1])
     rows.append(row("forward without gradients, K=4", *once, repeats, device))
+    beta = Versions(4, True, batch, device, edge_normalization=True)
+    steps = beta.step(beta.plain, beta.weights[0]), beta.step(beta.fast, beta.mixes[0])
+    rows.append(row("training step, K=4, with `none` and beta (PC-DARTS)", *steps, repeats, device))
     part.plain.eval(), part.fast.eval()
     generation = part.forwards(part.plain, part.weights), part.forwards(part.fast, part.mixes)
     rows.append(row(f"ES generation, {INDIVIDUALS} forwards in eval mode, K=4", *generation, 1, device))
