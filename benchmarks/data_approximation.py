@@ -162,9 +162,9 @@ def main() -> None:
         "",
         f"{options.networks} random architectures of the DARTS space (C={options.channels}, {options.cells} cells), "
         f"each trained for {options.epochs} epochs on real CIFAR-10 and scored on {options.images:,} held-out training "
-        "images. Agreement with the accuracies on all data, with 95 % bootstrap intervals over the networks. `again` is "
-        "all data with other seeds: the noise of a training. ME-DARTS reports correlations of 0.9899 for smaller subsets and "
-        "0.8827 for low resolution (10 networks, 8 cells, 100 epochs).",
+        "images. Agreement with the accuracies on all data, with 95 % bootstrap intervals over the networks. `again` "
+        "is all data with other seeds: the noise of a training. ME-DARTS reports correlations of 0.9899 for smaller "
+        "subsets and 0.8827 for low resolution (10 networks, 8 cells, 100 epochs).",
         "",
         "| trained on | images | resolution | accuracy, % | Kendall's tau | Pearson's r |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
