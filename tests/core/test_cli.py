@@ -76,7 +76,7 @@ def test_list_shows_each_plug_in_with_package_version_and_first_line(command):
     assert egnas.endswith(
         "EG-NAS: evolution strategies explore N directions an epoch, the most accurate one moves the alphas."
     )
-    assert "darts" not in command("list", "strategy")[1]
+    assert "nasbench201" not in command("list", "strategy")[1]
 
 
 def test_list_check_imports_and_finds_all_sound(command):
