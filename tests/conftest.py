@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is imported: tests run in several processes, which must not each take all cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from nasforge import cli
 from nasforge.registry import registry
 
