@@ -16,20 +16,20 @@ from nasforge_plugins.space.darts import DARTS as DARTSSpace
 from nasforge_plugins.space.nasbench201 import NASBench201
 from nasforge_plugins.strategy.darts import GradientAlphas, collapse_warning
 from nasforge_plugins.strategy.darts.collapse import parameter_free
-from nasforge_plugins.strategy.darts.unrolled import gradients_of, unrolled_gradient
+from nasforge_plugins.strategy.darts.unrolled import architecture_gradient, unrolled_gradient
 
 SHAPE = (1, 8, 8)
 SPACES = {
     "darts": DARTSSpace(channels=4, cells=3, partial_channels=1, include_none=True),
-    "partial": DARTSSpace(channels=8, cells=3, partial_channels=2),
+    "partial": DARTSSpace(channels=4, cells=3, partial_channels=2),
     "nasbench201": NASBench201(channels=2, cells=1),
 }
 WEIGHTS = {"learning_rate": 0.05, "final_learning_rate": 0.0, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0}
 
 
-def gradient_alphas(space, epochs=2, **options):
+def gradient_alphas(space, epochs=2, classes=3, **options):
     torch.manual_seed(0)
-    supernet = SPACES[space].supernet(SHAPE, 3)
+    supernet = SPACES[space].supernet(SHAPE, classes)
     return GradientAlphas(supernet, SPACES[space], epochs=epochs, **{**WEIGHTS, **options})
 
 
@@ -57,14 +57,14 @@ class Stepping:
         self.optimizers = [optimizer]
 
 
-def before_a_step(space, *, momentum, **options):
+def before_a_step(space, *, momentum, classes=3, **options):
     """A module in float64 whose weights have taken a step, so that there is momentum; and the optimizer."""
-    module = gradient_alphas(space, order=2, **options).double()
+    module = gradient_alphas(space, order=2, classes=classes, **options).double()
     for tensor in module._architecture():
         tensor.copy_(torch.randn(tensor.shape, generator=torch.Generator().manual_seed(5)))
-    module._alpha_seen = torch.zeros(3, dtype=torch.float64)
     optimizer = torch.optim.SGD(module.weights_to_learn, 0.05, momentum, weight_decay=3e-2)
-    module.training_loss(batch(7), module.live()).backward()
+    images, labels = batch(7)
+    module.loss((images, labels % (classes)), module.live()).backward()
     optimizer.step()
     optimizer.zero_grad()
     module._trainer = Stepping(optimizer)
@@ -96,13 +96,14 @@ def unrolled_by_autograd(module, optimizer, training, validation):
 NEAR = 1e-6
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-@pytest.mark.parametrize("space", ["darts", "partial", "nasbench201"])
+@pytest.mark.parametrize(
+    ("space", "momentum"), [("darts", 0.9), ("partial", 0.9), ("nasbench201", 0.9), ("nasbench201", 0.0)]
+)
 def test_the_second_order_is_the_gradient_through_the_step(space, momentum):
     module, optimizer = before_a_step(space, momentum=momentum, edge_normalization=space == "partial")
     expected = unrolled_by_autograd(module, optimizer, batch(1), batch(2))
     found = unrolled_gradient(module, batch(1), batch(2), NEAR)
-    first = gradients_of(module.validation_loss(batch(2), live := module.live()), live)
+    first = architecture_gradient(module, batch(2))
     for exact, one, plain in zip(expected, found, first, strict=True):
         torch.testing.assert_close(one, exact, rtol=1e-3, atol=1e-5)
         assert (exact - plain).norm() > 0.05 * exact.norm(), "else the first order would pass as well"
@@ -115,6 +116,23 @@ def test_the_weights_are_left_as_they_were():
     assert all(torch.equal(a, b) for a, b in zip(before, module.weights_to_learn, strict=True))
     assert all(weight.grad is None for weight in module.weights_to_learn)
     assert optimizer.state[module.weights_to_learn[0]]["momentum_buffer"] is not None
+
+
+def test_without_a_gradient_there_is_no_second_order():
+    module, _ = before_a_step("nasbench201", momentum=0.9, classes=1)
+    images, _ = batch(1)
+    nothing = unrolled_gradient(module, (images, torch.zeros(8).long()), (images, torch.zeros(8).long()))
+    assert [float(gradient.abs().max()) for gradient in nothing] == [0.0]
+
+
+def test_the_first_order_is_the_plain_gradient_and_leaves_the_weights_learning():
+    module, _ = before_a_step("partial", momentum=0.9, edge_normalization=True)
+    found = architecture_gradient(module, batch(1))
+    assert len(module.weights_to_learn) == len(list(module.parameters()))
+    live = module.live()
+    for gradient, expected in zip(found, torch.autograd.grad(module.loss(batch(1), live), live), strict=True):
+        assert torch.equal(gradient, expected)
+    assert len(found) == 4, "alphas and betas of both cell types"
 
 
 def test_the_alphas_steps_are_adams_on_validation_images_alone():
@@ -141,6 +159,27 @@ def test_the_alphas_steps_are_adams_on_validation_images_alone():
         adam.step()
     for found, expected in zip(module._architecture(), mine, strict=True):
         torch.testing.assert_close(found, expected.detach())
+
+
+def test_the_weights_steps_are_clipped_sgds_under_the_alphas_that_moved():
+    module = gradient_alphas("darts", alpha_learning_rate=0.01, clip=0.05)
+    batches, transfer = [], module.on_after_batch_transfer
+    module.on_after_batch_transfer = lambda *given: batches.append(transfer(*given)) or batches[-1]
+    states, learn = [], module.learn
+    module.learn = lambda *given: states.append({k: v.clone() for k, v in module.state_dict().items()}) or learn(*given)
+    fitted(module, epochs=1)
+    twin = gradient_alphas("darts").train()
+    twin.load_state_dict(states[0])
+    sgd = torch.optim.SGD(twin.weights_to_learn, 0.05, 0.9, weight_decay=3e-4)
+    for (images, labels), state in zip(batches, states, strict=True):
+        for cell, rows in twin.alphas.items():
+            rows.copy_(state[f"alpha_{cell}"])
+        sgd.zero_grad()
+        cross_entropy(twin.supernet(images, twin.mix), labels).backward()
+        assert torch.nn.utils.clip_grad_norm_(twin.weights_to_learn, 0.05) > 0.05
+        sgd.step()
+    for found, expected in zip(module.weights_to_learn, twin.weights_to_learn, strict=True):
+        torch.testing.assert_close(found, expected)
 
 
 def test_alphas_see_validation_images_alone():
@@ -171,8 +210,23 @@ def test_alphas_rest_while_they_warm_up_and_move_afterwards():
         assert len(rows) == 4
         assert torch.equal(rows[0], rows[1])
         assert not torch.equal(rows[1], rows[2])
-    assert module.history["validation_accuracy"][0] is None
-    assert all(0 <= value <= 1 for value in module.history["validation_accuracy"][1:])
+    for cell, edges in module.edge_weights.items():
+        assert [float(part.sum()) for part in torch.split(edges, [2, 3, 4, 5])] == pytest.approx([1.0] * 4), cell
+
+
+def test_each_epoch_ends_with_a_look_at_all_validation_images():
+    """In the mode of training, on images that nothing distorts; nothing of it stays behind."""
+    module = fitted(gradient_alphas("darts", warmup_epochs=1))
+    data = fit_data()
+    images, labels = data.validation[torch.arange(24)]
+    with torch.no_grad():
+        logits = module.supernet.train()(data.preprocessing.normalize(images), module.mix)
+    found = module.history["validation_accuracy"], module.history["validation_loss"]
+    assert [len(values) for values in found] == [2, 2], "warm-up or not"
+    assert found[0][-1] == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
+    assert found[1][-1] == pytest.approx(float(cross_entropy(logits, labels)), rel=1e-5)
+    free, _ = parameter_free(SPACES["darts"].derive(module.mix), SPACES["darts"])
+    assert module.history["parameter_free_operations"][-1] == free
 
 
 def test_handed_on_alphas_begin_the_next_supernet():
@@ -184,9 +238,17 @@ def test_handed_on_alphas_begin_the_next_supernet():
     assert second.alphas["normal"].data_ptr() != first.alphas["normal"].data_ptr()
 
 
+def test_alphas_of_another_space_or_betas_without_edge_normalization_begin_nothing():
+    foreign = gradient_alphas("nasbench201").alphas
+    with pytest.raises(ValueError, match=r"alphas to begin with are of \{'cell': \(6, 5\)\}"):
+        gradient_alphas("darts", alphas=foreign)
+    with pytest.raises(ValueError, match="this supernet takes none"):
+        gradient_alphas("darts", betas={"normal": torch.zeros(14), "reduce": torch.zeros(14)})
+
+
 def test_a_broken_fit_goes_on_to_the_same_bits(tmp_path):
-    whole = fitted(gradient_alphas("partial", epochs=3, edge_normalization=True), epochs=3)
-    broken = gradient_alphas("partial", epochs=3, edge_normalization=True)
+    whole = fitted(gradient_alphas("partial", edge_normalization=True))
+    broken = gradient_alphas("partial", edge_normalization=True)
     saved = tmp_path / "epoch.ckpt"
 
     class Broken(RuntimeError): ...
@@ -197,10 +259,10 @@ def test_a_broken_fit_goes_on_to_the_same_bits(tmp_path):
                 raise Broken
             trainer.save_checkpoint(saved)
 
-    options = {"name": "supernet", "epochs": 3, "seed": 0, "trainer": {"accelerator": "cpu"}}
+    options = {"name": "supernet", "epochs": 2, "seed": 0, "trainer": {"accelerator": "cpu"}}
     with pytest.raises(Broken):
         train(broken, fit_data(), callbacks=[Last()], **options)
-    again = gradient_alphas("partial", epochs=3, edge_normalization=True)
+    again = gradient_alphas("partial", edge_normalization=True)
     train(again, fit_data(), resume_from=saved, **options)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor), name
@@ -235,17 +297,22 @@ def test_a_collapse_is_named_above_the_threshold():
     cells = f"normal={pairs}, normal_concat=range(2, 6), reduce={pairs}, reduce_concat=[2, 3, 4, 5]"
     collapsed = space.read(f"Genotype({cells})")
     assert parameter_free(collapsed, space) == (7, 8)
-    (sentence,) = collapse_warning(collapsed, space, 4)
+    (sentence,) = collapse_warning(collapsed, space, None)
+    assert "more than 4" in sentence
     assert "7 of 8 operations of the normal cell" in sentence
     assert collapse_warning(collapsed, space, 7) == []
     for published in ("DARTS_V1", "DARTS_V2", "PC_DARTS_cifar", "PDARTS"):
-        assert collapse_warning(space.read(published), space, 4) == []
+        assert collapse_warning(space.read(published), space, None) == []
+    on_201 = SPACES["nasbench201"]
+    skips = "|skip_connect~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|{}~1|nor_conv_3x3~2|"
+    assert collapse_warning(on_201.read(skips.format("nor_conv_1x1")), on_201, None) == []
+    assert "4 of 6" in collapse_warning(on_201.read(skips.format("none")), on_201, None)[0]
 
 
 @pytest.mark.parametrize("strategy", ["darts", "pc_darts"])
 @pytest.mark.parametrize("space", ["darts", "nasbench201"])
 def test_a_search_of_a_few_seconds(tmp_path, strategy, space):
-    words = [f"strategy={strategy}", f"space={space}", "space.channels=8", "space.cells=1", "data=digits"]
+    words = [f"strategy={strategy}", f"space={space}", "space.channels=4", "space.cells=1", "data=digits"]
     words += ["strategy.epochs=2", "retrain.seeds=0", "retrain.random=0", "data.batch_size=128"]
     words += ["strategy.warmup_epochs=1", "strategy.max_parameter_free=0"]
     outcome = experiment.search(compose(words).config, tmp_path / "run", words)

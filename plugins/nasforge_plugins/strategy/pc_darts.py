@@ -39,7 +39,7 @@ class PCDARTS(DARTS):
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
         weight_decay: NotNegative = 3e-4,
         clip: AboveZero = 5.0,
-        max_parameter_free: Annotated[int, Field(ge=0)] = 4,
+        max_parameter_free: Annotated[int, Field(ge=0)] | None = None,
     ) -> None:
         super().__init__(
             epochs=epochs,

@@ -44,7 +44,7 @@ class DARTS(Strategy):
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
         weight_decay: NotNegative = 3e-4,
         clip: AboveZero = 5.0,
-        max_parameter_free: Annotated[int, Field(ge=0)] = 4,
+        max_parameter_free: Annotated[int, Field(ge=0)] | None = None,
     ) -> None:
         self.epochs, self.max_parameter_free = epochs, max_parameter_free
         self.supernet_options: dict[str, Any] = {
@@ -75,7 +75,7 @@ class DARTS(Strategy):
         module = GradientAlphas(supernet, run.space, epochs=self.epochs, **self.module_options)
         run.fit(module, "supernet", self.epochs, run.data.halves())
         found = run.space.derive(module.mix)
-        for cell, svg in mix_over_time(module.trace, run.space.mix_labels).items():
+        for cell, svg in mix_over_time(module.trace, run.space.mix_labels, module.edge_weights).items():
             run.keep(f"mix_{cell}.svg", svg, f"How the mixing weights of the {cell} cell moved")
         run.notes += collapse_warning(found, run.space, self.max_parameter_free)
         return run.result(found, run.weights("supernet", module))

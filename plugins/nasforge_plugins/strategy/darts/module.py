@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nasforge import Supernet, SupernetModule, WeightSharing
-from nasforge_plugins.strategy.darts.unrolled import gradients_of, unrolled_gradient
+from nasforge import Supernet, SupernetModule, WeightSharing, batch_statistics, ordered_batches, score
+from nasforge_plugins.strategy.darts.collapse import parameter_free
+from nasforge_plugins.strategy.darts.unrolled import architecture_gradient, unrolled_gradient
 
 Batch = tuple[Tensor, Tensor]
 ADAM_BETAS = (0.5, 0.999)
+SCORED_AT_ONCE = 256
 
 
 class GradientAlphas(SupernetModule):
@@ -22,11 +26,14 @@ class GradientAlphas(SupernetModule):
     Args:
         supernet, space, weights: see `SupernetModule`.
         epochs: of the fit; so many mixes are kept in `trace`.
-        alphas, betas: (edges, columns) and (edges,) by cell type, to begin with; random ones if None.
+        alphas, betas: (edges, columns) and (edges,) by cell type, to begin with; random ones if None. They are copied.
         order: 1 takes the weights as they are (xi = 0), 2 unrolls one step of theirs (eqs. 7 and 8).
         warmup_epochs: epochs of weights alone.
         alpha_learning_rate, alpha_weight_decay: of Adam, which moves alphas and betas.
         augment_validation: whether the alphas' images are augmented, as the published code has it.
+
+    Raises:
+        ValueError: alphas or betas to begin with that are not of this supernet's cell types and shapes.
     """
 
     def __init__(
@@ -45,22 +52,29 @@ class GradientAlphas(SupernetModule):
         **weights: Any,
     ) -> None:
         super().__init__(supernet, space, **weights)
-        for given, own in ((alphas, self.alphas), (betas, self.betas or {})):
-            for cell, tensor in (given or {}).items():
-                own[cell].copy_(tensor)
+        _begin("alphas", self.alphas, alphas)
+        _begin("betas", self.betas or {}, betas)
         self.order, self.warmup_epochs, self.augment_validation = order, warmup_epochs, augment_validation
         self._alpha_options = (alpha_learning_rate, ADAM_BETAS, 1e-8, alpha_weight_decay)
         self._adam_state: dict[str, Any] | None = None
-        mix = self.mix
-        for cell in supernet.alpha_shapes:
-            self.register_buffer(f"trace_{cell}", torch.zeros(epochs + 1, *mix[cell].shape))
+        for cell, rows in self._softmaxed().items():
+            self.register_buffer(f"trace_{cell}", torch.zeros(epochs + 1, *rows.shape))
         self._trace(0)
 
     @property
     def trace(self) -> dict[str, Tensor]:
-        """Mixing weights (epochs behind it + 1, edges, operations) by cell type: at the start and after each epoch."""
+        """Softmax of the alphas (epochs behind it + 1, edges, operations) by cell type: at the start and after each
+        epoch. Betas are left out, see `edge_weights`."""
         done = max(map(len, self.history.values()), default=0)
         return {cell: getattr(self, f"trace_{cell}")[: done + 1] for cell in self.alphas}
+
+    @property
+    def edge_weights(self) -> dict[str, Tensor] | None:
+        """Betas (edges,) by cell type after their softmax over the edges into a node; None if there are none."""
+        if self.betas is None:
+            return None
+        mix = self.mix  # alpha times beta: only the space knows which edges share a node
+        return {cell: mix[cell].sum(-1) / rows.sum(-1) for cell, rows in self._softmaxed().items()}
 
     def work(self, epochs: int, batches: int) -> int:
         """Batches of weights, and of alphas."""
@@ -77,7 +91,6 @@ class GradientAlphas(SupernetModule):
         """Each epoch draws validation images of its own, with replacement across its steps."""
         super().on_train_epoch_start()
         self._draw = self.generator("validation")
-        self._alpha_seen = torch.zeros(3, device=self.device)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """A step of the alphas, once they are warm, and the loss of the weights under them."""
@@ -87,11 +100,12 @@ class GradientAlphas(SupernetModule):
         return super().training_step(batch, batch_index)
 
     def on_train_epoch_end(self) -> None:
-        """Record how the supernet did on the alphas' images, and its mix."""
+        """Record how the supernet does on the alphas' images, its mix, and how far the derived cell has collapsed."""
         super().on_train_epoch_end()
-        loss, correct, count = self._alpha_seen.tolist()
-        if count:
-            self.record(validation_loss=loss / count, validation_accuracy=correct / count)
+        found = self._validated()
+        self.record(validation_loss=found["cross_entropy"], validation_accuracy=found["accuracy"])
+        free, _ = parameter_free(self.space.derive(self.mix), self.space)
+        self.record(parameter_free_operations=free)
         self._trace(self.current_epoch + 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -104,18 +118,8 @@ class GradientAlphas(SupernetModule):
         super().on_load_checkpoint(checkpoint)
         self._adam_state = checkpoint["nasforge_adam"]
 
-    def validation_loss(self, batch: Batch, architecture: Sequence[Tensor]) -> Tensor:
-        """L_val(w, alpha) under alphas and betas as `live` gives them; counted into the epoch's mean."""
-        images, labels = batch
-        logits = self.supernet(images, self._mix_of(architecture))
-        loss = cross_entropy(logits, labels)
-        with torch.no_grad():
-            correct = (logits.argmax(1) == labels).sum()
-            self._alpha_seen += torch.stack([loss * len(labels), correct, torch.full_like(loss, len(labels))])
-        return loss
-
-    def training_loss(self, batch: Batch, architecture: Sequence[Tensor]) -> Tensor:
-        """L_train(w, alpha)."""
+    def loss(self, batch: Batch, architecture: Sequence[Tensor]) -> Tensor:
+        """L_val(w, alpha), or L_train(w, alpha): it is the batch's. Alphas and betas are as `live` gives them."""
         images, labels = batch
         return cross_entropy(self.supernet(images, self._mix_of(architecture)), labels)
 
@@ -128,8 +132,7 @@ class GradientAlphas(SupernetModule):
         if self.order == 2:
             gradients = unrolled_gradient(self, training, validation)
         else:
-            architecture = self.live()
-            gradients = gradients_of(self.validation_loss(validation, architecture), architecture)
+            gradients = architecture_gradient(self, validation)
         for tensor, gradient in zip(self._architecture(), gradients, strict=True):
             tensor.grad = gradient
         self._adam.step()
@@ -143,6 +146,20 @@ class GradientAlphas(SupernetModule):
             return preprocessing.augment(images, self._draw), labels
         return preprocessing.normalize(images), labels
 
+    def _validated(self) -> dict[str, float]:
+        """`accuracy` and `cross_entropy` on all validation images, as they are. BatchNorm has each batch's statistics:
+        the running ones belong to weights and mixes of some hundred steps ago, half of them to validation images."""
+        validation = self.data.validation
+        assert validation is not None  # fits of one-shot methods read halves()
+        size = math.ceil(len(validation) / math.ceil(len(validation) / SCORED_AT_ONCE))  # no last one of a few images
+        batches = ordered_batches(validation, self.data.preprocessing, size, self.device)
+        training = self.supernet.training
+        self.supernet.eval()
+        with batch_statistics(self.supernet):
+            found = score(partial(self.supernet, mix=self.mix), batches)
+        self.supernet.train(training)
+        return found
+
     def _architecture(self) -> list[Tensor]:
         return [*self.alphas.values(), *(self.betas or {}).values()]
 
@@ -151,8 +168,20 @@ class GradientAlphas(SupernetModule):
         betas = dict(zip(self.betas or {}, architecture[len(alphas) :], strict=True))
         return self.space.mix(alphas, betas or None)
 
-    @torch.no_grad()
+    def _softmaxed(self) -> dict[str, Tensor]:
+        mix = self.space.mix(self.alphas)
+        return {cell: mix[cell] for cell in self.alphas}
+
     def _trace(self, epochs: int) -> None:
-        for cell, rows in self.mix.items():
-            if cell in self.alphas:
-                getattr(self, f"trace_{cell}")[epochs] = rows
+        for cell, rows in self._softmaxed().items():
+            getattr(self, f"trace_{cell}")[epochs] = rows
+
+
+def _begin(what: str, own: Mapping[str, Tensor], given: Mapping[str, Tensor] | None) -> None:
+    if given is None:
+        return
+    has, takes = ({cell: tuple(tensor.shape) for cell, tensor in named.items()} for named in (given, own))
+    if has != takes:
+        raise ValueError(f"{what} to begin with are of {has}; this supernet takes {takes or 'none'}")
+    for cell, tensor in given.items():
+        own[cell].copy_(tensor)

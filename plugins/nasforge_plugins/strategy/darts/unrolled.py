@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from nasforge_plugins.strategy.darts.module import Batch, GradientAlphas
+
+SMALLEST = 1e-12
+"""Norm below which a gradient counts as zero: then the second derivatives add nothing."""
 
 
 def unrolled_gradient(
@@ -31,28 +35,45 @@ def unrolled_gradient(
     group = optimizer.param_groups[0]
     xi, architecture = group["lr"], module.live()
     before = [weight.detach().clone() for weight in weights]
-    step = gradients_of(module.training_loss(training, architecture), weights)
+    step = gradients_of(module.loss(training, architecture), weights)
     with torch.no_grad():
         for weight, gradient in zip(weights, step, strict=True):
             buffer = optimizer.state[weight].get("momentum_buffer")
             momentum = 0.0 if buffer is None else group["momentum"] * buffer
             weight.sub_(xi * (momentum + gradient + group["weight_decay"] * weight))
-    both = gradients_of(module.validation_loss(validation, architecture), [*architecture, *weights])
+    both = gradients_of(module.loss(validation, architecture), [*architecture, *weights])
     direct, vector = both[: len(architecture)], both[len(architecture) :]
-    radius = distance / torch.cat([part.flatten() for part in vector]).norm()
+    radius = distance / torch.cat([part.flatten() for part in vector]).norm().clamp_min(SMALLEST)
     sides = []
     for sign in (1, -1):
         _set(weights, [w + sign * radius * v for w, v in zip(before, vector, strict=True)])
-        architecture = module.live()
-        sides.append(gradients_of(module.training_loss(training, architecture), architecture))
+        sides.append(architecture_gradient(module, training))
     _set(weights, before)
     return [d - xi * (plus - minus) / (2 * radius) for d, plus, minus in zip(direct, *sides, strict=True)]
+
+
+def architecture_gradient(module: GradientAlphas, batch: Batch) -> list[Tensor]:
+    """d loss / d alpha under the weights as they are; those of the weights, a third of the work, are left out."""
+    architecture = module.live()
+    with _constant(module.weights_to_learn):
+        return gradients_of(module.loss(batch, architecture), architecture)
 
 
 def gradients_of(loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
     """d loss / d tensors, zeros for what the loss does not depend on (a shallow supernet has no cell of some type)."""
     found = torch.autograd.grad(loss, tensors, allow_unused=True)
     return [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)]
+
+
+@contextmanager
+def _constant(weights: Sequence[Tensor]) -> Iterator[None]:
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
 
 
 @torch.no_grad()
