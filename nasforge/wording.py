@@ -20,6 +20,7 @@ _NOUNS = {
     "epe_nas": ("EPE-NAS", ""),
     "l2_norm": ("norm of the weights", ""),
     "params": ("parameters", ""),
+    "parameter_free_operations": ("parameter-free operations of the derived cell", ""),
     "macs": ("multiply-adds", ""),
 }
 _SHORT = {"millions": "M"}

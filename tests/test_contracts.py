@@ -51,17 +51,34 @@ class TestEGNAS(StrategyContract):
         return ["strategy=egnas", "space.channels=8", "space.cells=1", *(f"strategy.{word}" for word in small)]
 
 
+FEW_STEPS = ["data.batch_size=256"]
+
+
 class TestDARTSStrategy(StrategyContract):
     @pytest.fixture
     def overrides(self):
-        return ["strategy=darts", "space.channels=4", "space.cells=1", "strategy.epochs=1"]
+        return ["strategy=darts", "space.channels=4", "space.cells=1", "strategy.epochs=1", *FEW_STEPS]
 
 
 class TestPCDARTS(StrategyContract):
     @pytest.fixture
     def overrides(self):
-        small = ["strategy.epochs=2", "strategy.warmup_epochs=1"]
+        small = ["strategy.epochs=2", "strategy.warmup_epochs=1", *FEW_STEPS]
         return ["strategy=pc_darts", "space=nasbench201", "space.channels=4", *small]
+
+
+class TestDARTSOnNASBench201(StrategyContract):
+    @pytest.fixture
+    def overrides(self):
+        small = ["strategy.epochs=1", "strategy.order=2", *FEW_STEPS]
+        return ["strategy=darts", "space=nasbench201", "space.channels=4", *small]
+
+
+class TestPCDARTSOnDARTS(StrategyContract):
+    @pytest.fixture
+    def overrides(self):
+        small = ["strategy.epochs=2", "strategy.warmup_epochs=1", *FEW_STEPS]
+        return ["strategy=pc_darts", "space.channels=4", "space.cells=1", *small]
 
 
 class TestMEDARTS(StrategyContract):

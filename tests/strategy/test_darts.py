@@ -313,7 +313,7 @@ def test_a_collapse_is_named_above_the_threshold():
 @pytest.mark.parametrize("space", ["darts", "nasbench201"])
 def test_a_search_of_a_few_seconds(tmp_path, strategy, space):
     words = [f"strategy={strategy}", f"space={space}", "space.channels=4", "space.cells=1", "data=digits"]
-    words += ["strategy.epochs=2", "retrain.seeds=0", "retrain.random=0", "data.batch_size=128"]
+    words += ["strategy.epochs=2", "retrain.seeds=0", "retrain.random=0", "data.batch_size=256"]
     words += ["strategy.warmup_epochs=1", "strategy.max_parameter_free=0"]
     outcome = experiment.search(compose(words).config, tmp_path / "run", words)
     result = outcome.result
