@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -157,8 +158,7 @@ def main() -> None:
     lines = [
         "# Rankings under fewer images and lower resolution",
         "",
-        f"`python benchmarks/data_approximation.py --networks {options.networks} --images {options.images} "
-        f"--epochs {options.epochs} --channels {options.channels} --cells {options.cells}`",
+        f"`python benchmarks/data_approximation.py {' '.join(sys.argv[1:])}`".replace(" `", "`"),
         "",
         f"{options.networks} random architectures of the DARTS space (C={options.channels}, {options.cells} cells), "
         f"each trained for {options.epochs} epochs on real CIFAR-10 and scored on {options.images:,} held-out training "

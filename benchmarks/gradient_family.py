@@ -24,6 +24,7 @@ from scipy.stats import mannwhitneyu
 
 from nasforge import ImageSet, experiment
 from nasforge.configuration import compose
+from nasforge.journal import atomic, digest
 
 RESULTS = Path(__file__).parent / "results" / "gradient_family.md"
 os.environ.setdefault("NASFORGE_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
@@ -71,7 +72,8 @@ def small_cifar10(path: Path) -> None:
         small = ImageSet.of(pixels, labels).scaled(0.5)[torch.arange(len(labels))][0]
         arrays |= {f"{name}_images": small.permute(0, 2, 3, 1).numpy(), f"{name}_labels": labels.numpy()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **arrays)
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
 
 
 def packed(path: Path, n: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,7 +106,9 @@ def study(data: str, seeds: int, runs: Path) -> list[str]:
     random: list[float] = []
     for seed in range(seeds):
         for strategy in STRATEGIES:
-            result = outcome(runs / f"{data}_{strategy}_{seed}", words(strategy, data, seed, images))
+            command = words(strategy, data, seed, images)
+            # Other settings get other folders: what they found is not this study's.
+            result = outcome(runs / f"{data}_{strategy}_{seed}_{digest(command)[:8]}", command)
             rows = {row["name"]: row for row in result["retrain"]["rows"]}
             found[strategy].append({**rows["found"], **result["control"]})
             random += [row["mean"] for name, row in rows.items() if name != "found"]
@@ -133,7 +137,7 @@ def spread(values: Sequence[float], scale: float, decimals: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="*", default=list(STAGES), choices=[*STAGES, []])
+    parser.add_argument("data", nargs="*", choices=[*STAGES, []])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, default=Path("runs") / "gradient_family")
     options = parser.parse_args()
@@ -150,7 +154,8 @@ def main() -> None:
         "Each strategy's supernet takes the same number of steps of its weights (ME-DARTS: all members together); "
         f"the derived network (C={RETRAIN['channels']}, {RETRAIN['cells']} cells) is trained from scratch for "
         f"{RETRAIN['epochs']} epochs and tested once. Mean ± sample deviation over {options.seeds} seeds; p: two-sided "
-        "Mann-Whitney U test, uncorrected: with three against six networks it is 0.024 at the least.",
+        "Mann-Whitney U test, uncorrected: with three against six networks it is 0.024 at the least. With populations "
+        "of 4, 2 and 1 ME-DARTS selects and inherits, and crosses nobody.",
         "",
     ]
     RESULTS.write_text("\n".join([*head, *parts]), encoding="utf-8")

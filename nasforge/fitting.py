@@ -93,6 +93,10 @@ def _restored(module: FitModule, checkpoint: Path) -> FitModule:
     return module
 
 
+def _epochs_behind(module: FitModule) -> int:
+    return max(map(len, module.history.values()), default=0)
+
+
 class Fits:
     """The fits of one run: `fits/<name>/` holds the checkpoint of a broken one and the weights of a finished one."""
 
@@ -124,8 +128,9 @@ class Fits:
         checkpoint = self.folder(name) / f"{key}.ckpt"
         torch.set_num_threads(self._threads)
         if checkpoint.exists() and exhausted():  # what an earlier start stopped at is what it stays at
-            return _restored(module, checkpoint)
-        done = self._train(module, name, epochs, data, checkpoint, [_StopWhen(exhausted), *callbacks], loggers)
+            done = _epochs_behind(_restored(module, checkpoint))
+        else:
+            done = self._train(module, name, epochs, data, checkpoint, [_StopWhen(exhausted), *callbacks], loggers)
         self._commit(module, name, key, complete=done >= epochs)
         if done >= epochs:
             checkpoint.unlink(missing_ok=True)
@@ -164,8 +169,8 @@ class Fits:
         path = self.folder(name) / "weights.safetensors"
         with atomic(path) as temporary:
             save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, temporary)
-        epochs = max(map(len, module.history.values()), default=0)
-        write_json(self.folder(name) / "history.json", {"metrics": module.history, "epochs": epochs})
+        content = {"metrics": module.history, "epochs": _epochs_behind(module)}
+        write_json(self.folder(name) / "history.json", content)
         if complete:
             weights = file_digest(path)
             self._journal.write("fit", key, sync=True, name=name, weights=weights, history=module.history)

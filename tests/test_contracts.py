@@ -57,7 +57,7 @@ FEW_STEPS = ["data.batch_size=256"]
 class TestDARTSStrategy(StrategyContract):
     @pytest.fixture
     def overrides(self):
-        return ["strategy=darts", "space.channels=4", "space.cells=1", "strategy.epochs=1", *FEW_STEPS]
+        return ["strategy=darts", "space.channels=4", "space.cells=3", "strategy.epochs=1", *FEW_STEPS]
 
 
 class TestPCDARTS(StrategyContract):
@@ -78,7 +78,7 @@ class TestPCDARTSOnDARTS(StrategyContract):
     @pytest.fixture
     def overrides(self):
         small = ["strategy.epochs=2", "strategy.warmup_epochs=1", *FEW_STEPS]
-        return ["strategy=pc_darts", "space.channels=4", "space.cells=1", *small]
+        return ["strategy=pc_darts", "space.channels=4", "space.cells=3", *small]
 
 
 class TestMEDARTS(StrategyContract):

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import kill_and_resume as small
-from nasforge import DataModule, NasforgeError, OptionError, RunError, experiment
+from nasforge import DataModule, NasforgeError, OptionError, RunError, experiment, fitting
 from nasforge.configuration import compose
 
 
@@ -184,3 +184,22 @@ def test_mistakes_are_found_before_anything_is_written(tmp_path, images, word, s
     with pytest.raises(NasforgeError, match=sentence):
         experiment.search(config(images, *words), tmp_path / "run")
     assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_a_fit_that_was_killed_between_checkpoint_and_weights_keeps_them_even_out_of_time(tmp_path, monkeypatch):
+    words = ["strategy=darts", "space=nasbench201", "space.channels=2", "data=digits", "data.batch_size=256"]
+    words += ["strategy.epochs=2", "retrain.seeds=0", "retrain.random=0"]
+    with monkeypatch.context() as killed:
+
+        def dies(*_, **__):
+            raise KeyboardInterrupt
+
+        killed.setattr(fitting.Fits, "_commit", dies)
+        with pytest.raises(KeyboardInterrupt):
+            experiment.search(compose(words).config, tmp_path / "run", words)
+    fit = tmp_path / "run" / "fits" / "supernet"
+    assert not (fit / "weights.safetensors").exists()
+    experiment.resume(tmp_path / "run", ["budget.seconds=0.001"])
+    assert (fit / "weights.safetensors").exists()
+    assert json.loads((fit / "history.json").read_text())["epochs"] == 2
+    assert not list(fit.glob("*.ckpt"))

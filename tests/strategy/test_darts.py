@@ -9,7 +9,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
-from nasforge import FitData, ImageSet, Preprocessing, SupernetModule, experiment, train
+from nasforge import FitData, ImageSet, OptionError, Preprocessing, SupernetModule, experiment, train
 from nasforge.configuration import compose
 from nasforge.parts import Parts
 from nasforge_plugins.space.darts import DARTS as DARTSSpace
@@ -312,7 +312,8 @@ def test_a_collapse_is_named_above_the_threshold():
 @pytest.mark.parametrize("strategy", ["darts", "pc_darts"])
 @pytest.mark.parametrize("space", ["darts", "nasbench201"])
 def test_a_search_of_a_few_seconds(tmp_path, strategy, space):
-    words = [f"strategy={strategy}", f"space={space}", "space.channels=4", "space.cells=1", "data=digits"]
+    words = [f"strategy={strategy}", f"space={space}", "space.channels=4", "data=digits"]
+    words.append(f"space.cells={3 if space == 'darts' else 1}")
     words += ["strategy.epochs=2", "retrain.seeds=0", "retrain.random=0", "data.batch_size=256"]
     words += ["strategy.warmup_epochs=1", "strategy.max_parameter_free=0"]
     outcome = experiment.search(compose(words).config, tmp_path / "run", words)
@@ -330,3 +331,19 @@ def test_a_search_of_a_few_seconds(tmp_path, strategy, space):
     page = (tmp_path / "run/report.html").read_text()
     assert all(f"mixing weights of the {cell} cell" in page for cell in cells)
     assert np.isfinite(result["control"]["found"])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["strategy.epochs=2", "strategy.warmup_epochs=2"], "leaves none of strategy.epochs=2 to the alphas"),
+        (["space.cells=2"], "a supernet of 2 cells has reductions alone, and no normal cell would learn"),
+    ],
+)
+@pytest.mark.parametrize("strategy", ["darts", "pc_darts"])
+def test_what_would_search_nothing_is_refused(tmp_path, strategy, words, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        experiment.search(
+            compose([f"strategy={strategy}", "space=darts", "data=digits", *words]).config, tmp_path / "run"
+        )
+    assert not (tmp_path / "run" / "fits").exists()

@@ -8,8 +8,18 @@ import torch
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
+from safetensors.torch import load_file
 
-from nasforge import NasforgeError, OptionError, experiment, fitting, run as runs
+from nasforge import (
+    ImageSet,
+    NasforgeError,
+    OptionError,
+    Preprocessing,
+    SearchData,
+    experiment,
+    fitting,
+    run as runs,
+)
 from nasforge.configuration import compose
 from nasforge.parts import Parts
 from nasforge_plugins.space.darts import DARTS as DARTSSpace
@@ -59,6 +69,7 @@ def test_half_of_a_population_are_parents_unless_said():
         ([], r"strategy\.stages=\[\] trains nothing"),
         (stages({}, {"name": "init"}), "two stages called 'init'"),
         (stages({"name": "a/b"}), "a stage is called 'a/b'"),
+        (stages({"name": ".."}), "a stage is called '..'"),
         (stages({"parents": 2}), "'init' is the first stage"),
         (stages({}, {"population": 6, "parents": 5}), "'mid' takes 5 parents, and 'init' has 4 members"),
         (stages({"population": 8}, {"population": 6, "parents": 2}), "make 4 members at the most.*takes parents=3"),
@@ -133,6 +144,8 @@ def test_fronts_by_hand():
 def test_equal_members_do_not_eliminate_each_other():
     twins = members([(0.5, 2.0), (0.5, 2.0), (0.4, 1.0)])
     assert sorted(names(select(twins, 2, "weak", "max"))) == [0, 1]
+    spread = members([(0.9, 1.0), (0.9, 1.0), (0.5, 3.0), (0.5, 3.0), (0.7, 2.0)])
+    assert sorted(names(select(spread, 3, "weak", "max"))) == [0, 2, 4], "but copies spread nothing"
     same = members([(0.5, 2.0)] * 3)
     assert len(select(same, 2, "weak", "max")) == 2, "and a range of zero divides nothing"
 
@@ -153,6 +166,9 @@ def test_smaller_networks_may_be_wanted():
 def test_the_final_one_is_the_most_accurate_of_the_first_front():
     last = members([(0.6, 9.0), (0.7, 3.0), (0.65, 2.0)])
     assert most_accurate(last, "weak", "max").name == "init/1"
+    equal = members([(0.7, 3.0), (0.7, 9.0)])  # of these only one is on the front
+    assert most_accurate(equal, "weak", "max").name == "init/1"
+    assert most_accurate(equal, "weak", "min").name == "init/0"
 
 
 # Crossing and inheritance
@@ -210,6 +226,40 @@ def test_stages_grow_and_alphas_are_handed_on(found):
     assert all(0 <= one["accuracy"] <= 1 for one in family.values())
 
 
+def test_supernets_begin_at_their_parents_alphas(found):
+    """The normal cell of the first parent, the reduction cell of the last one."""
+    fits = {
+        path.parent.relative_to(found.folder / "fits").as_posix(): load_file(path)
+        for path in (found.folder / "fits").rglob("weights.safetensors")
+    }
+    inherited = 0
+    for one in json.loads((found.folder / "artifacts/members.json").read_text()):
+        for cell, parent in zip(CELLS, (one["parents"][:1], one["parents"][-1:]), strict=True):
+            if parent:
+                start = fits[one["name"]][f"trace_{cell}"][0]
+                assert torch.equal(start, fits[parent[0]][f"trace_{cell}"][-1])
+                inherited += 1
+    assert inherited == 2 * 4
+
+
+def test_images_of_a_stage_are_halved_first_so_that_none_changes_sides():
+    pixels = torch.randint(0, 256, (400, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    whole = ImageSet.of(pixels, torch.arange(400) % 4)
+    data = SearchData(whole, tuple("abcd"), Preprocessing((0.5,) * 3, (0.3,) * 3, 4, True), 32, 0)
+    method, (small, large) = MEDARTS(), stages({"images": 80}, {"images": 160})[:2]
+    few, many, all_of_them = (method.images(stage, data) for stage in (small, large, stages()[0]))
+    assert few.train.shape == (3, 8, 8)
+    assert few.preprocessing.pad == 2
+    assert [len(half) for half in (few.train, few.validation, many.train)] == [40, 40, 80]
+    assert few.train.labels.bincount().tolist() == [10] * 4
+
+    def pictures(images):
+        return {image.numpy().tobytes() for image in images[torch.arange(len(images))][0]}
+
+    assert pictures(few.train) < pictures(many.train) < pictures(all_of_them.train)
+    assert not pictures(many.train) & pictures(all_of_them.validation)
+
+
 def test_sizes_are_those_of_the_evaluation_network(found):
     family = {one["name"]: one for one in json.loads((found.folder / "artifacts/members.json").read_text())}
     network = DARTSSpace().build(found.architecture, (1, 8, 8), 10, channels=4, cells=20)
@@ -242,5 +292,6 @@ def test_experiments_have_the_papers_stages():
     for name in ("medarts_cifar10", "medarts_cifar100"):
         strategy = Parts(compose([f"+experiment={name}"]).config).strategy
         assert isinstance(strategy, MEDARTS)
-        told = [(stage.cells, stage.epochs, stage.images) for stage in strategy.stages]
-        assert told == [(4, 5, 10_000), (6, 5, 10_000), (8, 15, 20_000)]
+        told = [(stage.cells, stage.epochs, stage.images, stage.population) for stage in strategy.stages]
+        assert told == [(4, 5, 10_000, 8), (6, 5, 10_000, 4), (8, 15, 20_000, 1)]
+        assert {stage.channels for stage in strategy.stages} == {16}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from nasforge import Result, Run, SearchSpace, Strategy, WeightSharing, mix_over_time
+from nasforge import OptionError, Result, Run, SearchSpace, Strategy, Supernet, WeightSharing, mix_over_time
 from nasforge_plugins.strategy.darts.collapse import collapse_warning
 from nasforge_plugins.strategy.darts.module import GradientAlphas
 
@@ -15,10 +15,23 @@ NotNegative = Annotated[float, Field(ge=0)]
 AboveZero = Annotated[float, Field(gt=0)]
 
 
+def check_depth(supernet: Supernet) -> None:
+    """Raise an `OptionError` if all cells are reductions, so that the alphas of the normal cell would not learn."""
+    cells, kinds = supernet.options["cells"], list(supernet.alpha_shapes)
+    if len(kinds) > 1 and cells <= len(kinds):
+        raise OptionError(
+            f"a supernet of {cells} cells has reductions alone, and no {kinds[0]} cell would learn; "
+            f"space.cells={len(kinds) + 1} is the least"
+        )
+
+
 class DARTS(Strategy):
     """DARTS: alphas follow the gradient of the validation loss, weights that of the training loss, step by step.
 
     Each option's meaning and the paper's value stand beside it in `conf/strategy/darts.yaml`.
+
+    Raises:
+        OptionError: the warm-up leaves no epoch to the alphas; the supernet is too shallow for a normal cell.
     """
 
     name: ClassVar[str] = "darts"
@@ -46,6 +59,11 @@ class DARTS(Strategy):
         clip: AboveZero = 5.0,
         max_parameter_free: Annotated[int, Field(ge=0)] | None = None,
     ) -> None:
+        if warmup_epochs >= epochs:
+            raise OptionError(
+                f"strategy.warmup_epochs={warmup_epochs} leaves none of strategy.epochs={epochs} to the alphas; "
+                "it must be smaller"
+            )
         self.epochs, self.max_parameter_free = epochs, max_parameter_free
         self.supernet_options: dict[str, Any] = {
             "channels": channels,
@@ -72,6 +90,7 @@ class DARTS(Strategy):
         """While not converged: step alpha, step w. Then derive the architecture from alpha."""
         assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
         supernet = run.space.supernet(run.data.input_shape, run.data.classes, **self.supernet_options)
+        check_depth(supernet)
         module = GradientAlphas(supernet, run.space, epochs=self.epochs, **self.module_options)
         run.fit(module, "supernet", self.epochs, run.data.halves())
         found = run.space.derive(module.mix)

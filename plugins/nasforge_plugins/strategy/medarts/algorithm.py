@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 
@@ -26,9 +27,8 @@ from nasforge import (
     isolated,
     mix_over_time,
 )
-from nasforge_plugins.strategy.darts import collapse_warning
+from nasforge_plugins.strategy.darts import GradientAlphas, collapse_warning
 from nasforge_plugins.strategy.medarts.members import Member, alphas_of, next_generation
-from nasforge_plugins.strategy.medarts.module import MemberModule
 from nasforge_plugins.strategy.medarts.selection import Dominance, Size, most_accurate, select
 from nasforge_plugins.strategy.medarts.stages import Stage, check_images, check_stages
 
@@ -61,7 +61,6 @@ class MEDARTS(Strategy):
         scale: Annotated[float, Field(gt=0, le=1)] | None = None,
         dominance: Dominance = "weak",
         size: Size = "max",
-        statistics: Literal["batch", "running"] = "batch",
         evaluation_channels: Positive | None = None,
         evaluation_cells: Positive | None = None,
         start: str | None = None,
@@ -76,7 +75,7 @@ class MEDARTS(Strategy):
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
         weight_decay: NotNegative = 3e-4,
         clip: AboveZero = 5.0,
-        max_parameter_free: Annotated[int, Field(ge=0)] = 4,
+        max_parameter_free: Annotated[int, Field(ge=0)] | None = None,
     ) -> None:
         check_stages(stages)
         self.stages, self.scale, self.start = stages, scale, start
@@ -86,7 +85,6 @@ class MEDARTS(Strategy):
         self.supernet_options: dict[str, Any] = {"partial_channels": partial_channels, "include_none": include_none}
         self.module_options: dict[str, Any] = {
             "order": order,
-            "statistics": statistics,
             "alpha_learning_rate": alpha_learning_rate,
             "alpha_weight_decay": alpha_weight_decay,
             "augment_validation": augment_validation,
@@ -107,13 +105,41 @@ class MEDARTS(Strategy):
             modules = [self.train(member, stage, images[stage], run) for member in population]
             population = [self.judged(member, module, run) for member, module in zip(population, modules, strict=True)]
             everyone += population
+            self.note_unequal(stage, modules, run)
             if following is not None:
                 selected = select(population, following.survivors, self.dominance, self.size)
                 population = next_generation(selected, following.name, following.children)
         best = most_accurate(population, self.dominance, self.size)
         self.keep_pictures(run, everyone, best)
         module = modules[population.index(best)]
-        return run.result(best.architecture, run.weights(best.name, module))
+        return run.result(
+            best.architecture, run.weights(best.name, module) if self.can_be_controlled(module, run) else None
+        )
+
+    def can_be_controlled(self, module: GradientAlphas, run: Run) -> bool:
+        """Whether the shared weights fit images of full size, on which the control scores; a note says so."""
+        if self.scale_of(run.data) == 1.0:
+            return True
+        options: Any = module.supernet.options
+        with isolated(0):
+            full = _sharing(run.space).supernet(run.data.input_shape, run.data.classes, **options)
+        fits = full.state_dict().keys() == module.supernet.state_dict().keys()
+        run.notes.append(
+            f"the supernets were trained on images scaled by {self.scale_of(run.data):g}; the control "
+            + (
+                "scores them on images of full size"
+                if fits
+                else "is left out, since those of full size get another stem"
+            )
+        )
+        return fits
+
+    def note_unequal(self, stage: Stage, modules: Sequence[GradientAlphas], run: Run) -> None:
+        """Where the budget of seconds cut fits short, members were compared that had not learned alike."""
+        epochs = [max(map(len, module.history.values()), default=0) for module in modules]
+        if min(epochs) < stage.epochs:
+            told = ", ".join(map(str, epochs))
+            run.notes.append(f"out of time in stage '{stage.name}': its members had {told} of {stage.epochs} epochs")
 
     def founders(self, run: Run, images: Mapping[Stage, FitData]) -> list[Member]:
         """The first population: random alphas, but for the one that begins at `start`."""
@@ -125,15 +151,15 @@ class MEDARTS(Strategy):
             members[0] = replace(members[0], alphas=alphas_of(space.read(self.start), space, shapes))
         return members
 
-    def train(self, member: Member, stage: Stage, images: FitData, run: Run) -> MemberModule:
+    def train(self, member: Member, stage: Stage, images: FitData, run: Run) -> GradientAlphas:
         """A supernet of the stage's depth with new weights, under the member's alphas."""
-        module = MemberModule(
+        module = GradientAlphas(
             self.supernet(stage, images, run), _sharing(run.space), epochs=stage.epochs, alphas=member.alphas,
             **self.module_options,
         )  # fmt: skip
         return run.fit(module, member.name, stage.epochs, images)
 
-    def judged(self, member: Member, module: MemberModule, run: Run) -> Member:
+    def judged(self, member: Member, module: GradientAlphas, run: Run) -> Member:
         """The member after its training, with both objectives."""
         architecture = _sharing(run.space).derive(module.mix)
         network = run.space.build(architecture, run.data.input_shape, run.data.classes, **self.evaluation)
@@ -145,16 +171,27 @@ class MEDARTS(Strategy):
             member,
             alphas={cell: rows.detach().cpu().clone() for cell, rows in module.alphas.items()},
             trace=trace,
-            accuracy=module.accuracy,
+            accuracy=float(module.history["validation_accuracy"][-1] or 0.0),
             params_m=sum(parameter.numel() for parameter in network.parameters()) / 1e6,
             architecture=architecture,
         )
 
     def images(self, stage: Stage, data: SearchData) -> FitData:
-        """The stage's: a class-balanced part of all, at half their resolution, cut into halves."""
-        part = data if stage.images is None else data.subset(stage.images)
-        scale = self.scale or (0.5 if min(data.input_shape[1:]) >= 16 else 1.0)
-        return (part if scale == 1.0 else part.scaled(scale)).halves()
+        """The stage's: the halves of all images, a class-balanced and nested part of each, at half their resolution."""
+        halves = data.halves()
+        train, validation = halves.train, halves.validation
+        assert validation is not None  # halves() always makes both
+        if stage.images is not None:  # of each half, so that no stage trains on what another one is scored on
+            train, validation = (half.subset(stage.images // 2, data.seed) for half in (train, validation))
+        scale = self.scale_of(data)
+        if scale != 1.0:
+            train, validation = train.scaled(scale), validation.scaled(scale)
+        preprocessing = replace(halves.preprocessing, pad=round(halves.preprocessing.pad * scale))
+        return replace(halves, train=train, validation=validation, preprocessing=preprocessing)
+
+    def scale_of(self, data: SearchData) -> float:
+        """Half, as in the paper, unless images are too small for it or another one is given."""
+        return self.scale or (0.5 if min(data.input_shape[1:]) >= 16 else 1.0)
 
     def supernet(self, stage: Stage, images: FitData, run: Run) -> Supernet:
         """Of the stage's depth and width, with fresh weights."""
@@ -173,6 +210,9 @@ class MEDARTS(Strategy):
         if self.start is not None:
             run.space.read(self.start)
         images = {stage: self.images(stage, run.data) for stage in self.stages}
+        with isolated(0):
+            any_one = run.space.sample(np.random.default_rng(0))
+            run.space.build(any_one, run.data.input_shape, run.data.classes, **self.evaluation)
         for stage in self.stages:
             with isolated(0):
                 cells = list(self.supernet(stage, images[stage], run).alpha_shapes)

@@ -16,12 +16,17 @@ Size = Literal["max", "min"]
 
 
 def select(members: Sequence[Member], n: int, dominance: Dominance, size: Size) -> list[Member]:
-    """The `n` best: front by front; of a front that is too large, the least crowded and then the most accurate."""
+    """The `n` best: front by front; of a front that is too large, the least crowded and then the most accurate.
+
+    Of members with equal objectives all but one come last, since a copy spreads nothing.
+    """
     costs = normalized_costs(members, size)
     chosen: list[int] = []
     for front in fronts(costs, dominance):
         crowding = get_crowding_function("cd").do(costs[front])
-        order = sorted(range(len(front)), key=lambda i: (-crowding[i], -members[front[i]].accuracy))
+        rows = costs[front].tolist()
+        copies = [row in rows[:place] for place, row in enumerate(rows)]
+        order = sorted(range(len(front)), key=lambda i: (copies[i], -crowding[i], -members[front[i]].accuracy))
         chosen += [front[i] for i in order]
     return [members[place] for place in chosen[:n]]
 

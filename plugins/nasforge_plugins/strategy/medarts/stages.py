@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -56,7 +57,7 @@ def check_stages(stages: Sequence[Stage]) -> None:
     for stage in stages:
         if names.count(stage.name) > 1:
             raise OptionError(f"strategy.stages has two stages called '{stage.name}': fits are named after them")
-        if "/" in stage.name or not stage.name.strip():
+        if not re.fullmatch(r"\w[\w.-]*", stage.name):
             raise OptionError(f"strategy.stages: a stage is called '{stage.name}'; its fits' folder is named after it")
     if stages[0].parents:
         raise OptionError(f"strategy.stages: '{stages[0].name}' is the first stage, whose members have no parents")
