@@ -15,6 +15,7 @@ import random
 import signal
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +67,23 @@ def words(data: Path) -> list[str]:
     ]
 
 
-def start(folder: Path, data: Path, place: str = "", call: int = 1) -> multiprocessing.Process:
-    """Begin the search in `folder`, or go on with it, in a process that dies at the `call`-th call of `place`."""
+def start(
+    folder: Path, data: Path, place: str = "", call: int = 1, command: Sequence[str] = ()
+) -> multiprocessing.Process:
+    """Begin the search in `folder`, or go on with it, in a process that dies at the `call`-th call of `place`.
+
+    The search is that of `words(data)`, or of another `command`.
+    """
     context: Any = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
-    process: multiprocessing.Process = context.Process(target=_run, args=(folder, data, place, call))
+    process: multiprocessing.Process = context.Process(target=_run, args=(folder, command or words(data), place, call))
     process.start()
     return process
 
 
-def finish(folder: Path, data: Path) -> dict[str, bytes]:
+def finish(folder: Path, data: Path, command: Sequence[str] = ()) -> dict[str, bytes]:
     """Run to the end, and return what must not depend on how it got there."""
-    process = start(folder, data)
+    process = start(folder, data, command=command)
     process.join()
     if process.exitcode != 0:
         raise RuntimeError(f"the run in {folder} ended with status {process.exitcode}")
@@ -89,7 +95,7 @@ def finish(folder: Path, data: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in names}
 
 
-def _run(folder: Path, data: Path, place: str, call: int) -> None:
+def _run(folder: Path, command: Sequence[str], place: str, call: int) -> None:
     from nasforge import experiment
     from nasforge.configuration import compose
 
@@ -101,7 +107,7 @@ def _run(folder: Path, data: Path, place: str, call: int) -> None:
     if (folder / "config.yaml").exists():
         experiment.resume(folder)
     else:
-        experiment.search(compose(words(data)).config, folder)
+        experiment.search(compose(list(command)).config, folder)
 
 
 def _arm(place: str, call: int) -> None:

@@ -1,6 +1,4 @@
-"""ME-DARTS: stages that fit, selection against pymoo and by hand, crossing, inheritance, and finished members."""
-
-import json
+"""ME-DARTS, piece by piece: stages that fit, selection against pymoo and by hand, crossing, inheritance, images."""
 
 import numpy as np
 import pytest
@@ -8,35 +6,17 @@ import torch
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
-from safetensors.torch import load_file
 
-from nasforge import (
-    ImageSet,
-    NasforgeError,
-    OptionError,
-    Preprocessing,
-    SearchData,
-    experiment,
-    fitting,
-    run as runs,
-)
-from nasforge.configuration import compose
-from nasforge.parts import Parts
+from nasforge import ImageSet, OptionError, Preprocessing, SearchData
 from nasforge_plugins.space.darts import DARTS as DARTSSpace
-from nasforge_plugins.strategy.medarts import MEDARTS
-from nasforge_plugins.strategy.medarts.members import Member, alphas_of, cross, next_generation
+from nasforge_plugins.strategy.medarts.algorithm import STAGES
+from nasforge_plugins.strategy.medarts.crossover import cross, inherit, lineages, next_generation
+from nasforge_plugins.strategy.medarts.images import images_of, scale_of
+from nasforge_plugins.strategy.medarts.members import Member, alphas_of
 from nasforge_plugins.strategy.medarts.selection import fronts, most_accurate, normalized_costs, select
-from nasforge_plugins.strategy.medarts.stages import Stage, check_images, check_stages
+from nasforge_plugins.strategy.medarts.stages import Stage, check_images, check_stages, without_crossing
 
 CELLS = ("normal", "reduce")
-TINY = [
-    "{name: init, cells: 3, epochs: 1, population: 2, channels: 4, images: 80, parents: null}",
-    "{name: mid, cells: 4, epochs: 1, population: 3, channels: 4, images: 80, parents: 2}",
-    "{name: final, cells: 5, epochs: 2, population: 1, channels: 4, images: 160, parents: 1}",
-]
-FOREIGN = '{"schema": 1, "space": "nasbench201", "genes": {"cell": []}}'
-EVALUATED = "strategy.evaluation_channels=4"
-WORDS = ["strategy=medarts", "space=darts", "data=digits", "retrain.seeds=0", "retrain.random=0"]
 
 
 def stages(*changes):
@@ -81,6 +61,21 @@ def test_a_population_that_cannot_be_filled_is_named(wrong, sentence):
         check_stages(wrong)
 
 
+def test_without_being_asked_a_search_has_three_stages_and_crosses():
+    check_stages(STAGES)
+    assert [stage.cells for stage in STAGES] == [4, 6, 8]
+    assert [stage.children for stage in STAGES[1:]] == [1, 0]
+
+
+def test_on_a_space_of_one_cell_type_all_are_heirs():
+    settled = without_crossing(stages({}, {"population": 3}), "nasbench201")
+    assert [(stage.survivors, stage.children) for stage in settled[1:]] == [(3, 0), (1, 0)]
+    with pytest.raises(OptionError, match="'mid' crosses 2 parents, and cells of space 'nasbench201' are all of one"):
+        without_crossing(stages({}, {"parents": 2}), "nasbench201")
+    with pytest.raises(OptionError, match=r"'mid' has a population of 6, and 'init' of 4.* 4 are the most"):
+        without_crossing(stages({}, {"population": 6}), "nasbench201")
+
+
 def test_images_are_checked_against_what_there_is():
     check_images(stages({"images": 80}), 100, 10)
     with pytest.raises(OptionError, match="'init' asks for 120 images and there are 100"):
@@ -89,45 +84,20 @@ def test_images_are_checked_against_what_there_is():
         check_images(stages({}, {"images": 50}), 100, 10)
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["strategy.stages=[{name: a, cells: 2, epochs: 1, population: 1}]"], "'a' has 2 cells, which are reductions"),
-        (["strategy.stages=[{name: a, cells: 3, epochs: 1, population: 1, images: 9000}]"], "asks for 9000 images"),
-        (
-            ["strategy.stages=[{name: a, cells: 3, epochs: 1, pupolation: 1}]"],
-            r"Did you mean strategy\.stages\[0\]\.pop",
-        ),
-        (["strategy.stages=[{name: a, cells: 0, epochs: 1, population: 1}]"], "a whole number, at least 1"),
-        (["strategy.partial_channels=3"], r"space\.channels=8 is not divisible by space\.partial_channels=3"),
-        (["strategy.start=DARTS_V3"], "Did you mean 'DARTS_V"),
-        (
-            ['strategy.start=\'{"schema": 1, "space": "nasbench201", "genes": {"cell": []}}\''],
-            "is of space 'nasbench201'",
-        ),
-        (
-            ["space=nasbench201", f"strategy.stages=[{TINY[0]},{TINY[1]}]"],
-            "cells of space 'nasbench201' are all of one type",
-        ),
-    ],
-)
-def test_mistakes_are_said_before_any_training(tmp_path, words, sentence):
-    with pytest.raises(NasforgeError, match=sentence):
-        experiment.search(compose([*WORDS, *words]).config, tmp_path / "run")
-    assert not (tmp_path / "run" / "fits").exists()
-
-
 # Selection
 
 
-def test_weak_dominance_and_crowding_are_pymoos():
-    rng = np.random.default_rng(0)
-    population = members(rng.random((12, 2)))
-    costs = normalized_costs(population, "max")
-    survivors = RankAndCrowding().do(Problem(n_var=1, n_obj=2), Population.new("F", costs), n_survive=5)
-    chosen = select(population, 5, "weak", "max")
-    mine = {tuple(costs[int(member.name[5:])]) for member in chosen}
-    assert mine == {tuple(row) for row in survivors.get("F")}
+@pytest.mark.parametrize("seed", range(10))
+def test_weak_dominance_and_crowding_are_pymoos(seed):
+    population = members(np.random.default_rng(seed).random((12, 2)))
+    everyone = Population.new("F", normalized_costs(population, "max"))
+    survival, problem = RankAndCrowding(), Problem(n_var=1, n_obj=2)
+    survival.do(problem, everyone, n_survive=12)
+    standing = list(zip(everyone.get("rank"), everyone.get("crowding"), strict=True))
+    survivors = survival.do(problem, everyone, n_survive=5)
+    # Not the very members: of the two ends of a front, which are equally far out, pymoo takes either.
+    expected = sorted(zip(survivors.get("rank"), survivors.get("crowding"), strict=True))
+    assert sorted(standing[place] for place in names(select(population, 5, "weak", "max"))) == expected
 
 
 def test_fronts_by_hand():
@@ -139,6 +109,27 @@ def test_fronts_by_hand():
         [1],
         [3],
     ]
+
+
+@pytest.mark.parametrize("dominance", ["weak", "strict"])
+def test_the_first_front_is_whom_nobody_dominates(dominance):
+    costs = np.random.default_rng(1).integers(0, 6, (30, 2)).astype(float)
+
+    def dominated(row):
+        if dominance == "strict":
+            return any((other < row).all() for other in costs)
+        return any((other <= row).all() and (other < row).any() for other in costs)
+
+    expected = [place for place, row in enumerate(costs) if not dominated(row)]
+    first, *others = fronts(costs, dominance)
+    assert sorted(first) == expected
+    assert sorted(place for front in [first, *others] for place in front) == list(range(30))
+
+
+def test_strict_dominance_keeps_whom_weak_dominance_drops():
+    pair = members([(0.5, 2.0), (0.5, 1.0), (0.4, 1.0)])
+    assert [len(front) for front in fronts(normalized_costs(pair, "max"), "weak")] == [1, 1, 1]
+    assert [sorted(front) for front in fronts(normalized_costs(pair, "max"), "strict")] == [[0, 1], [2]]
 
 
 def test_equal_members_do_not_eliminate_each_other():
@@ -195,6 +186,15 @@ def test_children_join_their_parents():
     assert family[0].alphas is best[0].alphas
 
 
+def test_a_lineage_follows_each_cell_type_to_its_own_founder():
+    first, second = members([(0.9, 1.0), (0.8, 2.0)])
+    child = cross(first, second, "mid/2")
+    heir = inherit(child, "final/0")
+    everyone = [first, second, child, heir]
+    told = {cell: [one.name for one in line] for cell, line in lineages(heir, everyone).items()}
+    assert told == {"normal": ["init/0", "mid/2", "final/0"], "reduce": ["init/1", "mid/2", "final/0"]}
+
+
 def test_alphas_that_lean_to_an_architecture_derive_it():
     space = DARTSSpace(channels=4, cells=3, include_none=True)
     architecture = space.read("DARTS_V2")
@@ -202,52 +202,15 @@ def test_alphas_that_lean_to_an_architecture_derive_it():
     assert space.derive(space.mix(alphas_of(architecture, space, shapes))) == architecture
 
 
-# The whole
-
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("medarts") / "run"
-    return experiment.search(compose([*WORDS, EVALUATED, f"strategy.stages=[{','.join(TINY)}]"]).config, folder)
-
-
-def test_stages_grow_and_alphas_are_handed_on(found):
-    family = {one["name"]: one for one in json.loads((found.folder / "artifacts/members.json").read_text())}
-    assert list(family) == ["init/0", "init/1", "mid/0", "mid/1", "mid/2", "final/0"]
-    assert {parent for one in family.values() for parent in one["parents"]} <= set(family)
-    assert len(family["mid/2"]["parents"]) == 2
-    assert {
-        path.parent.relative_to(found.folder / "fits").as_posix()
-        for path in (found.folder / "fits").rglob("weights.safetensors")
-    } == set(family)
-    page = (found.folder / "report.html").read_text()
-    assert "who descends from whom" in page
-    assert "through all stages" in page
-    assert all(0 <= one["accuracy"] <= 1 for one in family.values())
-
-
-def test_supernets_begin_at_their_parents_alphas(found):
-    """The normal cell of the first parent, the reduction cell of the last one."""
-    fits = {
-        path.parent.relative_to(found.folder / "fits").as_posix(): load_file(path)
-        for path in (found.folder / "fits").rglob("weights.safetensors")
-    }
-    inherited = 0
-    for one in json.loads((found.folder / "artifacts/members.json").read_text()):
-        for cell, parent in zip(CELLS, (one["parents"][:1], one["parents"][-1:]), strict=True):
-            if parent:
-                start = fits[one["name"]][f"trace_{cell}"][0]
-                assert torch.equal(start, fits[parent[0]][f"trace_{cell}"][-1])
-                inherited += 1
-    assert inherited == 2 * 4
+# Images
 
 
 def test_images_of_a_stage_are_halved_first_so_that_none_changes_sides():
     pixels = torch.randint(0, 256, (400, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     whole = ImageSet.of(pixels, torch.arange(400) % 4)
     data = SearchData(whole, tuple("abcd"), Preprocessing((0.5,) * 3, (0.3,) * 3, 4, True), 32, 0)
-    method, (small, large) = MEDARTS(), stages({"images": 80}, {"images": 160})[:2]
-    few, many, all_of_them = (method.images(stage, data) for stage in (small, large, stages()[0]))
+    small, large = stages({"images": 80}, {"images": 160})[:2]
+    few, many, all_of_them = (images_of(stage, data, 0.5) for stage in (small, large, stages()[0]))
     assert few.train.shape == (3, 8, 8)
     assert few.preprocessing.pad == 2
     assert [len(half) for half in (few.train, few.validation, many.train)] == [40, 40, 80]
@@ -260,38 +223,10 @@ def test_images_of_a_stage_are_halved_first_so_that_none_changes_sides():
     assert not pictures(many.train) & pictures(all_of_them.validation)
 
 
-def test_sizes_are_those_of_the_evaluation_network(found):
-    family = {one["name"]: one for one in json.loads((found.folder / "artifacts/members.json").read_text())}
-    network = DARTSSpace().build(found.architecture, (1, 8, 8), 10, channels=4, cells=20)
-    assert family["final/0"]["x"] == sum(parameter.numel() for parameter in network.parameters()) / 1e6
+def test_images_are_halved_where_they_are_large_enough():
+    def data(side):
+        images = ImageSet.of(torch.zeros(4, 3, side, side, dtype=torch.uint8), torch.arange(4) % 2)
+        return SearchData(images, ("a", "b"), Preprocessing((0.5,) * 3, (0.3,) * 3), 2, 0)
 
-
-def test_a_crash_in_the_middle_stage_repeats_nothing_that_was_finished(found, tmp_path, monkeypatch):
-    fit, done = runs.Run.fit, []
-
-    def crashing(self, module, name, *arguments, **options):
-        if name == "mid/1" and not crashed:
-            crashed.append(name)
-            raise KeyboardInterrupt
-        return fit(self, module, name, *arguments, **options)
-
-    crashed = []
-    monkeypatch.setattr(runs.Run, "fit", crashing)
-    with pytest.raises(KeyboardInterrupt):
-        experiment.search(compose([*WORDS, EVALUATED, f"strategy.stages=[{','.join(TINY)}]"]).config, tmp_path / "run")
-    train = fitting.train
-    monkeypatch.setattr(fitting, "train", lambda *a, name, **o: done.append(name) or train(*a, name=name, **o))
-    resumed = experiment.resume(tmp_path / "run", [])
-    assert done == ["mid/1", "mid/2", "final/0"]
-    assert resumed.result == found.result
-    for one in ("members.json", "family.svg"):
-        assert (tmp_path / "run/artifacts" / one).read_bytes() == (found.folder / "artifacts" / one).read_bytes()
-
-
-def test_experiments_have_the_papers_stages():
-    for name in ("medarts_cifar10", "medarts_cifar100"):
-        strategy = Parts(compose([f"+experiment={name}"]).config).strategy
-        assert isinstance(strategy, MEDARTS)
-        told = [(stage.cells, stage.epochs, stage.images, stage.population) for stage in strategy.stages]
-        assert told == [(4, 5, 10_000, 8), (6, 5, 10_000, 4), (8, 15, 20_000, 1)]
-        assert {stage.channels for stage in strategy.stages} == {16}
+    assert [scale_of(data(side), None) for side in (8, 16, 32)] == [1.0, 0.5, 0.5]
+    assert scale_of(data(8), 0.5) == 0.5

@@ -1,10 +1,9 @@
-"""Members of ME-DARTS's population, and how they come from each other."""
+"""A member of ME-DARTS's population, and the alphas that one may begin with."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -34,31 +33,6 @@ class Member:
     accuracy: float = math.nan
     params_m: float = math.nan
     architecture: Architecture | None = None
-
-
-def inherit(parent: Member, name: str) -> Member:
-    """The same alphas in the next stage; the weights of the deeper supernet are new."""
-    return Member(name, (parent.name,), parent.alphas, parent.trace)
-
-
-def cross(a: Member, b: Member, name: str) -> Member:
-    """(n1, r1), (n2, r2) -> (n1, r2): the first cell type of `a`, all others of `b`."""
-    theirs = a.alphas or {}, b.alphas or {}  # who was selected has been trained
-    from_a = {cell: place == 0 for place, cell in enumerate(theirs[0])}
-    return Member(
-        name,
-        (a.name, b.name),
-        {cell: theirs[0 if own else 1][cell] for cell, own in from_a.items()},
-        {cell: (a if own else b).trace[cell] for cell, own in from_a.items()},
-    )
-
-
-def next_generation(selected: Sequence[Member], stage: str, children: int) -> list[Member]:
-    """The selected ones and `children` crossings of theirs: of the best two first, each pair both ways."""
-    pairs = [pair for a, b in itertools.combinations(selected, 2) for pair in ((a, b), (b, a))]
-    names = (f"{stage}/{number}" for number in itertools.count())
-    heirs = [inherit(parent, next(names)) for parent in selected]
-    return heirs + [cross(a, b, next(names)) for a, b in pairs[:children]]
 
 
 def alphas_of(

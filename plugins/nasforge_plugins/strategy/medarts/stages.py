@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated
 
@@ -27,7 +27,7 @@ class Stage:
         channels: width; the space's own if None.
         images: class-balanced, half of them for the weights, nested in those of larger stages; all if None.
         parents: how many members come from the stage before, the others being their children; None: half of the
-            population, but two if there are two.
+            population, but two if there are two, and everyone on a space whose cells cannot be crossed.
     """
 
     name: str
@@ -73,6 +73,28 @@ def check_stages(stages: Sequence[Stage]) -> None:
                 f"strategy.stages: {parents} parents and their crossings make {most} members at the most, and "
                 f"'{stage.name}' has a population of {stage.population}; it takes parents={_root(stage.population)}"
             )
+
+
+def without_crossing(stages: Sequence[Stage], space: str) -> tuple[Stage, ...]:
+    """The stages on a space of one cell type, where there is nothing to exchange: all members are heirs.
+
+    Raises:
+        OptionError: a stage asks for children, or for more members than the stage before has.
+    """
+    for stage in stages:
+        if stage.parents and stage.children:
+            raise OptionError(
+                f"strategy.stages: '{stage.name}' crosses {stage.parents} parents, and cells of space '{space}' are "
+                f"all of one type; parents=null or {stage.population} crosses none"
+            )
+    for before, stage in pairwise(stages):
+        if stage.population > before.population:
+            raise OptionError(
+                f"strategy.stages: '{stage.name}' has a population of {stage.population}, and '{before.name}' of "
+                f"{before.population}: cells of space '{space}' are all of one type, so no children can be crossed; "
+                f"{before.population} are the most"
+            )
+    return (stages[0], *(replace(stage, parents=stage.population) for stage in stages[1:]))
 
 
 def check_images(stages: Sequence[Stage], images: int, classes: int) -> None:

@@ -1,0 +1,148 @@
+"""ME-DARTS, the whole: stages that grow, mistakes said before any training, and kill -9 in the middle stage."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nasforge import NasforgeError, experiment
+from nasforge.configuration import compose
+from nasforge.parts import Parts
+from nasforge_plugins.space.darts import DARTS as DARTSSpace
+from nasforge_plugins.strategy.medarts import MEDARTS
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))  # its processes import it by name
+
+import kill_and_resume as study
+
+CELLS = ("normal", "reduce")
+TINY = [
+    "{name: init, cells: 3, epochs: 1, population: 2, channels: 4, images: 80, parents: null}",
+    "{name: mid, cells: 4, epochs: 1, population: 3, channels: 4, images: 80, parents: 2}",
+    "{name: final, cells: 5, epochs: 2, population: 1, channels: 4, images: 160, parents: 1}",
+]
+FOREIGN = '{"schema": 1, "space": "nasbench201", "genes": {"cell": []}}'
+WORDS = ["strategy=medarts", "space=darts", "data=digits", "retrain.seeds=0", "retrain.random=0", "executor.threads=1"]
+COMMAND = [*WORDS, "strategy.evaluation_channels=4", f"strategy.stages=[{','.join(TINY)}]"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["strategy.stages=[{name: a, cells: 2, epochs: 1, population: 1}]"], "'a' has 2 cells, which are reductions"),
+        (["strategy.stages=[{name: a, cells: 3, epochs: 1, population: 1, images: 9000}]"], "asks for 9000 images"),
+        (
+            ["strategy.stages=[{name: a, cells: 3, epochs: 1, pupolation: 1}]"],
+            r"Did you mean strategy\.stages\[0\]\.pop",
+        ),
+        (["strategy.stages=[{name: a, cells: 0, epochs: 1, population: 1}]"], "a whole number, at least 1"),
+        (["strategy.partial_channels=3"], "'init', on images of 8x8 pixels: space.channels=8 is"),
+        (["strategy.scale=0.25"], "'init', on images of 2x2 pixels: images of 2x2 pixels are too small"),
+        (["strategy.stages=[]"], "trains nothing"),
+        (["strategy.start=DARTS_V3"], "Did you mean 'DARTS_V"),
+        (
+            [f"strategy.start='{FOREIGN}'"],
+            "is of space 'nasbench201'",
+        ),
+        (
+            ["space=nasbench201", f"strategy.stages=[{TINY[0]},{TINY[1]}]"],
+            "cells of space 'nasbench201' are all of one type",
+        ),
+    ],
+)
+def test_mistakes_are_said_before_any_training(tmp_path, words, sentence):
+    with pytest.raises(NasforgeError, match=sentence):
+        experiment.search(compose([*WORDS, *words]).config, tmp_path / "run")
+    assert not (tmp_path / "run" / "fits").exists()
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return experiment.search(compose(COMMAND).config, tmp_path_factory.mktemp("medarts") / "run")
+
+
+def test_stages_grow_and_alphas_are_handed_on(found):
+    family = {one["name"]: one for one in json.loads((found.folder / "artifacts/members.json").read_text())}
+    assert list(family) == ["init/0", "init/1", "mid/0", "mid/1", "mid/2", "final/0"]
+    assert {parent for one in family.values() for parent in one["parents"]} <= set(family)
+    assert len(family["mid/2"]["parents"]) == 2
+    assert {
+        path.parent.relative_to(found.folder / "fits").as_posix()
+        for path in (found.folder / "fits").rglob("weights.safetensors")
+    } == set(family)
+    page = (found.folder / "report.html").read_text()
+    assert "who descends from whom" in page
+    assert "two arrows into one: it was crossed from both" in page
+    assert "through all stages: init/" in page
+    assert "final/0 (2 epochs)" in page
+    assert all(0 <= one["accuracy"] <= 1 for one in family.values())
+
+
+def test_supernets_begin_at_their_parents_alphas(found):
+    """The normal cell of the first parent, the reduction cell of the last one."""
+    fits = {
+        path.parent.relative_to(found.folder / "fits").as_posix(): load_file(path)
+        for path in (found.folder / "fits").rglob("weights.safetensors")
+    }
+    inherited = 0
+    for one in json.loads((found.folder / "artifacts/members.json").read_text()):
+        for cell, parent in zip(CELLS, (one["parents"][:1], one["parents"][-1:]), strict=True):
+            if parent:
+                start = fits[one["name"]][f"trace_{cell}"][0]
+                assert torch.equal(start, fits[parent[0]][f"trace_{cell}"][-1])
+                inherited += 1
+    assert inherited == 2 * 4
+
+
+def test_sizes_are_those_of_the_evaluation_network(found):
+    family = {one["name"]: one for one in json.loads((found.folder / "artifacts/members.json").read_text())}
+    network = DARTSSpace().build(found.architecture, (1, 8, 8), 10, channels=4, cells=20)
+    assert family["final/0"]["x"] == sum(parameter.numel() for parameter in network.parameters()) / 1e6
+
+
+def test_killed_in_the_middle_stage_nothing_that_was_finished_is_repeated(found, tmp_path):
+    folder = tmp_path / "run"
+    # of images in one batch an epoch: two in `init`, then mid/0, and the fourth is mid/1's
+    process = study.start(folder, tmp_path, "supernet fit", 4, command=COMMAND)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    before = finished(folder)
+    assert set(before) == {"init/0", "init/1", "mid/0"}
+    study.finish(folder, tmp_path)
+    after = finished(folder)
+    assert {name: after[name] for name in before} == before, "their weights were not written again"
+    assert len(after) == 6
+    for file in ("result.json", "artifacts/members.json", "artifacts/family.svg", "artifacts/mix_normal.svg"):
+        assert (folder / file).read_bytes() == (found.folder / file).read_bytes(), file
+    for weights in (found.folder / "fits").rglob("*.safetensors"):
+        assert (folder / weights.relative_to(found.folder)).read_bytes() == weights.read_bytes(), weights
+
+
+def finished(folder):
+    """When the weights of each fit were written, and the bits of them."""
+    files = (folder / "fits").rglob("weights.safetensors")
+    return {
+        str(file.parent.relative_to(folder / "fits")): (file.stat().st_mtime_ns, file.stat().st_ino) for file in files
+    }
+
+
+def test_on_a_space_of_one_cell_type_nobody_is_crossed(tmp_path):
+    few = ["{name: a, cells: 1, epochs: 1, population: 3, images: 40}", "{name: b, cells: 1, epochs: 1, population: 3}"]
+    words = [*WORDS, "space=nasbench201", "space.channels=4", f"strategy.stages=[{','.join(few)}]"]
+    done = experiment.search(compose(words).config, tmp_path / "run")
+    family = json.loads((done.folder / "artifacts/members.json").read_text())
+    assert sorted(one["parents"] for one in family[3:]) == [["a/0"], ["a/1"], ["a/2"]]
+    assert "crossed" not in (done.folder / "artifacts.json").read_text()
+
+
+def test_experiments_have_the_papers_stages():
+    for name in ("medarts_cifar10", "medarts_cifar100"):
+        strategy = Parts(compose([f"+experiment={name}"]).config).strategy
+        assert isinstance(strategy, MEDARTS)
+        told = [(stage.cells, stage.epochs, stage.images, stage.population) for stage in strategy.stages]
+        assert told == [(4, 5, 10_000, 8), (6, 5, 10_000, 4), (8, 15, 20_000, 1)]
+        assert {stage.channels for stage in strategy.stages} == {16}
