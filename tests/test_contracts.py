@@ -86,7 +86,7 @@ class TestMEDARTS(StrategyContract):
     def overrides(self):
         stages = [
             "{name: a, cells: 3, epochs: 1, population: 2, images: 80}",
-            "{name: b, cells: 3, epochs: 1, population: 1}",
+            "{name: b, cells: 3, epochs: 1, population: 1, images: 160}",
         ]
         return ["strategy=medarts", "space.channels=4", f"strategy.stages=[{','.join(stages)}]"]
 
