@@ -66,6 +66,11 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     from nasforge.fitting import (
         train as train,
     )
+    from nasforge.growing_cells import (
+        CrossoverMode as CrossoverMode,
+        GrowingCells as GrowingCells,
+        GrowthRates as GrowthRates,
+    )
     from nasforge.held_out import (
         HELD_OUT_NOTE as HELD_OUT_NOTE,
         hold_out as hold_out,
@@ -143,6 +148,7 @@ _HOMES = {
     "experiment": "Outcome",
     "family_charts": "Relative family_tree",
     "fitting": "train",
+    "growing_cells": "CrossoverMode GrowingCells GrowthRates",
     "held_out": "HELD_OUT_NOTE hold_out",
     "images": "ImageSet Images SeededBatches",
     "mix_charts": "mix_over_time",

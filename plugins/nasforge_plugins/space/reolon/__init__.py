@@ -1,0 +1,5 @@
+"""The growing search space of the NTK / linear-region GA."""
+
+from .space import Reolon
+
+__all__ = ["Reolon"]

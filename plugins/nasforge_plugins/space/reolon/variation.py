@@ -1,0 +1,182 @@
+"""Variation of growing cells, one small step a function; each takes a genome and gives a new one.
+
+The numbers are those of the seed's published code, which its paper leaves out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nasforge import GrowthRates
+
+from .genome import Block, Genome
+from .operations import NAMES
+
+NEW_NODE = 16
+"""Channels of the one operation that a new node begins with."""
+
+
+@dataclass(frozen=True)
+class Mutated:
+    """A child, and the operation whose entry the edge mutation set, if it took place."""
+
+    genome: Genome
+    operation: str | None = None
+
+
+def start() -> Genome:
+    """The one-block genome of zeros that a population starts from; it is no network until it is repaired."""
+    return Genome(((0,) * len(NAMES),))
+
+
+def mutated(genome: Genome, rates: GrowthRates, operations: Sequence[str], rng: np.random.Generator) -> Mutated:
+    """All steps in the seed's order, then the repair."""
+    edited: str | None = None
+    if rng.random() < rates.mutation:
+        genome = with_smallest_dropped(genome, len(operations))
+    if rng.random() < rates.mutation:
+        edited = drawn_operation(operations, rates, rng)
+        genome = with_edge_mutated(genome, edited, rng)
+    if rng.random() < rates.swap:
+        genome = with_first_swapped(genome, rng)
+    genome = with_flags_mutated(genome, rng)
+    if rng.random() < rates.mutation:
+        genome = resized(genome, rates.resize, rates.mean_channels, operations, rng)
+    return Mutated(repaired(genome, operations, rng), edited)
+
+
+def with_smallest_dropped(genome: Genome, operations: int) -> Genome:
+    """The smallest positive entry of the first block is gone, if more than half of the operations are used there."""
+    first = genome.blocks[0]
+    used = [column for column, entry in enumerate(first) if entry]
+    if 2 * len(used) <= operations:
+        return genome
+    return with_entry(genome, 0, min(used, key=lambda column: first[column]), 0)
+
+
+def drawn_operation(operations: Sequence[str], rates: GrowthRates, rng: np.random.Generator) -> str:
+    """An operation by its weight; those that `rates` say nothing of weigh as much as a new one."""
+    weights = np.array([rates.weight(name) for name in operations])
+    return operations[int(rng.choice(len(operations), p=weights / weights.sum()))]
+
+
+def with_edge_mutated(genome: Genome, operation: str, rng: np.random.Generator) -> Genome:
+    """The operation has at least 2^k channels, k uniform in 0..5, on one connection.
+
+    Which: by a fair coin any one, or one of the backbone (the last connection of a node r; the code's r = 0 is the
+    last of all); then, for each connection that has the operation already, with chance 0.7 that one instead.
+    """
+    column = NAMES.index(operation)
+    if rng.random() < 0.5:
+        place = int(rng.integers(len(genome.blocks)))
+    else:
+        node = int(rng.integers(genome.depth + 1))
+        place = (node * (node + 1) // 2 - 1) % len(genome.blocks)
+    for other, block in enumerate(genome.blocks):
+        if block[column] and rng.random() < 0.7:
+            place = other
+    return with_entry(genome, place, column, max(genome.blocks[place][column], 2 ** int(6 * rng.random())))
+
+
+def with_first_swapped(genome: Genome, rng: np.random.Generator) -> Genome:
+    """The first block and a random other one have changed places."""
+    if len(genome.blocks) == 1:
+        return genome
+    other = int(rng.integers(1, len(genome.blocks)))
+    blocks = list(genome.blocks)
+    blocks[0], blocks[other] = blocks[other], blocks[0]
+    return replace(genome, blocks=tuple(blocks))
+
+
+def with_flags_mutated(genome: Genome, rng: np.random.Generator) -> Genome:
+    """SHARED flips with 4 %; with 24 % DATASET moves on by up to 49, modulo 10."""
+    shared = 1 - genome.shared if rng.random() < 0.04 else genome.shared
+    dataset = genome.dataset
+    if rng.random() < 0.24:
+        dataset = int(dataset + 50 * (rng.random() - 0.01)) % 10
+    return replace(genome, shared=shared, dataset=dataset)
+
+
+def resized(
+    genome: Genome, probability: float, mean: float, operations: Sequence[str], rng: np.random.Generator
+) -> Genome:
+    """A node less, a node more, or neither.
+
+    Args:
+        probability: p of the chances (3/4) p n / (n + M) - 4^(b - 5) to shrink and, else, p M / (0.75 n + M) to grow,
+            with n channels in b blocks.
+        mean: M, the running mean of n.
+    """
+    n, blocks = genome.channels, len(genome.blocks)
+    if rng.random() < 0.75 * probability * n / (n + mean) - 4.0 ** (blocks - 5):
+        return shrunk(genome, rng)
+    if rng.random() < probability * mean / (0.75 * n + mean):
+        return grown(genome, operations, rng)
+    return genome
+
+
+def shrunk(genome: Genome, rng: np.random.Generator) -> Genome:
+    """The last node is gone, unless it is the only one; with chance 0.3 a block that stays becomes the mean of itself
+    and of a dropped one."""
+    depth = genome.depth
+    if depth == 1:
+        return genome
+    kept, dropped = genome.blocks[:-depth], genome.blocks[-depth:]
+    blocks = [_mean(block, dropped[rng.integers(depth)]) if rng.random() < 0.3 else block for block in kept]
+    return replace(genome, blocks=tuple(blocks))
+
+
+def grown(genome: Genome, operations: Sequence[str], rng: np.random.Generator) -> Genome:
+    """One more node, with one random operation from the node before it."""
+    column = NAMES.index(operations[int(rng.integers(len(operations)))])
+    empty = (0,) * len(NAMES)
+    longer = replace(genome, blocks=(*genome.blocks, *[empty] * (genome.depth + 1)))
+    return with_entry(longer, len(longer.blocks) - 1, column, NEW_NODE)
+
+
+def repaired(genome: Genome, operations: Sequence[str], rng: np.random.Generator) -> Genome:
+    """An empty last node is removed, unless it is the first; any other empty node gets one random operation of 1 to 7
+    channels from the node before it."""
+    while genome.depth > 1 and not genome.width(genome.depth):
+        genome = replace(genome, blocks=genome.blocks[: -genome.depth])
+    for node in range(1, genome.depth + 1):
+        if not genome.width(node):
+            column = NAMES.index(operations[int(rng.integers(len(operations)))])
+            genome = with_entry(genome, node * (node + 1) // 2 - 1, column, int(rng.integers(1, 8)))
+    return genome
+
+
+def crossed_uniform(a: Genome, b: Genome, rng: np.random.Generator) -> Genome:
+    """Every integer from either parent, as far as both reach; what is longer of `a` stays (the paper's "characters"
+    are integers in its code)."""
+    blocks = [
+        tuple(x if rng.random() < 0.5 else y for x, y in zip(of_a, of_b, strict=True))
+        for of_a, of_b in zip(a.blocks, b.blocks, strict=False)
+    ]
+    return _crossed(a, b, blocks, rng)
+
+
+def crossed_minimum(a: Genome, b: Genome, rng: np.random.Generator) -> Genome:
+    """Every integer the smaller of both parents', as far as both reach; what is longer of `a` stays."""
+    blocks = [tuple(map(min, of_a, of_b)) for of_a, of_b in zip(a.blocks, b.blocks, strict=False)]
+    return _crossed(a, b, blocks, rng)
+
+
+def _crossed(a: Genome, b: Genome, blocks: Sequence[Block], rng: np.random.Generator) -> Genome:
+    # Both parents' numbers of blocks are triangular, and so is the child's: it is the first parent's.
+    shared, dataset = (x if rng.random() < 0.5 else y for x, y in ((a.shared, b.shared), (a.dataset, b.dataset)))
+    return Genome((*blocks, *a.blocks[len(blocks) :]), shared, dataset)
+
+
+def with_entry(genome: Genome, place: int, column: int, entry: int) -> Genome:
+    """One entry is another one."""
+    block = genome.blocks[place]
+    changed = (*block[:column], entry, *block[column + 1 :])
+    return replace(genome, blocks=(*genome.blocks[:place], changed, *genome.blocks[place + 1 :]))
+
+
+def _mean(block: Block, other: Block) -> Block:
+    return tuple((x + y) // 2 for x, y in zip(block, other, strict=True))
