@@ -56,6 +56,12 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         Infeasible as Infeasible,
         Weights as Weights,
     )
+    from nasforge.evolution_charts import (
+        Generation as Generation,
+        fitness_over_generations as fitness_over_generations,
+        inherited_over_generations as inherited_over_generations,
+        population_slices as population_slices,
+    )
     from nasforge.experiment import (
         Outcome as Outcome,
     )
@@ -95,6 +101,7 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     )
     from nasforge.randomness import (
         isolated as isolated,
+        rng_of as rng_of,
         seed_of as seed_of,
     )
     from nasforge.run import (
@@ -136,6 +143,13 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         ordered_batches as ordered_batches,
         score as score,
     )
+    from nasforge.weight_store import (
+        WeightStore as WeightStore,
+        entries as entries,
+    )
+    from nasforge.wording import (
+        words as words,
+    )
 
 _HOMES = {
     "api": "search",
@@ -145,6 +159,7 @@ _HOMES = {
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError unknown",
     "estimator": "Context Estimate Estimator Infeasible Weights",
+    "evolution_charts": "Generation fitness_over_generations inherited_over_generations population_slices",
     "experiment": "Outcome",
     "family_charts": "Relative family_tree",
     "fitting": "train",
@@ -154,7 +169,7 @@ _HOMES = {
     "mix_charts": "mix_over_time",
     "sizes": "network_size",
     "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
-    "randomness": "isolated seed_of",
+    "randomness": "isolated rng_of seed_of",
     "run": "Run",
     "shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing",
@@ -162,6 +177,8 @@ _HOMES = {
     "table": "Column Table",
     "table_files": "find_table",
     "training": "FitModule NetworkModule SupernetModule batch_statistics ordered_batches score",
+    "weight_store": "WeightStore entries",
+    "wording": "words",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 __all__ = sorted(_HOME_OF)

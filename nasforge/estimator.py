@@ -85,6 +85,11 @@ class Estimator(ABC):
         needs_data: whether it reads images. A search none of whose parts does so reads none.
         fingerprint: a hash of what it reads besides images (a table); part of every key.
         dataset: what its answers are about, where a search reads no images.
+        epochs: for how many it trains a candidate; 0 if it trains none.
+        channels: the width of the networks that it trains. One that trains begins with inherited weights, if
+            `Context.weights` has some and the space is one with `WeightInheritance`.
+        held_out: the part of `SearchData.split(held_out)` on which it scores what it trained: weights that are handed
+            on must not have seen it either.
         options: what the constructor was given, as plain JSON; part of every key. The registry sets it.
     """
 
@@ -95,6 +100,9 @@ class Estimator(ABC):
     needs_data: ClassVar[bool] = True
     fingerprint: str = ""
     dataset: str = ""
+    epochs: int = 0
+    channels: int | None = None
+    held_out: float = 0.0
     options: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod

@@ -10,7 +10,9 @@ from nasforge.errors import OptionError, unknown
 from nasforge.estimator import Estimator
 
 TRAINING_TIME = "train_seconds"
-"""The metric that says how long the training behind an answer took: what a search costs, not what it looks for."""
+"""The metric that says how long the training behind an answer took."""
+ACCOUNTS = (TRAINING_TIME, "train_epochs", "inherited")
+"""Metrics that say what a search costs, not what it looks for: followed only where they are named."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Goals:
     @classmethod
     def of(cls, estimators: Sequence[Estimator], objectives: Sequence[str] | None, constraints: Sequence[str]) -> Goals:
         """The goals that names and bounds stand for; without names, all that are not report-only,
-        but for the training time.
+        but for the `ACCOUNTS`.
 
         Raises:
             OptionError: two estimators give a metric of the same name, a constraint cannot be read, or a report-only
@@ -46,7 +48,7 @@ class Goals:
         bounds = tuple(Constraint.read(text) for text in constraints)
         for bound in bounds:
             _check(bound.metric, given)
-        names = [name for name in open_ones if name != TRAINING_TIME] if objectives is None else objectives
+        names = [name for name in open_ones if name not in ACCOUNTS] if objectives is None else objectives
         return cls(given, tuple(open_ones[name] for name in names), bounds)
 
     def broken(self, evaluation: Evaluation) -> Constraint | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,12 +22,13 @@ from nasforge.estimator import Context, Estimator, Weights
 from nasforge.executor import LocalExecutor
 from nasforge.fitting import Fits
 from nasforge.goals import Goals
-from nasforge.journal import Journal, atomic, write_json
+from nasforge.journal import Journal, atomic, file_digest, write_json
 from nasforge.progress import Progress
 from nasforge.randomness import rng_of, seed_everything, seed_of
 from nasforge.space import SearchSpace
 from nasforge.strategy import Result
 from nasforge.training import FitModule, SupernetModule
+from nasforge.weight_store import WeightStore
 
 Module = TypeVar("Module", bound=FitModule)
 _CLOCKS = ("clock", "generation")
@@ -84,6 +85,7 @@ class Run:
             has `NoData` here.
         seed: what every draw goes back to.
         rng: randomness of `search()` itself; fits and estimates draw from generators of their own.
+        estimators: what `estimate` asks.
         objectives: what a strategy follows, the first one foremost; report-only metrics are never among them.
         constraints: what makes a candidate infeasible.
         folder: the run's folder.
@@ -106,6 +108,7 @@ class Run:
         self.space, self.data, self.seed = space, data, seed
         self.rng = rng_of(seed, "search")
         self._budget, self._machinery = budget, machinery
+        self.estimators = tuple(estimators)
         self._estimates = Estimates(folder, journal, estimators, LocalExecutor(machinery.threads), machinery.progress)
         self.goals = goals or Goals.of(estimators, None, ())
         self.objectives, self.constraints = self.goals.followed, self.goals.constraints
@@ -154,6 +157,24 @@ class Run:
         path, digest = self._fits.weights_file(name)
         options = module.supernet.options if isinstance(module, SupernetModule) else {}
         return Weights(path, digest, dict(options))
+
+    def store(self, name: str, make: Callable[[], WeightStore]) -> Weights:
+        """A version of a weight store: `weights/<name>.safetensors`, made by the first start that comes here.
+
+        Args:
+            name: unique in the run; what `make` gives must be a function of the run's seed and journal.
+
+        Raises:
+            RunError: an earlier start made it, and the file is gone or altered.
+        """
+        path = self.folder / "weights" / f"{name}.safetensors"
+        line = self.journal.find("weights", name)
+        if line is None:
+            make().save(path)
+            line = self.journal.write("weights", name, sync=True, digest=file_digest(path))
+        elif not path.exists() or file_digest(path) != line["digest"]:
+            raise RunError(f"{path} is missing or was altered: the journal names it. Restore it to resume.")
+        return Weights(path, line["digest"], {})
 
     def estimate(self, architectures: Sequence[Architecture], weights: Weights | None = None) -> list[Evaluation]:
         """Evaluations in order; each distinct architecture is computed once, now or in an earlier start.
@@ -270,6 +291,10 @@ class Run:
         index = [{"file": file, "caption": text} for file, text in self._kept.items()]
         write_json(self.folder / "artifacts.json", index)
         return path
+
+    def say(self, text: str) -> None:
+        """A sentence for whoever watches; no part of what the run leaves."""
+        self._machinery.progress.console.print(text, highlight=False)
 
     @contextmanager
     def timed(self, label: str) -> Iterator[None]:

@@ -8,6 +8,8 @@ _NOUNS = {
     "params_m": ("parameters", "millions"),
     "macs_m": ("multiply-adds", "millions"),
     "train_seconds": ("simulated training", "s"),
+    "train_epochs": ("epochs of training", ""),
+    "inherited": ("tensors inherited", ""),
     # Zero-cost proxies, as their papers call them.
     "ntk_condition": ("NTK condition number", ""),
     "ntk_condition_decoupled": ("NTK condition number, decoupled", ""),
@@ -52,7 +54,7 @@ def sentence_case(text: str) -> str:
 
 def is_share(name: str) -> bool:
     """Whether a metric is a fraction that people see in percent."""
-    return "accuracy" in name
+    return "accuracy" in name or name == "inherited"
 
 
 def _named(name: str) -> tuple[str, str]:

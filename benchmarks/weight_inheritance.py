@@ -1,0 +1,166 @@
+"""Does a candidate that inherits its weights rank better after one epoch than one that begins from scratch?
+
+    python benchmarks/weight_inheritance.py [--chromosomes 40] [--runs runs/weight_inheritance]
+
+Random chromosomes of the TS-ENAS space (C=4, 4 to 6 cells) are trained on real Fashion-MNIST three times: for 10 epochs
+from scratch, which says what they are worth; for 1 epoch from scratch; and for 1 epoch from the store of a supernet
+that holds each known cell at every width. Kendall's tau of either short training with the long one is compared by a paired
+bootstrap over the chromosomes. Killed and started again, it goes on where it was. Writes
+`benchmarks/results/weight_inheritance.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from nasforge import Architecture, Evaluation, Run
+from nasforge.configuration import compose
+from nasforge.journal import Journal
+from nasforge.parts import Parts
+from nasforge.randomness import rng_of
+from nasforge_plugins.estimator.training import Training
+from nasforge_plugins.strategy.tsenas.inheritance import Inheritance
+
+RESULTS = Path(__file__).parent / "results" / "weight_inheritance.md"
+SHARED = Path(__file__).parents[2] / "shared"
+TRAINED, VALIDATED = 1000, 2000
+"""Images that candidates learn from, and others that they are scored on: 200 would rank them by chance."""
+LONG, SUPERNET_EPOCHS = 10, 20
+BOOTSTRAP = 10_000
+SGD = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0}
+COMMAND = ["strategy=tsenas", "data=fashion_mnist", "space.min_cells=4", "space.max_cells=6", "space.reductions=2",
+           "data.batch_size=50", "executor.threads=1", "trainer.accelerator=cpu", "retrain.seeds=0", "retrain.random=0",
+           "estimator.training.channels=4"]  # fmt: skip
+
+
+def opened(folder: Path) -> Run:
+    """A run on so many images, whose journal makes the study resumable."""
+    parts = Parts(compose([*COMMAND, f"data.root={images(folder)}", "data.download=false"]).config)
+    data = parts.search_data.subset(TRAINED + VALIDATED)
+    held_out = VALIDATED / (TRAINED + VALIDATED)
+    return Run(
+        folder,
+        Journal(folder),
+        space=parts.space,
+        data=data,
+        estimators=[trained_for(1, held_out)],
+        seed=0,
+        budget=parts.budget,
+        machinery=replace(parts.machinery(folder), threads=1),
+    )
+
+
+def images(folder: Path) -> Path:
+    """The folder with Fashion-MNIST as a plain file: the user's, or unpacked beside the run."""
+    root = Path(os.environ.get("NASFORGE_DATA", folder.parent))
+    if not (root / "fashion_mnist.npz").exists():
+        root = folder.parent
+        if not (root / "fashion_mnist.npz").exists():
+            unpack = SHARED / "tools" / "unpack_data.py"
+            subprocess.run([sys.executable, str(unpack), str(root), "fashion_mnist"], check=True)
+    return root
+
+
+def trained_for(epochs: int, held_out: float) -> Training:
+    """The estimator; its options are what the registry would note, since they are part of every key."""
+    options = {"epochs": epochs, "channels": 4, "held_out": held_out}
+    estimator = Training(**options)
+    estimator.options = options
+    return estimator
+
+
+def chromosomes(run: Run, n: int) -> list[Architecture]:
+    """Random ones, all different."""
+    rng, found = rng_of(0, "chromosomes"), {}
+    while len(found) < n:
+        one = run.space.sample(rng)
+        found[run.space.function_key(one)] = one
+    return list(found.values())
+
+
+def study(run: Run, n: int) -> list[str]:
+    architectures, held_out = chromosomes(run, n), VALIDATED / (TRAINED + VALIDATED)
+    inheritance = Inheritance(run, inherit=True)
+    inheritance.begin(None, SUPERNET_EPOCHS, SGD)
+    short = trained_for(1, held_out)
+    heirs = run.score(architectures, short, inheritance.weights)
+    alone = run.score(architectures, short)
+    worth = run.score(architectures, trained_for(LONG, held_out))
+    return table(heirs, alone, worth)
+
+
+def table(heirs: Sequence[Evaluation], alone: Sequence[Evaluation], worth: Sequence[Evaluation]) -> list[str]:
+    truth = accuracies(worth)
+    sides = {"1 epoch from inherited weights": accuracies(heirs), "1 epoch from scratch": accuracies(alone)}
+    sides["parameters"] = np.array([one.metrics["params_m"] for one in worth])
+    draws = np.random.default_rng(0).integers(len(truth), size=(BOOTSTRAP, len(truth)))
+    resampled = {
+        name: np.array([kendalltau(values[draw], truth[draw]).statistic for draw in draws])
+        for name, values in sides.items()
+    }
+    lines = [
+        f"| ranked by | accuracy, % | Kendall's tau with {LONG} epochs from scratch | 95 % interval |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for name, values in sides.items():
+        mean = f"{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}" if name != "parameters" else ""
+        lines.append(f"| {name} | {mean} | {kendalltau(values, truth).statistic:.3f} | {interval(resampled[name])} |")
+    lines += [f"| {LONG} epochs from scratch | {100 * truth.mean():.1f} ± {100 * truth.std(ddof=1):.1f} | 1 | |", ""]
+    first, second, _ = resampled.values()
+    share = np.mean([one.metrics["inherited"] for one in heirs])
+    return [
+        *lines,
+        f"Difference of the first two, paired bootstrap over {len(truth)} chromosomes: 95 % interval "
+        f"{interval(first - second)}, above zero in {np.mean(first > second):.1%} of {BOOTSTRAP:,} resamples. "
+        f"Share of tensors inherited: {share:.1%} (least {min(one.metrics['inherited'] for one in heirs):.1%}).",
+        "",
+        f"Seconds a candidate, one thread: {seconds(heirs)} from inherited weights, {seconds(alone)} from scratch for "
+        f"one epoch, {seconds(worth)} for {LONG}.",
+    ]
+
+
+def accuracies(evaluations: Sequence[Evaluation]) -> np.ndarray:
+    return np.array([one.metrics["accuracy"] for one in evaluations])
+
+
+def interval(values: np.ndarray) -> str:
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return f"{low:.3f} to {high:.3f}"
+
+
+def seconds(evaluations: Sequence[Evaluation]) -> str:
+    return f"{np.mean([one.seconds for one in evaluations]):.1f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chromosomes", type=int, default=40)
+    parser.add_argument("--runs", type=Path, default=Path("runs") / "weight_inheritance")
+    options = parser.parse_args()
+    lines = study(opened(options.runs.resolve()), options.chromosomes)
+    head = [
+        "# What inherited weights say of a network after one epoch",
+        "",
+        f"`python {' '.join(sys.argv)}`",
+        "",
+        f"{options.chromosomes} random chromosomes of `space=tsenas` (C=4, 4 to 6 cells, up to 2 reductions), "
+        f"{TRAINED:,} training images of Fashion-MNIST, scored on {VALIDATED:,} others of its training images. The "
+        f"supernet of all known cells at every width was trained for {SUPERNET_EPOCHS} epochs, on the training images "
+        "alone.",
+        "",
+    ]
+    RESULTS.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

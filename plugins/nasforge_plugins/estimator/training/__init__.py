@@ -1,0 +1,5 @@
+"""Candidates trained for a few epochs."""
+
+from .estimator import Training
+
+__all__ = ["Training"]

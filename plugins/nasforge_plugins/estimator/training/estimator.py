@@ -1,0 +1,130 @@
+"""Trains each candidate for a few epochs, from scratch or from inherited weights."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from torch import Tensor
+
+from nasforge import (
+    Architecture,
+    Context,
+    Estimate,
+    Estimator,
+    FitData,
+    Network,
+    NetworkModule,
+    Objective,
+    WeightInheritance,
+    WeightStore,
+    entries,
+    network_size,
+    ordered_batches,
+    score,
+    train,
+)
+
+from .learning_curve import StopBelow
+
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Training(Estimator):
+    """Validation accuracy and cross-entropy (nats) after a brief training, and the network's size.
+
+    It trains with the Lightning module that retraining uses, on the part of the training images that is not held out.
+    A network begins with the weights that a strategy hands it, if its space is one with `WeightInheritance`, and then
+    leaves its own behind. Two more metrics keep account: for how many epochs it trained, and the share of its tensors
+    that it inherited.
+
+    Args:
+        epochs: of training.
+        channels, cells: initial width and depth of the candidate.
+        held_out: fraction of the training images on which it is scored.
+        learning_rate, momentum, weight_decay, clip: SGD, cosine to 0 over `epochs`.
+        stop_below: a candidate is given up early if its learning curve, extrapolated to the last epoch by a power law
+            (Domhan et al. 2015), stays below this accuracy; None never.
+    """
+
+    name: ClassVar[str] = "training"
+    objectives = (
+        Objective("accuracy", "max"),
+        Objective("cross_entropy", "min"),
+        Objective("params_m", "min"),
+        Objective("macs_m", "min"),
+        Objective("train_epochs", "min"),
+        Objective("inherited", "max"),
+    )
+
+    def __init__(
+        self,
+        *,
+        epochs: Positive = 3,
+        channels: Positive = 8,
+        cells: Positive = 4,
+        held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2,
+        learning_rate: Annotated[float, Field(gt=0)] = 0.05,
+        momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
+        weight_decay: NotNegative = 3e-4,
+        clip: Annotated[float, Field(gt=0)] = 5.0,
+        stop_below: Annotated[float, Field(ge=0, le=1)] | None = None,
+    ) -> None:
+        self.epochs, self.channels, self.cells, self.held_out = epochs, channels, cells, held_out
+        self.learning_rate, self.momentum, self.weight_decay, self.clip = learning_rate, momentum, weight_decay, clip
+        self.stop_below = stop_below
+
+    def estimate(self, architecture: Architecture, context: Context) -> Estimate:
+        """Build, inherit, train, score."""
+        data = context.data.split(self.held_out)
+        network = context.space.build(
+            architecture, context.data.input_shape, context.data.classes, channels=self.channels, cells=self.cells
+        )
+        size = network_size(network, context.data.input_shape)
+        inherited = inherit(network, architecture, context)
+        epochs = self.trained(network, data, context)
+        metrics = {**_scored(network, data, context.device), **size, "train_epochs": epochs, "inherited": inherited}
+        return Estimate(metrics, left_behind(network, architecture, context))
+
+    def trained(self, network: Network, data: FitData, context: Context) -> int:
+        """Train `network`; for how many epochs."""
+        module = NetworkModule(
+            network,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            clip=self.clip,
+        )
+        rules = []
+        if self.stop_below is not None:
+            rules.append(StopBelow(self.stop_below, lambda: _scored(network, data, context.device)["accuracy"]))
+        trainer = {"accelerator": "cpu" if context.device == "cpu" else "auto", "devices": 1}
+        return train(
+            module, data, name="candidate", epochs=self.epochs, seed=context.seed, trainer=trainer, callbacks=rules
+        )
+
+
+def inherit(network: Network, architecture: Architecture, context: Context) -> float:
+    """Give `network` what the context's weights hold for it; the share of its tensors that it inherited."""
+    if context.weights is None or not isinstance(context.space, WeightInheritance):
+        return 0.0
+    return WeightStore.read(context.weights.path).hand_on(context.space, architecture, network)
+
+
+def left_behind(network: Network, architecture: Architecture, context: Context) -> dict[str, Tensor] | None:
+    """The tensors that others may inherit, where this is a search in which they do."""
+    if context.weights is None or not isinstance(context.space, WeightInheritance):
+        return None
+    tensors = network.state_dict()
+    return {name: tensors[name].detach().cpu().contiguous() for name in entries(context.space, architecture, tensors)}
+
+
+def _scored(network: Network, data: FitData, device: str) -> dict[str, float]:
+    """Accuracy and cross-entropy on the images held out; the network is left in the mode that it was in."""
+    assert data.validation is not None  # split() always makes both
+    training = network.training
+    network.eval().to(device)
+    scored = score(network, ordered_batches(data.validation, data.preprocessing, 256, device))
+    network.train(training)
+    return scored
