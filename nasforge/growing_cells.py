@@ -63,7 +63,7 @@ class GrowingCells(SearchSpace):
 
     @abstractmethod
     def cross(self, a: Architecture, b: Architecture, mode: CrossoverMode, rng: np.random.Generator) -> Architecture:
-        """A child as long as `a`, each number of which is from either parent, or the smaller one of both."""
+        """A child, each number of which is from either parent, or the smaller one of both."""
 
     @abstractmethod
     def total_channels(self, architecture: Architecture) -> int:

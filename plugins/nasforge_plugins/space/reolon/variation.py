@@ -150,25 +150,26 @@ def repaired(genome: Genome, operations: Sequence[str], rng: np.random.Generator
 
 
 def crossed_uniform(a: Genome, b: Genome, rng: np.random.Generator) -> Genome:
-    """Every integer from either parent, as far as both reach; what is longer of `a` stays (the paper's "characters"
-    are integers in its code)."""
+    """Every integer from either parent, and the depth from either; beyond the shorter one, all from the longer one
+    (the paper's "characters" are integers in its code)."""
     blocks = [
         tuple(x if rng.random() < 0.5 else y for x, y in zip(of_a, of_b, strict=True))
         for of_a, of_b in zip(a.blocks, b.blocks, strict=False)
     ]
+    longer, depth_giver = max(a, b, key=lambda one: len(one.blocks)), a if rng.random() < 0.5 else b
+    blocks += longer.blocks[len(blocks) : len(depth_giver.blocks)]
     return _crossed(a, b, blocks, rng)
 
 
 def crossed_minimum(a: Genome, b: Genome, rng: np.random.Generator) -> Genome:
-    """Every integer the smaller of both parents', as far as both reach; what is longer of `a` stays."""
+    """Every integer the smaller of both parents', the depth too: what the code calls "max" makes cells small."""
     blocks = [tuple(map(min, of_a, of_b)) for of_a, of_b in zip(a.blocks, b.blocks, strict=False)]
     return _crossed(a, b, blocks, rng)
 
 
 def _crossed(a: Genome, b: Genome, blocks: Sequence[Block], rng: np.random.Generator) -> Genome:
-    # Both parents' numbers of blocks are triangular, and so is the child's: it is the first parent's.
     shared, dataset = (x if rng.random() < 0.5 else y for x, y in ((a.shared, b.shared), (a.dataset, b.dataset)))
-    return Genome((*blocks, *a.blocks[len(blocks) :]), shared, dataset)
+    return Genome(tuple(blocks), shared, dataset)
 
 
 def with_entry(genome: Genome, place: int, column: int, entry: int) -> Genome:

@@ -1,0 +1,5 @@
+"""The NTK / linear-region GA."""
+
+from .algorithm import NTKGA
+
+__all__ = ["NTKGA"]

@@ -1,0 +1,81 @@
+"""The tournament between candidates: which network they compete in depends on what their space can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nasforge import Architecture, FitData, GrowingCells, Run, WeightSharing
+
+from .contests import Groups, LogitMixtures, Tower
+from .training import AlphaTournament, Loss, SharedTournament, Tournament
+
+JUDGED = 0.1
+"""Share of a tournament's images that only the judging sees: one of the seed's ten subsets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arena:
+    """How tournaments are held.
+
+    Attributes:
+        images: how many are read, nine tenths of them by the weights.
+        epochs: how often the weights read theirs.
+        channels, cells: width and depth of supernets and whole networks; None: the space's own.
+        dropout: of a tower's last features.
+    """
+
+    images: int
+    epochs: int
+    loss: Loss
+    channels: int | None
+    cells: int | None
+    learning_rate: float
+    weight_decay: float
+    clip: float
+    dropout: float
+
+    @property
+    def fitting(self) -> dict[str, Any]:
+        """What every kind of tournament trains with."""
+        adam = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
+        return {"loss": self.loss, "clip": self.clip, **adam}
+
+    def data(self, run: Run) -> FitData:
+        """Images for the weights, and others to judge by."""
+        return run.data.subset(min(self.images, len(run.data.train))).split(JUDGED)
+
+
+def grouped(candidates: int, groups: int) -> list[list[int]]:
+    """Places of candidates, best first, dealt out in turn: the best ones do not meet each other."""
+    return [list(range(group, candidates, groups)) for group in range(min(groups, candidates))]
+
+
+def survivors(candidates: Sequence[Architecture], groups: int, generation: int, arena: Arena, run: Run) -> list[int]:
+    """Places of the winners, one of each group.
+
+    Args:
+        candidates: best first.
+        groups: how many; where there are no more candidates than that, all survive.
+        generation: names the fit.
+    """
+    places = grouped(len(candidates), groups)
+    if len(candidates) <= groups:
+        return [place for group in places for place in group]
+    contest = contest_of([[candidates[place] for place in group] for group in places], arena, run)
+    fit = run.fit(contest, f"tournament/{generation}", arena.epochs, arena.data(run))
+    return [group[winner] for group, winner in zip(places, fit.winners, strict=True)]
+
+
+def contest_of(groups: Groups, arena: Arena, run: Run) -> Tournament:
+    """Growing cells compete in a tower, architectures that share weights in their supernet, others by their logits."""
+    space, shape, classes = run.space, run.data.input_shape, run.data.classes
+    sizes = [len(group) for group in groups]
+    if isinstance(space, GrowingCells):
+        return AlphaTournament(Tower(groups, space, shape, classes, arena.dropout), sizes, **arena.fitting)
+    size: dict[str, Any] = {"channels": arena.channels, "cells": arena.cells}
+    if isinstance(space, WeightSharing):
+        mixes = [space.mix_of(one) for group in groups for one in group]
+        return SharedTournament(space.supernet(shape, classes, **size), mixes, sizes, **arena.fitting)
+    return AlphaTournament(LogitMixtures(groups, space, shape, classes, **size), sizes, **arena.fitting)

@@ -1,0 +1,313 @@
+"""strategy=ntk_ga: its loop, its tournaments on every kind of space, and what a person gets wrong."""
+
+import numpy as np
+import pytest
+import torch
+
+from nasforge import Estimate, Estimator, Objective, OptionError
+from nasforge.data import NoData
+from nasforge.journal import Journal
+from nasforge.registry import build
+from nasforge.run import Budget, Machinery, Run
+from nasforge.testing import tiny_data
+from nasforge_plugins.strategy.ntk_ga import NTKGA
+from nasforge_plugins.strategy.ntk_ga.contests import LogitMixtures, Tower
+from nasforge_plugins.strategy.ntk_ga.tournament import Arena, contest_of, survivors
+from nasforge_plugins.strategy.ntk_ga.training import AlphaTournament, SharedTournament, Tournament
+
+SMALL = {"population": 3, "offspring": 6, "generations": 3, "tournament_images": 32, "tournament_channels": 16}
+SPACES = {"tsenas": {"min_cells": 1, "max_cells": 2}}
+
+
+class Size(Estimator):
+    """Two objectives that cannot be had together, counted in the notation: no network is built."""
+
+    name = "size"
+    needs_data = False
+    objectives = (Objective("ones", "min"), Objective("digits", "max"))
+
+    def estimate(self, architecture, context):
+        text = str(architecture)
+        return Estimate({"ones": float(text.count("1")), "digits": float(sum(map(str.isdigit, text)))})
+
+
+@pytest.fixture
+def a_run(tmp_path):
+    """A run of a few images, in a folder of the given name."""
+    journals = []
+
+    def make(space, name="run", *, estimator=None, evaluations=None, data=None, seed=0):
+        journals.append(Journal(tmp_path / name))
+        return Run(
+            tmp_path / name,
+            journals[-1],
+            space=build("space", {"name": space, **SPACES.get(space, {})}),
+            data=data or tiny_data(images=64),
+            estimators=[estimator or Size()],
+            seed=seed,
+            budget=Budget(evaluations=evaluations),
+            machinery=Machinery(trainer={"accelerator": "cpu"}, threads=1),
+        )
+
+    yield make
+    for journal in journals:
+        journal.close()
+
+
+def an_arena(**options):
+    defaults = {"images": 64, "epochs": 1, "loss": "cross_entropy", "channels": 16, "cells": None, "dropout": 0.2}
+    adam = {"learning_rate": 0.004, "weight_decay": 1e-5, "clip": 2.0}
+    return Arena(**{**defaults, **adam, **options})
+
+
+# The loop
+
+
+def test_generations_follow_the_paper_or_the_code():
+    assert [NTKGA().step(g) for g in range(6)] == ["breed", "breed", "breed and compete"] * 2
+    code = NTKGA(schedule="code")
+    assert [code.step(g) for g in range(8)] == ["breed", "breed", "breed more", "compete"] * 2
+    assert {NTKGA(tournament_period=0).step(g) for g in range(6)} == {"breed"}
+
+
+@pytest.mark.parametrize("schedule", ["paper", "code"])
+def test_as_many_survive_as_the_schedule_says(schedule, a_run, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(NTKGA, "log", lambda self, generation, population, run: sizes.append(len(population)))
+    options = {**SMALL, "generations": 8, "offspring": 12}
+    NTKGA(schedule=schedule, **options).search(a_run("reolon"))
+    assert sizes == {"paper": [3] * 8, "code": [3, 3, 6, 3, 3, 3, 6, 3]}[schedule]
+
+
+def test_an_individual_leaves_when_it_is_old(a_run, monkeypatch):
+    """Each generation's children are worse than their parents, which stay until they are too old."""
+
+    class Worse(Size):
+        objectives = (Objective("order", "min"),)
+        asked = 0.0
+
+        def estimate(self, architecture, context):
+            self.asked += 1
+            return Estimate({"order": self.asked})
+
+    ages = []
+    strategy = NTKGA(**{**SMALL, "generations": 4, "tournament_period": 0}, max_age=2)
+    monkeypatch.setattr(NTKGA, "log", lambda self, g, population, run: ages.append([one.age for one in population]))
+    strategy.search(a_run("nasbench201", estimator=Worse()))
+    assert ages == [[1] * 3, [2] * 3, [0] * 3, [1] * 3]
+
+
+def test_without_tournaments_no_image_is_read(a_run):
+    found = NTKGA(**{**SMALL, "tournament_period": 0}).search(a_run("nasbench201", data=NoData()))
+    assert found.front
+    assert not NTKGA(tournament_period=0).needs_data
+    assert NTKGA().needs_data
+
+
+def test_the_budget_is_kept_and_none_is_wasted_on_what_is_known(a_run):
+    run = a_run("nasbench201", evaluations=40)
+    NTKGA(**{**SMALL, "generations": None, "tournament_period": 0}).search(run)
+    assert len(run.evaluations) == 40
+    assert run.remaining == 0
+
+
+def test_on_growing_cells_the_shortest_are_chained(a_run):
+    run = a_run("reolon")
+    found = NTKGA(**{**SMALL, "tournament_period": 0}, final_cells=2).search(run)
+    cells = str(found.architecture).split(" + ")
+    assert len(cells) == 2
+    assert len(cells[0]) <= len(cells[1])
+    alone = NTKGA(**{**SMALL, "tournament_period": 0}, final_cells=1).search(a_run("reolon", "alone"))
+    assert str(alone.architecture) == cells[0]
+
+
+def test_it_outlives_candidates_that_fail(a_run):
+    class Fragile(Size):
+        def estimate(self, architecture, context):
+            if architecture["cell"][0] == "none":
+                raise ValueError("too thin")
+            return super().estimate(architecture, context)
+
+    run = a_run("nasbench201", estimator=Fragile())
+    found = NTKGA(**{**SMALL, "offspring": 20, "tournament_period": 0}).search(run)
+    assert "failed" in {one.status for one in run.evaluations}
+    assert found.architecture["cell"][0] != "none"
+
+
+def test_a_search_in_which_everything_fails_says_so(a_run):
+    class Broken(Size):
+        def estimate(self, architecture, context):
+            raise ValueError("nothing works")
+
+    with pytest.raises(Exception, match=r"no candidate could be evaluated: .*nothing works"):
+        NTKGA(**{**SMALL, "tournament_period": 0}).search(a_run("nasbench201", estimator=Broken()))
+
+
+def test_flagged_candidates_are_ranked_last_and_the_search_goes_on(a_run):
+    """A cell that leads nowhere has no gradient: its scores are the worst there are, and are no failure."""
+    proxies = ["ntk_condition", "activation_overlap", "gradient_image_correlation"]
+    sizes = {"batch_size": 4, "ntk_batch_size": 4, "channels": 4, "cells": 1}
+    estimator = build("estimator", {"name": "zero_cost", "proxies": proxies, **sizes})
+    run = a_run("nasbench201", estimator=estimator)
+    empty = run.space.read("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+    strategy = NTKGA(**SMALL)
+    pool = strategy.scored([empty, run.space.presets["resnet"]], run)
+    assert all(np.isfinite(one.costs).all() for one in pool)
+    assert strategy.selected(pool, 1)[0].architecture != empty
+    assert run.evaluations[0].ok
+    assert run.evaluations[0].reason
+
+
+# Tournaments
+
+
+def groups_of(space, n=2, size=2):
+    rng = np.random.default_rng(0)
+    return [[space.sample(rng) for _ in range(size)] for _ in range(n)]
+
+
+def test_every_kind_of_space_has_its_contest(a_run):
+    kinds = {"reolon": Tower, "tsenas": LogitMixtures}
+    for name, kind in kinds.items():
+        run = a_run(name, name)
+        found = contest_of(groups_of(run.space), an_arena(channels=4), run)
+        assert isinstance(found, AlphaTournament)
+        assert isinstance(found.contest, kind)
+    for name in ("nasbench201", "darts"):
+        run = a_run(name, name)
+        assert isinstance(contest_of(groups_of(run.space), an_arena(cells=1), run), SharedTournament)
+
+
+@pytest.mark.parametrize("name", ["reolon", "nasbench201", "tsenas"])
+def test_one_of_each_group_survives(name, a_run, monkeypatch):
+    run = a_run(name)
+    rng = np.random.default_rng(0)
+    candidates = [run.space.sample(rng) for _ in range(5)]
+    torch.manual_seed(0)
+    left = survivors(candidates, 2, 0, an_arena(channels=4), run)
+    assert [place % 2 for place in left] == [0, 1]
+    monkeypatch.setattr(Tournament, "counted_loss", None)  # nothing may be trained again
+    torch.manual_seed(0)
+    again = survivors(candidates, 2, 0, an_arena(channels=4), run)
+    assert again == left, "a finished tournament comes back from the journal"
+
+
+def test_where_nobody_has_to_leave_nothing_is_trained(a_run):
+    run = a_run("reolon")
+    assert survivors([run.space.presets["example"]] * 2, 5, 0, an_arena(), run) == [0, 1]
+    assert not (run.folder / "fits").exists()
+
+
+def test_a_tower_scales_and_concatenates_what_its_cells_give():
+    space = build("space", {"name": "reolon"})
+    group = [space.read("0|0|0|0|0|0|3|0--1  5"), space.read("0|0|0|0|0|0|0|3--1  5")]
+    tower = Tower([group, group], space, (3, 8, 8), 10, dropout=0.5).eval()
+    images, shares = torch.rand(4, 3, 8, 8), [torch.tensor([0.25, 0.75]), torch.tensor([1.0, 0.0])]
+    first = torch.cat([part * cell(images) for cell, part in zip(tower.layers[0], shares[0], strict=True)], 1)
+    second = torch.cat([tower.layers[1][0](first), torch.zeros(4, 3, 8, 8)], 1)
+    torch.testing.assert_close(tower(images, shares)[0], tower.head(second))
+
+
+def test_only_the_judging_moves_the_alphas(a_run):
+    """They begin equal, and nine tenths of the images are for the weights alone."""
+    run = a_run("reolon")
+    fit = contest_of(groups_of(run.space), an_arena(), run)
+    assert [alpha.tolist() for alpha in fit.scores] == [[1.0, 1.0]] * 2
+    before = {name: tensor.clone() for name, tensor in fit.contest.named_parameters()}
+    judged = []
+    fit.judge = lambda: judged.append([alpha.tolist() for alpha in fit.scores])  # type: ignore[method-assign]
+    run.fit(fit, "first", 2, an_arena().data(run))
+    assert judged == [[[1.0, 1.0]] * 2], "once, after the last epoch"
+    assert any(not torch.equal(before[name], tensor) for name, tensor in fit.contest.named_parameters())
+    del fit.judge
+    weights = {name: tensor.clone() for name, tensor in fit.contest.named_parameters()}
+    fit.judge()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in fit.contest.named_parameters())
+    assert all(alpha.tolist() != [1.0, 1.0] for alpha in fit.scores)
+
+
+def test_a_network_that_learns_beats_one_that_is_blind(a_run):
+    """One whose classifier is cut off cannot lower the loss, whatever its share."""
+    run = a_run("nasbench201", data=tiny_data(images=320))
+    groups, arena = [[run.space.presets["resnet"]] * 2] * 2, an_arena(images=320, epochs=3, learning_rate=0.01)
+    fit = AlphaTournament(LogitMixtures(groups, run.space, (3, 8, 8), 2, channels=4, cells=1), (2, 2), **arena.fitting)
+    for group, blind in zip(fit.contest.groups, (0, 1), strict=True):
+        group[blind].skeleton.classifier.weight.requires_grad_(False).zero_()
+        group[blind].skeleton.classifier.bias.requires_grad_(False).zero_()
+    run.fit(fit, "blind", 3, arena.data(run))
+    assert fit.winners == [1, 0]
+
+
+def test_shared_weights_are_trained_under_the_candidates_alone(a_run):
+    """A cell of nothing learns nothing, so the other one wins wherever it stands."""
+    run = a_run("nasbench201", data=tiny_data(images=640))
+    empty = run.space.read("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+    good = run.space.read("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")
+    fit = contest_of([[empty, good], [good, empty]], an_arena(images=640, channels=4), run)
+    run.fit(fit, "shared", 2, an_arena(images=640).data(run))
+    assert fit.winners == [1, 0]
+    assert fit.losses[0] == pytest.approx(float(fit.losses[3]))
+
+
+def test_l1_is_the_codes_loss(a_run):
+    run = a_run("reolon")
+    fit = contest_of(groups_of(run.space), an_arena(loss="l1"), run)
+    fit._seen = torch.zeros(3)
+    logits, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
+    one_hot = torch.eye(3)[labels]
+    assert float(fit.counted_loss(logits, labels)) == pytest.approx(float((logits - one_hot).abs().mean()))
+
+
+# What is stopped is gone on with
+
+
+def test_a_search_that_is_killed_in_a_tournament_goes_on_from_its_journal(a_run, monkeypatch):
+    straight = NTKGA(**SMALL).search(a_run("reolon", "straight"))
+    judge = AlphaTournament.judge
+
+    def killed(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AlphaTournament, "judge", killed)
+    broken = a_run("reolon", "broken")
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        NTKGA(**SMALL).search(broken)
+    broken.journal.close()
+    monkeypatch.setattr(AlphaTournament, "judge", judge)
+    done = (broken.folder / "journal.jsonl").read_text()
+    again = a_run("reolon", "broken")
+    asked = []
+    monkeypatch.setattr(Size, "estimate", lambda self, one, context: asked.append(one))
+    assert NTKGA(**SMALL).search(again) == straight
+    assert done.count('"estimate"') == len({one.architecture for one in again.evaluations})
+    assert not asked, "what was scored before the tournament came back"
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"population": 1}, r"strategy\.population.*2"),
+        ({"tournament_size": 6}, r"tournament_size=6 is more than strategy\.population=5: 5 or fewer"),
+        ({"uniform_rate": 1.5}, r"strategy\.uniform_rate.*1"),
+        ({"minimum_rate": -0.1}, r"strategy\.minimum_rate.*0"),
+        ({"exploration": 2}, r"strategy\.exploration.*1"),
+        ({"resize_rate": float("nan")}, r"strategy\.resize_rate"),
+        ({"offspring": 0}, r"strategy\.offspring.*1"),
+        ({"schedule": "papr"}, r"strategy\.schedule.*paper"),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_would_be_right(options, complaint):
+    with pytest.raises(OptionError, match=complaint):
+        build("strategy", {"name": "ntk_ga", **options})
+
+
+def test_larger_groups_are_no_matter_without_tournaments():
+    assert NTKGA(tournament_size=9, tournament_period=0)
+
+
+def test_a_run_without_an_end_is_refused(a_run):
+    with pytest.raises(OptionError, match="'ntk_ga' runs until its budget is used up: set"):
+        NTKGA(**{**SMALL, "generations": None}).search(a_run("nasbench201"))
