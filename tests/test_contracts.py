@@ -91,15 +91,31 @@ class TestMEDARTS(StrategyContract):
         return ["strategy=medarts", "space.channels=4", f"strategy.stages=[{','.join(stages)}]"]
 
 
+class TestNTKGA(StrategyContract):
+    @pytest.fixture
+    def overrides(self):
+        small = ["population=2", "offspring=4", "generations=3", "tournament_images=200"]
+        scores = ["batch_size=4", "ntk_batch_size=4"]
+        words = [*(f"strategy.{word}" for word in small), *(f"estimator.zero_cost.{word}" for word in scores)]
+        return ["strategy=ntk_ga", "space=reolon", *words]
+
+
 class OnTheTable(StrategyContract):
     """A strategy that proposes candidates, on published results."""
 
     strategy: str
+    words: tuple[str, ...] = ()
 
     @pytest.fixture
     def overrides(self, shared_data, monkeypatch):
         monkeypatch.setenv("NASFORGE_DATA", str(shared_data("nasbench201.npz").parent))
-        return [f"strategy={self.strategy}", "space=nasbench201", "estimator=tabular", "budget.evaluations=60"]
+        return [
+            f"strategy={self.strategy}",
+            "space=nasbench201",
+            "estimator=tabular",
+            "budget.evaluations=60",
+            *self.words,
+        ]
 
 
 class TestRandomSearch(OnTheTable):
@@ -120,3 +136,10 @@ class TestNSGA2(OnTheTable):
 
 class TestNevergrad(OnTheTable):
     strategy = "nevergrad"
+
+
+class TestNTKGAOnTheTable(OnTheTable):
+    """With tournaments between its candidates in their supernet."""
+
+    strategy = "ntk_ga"
+    words = ("strategy.generations=3", "strategy.tournament_images=100", "strategy.tournament_channels=4")

@@ -228,5 +228,5 @@ def _called(number: int, of: int) -> str:
 
 def _graph(cell: Genome, title: str) -> CellGraph:
     nodes = ("input", *(f"{node} · {cell.width(node)} ch" for node in range(1, cell.depth + 1)))
-    edges = tuple((source, node, f"{name} {n}") for source, node, name, n in cell.connections)
+    edges = tuple((source, node, f"{name} · {n}") for source, node, name, n in cell.connections)
     return CellGraph(title, nodes, edges)
