@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -17,7 +19,7 @@ from .contests import Contest
 Loss = Literal["cross_entropy", "l1"]
 
 
-class Tournament(FitModule):
+class Tournament(FitModule, ABC):
     """Adam on the weights over the training images; then, once, the candidates are judged on the validation images.
 
     Attributes:
@@ -32,9 +34,9 @@ class Tournament(FitModule):
         self._adam: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
 
     @property
+    @abstractmethod
     def scores(self) -> list[Tensor]:
         """Of each group, one for each of its candidates."""
-        raise NotImplementedError
 
     @property
     def winners(self) -> list[int]:
@@ -52,20 +54,21 @@ class Tournament(FitModule):
             with torch.enable_grad():  # type: ignore[no-untyped-call]
                 self.judge()
 
+    @abstractmethod
     def judge(self) -> None:
         """Set the scores."""
-        raise NotImplementedError
 
     def counted_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """What the weights minimise; the cross-entropy is counted in either case."""
         cross_entropy = self.learn(logits, labels)
         return cross_entropy if self.loss == "cross_entropy" else _l1(logits, labels)
 
-    def validation(self) -> Any:
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches (images, labels) of the validation images."""
         images = self.data.validation
         assert images is not None  # tournaments fit on a split
-        return ordered_batches(images, self.data.preprocessing, self.data.batch_size, self.device)
+        size = math.ceil(len(images) / math.ceil(len(images) / self.data.batch_size))  # no last one of a few images
+        return ordered_batches(images, self.data.preprocessing, size, self.device)
 
 
 class AlphaTournament(Tournament):
