@@ -121,6 +121,27 @@ def test_on_growing_cells_the_shortest_are_chained(a_run):
     assert str(alone.architecture) == cells[0]
 
 
+def test_of_several_objectives_the_sum_of_ranks_decides_and_a_note_says_so(a_run):
+    run = a_run("nasbench201")
+    NTKGA(**{**SMALL, "tournament_period": 0}).search(run)
+    assert run.notes == ["the found architecture has the last population's smallest sum of ranks in ones, digits"]
+
+
+def test_of_one_objective_the_best_ever_is_found(a_run):
+    """Though it has long left the population."""
+
+    class Later(Size):
+        objectives = (Objective("order", "min"),)
+        asked = 0.0
+
+        def estimate(self, architecture, context):
+            self.asked += 1
+            return Estimate({"order": self.asked})
+
+    found = NTKGA(**{**SMALL, "tournament_period": 0}, max_age=1).search(a_run("nasbench201", estimator=Later()))
+    assert found.metrics == {"order": 1.0}
+
+
 def test_it_outlives_candidates_that_fail(a_run):
     class Fragile(Size):
         def estimate(self, architecture, context):

@@ -108,7 +108,7 @@ class NTKGA(Strategy):
                 places = survivors(architectures, self.population, generation, self.arena, run)
                 population = [population[place] for place in places]
             self.log(generation, population, run)
-        return run.result(self.found(population, run.space))
+        return run.result(self.found(population, run))
 
     def step(self, generation: int) -> Step:
         """What a generation does: the paper's every third one ends in a tournament; the code's cycle of four has two
@@ -148,17 +148,21 @@ class NTKGA(Strategy):
             return GrowingVariation(space, adaptation, **self.growth)
         return GenericVariation(space, adaptation)
 
-    def found(self, population: list[Individual], space: SearchSpace) -> Architecture | None:
-        """The shortest cells of the last population in a chain; where cells do not grow, its best member.
+    def found(self, population: list[Individual], run: Run) -> Architecture | None:
+        """Where cells grow, the shortest of the last population in a chain; else its best member by the sum of ranks.
 
-        None if not one of them could be estimated, which `Run.result` has a word for.
+        None, for the best of all evaluations, if there is one objective alone, or if nobody left could be estimated.
         """
         usable = [one for one in population if np.isfinite(one.costs).all()]
-        if not usable:
+        ranked = [one.architecture for one in self.selected(usable, len(usable))] if usable else []
+        if ranked and isinstance(run.space, GrowingCells):
+            chained = sorted(ranked, key=run.space.length)[: self.final_cells]
+            run.notes.append(f"the found network chains the {len(chained)} shortest cells of the last population")
+            return run.space.chain(chained)
+        if not ranked or len(run.objectives) == 1:
             return None
-        ranked = [one.architecture for one in self.selected(usable, len(usable))]
-        if isinstance(space, GrowingCells):
-            return space.chain(sorted(ranked, key=space.length)[: self.final_cells])
+        metrics = ", ".join(objective.metric for objective in run.objectives)
+        run.notes.append(f"the found architecture has the last population's smallest sum of ranks in {metrics}")
         return ranked[0]
 
     def log(self, generation: int, population: list[Individual], run: Run) -> None:
