@@ -30,6 +30,7 @@ PLACES = {  # name: (module, class, function) whose n-th call is the last thing 
     "checkpoint": ("nasforge.fitting", "_EpochCheckpoint", "on_train_epoch_end"),
     "weights": ("nasforge.fitting", "Fits", "_commit"),
     "journal line": ("nasforge.journal", "Journal", "write"),
+    "store": ("nasforge.run", "Run", "store"),
     "control": ("nasforge.estimates", "Estimates", "_write"),
     "retraining": ("nasforge.retraining", "", "_test_accuracy"),
     "result": ("nasforge.experiment", "", "_finish"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from nasforge.journal import atomic
 
 VERSION = "1"
 """Of the layout of a store's file; files of another one are refused."""
+FACTS = "nasforge weight store"
+"""The entry of the file's metadata under which its facts lie."""
 
 Trained = tuple[Architecture, Mapping[str, Tensor]]
 """An architecture and its network's tensors by their names in `state_dict`."""
@@ -49,12 +52,12 @@ class WeightStore:
         """
         try:
             with safe_open(path, "pt") as file:  # type: ignore[no-untyped-call]
-                held = dict(file.metadata() or {})
+                held: dict[str, str] = json.loads((file.metadata() or {}).get(FACTS, "{}"))
         except (OSError, SafetensorError) as error:
             raise RunError(f"{path} cannot be read as a weight store: {error}") from None
         wanted = {"version": VERSION, **(facts or {})}
         if differing := [name for name, value in wanted.items() if held.get(name) != value]:
-            told = ", ".join(f"{name} {value}" for name, value in held.items()) or "no facts: it is no weight store"
+            told = ", ".join(f"{name} {value}" for name, value in sorted(held.items())) or "no facts: it is no weight store"
             missing = ", ".join(f"{name} {wanted[name]}" for name in differing)
             raise RunError(f"the weight store {path} holds {told}; this search needs {missing}")
         held.pop("version")
@@ -63,7 +66,8 @@ class WeightStore:
     def save(self, path: Path) -> None:
         """Write it to a safetensors file, whole or not at all."""
         with atomic(path) as temporary:
-            save_file(self.tensors, temporary, metadata=self.facts)
+            # One entry alone: safetensors writes several in an order that differs from file to file.
+            save_file(self.tensors, temporary, metadata={FACTS: json.dumps(self.facts, sort_keys=True)})
 
     def refreshed(self, space: WeightInheritance, trained: Iterable[Trained]) -> WeightStore:
         """The next version: what trained networks have learned, the best network first.

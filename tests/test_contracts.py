@@ -100,6 +100,15 @@ class TestNTKGA(StrategyContract):
         return ["strategy=ntk_ga", "space=reolon", *words]
 
 
+class TestTSENASStrategy(StrategyContract):
+    @pytest.fixture
+    def overrides(self):
+        small = ["population=3", "generations=1", "fine_population=1", "fine_generations=1", "refresh=1"]
+        trained = ["estimator.training.epochs=1", "estimator.training.channels=2", "estimator.training.held_out=0.8"]
+        once = ["strategy.supernet_epochs=1", "strategy.from_scratch=1", "space.max_cells=4", "space.reductions=1"]
+        return ["strategy=tsenas", *(f"strategy.{word}" for word in small), *trained, *once, *FEW_STEPS]
+
+
 class OnTheTable(StrategyContract):
     """A strategy that proposes candidates, on published results."""
 

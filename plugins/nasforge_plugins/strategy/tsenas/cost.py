@@ -21,14 +21,17 @@ def announce(run: Run, candidates: int, trainer: Estimator | None, supernet_epoc
         return
     images = run.data.split(trainer.held_out).train
     epochs = candidates * trainer.epochs
-    first = f"the supernet of all known cells for {supernet_epochs} epochs, then " if supernet_epochs else ""
-    one = "1 epoch" if trainer.epochs == 1 else f"{trainer.epochs} epochs"
+    first = f"the supernet of all known cells for {_epochs(supernet_epochs)}, then " if supernet_epochs else ""
     hours = epochs * -(-len(images) // run.data.batch_size) * seconds_a_step(run, trainer) / 3600
     run.say(
-        f"TS-ENAS trains {first}up to {candidates:,} networks for {one} each: {epochs:,} epochs of {len(images):,} "
+        f"TS-ENAS trains {first}up to {candidates:,} networks for {_epochs(trainer.epochs)} each: {_epochs(epochs)} of {len(images):,} "
         f"images, {span(hours)} on this device by the time that a step of {STEPS} random networks took just now. "
         "Networks that come again cost nothing; budget.seconds and budget.evaluations end the search earlier."
     )
+
+
+def _epochs(n: int) -> str:
+    return f"{n:,} epoch{'' if n == 1 else 's'}"
 
 
 def seconds_a_step(run: Run, trainer: Estimator) -> float:

@@ -1,0 +1,90 @@
+"""Candidates trained for a few epochs: what they are scored on, what stops them, and what they begin with."""
+
+import numpy as np
+import pytest
+import torch
+
+from nasforge import Context, OptionError, SearchData
+from nasforge.executor import LocalExecutor
+from nasforge.registry import build
+from nasforge.wording import amount
+from nasforge_plugins.estimator.training.learning_curve import POINTS, StopBelow, extrapolated, power_law
+
+
+@pytest.fixture(scope="module")
+def data():
+    digits = build("data", {"name": "digits", "batch_size": 60}).for_search(0)
+    assert isinstance(digits, SearchData)
+    return digits.subset(300)
+
+
+def estimate(data, space=None, weights=None, **options):
+    space = space or build("space", {"name": "nasbench201"})
+    estimator = build("estimator", {"name": "training", "channels": 4, "cells": 1, **options})
+    one = space.sample(np.random.default_rng(0))
+    context = Context(space, data, "cpu", 1, 0, weights)
+    return dict(LocalExecutor(1).run(estimator, [(one, context)]))[0]
+
+
+def test_a_power_law_is_extrapolated_to_where_it_leads():
+    curve = power_law(np.arange(1.0, 9.0), 0.9, 0.6, 0.7)
+    assert extrapolated(curve.tolist(), 40) == pytest.approx(0.9 - 0.6 * 40**-0.7, abs=1e-3)
+
+
+def test_a_flat_or_falling_curve_stays_at_its_best():
+    assert extrapolated([0.1, 0.1, 0.1, 0.1], 50) == pytest.approx(0.1, abs=0.01)
+    assert extrapolated([0.5, 0.3, 0.2, 0.1], 50) == pytest.approx(0.5, abs=0.02)
+
+
+class FakeTrainer:
+    max_epochs = 12
+    should_stop = False
+
+
+def stopped_after(curve, accuracy):
+    """The epoch with which the rule ends a training that has this curve."""
+    values = iter(curve)
+    rule, trainer = StopBelow(accuracy, lambda: next(values)), FakeTrainer()
+    for epoch in range(1, len(curve) + 1):
+        rule.on_train_epoch_end(trainer, None)
+        if trainer.should_stop:
+            return epoch
+    return None
+
+
+def test_the_rule_waits_until_a_curve_can_be_laid_and_lets_the_promising_go_on():
+    curve = power_law(np.arange(1.0, 13.0), 0.8, 0.5, 1.0).tolist()
+    assert stopped_after(curve, 0.9) == POINTS
+    assert stopped_after(curve, 0.7) is None
+
+
+def test_a_candidate_without_promise_is_given_up_and_its_epochs_are_counted(data):
+    kept = estimate(data, epochs=6)
+    given_up = estimate(data, epochs=6, stop_below=1.0)
+    assert kept.metrics["train_epochs"] == 6
+    assert given_up.metrics["train_epochs"] == POINTS
+    assert estimate(data, epochs=6, stop_below=0.0).metrics == kept.metrics
+
+
+def test_from_scratch_nothing_is_inherited_or_left_behind(data):
+    answer = estimate(data, epochs=1)
+    assert answer.metrics["inherited"] == 0
+    assert answer.tensors is None
+
+
+def test_sizes_are_those_of_the_network(data):
+    answer = estimate(data, epochs=1)
+    space = build("space", {"name": "nasbench201"})
+    torch.manual_seed(0)
+    network = space.build(space.sample(np.random.default_rng(0)), data.input_shape, 10, channels=4, cells=1)
+    assert answer.metrics["params_m"] == sum(parameter.numel() for parameter in network.parameters()) / 1e6
+
+
+@pytest.mark.parametrize("options", [{"stop_below": 1.5}, {"epochs": 0}, {"held_out": 1.0}, {"learning_rate": 0}])
+def test_options_that_make_no_sense_are_refused(options):
+    with pytest.raises(OptionError, match=next(iter(options))):
+        build("estimator", {"name": "training", **options})
+
+
+def test_shares_are_shown_in_percent():
+    assert amount("inherited", 0.975) == "97.50 %"

@@ -1,0 +1,173 @@
+"""TS-ENAS's operators, each on its own: crossover keeps kinds and depths, selection fills level by level."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from nasforge import Evaluation, OptionError
+from nasforge.registry import build
+from nasforge_plugins.strategy.tsenas import TSENAS
+from nasforge_plugins.strategy.tsenas.fine import edited, pruned
+from nasforge_plugins.strategy.tsenas.rough import (
+    Individual,
+    crossover,
+    environmental_selection,
+    levels,
+    mutation,
+    offspring,
+    tournament,
+)
+
+SPACE = build("space", {"name": "tsenas"})
+
+
+def someone(cost, depth=4, seed=0):
+    return Individual(
+        Evaluation(SPACE.sample_chain(depth, np.random.default_rng(seed)), {"accuracy": -cost}), cost, depth
+    )
+
+
+def codes(architecture):
+    return [code for _, _, code in architecture["chain"]]
+
+
+def wiring(architecture):
+    return [(first, second) for first, second, _ in architecture["chain"]]
+
+
+def test_crossover_exchanges_cells_of_one_kind_and_keeps_wiring_and_depth():
+    rng = np.random.default_rng(0)
+    exchanged = 0
+    for _ in range(200):
+        a, b = SPACE.sample(rng), SPACE.sample(rng)
+        child, other = crossover(a, b, SPACE, rng)
+        assert (wiring(child), wiring(other)) == (wiring(a), wiring(b))
+        assert SPACE.kinds(child) == SPACE.kinds(a)
+        assert Counter(codes(child)) + Counter(codes(other)) == Counter(codes(a)) + Counter(codes(b))
+        exchanged += child != a
+    assert exchanged > 100
+
+
+def test_the_longer_parents_surplus_cells_stay():
+    rng = np.random.default_rng(1)
+    short, long = (
+        SPACE.read("0 | 0 0 1 | 0 1 1 | 1 2 5 | 0 3 1"),
+        SPACE.read("0" + "".join(f" | 0 {i} 2" for i in range(9))),
+    )
+    seen = {tuple(codes(crossover(short, long, SPACE, rng)[1])) for _ in range(100)}
+    assert {found[3:] for found in seen} == {(2,) * 6}  # three normal cells can be exchanged, and the rest stay
+    assert {found[:3] for found in seen} == {(a, b, c) for a in (1, 2) for b in (1, 2) for c in (1, 2)}
+
+
+def test_mutation_is_of_cells_or_of_one_connection_by_a_fair_coin():
+    rng = np.random.default_rng(2)
+    of_cells, several = 0, 0
+    for _ in range(400):
+        parent = SPACE.sample_chain(8, rng)
+        child = mutation(parent, SPACE, rng)
+        assert SPACE.kinds(child) == SPACE.kinds(parent)
+        changed = sum(one != other for one, other in zip(codes(parent), codes(child), strict=True))
+        rewired = sum(one != other for one, other in zip(wiring(parent), wiring(child), strict=True))
+        assert bool(changed) != bool(rewired)
+        assert rewired <= 1
+        assert changed <= 4
+        of_cells += bool(changed)
+        several += changed > 1
+    assert chisquare([of_cells, 400 - of_cells]).pvalue > 0.01
+    assert several > 100
+
+
+def test_every_tournament_is_between_two_and_won_by_the_fitter():
+    population = [someone(cost, seed=i) for i, cost in enumerate((0.4, 0.1, 0.3, 0.2))]
+    rng = np.random.default_rng(3)
+    wins = Counter(one for _ in range(4000) for one in tournament(population, 1, rng))
+    # Of the six pairs the best wins three, the next two, the third one, the worst none.
+    order = sorted(population, key=lambda one: one.cost)
+    assert chisquare([wins[one.architecture] for one in order[:3]], [2000, 4000 / 3, 2000 / 3]).pvalue > 0.01
+    assert wins[order[3].architecture] == 0
+
+
+def test_offspring_come_in_threes_cut_to_the_number_asked_for():
+    population = [someone(i, seed=i) for i in range(5)]
+    parents = {one.architecture for one in population}
+    children = offspring(population, 7, 0.0, 0.0, SPACE, np.random.default_rng(4))
+    assert len(children) == 7
+    assert set(children) <= parents
+    children = offspring(population, 300, 0.0, 1.0, SPACE, np.random.default_rng(4))
+    assert sum(child not in parents for child in children) == 100  # the third of each three
+
+
+def test_levels_are_measured_from_their_best_not_from_neighbour_to_neighbour():
+    costs = [-0.900, -0.897, -0.894, -0.891, -0.700]
+    found = levels([someone(cost) for cost in reversed(costs)], 0.005)
+    assert [[one.cost for one in level] for level in found] == [[-0.900, -0.897], [-0.894, -0.891], [-0.700]]
+
+
+def test_selection_prefers_depths_that_few_survivors_have():
+    level = [someone(-0.90, 4), someone(-0.899, 4), someone(-0.898, 4), someone(-0.897, 6), someone(-0.896, 8)]
+    chosen = environmental_selection([*level, someone(-0.5, 12)], 3, 0.005)
+    assert [one.depth for one in chosen] == [4, 6, 8]
+    assert chosen[0].cost == -0.90  # among equals of density the fitter one
+    assert [one.depth for one in environmental_selection(level, 4, 0.005)] == [4, 6, 8, 4]
+
+
+def test_a_better_level_survives_whole_before_the_next_one():
+    better = [someone(-0.9, 4), someone(-0.9, 4)]
+    worse = [someone(-0.8, 4), someone(-0.8, 9)]
+    chosen = environmental_selection([*worse, *better], 3, 0.005)
+    assert chosen == [*better, worse[1]]
+
+
+def test_those_that_could_not_be_estimated_come_last():
+    broken, sound = someone(float("inf"), 9), someone(-0.1, 4)
+    assert environmental_selection([broken, broken, sound], 1, 0.005) == [sound]
+
+
+def test_fine_mutation_edits_every_cell_once():
+    rng = np.random.default_rng(5)
+    operations = 0
+    for _ in range(60):
+        parent = SPACE.sample(rng)
+        child = edited(parent, SPACE, rng)
+        assert child["chain"] == parent["chain"]
+        for before, after in zip(parent["cells"], child["cells"], strict=True):
+            changed = [(i, j) for i, node in enumerate(before) for j in range(4) if node[j] != after[i][j]]
+            assert len(changed) == 1
+            operations += changed[0][1] >= 2
+    cells = sum(len(SPACE.sample(np.random.default_rng(i))["cells"]) for i in range(1))
+    assert operations > cells
+
+
+def test_pruning_takes_one_node_of_one_cell_until_none_can_go():
+    rng = np.random.default_rng(6)
+    architecture = SPACE.read("0 | 0 0 3 | 0 1 3 | 1 2 7 | 0 3 3")
+    sizes = []
+    while True:
+        child = pruned(architecture, SPACE, rng)
+        if child == architecture:
+            break
+        sizes.append(sum(any(node) for cell in child["cells"] for node in cell))
+        architecture = child
+    assert sizes == list(range(15, 3, -1))  # sixteen nodes at first, one of each cell at last
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"population": 1}, "population"),
+        ({"population": 4, "fine_population": 5}, "fine_population=5 is more than strategy.population=4"),
+        ({"crossover_rate": 1.2}, "crossover_rate"),
+        ({"mutation_rate": -0.1}, "mutation_rate"),
+        ({"threshold": -1.0}, "threshold"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        build("strategy", {"name": "tsenas", **options})
+
+
+def test_the_papers_sizes_are_counted():
+    strategy = TSENAS(population=100, generations=100, fine_population=30, fine_generations=50, from_scratch=0)
+    assert strategy.candidates == 100 + 100 * 100 + 2 * 30 * 50
