@@ -57,7 +57,10 @@ class WeightStore:
             raise RunError(f"{path} cannot be read as a weight store: {error}") from None
         wanted = {"version": VERSION, **(facts or {})}
         if differing := [name for name, value in wanted.items() if held.get(name) != value]:
-            told = ", ".join(f"{name} {value}" for name, value in sorted(held.items())) or "no facts: it is no weight store"
+            told = (
+                ", ".join(f"{name} {value}" for name, value in sorted(held.items()))
+                or "no facts: it is no weight store"
+            )
             missing = ", ".join(f"{name} {wanted[name]}" for name in differing)
             raise RunError(f"the weight store {path} holds {told}; this search needs {missing}")
         held.pop("version")

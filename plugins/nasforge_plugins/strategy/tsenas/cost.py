@@ -24,8 +24,8 @@ def announce(run: Run, candidates: int, trainer: Estimator | None, supernet_epoc
     first = f"the supernet of all known cells for {_epochs(supernet_epochs)}, then " if supernet_epochs else ""
     hours = epochs * -(-len(images) // run.data.batch_size) * seconds_a_step(run, trainer) / 3600
     run.say(
-        f"TS-ENAS trains {first}up to {candidates:,} networks for {_epochs(trainer.epochs)} each: {_epochs(epochs)} of {len(images):,} "
-        f"images, {span(hours)} on this device by the time that a step of {STEPS} random networks took just now. "
+        f"TS-ENAS trains {first}up to {candidates:,} networks for {_epochs(trainer.epochs)} each: {_epochs(epochs)} of "
+        f"{len(images):,} images, {span(hours)} on this device by the time that a step of {STEPS} random networks took just now. "
         "Networks that come again cost nothing; budget.seconds and budget.evaluations end the search earlier."
     )
 
