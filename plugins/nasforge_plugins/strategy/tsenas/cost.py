@@ -25,8 +25,8 @@ def announce(run: Run, candidates: int, trainer: Estimator | None, supernet_epoc
     hours = epochs * -(-len(images) // run.data.batch_size) * seconds_a_step(run, trainer) / 3600
     run.say(
         f"TS-ENAS trains {first}up to {candidates:,} networks for {_epochs(trainer.epochs)} each: {_epochs(epochs)} of "
-        f"{len(images):,} images, {span(hours)} on this device by the time that a step of {STEPS} random networks took just "
-        "now. Networks that come again cost nothing; budget.seconds and budget.evaluations end the search earlier."
+        f"{len(images):,} images, {span(hours)} on this device by the time that a step of {STEPS} random networks took "
+        "just now. Networks that come again cost nothing; budget.seconds and budget.evaluations end the search earlier."
     )
 
 
