@@ -2,10 +2,10 @@
 
     python benchmarks/weight_inheritance.py [--chromosomes 40] [--runs runs/weight_inheritance]
 
-Random chromosomes of the TS-ENAS space (C=4, 4 to 6 cells) are trained on real Fashion-MNIST three times: for 10 epochs
+Random chromosomes of the TS-ENAS space (C=4, 4 to 6 cells) are trained on real Fashion-MNIST: for 10 epochs
 from scratch, which says what they are worth; for 1 epoch from scratch; and for 1 epoch from the store of a supernet
-that holds each known cell at every width. Kendall's tau of either short training with the long one is compared by a
-paired bootstrap over the chromosomes. Killed and started again, it goes on where it was. Writes
+that holds each known cell at every width, with random chains in it and without. Kendall's tau of each short training
+with the long one is compared by a paired bootstrap over the chromosomes. Killed and started again, it goes on where it was. Writes
 `benchmarks/results/weight_inheritance.md`.
 """
 
@@ -15,7 +15,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 TRAINED, VALIDATED = 1000, 2000
 """Images that candidates learn from, and others that they are scored on: 200 would rank them by chance."""
 LONG, SUPERNET_EPOCHS = 10, 20
+CHAINS = {"1 epoch from a supernet with random chains": 24, "1 epoch from the stack of all cells alone": 0}
 BOOTSTRAP = 10_000
 SGD = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0}
 COMMAND = ["strategy=tsenas", "data=fashion_mnist", "space.min_cells=4", "space.max_cells=6", "space.reductions=2",
@@ -62,6 +63,7 @@ def opened(folder: Path) -> Run:
 def images(folder: Path) -> Path:
     """The folder with Fashion-MNIST as a plain file: the user's, or unpacked beside the run."""
     root = Path(os.environ.get("NASFORGE_DATA", folder.parent))
+    root.mkdir(parents=True, exist_ok=True)
     if not (root / "fashion_mnist.npz").exists():
         root = folder.parent
         if not (root / "fashion_mnist.npz").exists():
@@ -87,20 +89,27 @@ def chromosomes(run: Run, n: int) -> list[Architecture]:
     return list(found.values())
 
 
-def study(run: Run, n: int) -> list[str]:
+def study(folder: Path, n: int) -> list[str]:
+    run = opened(folder / "scratch")
     architectures, held_out = chromosomes(run, n), VALIDATED / (TRAINED + VALIDATED)
-    inheritance = Inheritance(run, inherit=True)
-    inheritance.begin(None, SUPERNET_EPOCHS, SGD)
     short = trained_for(1, held_out)
-    heirs = run.score(architectures, short, inheritance.weights)
+    heirs = {}
+    for name, chains in CHAINS.items():
+        own = opened(folder / f"chains-{chains}")
+        inheritance = Inheritance(own, inherit=True)
+        inheritance.begin(None, SUPERNET_EPOCHS, chains, SGD)
+        heirs[name] = own.score(architectures, short, inheritance.weights)
     alone = run.score(architectures, short)
     worth = run.score(architectures, trained_for(LONG, held_out))
     return table(heirs, alone, worth)
 
 
-def table(heirs: Sequence[Evaluation], alone: Sequence[Evaluation], worth: Sequence[Evaluation]) -> list[str]:
+def table(
+    heirs: Mapping[str, Sequence[Evaluation]], alone: Sequence[Evaluation], worth: Sequence[Evaluation]
+) -> list[str]:
     truth = accuracies(worth)
-    sides = {"1 epoch from inherited weights": accuracies(heirs), "1 epoch from scratch": accuracies(alone)}
+    sides = {name: accuracies(side) for name, side in heirs.items()}
+    sides["1 epoch from scratch"] = accuracies(alone)
     sides["parameters"] = np.array([one.metrics["params_m"] for one in worth])
     draws = np.random.default_rng(0).integers(len(truth), size=(BOOTSTRAP, len(truth)))
     resampled = {
@@ -115,17 +124,16 @@ def table(heirs: Sequence[Evaluation], alone: Sequence[Evaluation], worth: Seque
         mean = f"{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}" if name != "parameters" else ""
         lines.append(f"| {name} | {mean} | {kendalltau(values, truth).statistic:.3f} | {interval(resampled[name])} |")
     lines += [f"| {LONG} epochs from scratch | {100 * truth.mean():.1f} ± {100 * truth.std(ddof=1):.1f} | 1 | |", ""]
-    first, second, _ = resampled.values()
-    share = np.mean([one.metrics["inherited"] for one in heirs])
-    return [
-        *lines,
-        f"Difference of the first two, paired bootstrap over {len(truth)} chromosomes: 95 % interval "
-        f"{interval(first - second)}, above zero in {np.mean(first > second):.1%} of {BOOTSTRAP:,} resamples. "
-        f"Share of tensors inherited: {share:.1%} (least {min(one.metrics['inherited'] for one in heirs):.1%}).",
-        "",
-        f"Seconds a candidate, one thread: {seconds(heirs)} from inherited weights, {seconds(alone)} from scratch for "
-        f"one epoch, {seconds(worth)} for {LONG}.",
-    ]
+    scratch = resampled["1 epoch from scratch"]
+    for name, side in heirs.items():
+        shares = [one.metrics["inherited"] for one in side]
+        lines.append(
+            f"- {name}, less that from scratch: {interval(resampled[name] - scratch)} (95 %), above zero in "
+            f"{np.mean(resampled[name] > scratch):.1%} of {BOOTSTRAP:,} resamples of {len(truth)} chromosomes; "
+            f"{np.mean(shares):.1%} of tensors inherited (at least {min(shares):.1%})."
+        )
+    told = [f"{name}: {seconds(side)}" for name, side in [*heirs.items(), ("1 epoch from scratch", alone)]]
+    return [*lines, "", f"Seconds a candidate, one thread. {'; '.join(told)}; {LONG} epochs: {seconds(worth)}."]
 
 
 def accuracies(evaluations: Sequence[Evaluation]) -> np.ndarray:
@@ -146,7 +154,7 @@ def main() -> None:
     parser.add_argument("--chromosomes", type=int, default=40)
     parser.add_argument("--runs", type=Path, default=Path("runs") / "weight_inheritance")
     options = parser.parse_args()
-    lines = study(opened(options.runs.resolve()), options.chromosomes)
+    lines = study(options.runs.resolve(), options.chromosomes)
     head = [
         "# What inherited weights say of a network after one epoch",
         "",

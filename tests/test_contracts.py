@@ -105,7 +105,13 @@ class TestTSENASStrategy(StrategyContract):
     def overrides(self):
         small = ["population=3", "generations=1", "fine_population=1", "fine_generations=1", "refresh=1"]
         trained = ["estimator.training.epochs=1", "estimator.training.channels=2", "estimator.training.held_out=0.8"]
-        once = ["strategy.supernet_epochs=1", "strategy.from_scratch=1", "space.max_cells=4", "space.reductions=1"]
+        once = [
+            "strategy.supernet_epochs=1",
+            "strategy.supernet_chains=1",
+            "strategy.from_scratch=1",
+            "space.max_cells=4",
+            "space.reductions=1",
+        ]
         return ["strategy=tsenas", *(f"strategy.{word}" for word in small), *trained, *once, *FEW_STEPS]
 
 

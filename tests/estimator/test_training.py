@@ -66,6 +66,17 @@ def test_a_candidate_without_promise_is_given_up_and_its_epochs_are_counted(data
     assert estimate(data, epochs=6, stop_below=0.0).metrics == kept.metrics
 
 
+def test_few_steps_leave_running_statistics_behind_and_gathering_them_anew_tells_what_was_learned(data):
+    """Five steps an epoch keep more than half of what BatchNorms began with (momentum 0.1: 0.9^5)."""
+    space = build("space", {"name": "nasbench201"})
+    one = space.read("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|")
+    answers = {}
+    for recalibrate in (True, False):
+        estimator = build("estimator", {"name": "training", "epochs": 2, "channels": 8, "recalibrate": recalibrate})
+        answers[recalibrate] = estimator.estimate(one, Context(space, data, "cpu", 1, 0)).metrics["accuracy"]
+    assert answers[True] > answers[False] + 0.1
+
+
 def test_from_scratch_nothing_is_inherited_or_left_behind(data):
     answer = estimate(data, epochs=1)
     assert answer.metrics["inherited"] == 0

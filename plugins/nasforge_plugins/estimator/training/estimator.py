@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor
+from torch.optim.swa_utils import update_bn
 
 from nasforge import (
     Architecture,
@@ -44,6 +45,9 @@ class Training(Estimator):
         channels, cells: initial width and depth of the candidate.
         held_out: fraction of the training images on which it is scored.
         learning_rate, momentum, weight_decay, clip: SGD, cosine to 0 over `epochs`.
+        recalibrate: whether BatchNorms gather their statistics anew over the training images before a candidate is
+            scored. After a few dozen steps the running ones still hold much of what came first, and say more of that
+            than of the network.
         stop_below: a candidate is given up early if its learning curve, extrapolated to the last epoch by a power law
             (Domhan et al. 2015), stays below this accuracy; None never.
     """
@@ -69,11 +73,12 @@ class Training(Estimator):
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
         weight_decay: NotNegative = 3e-4,
         clip: Annotated[float, Field(gt=0)] = 5.0,
+        recalibrate: bool = True,
         stop_below: Annotated[float, Field(ge=0, le=1)] | None = None,
     ) -> None:
         self.epochs, self.channels, self.cells, self.held_out = epochs, channels, cells, held_out
         self.learning_rate, self.momentum, self.weight_decay, self.clip = learning_rate, momentum, weight_decay, clip
-        self.stop_below = stop_below
+        self.recalibrate, self.stop_below = recalibrate, stop_below
 
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
         """Build, inherit, train, score."""
@@ -84,7 +89,7 @@ class Training(Estimator):
         size = network_size(network, context.data.input_shape)
         inherited = inherit(network, architecture, context)
         epochs = self.trained(network, data, context)
-        metrics = {**_scored(network, data, context.device), **size, "train_epochs": epochs, "inherited": inherited}
+        metrics = {**self.scored(network, data, context.device), **size, "train_epochs": epochs, "inherited": inherited}
         return Estimate(metrics, left_behind(network, architecture, context))
 
     def trained(self, network: Network, data: FitData, context: Context) -> int:
@@ -98,11 +103,24 @@ class Training(Estimator):
         )
         rules = []
         if self.stop_below is not None:
-            rules.append(StopBelow(self.stop_below, lambda: _scored(network, data, context.device)["accuracy"]))
+            rules.append(StopBelow(self.stop_below, lambda: self.scored(network, data, context.device)["accuracy"]))
         trainer = {"accelerator": "cpu" if context.device == "cpu" else "auto", "devices": 1}
         return train(
             module, data, name="candidate", epochs=self.epochs, seed=context.seed, trainer=trainer, callbacks=rules
         )
+
+    def scored(self, network: Network, data: FitData, device: str) -> dict[str, float]:
+        """Accuracy and cross-entropy on the images held out; the network is left in the mode that it was in."""
+        assert data.validation is not None  # split() always makes both
+        network.to(device)
+        if self.recalibrate:
+            batches = ordered_batches(data.train, data.preprocessing, data.batch_size, device)
+            update_bn((images for images, _ in batches if len(images) > 1), network)  # one pixel of one has no variance
+        training = network.training
+        network.eval()
+        scored = score(network, ordered_batches(data.validation, data.preprocessing, 256, device))
+        network.train(training)
+        return scored
 
 
 def inherit(network: Network, architecture: Architecture, context: Context) -> float:
@@ -118,13 +136,3 @@ def left_behind(network: Network, architecture: Architecture, context: Context) 
         return None
     tensors = network.state_dict()
     return {name: tensors[name].detach().cpu().contiguous() for name in entries(context.space, architecture, tensors)}
-
-
-def _scored(network: Network, data: FitData, device: str) -> dict[str, float]:
-    """Accuracy and cross-entropy on the images held out; the network is left in the mode that it was in."""
-    assert data.validation is not None  # split() always makes both
-    training = network.training
-    network.eval().to(device)
-    scored = score(network, ordered_batches(data.validation, data.preprocessing, 256, device))
-    network.train(training)
-    return scored

@@ -51,6 +51,7 @@ class TSENAS(Strategy):
         store: str | None = None,
         refresh: Positive = 3,
         supernet_epochs: Positive = 4,
+        supernet_chains: Annotated[int, Field(ge=0)] = 16,
         learning_rate: Annotated[float, Field(gt=0)] = 0.05,
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
         weight_decay: NotNegative = 3e-4,
@@ -66,7 +67,8 @@ class TSENAS(Strategy):
         self.crossover_rate, self.mutation_rate, self.threshold = crossover_rate, mutation_rate, threshold
         self.fine_population, self.fine_generations = fine_population, fine_generations
         self.inherit, self.store, self.refresh = inherit, Path(store) if store else None, refresh
-        self.supernet_epochs, self.from_scratch = supernet_epochs, from_scratch
+        self.supernet_epochs, self.supernet_chains = supernet_epochs, supernet_chains
+        self.from_scratch = from_scratch
         self.sgd = {
             "learning_rate": learning_rate, "momentum": momentum, "weight_decay": weight_decay, "clip": clip,
         }  # fmt: skip
@@ -75,7 +77,7 @@ class TSENAS(Strategy):
         """Algorithm 1: the rough search, the fine search, the best network."""
         inheritance = Inheritance(run, inherit=self.inherit)
         announce(run, self.candidates, inheritance.trainer, self.supernet_epochs if self.store is None else 0)
-        inheritance.begin(self.store, self.supernet_epochs, self.sgd)
+        inheritance.begin(self.store, self.supernet_epochs, self.supernet_chains, self.sgd)
         census = Census(run, _chains(run.space), inheritance)
         population = self.rough_search(census, inheritance, run)
         inheritance.compare(population[: self.from_scratch])

@@ -8,7 +8,17 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nasforge import Architecture, Estimator, Evaluation, OptionError, Run, WeightInheritance, Weights, WeightStore
+from nasforge import (
+    Architecture,
+    Estimator,
+    Evaluation,
+    OptionError,
+    Run,
+    WeightInheritance,
+    Weights,
+    WeightStore,
+    rng_of,
+)
 
 from .rough import Individual
 from .supernet import CellSupernet
@@ -35,10 +45,14 @@ class Inheritance:
             why = "no estimator of this search trains candidates" if trains is None else "its space hands no weights on"
             run.notes.append(f"nothing was inherited: {why}")
 
-    def begin(self, store: Path | None, epochs: int, sgd: Mapping[str, float]) -> None:
+    def begin(self, store: Path | None, epochs: int, chains: int, sgd: Mapping[str, float]) -> None:
         """The first version: another search's store, or what the supernet of all cells learns now.
 
         It does not see the images on which candidates are scored.
+
+        Args:
+            store: a file of `weights/` in another run's folder; None trains the supernet.
+            epochs, chains, sgd: of the supernet; see `CellSupernet`.
 
         Raises:
             RunError: `store` is none, or belongs to another space, width, number of classes or version.
@@ -55,7 +69,8 @@ class Inheritance:
             return
         data = self._run.data
         supernet = CellSupernet(
-            self._space, data.input_shape, data.classes, channels=self.trainer.channels, **sgd
+            self._space, data.input_shape, data.classes, channels=self.trainer.channels, chains=chains,
+            rng=rng_of(self._run.seed, "supernet"), **sgd,
         )  # fmt: skip
         self._run.fit(supernet, "supernet", epochs, data.split(self.trainer.held_out))
         self._keep(lambda: supernet.store(facts))

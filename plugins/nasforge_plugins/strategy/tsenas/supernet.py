@@ -1,26 +1,34 @@
-"""The supernet that fills the first store: networks that hold each known cell at every width, trained together."""
+"""The supernet that fills the first store: chains of all known cells at every width, whose weights are shared."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from nasforge import FitModule, Network, Shape, WeightInheritance, WeightStore, entries
+from nasforge import Architecture, FitModule, Network, Shape, WeightInheritance, WeightStore, entries
+
+PATHS = 4
+"""Chains that a step trains; its loss is the sum of theirs."""
 
 
 class CellSupernet(FitModule):
-    """Trains the networks of `space.cover()`; tensors with one key and one shape are one parameter.
+    """Trains many chains whose tensors are one parameter wherever key and shape are the same.
 
-    A step's loss is the sum over the networks, so that each cell at each width takes part in every step. What
-    BatchNorms gather stays with the networks and is thrown away: it must not be inherited.
+    The paper stacks all eight cells; the chains of `space.cover()` are that stack at every width. A cell so trained
+    knows one neighbourhood alone. Random chains beside it, a few of all in each step, let it meet others (single-path
+    one-shot training, Guo et al. 2020). What BatchNorms gather stays with the chains and is thrown away: it must not
+    be inherited.
 
     Args:
         space: whose cells are trained.
         input_shape, classes: of the images.
         channels: initial width, that of the candidates to come.
+        chains: how many random ones there are beside the cover's.
+        rng: what they are drawn from.
         learning_rate, momentum, weight_decay, clip: SGD, cosine to 0.
     """
 
@@ -31,6 +39,8 @@ class CellSupernet(FitModule):
         classes: int,
         *,
         channels: int | None,
+        chains: int,
+        rng: np.random.Generator,
         learning_rate: float,
         momentum: float,
         weight_decay: float,
@@ -40,12 +50,19 @@ class CellSupernet(FitModule):
         self._sgd = (learning_rate, 0.0, momentum, weight_decay)
         self.shared = nn.ParameterList()
         self._places: dict[str, int] = {}
-        self._networks = tuple(self._taken_in(space, one, input_shape, classes, channels) for one in space.cover())
+        everyone = [*space.cover(), *(space.sample(rng) for _ in range(chains))]
+        # In a plain tuple: their own parameters are no part of this module's state.
+        self._networks = tuple(self._taken_in(space, one, input_shape, classes, channels) for one in everyone)
 
     def _taken_in(
-        self, space: WeightInheritance, architecture: Any, input_shape: Shape, classes: int, channels: int | None
+        self,
+        space: WeightInheritance,
+        architecture: Architecture,
+        input_shape: Shape,
+        classes: int,
+        channels: int | None,
     ) -> tuple[Network, dict[str, int]]:
-        """A network, whose tensors join the shared ones; and at which place of these each of its own is, by name."""
+        """A network, whose tensors join the shared ones, and the places of its own among these, by name."""
         network = space.build(architecture, input_shape, classes, channels=channels)
         own = dict(network.named_parameters())
         found = entries(space, architecture, own)
@@ -53,19 +70,21 @@ class CellSupernet(FitModule):
             if entry not in self._places:
                 self._places[entry] = len(self.shared)
                 self.shared.append(own[name])
-        # Kept in a plain tuple: their own parameters are no part of this module's state.
         return network, {name: self._places[entry] for name, entry in found.items()}
 
-    def on_fit_start(self) -> None:
-        """What the networks own themselves, the statistics of BatchNorms, goes where the parameters are."""
+    def on_train_epoch_start(self) -> None:
+        """Begin this epoch's draws of chains; what networks own themselves goes where the parameters are."""
+        super().on_train_epoch_start()
+        self._draw = self.rng("paths")
         for network, _ in self._networks:
             network.to(self.device)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """One step of all networks."""
+        """One step of a few chains."""
         images, labels = batch
         losses = []
-        for network, places in self._networks:
+        for index in self._draw.choice(len(self._networks), size=min(PATHS, len(self._networks)), replace=False):
+            network, places = self._networks[index]
             own = {name: self.shared[place] for name, place in places.items()}
             losses.append(self.learn(functional_call(network, own, (images,)), labels))
         return torch.stack(losses).sum()
