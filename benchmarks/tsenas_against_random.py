@@ -3,9 +3,10 @@
     python benchmarks/tsenas_against_random.py [--seeds 3] [--runs runs/tsenas_against_random]
 
 Both search on 2,000 training images of real Fashion-MNIST; what each finds is trained from scratch alike and tested
-once, beside random networks. TS-ENAS's supernet counts: an epoch of it is as many epochs as it trains chains in a step.
-Random search trains its candidates from scratch, each for as many epochs as an heir, as many epochs in all. Every search
-is a run of nasforge's own: killed and started again, the study goes on where it was. Writes `benchmarks/results/tsenas_against_random.md`.
+once, beside random networks. TS-ENAS's supernet counts: its epoch is as many as it trains chains in a step. Random
+search trains its candidates from scratch, each for as many epochs as an heir, as many epochs in all. Every search is a
+run of nasforge's own: killed and started again, the study goes on where it was. Writes
+`benchmarks/results/tsenas_against_random.md`.
 """
 
 from __future__ import annotations
@@ -137,9 +138,10 @@ def main() -> None:
         f"`python benchmarks/tsenas_against_random.py --seeds {options.seeds}`",
         "",
         f"{IMAGES:,} training images of Fashion-MNIST, two fifths of them to score candidates on; C=4, 4 to 6 cells. "
-        f"What is found is trained from scratch (C=8, 6 epochs) and tested once on {TESTED:,} test images. Mean ± sample "
-        f"deviation over {options.seeds} seeds; accuracies in the search are with inherited weights for TS-ENAS and "
-        "from scratch for random search, after as many epochs. With three against three networks p is 0.1 at the least.",
+        f"What is found is trained from scratch (C=8, 6 epochs) and tested once on {TESTED:,} test images. Mean ± "
+        f"sample deviation over {options.seeds} seeds; accuracies in the search are with inherited weights for TS-ENAS "
+        "and from scratch for random search, after as many epochs. With three against three networks p is 0.1 at "
+        "least.",
         "",
     ]
     RESULTS.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")

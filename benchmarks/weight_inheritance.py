@@ -5,8 +5,8 @@
 Random chromosomes of the TS-ENAS space (C=4, 4 to 6 cells) are trained on real Fashion-MNIST: for 10 epochs
 from scratch, which says what they are worth; for 1 epoch from scratch; and for 1 epoch from the store of a supernet
 that holds each known cell at every width, with random chains in it and without. Kendall's tau of each short training
-with the long one is compared by a paired bootstrap over the chromosomes. Killed and started again, it goes on where it was. Writes
-`benchmarks/results/weight_inheritance.md`.
+with the long one is compared by a paired bootstrap over the chromosomes. Killed and started again, it goes
+on where it was. Writes `benchmarks/results/weight_inheritance.md`.
 """
 
 from __future__ import annotations
