@@ -41,7 +41,10 @@ def keep_pictures(run: Run, generations: Sequence[Generation], inheritance: Inhe
             "Where the population stood, by slices of generations",
         )
     if inheritance.weights is not None:
-        run.keep("inherited.svg", inherited_over_generations(generations), saved(generations, inheritance, fitness))
+        run.notes.append(saved(generations, inheritance, fitness))
+        run.keep(
+            "inherited.svg", inherited_over_generations(generations), "What each new network inherited of its tensors"
+        )
 
 
 def saved(generations: Sequence[Generation], inheritance: Inheritance, fitness: Objective) -> str:
