@@ -38,7 +38,7 @@ COMMAND = [
     "estimator.training.channels=4", "estimator.training.held_out=0.4", "objectives=[accuracy]", "retrain.epochs=6",
     "retrain.seeds=1", "retrain.channels=8", "retrain.batch_size=50",
 ]  # fmt: skip
-SEARCH = ["population=8", "generations=5", "fine_population=3", "fine_generations=4", "refresh=2", "from_scratch=0"]
+SEARCH = ["population=6", "generations=4", "fine_population=2", "fine_generations=3", "refresh=2", "from_scratch=0"]
 RANDOM = 2
 """Random networks that are trained beside each seed of TS-ENAS."""
 
