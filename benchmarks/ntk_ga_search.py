@@ -1,0 +1,136 @@
+"""The NTK / linear-region GA on NAS-Bench-201, against random search and against the number of parameters alone.
+
+    python benchmarks/ntk_ga_search.py [--seeds 10] [--cells 50] [--runs runs/ntk_ga_search]
+
+Every search scores equally many cells on real CIFAR-10 images, without training any. The GA returns what has the
+smallest sum of ranks in its last population; random search what has the smallest sum of ranks among all that it drew;
+`parameters` the largest of the same random cells. True accuracies come from the table, and no search sees them. Every
+search is a run of nasforge's own: killed and started again, the study goes on where it was. Writes
+`benchmarks/results/ntk_ga_search.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import mannwhitneyu
+
+from nasforge import experiment
+from nasforge.configuration import compose
+from nasforge.journal import digest
+from nasforge_plugins.space.nasbench201 import NASBench201
+from nasforge_plugins.strategy.ntk_ga.selection import rank_sums
+
+RESULTS = Path(__file__).parent / "results" / "ntk_ga_search.md"
+SHARED = Path(__file__).parents[2] / "shared"
+SCORES = ("ntk_condition", "activation_overlap", "gradient_image_correlation")
+COMMAND = [
+    "space=nasbench201", "data=cifar10", "data.download=false", "estimator=zero_cost_ntk_ga", "executor.threads=1",
+    "trainer.accelerator=cpu", f"estimator.zero_cost.proxies=[{','.join(SCORES)},params]",
+    f"objectives=[{','.join(SCORES)}]", "retrain.seeds=0", "retrain.random=0",
+]  # fmt: skip
+GA = {
+    "ntk_ga, no tournaments": ["strategy.tournament_period=0"],
+    "ntk_ga": ["strategy.tournament_channels=8", "strategy.tournament_cells=1", "strategy.tournament_images=1000"],
+}
+
+
+def images(runs: Path) -> Path:
+    """The folder with CIFAR-10 as a plain file: the user's, or unpacked beside the runs."""
+    root = Path(os.environ.get("NASFORGE_DATA", runs))
+    if not (root / "cifar10.npz").exists():
+        root = runs
+        root.mkdir(parents=True, exist_ok=True)
+        if not (root / "cifar10.npz").exists():
+            subprocess.run([sys.executable, str(SHARED / "tools" / "unpack_data.py"), str(root), "cifar10"], check=True)
+    return root
+
+
+def searched(folder: Path, command: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The run's result and its evaluations; one that was broken is resumed, a finished one is read."""
+    if not (folder / "result.json").exists():
+        if (folder / "config.yaml").exists():
+            experiment.resume(folder, [])
+        else:
+            experiment.search(compose(command).config, folder, command)
+    return json.loads((folder / "result.json").read_text()), json.loads((folder / "evaluations.json").read_text())
+
+
+def study(seeds: int, cells: int, runs: Path) -> dict[str, list[float]]:
+    """True test accuracies of what was found, in percent."""
+    with np.load(SHARED / "data" / "nasbench201.npz") as table:
+        truth = dict(zip(table["arch_str"].tolist(), table["cifar10_test_acc_200ep_mean"].tolist(), strict=True))
+    root, space = images(runs), NASBench201()
+
+    def accuracy(notation: str) -> float:
+        return float(truth[str(space.validate(space.read(notation)))])
+
+    found: dict[str, list[float]] = {}
+    for seed in range(seeds):
+        common = [*COMMAND, f"data.root={root}", f"seed={seed}", f"budget.evaluations={cells}"]
+        for name, options in GA.items():
+            command = ["strategy=ntk_ga", "strategy.generations=null", *options, *common]
+            result, _ = searched(runs / f"ntk_ga_{seed}_{digest(command)[:8]}", command)
+            found.setdefault(name, []).append(accuracy(json.dumps(result["architecture"])))
+        command = ["strategy=random_search", *common]
+        _, rows = searched(runs / f"random_{seed}_{digest(command)[:8]}", command)
+        usable = [row for row in rows if row["status"] == "ok"]
+        sums = rank_sums(np.array([[row["metrics"][score] for score in SCORES] for row in usable]))
+        by_size = [row["metrics"]["params"] for row in usable]
+        chosen = {
+            "random search, by the sum of ranks": int(np.argmin(sums)),
+            "the most parameters of the same cells": int(np.argmax(by_size)),
+        }
+        for name, place in chosen.items():
+            found.setdefault(name, []).append(accuracy(usable[place]["notation"]))
+        every = [accuracy(row["notation"]) for row in usable]
+        found.setdefault("a random cell", []).append(float(np.mean(every)))
+        print(seed, {name: round(values[-1], 2) for name, values in found.items()}, flush=True)
+    return found
+
+
+def table(found: Mapping[str, Sequence[float]]) -> list[str]:
+    baseline = found["the most parameters of the same cells"]
+    lines = [
+        "| search | test accuracy, % | median | p against parameters |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for name, values in found.items():
+        p = mannwhitneyu(values, baseline, alternative="two-sided").pvalue if values is not baseline else None
+        told = "" if p is None else f"{p:.2g}"
+        deviation = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
+        lines.append(f"| {name} | {np.mean(values):.2f}{deviation} | {np.median(values):.2f} | {told} |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--cells", type=int, default=50)
+    parser.add_argument("--runs", type=Path, default=Path("runs") / "ntk_ga_search")
+    options = parser.parse_args()
+    lines = table(study(options.seeds, options.cells, options.runs.resolve()))
+    head = [
+        "# Three scores of untrained networks against their size alone",
+        "",
+        f"`python benchmarks/ntk_ga_search.py --seeds {options.seeds} --cells {options.cells}`",
+        "",
+        f"NAS-Bench-201 with CIFAR-10: {options.cells} cells are scored in each search, by {', '.join(SCORES)}. Test "
+        f"accuracies of the table (200 epochs, mean of its runs) of what was found; mean ± sample deviation over "
+        f"{options.seeds} seeds; p: two-sided Mann-Whitney U test, uncorrected.",
+        "",
+    ]
+    RESULTS.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
