@@ -104,6 +104,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         rng_of as rng_of,
         seed_of as seed_of,
     )
+    from nasforge.registry import (
+        build as build,
+    )
     from nasforge.run import (
         Run as Run,
     )
@@ -170,6 +173,7 @@ _HOMES = {
     "sizes": "network_size",
     "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
     "randomness": "isolated rng_of seed_of",
+    "registry": "build",
     "run": "Run",
     "shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing",

@@ -114,8 +114,12 @@ def registry(kind: str) -> Registry:
     return Registry(kind)
 
 
-def build(kind: str, options: Mapping[str, Any]) -> Any:
+def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) -> Any:
     """The object that a configuration stands for: `name` says which class, the rest are its constructor's options.
+
+    Args:
+        kind: space, strategy, estimator or data.
+        where: how messages call the section that the options stand in, if it is not `kind`'s own.
 
     Raises:
         UnknownNameError: no working plug-in has that name.
@@ -124,9 +128,10 @@ def build(kind: str, options: Mapping[str, Any]) -> Any:
     given = dict(options)
     name = given.pop("name", None)
     if not isinstance(name, str):
-        raise OptionError(f"{kind}.name={name!r}: it must be the name of a {kind}: {', '.join(registry(kind))}")
+        known = ", ".join(registry(kind))
+        raise OptionError(f"{where or kind}.name={name!r}: it must be the name of a {kind}: {known}")
     plugin = registry(kind)[name]
-    part = checked(plugin, given, where=f"{kind}.{name}" if kind == "estimator" else kind)
+    part = checked(plugin, given, where=where or (f"{kind}.{name}" if kind == "estimator" else kind))
     if kind == "estimator":
         part.options = filled(plugin, given)
     return part
