@@ -151,6 +151,7 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         entries as entries,
     )
     from nasforge.wording import (
+        amount as amount,
         words as words,
     )
 
@@ -182,7 +183,7 @@ _HOMES = {
     "table_files": "find_table",
     "training": "FitModule NetworkModule SupernetModule batch_statistics ordered_batches score",
     "weight_store": "WeightStore entries",
-    "wording": "words",
+    "wording": "amount words",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 __all__ = sorted(_HOME_OF)

@@ -4,7 +4,7 @@ network hands on to another."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -91,6 +91,12 @@ class WeightInheritance(SearchSpace):
         Raises:
             ArchitectureError: the network of `architecture` has no cell where the name says.
         """
+
+    @property
+    def inheritance_facts(self) -> Mapping[str, str]:
+        """What else must be equal for a store's tensors to mean the same: options under which a key stands for
+        something else, by name."""
+        return {}
 
     @abstractmethod
     def cover(self) -> Sequence[Architecture]:

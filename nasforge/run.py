@@ -145,7 +145,7 @@ class Run:
                 name,
                 epochs,
                 data,
-                exhausted=lambda: budgeted and self._out_of_time(),
+                exhausted=lambda: budgeted and self.out_of_time(),
                 callbacks=self._machinery.callbacks,
                 loggers=self._machinery.loggers,
             )
@@ -227,7 +227,7 @@ class Run:
             for index in itertools.count() if n is None else range(n):
                 key = f"{name}/{index}"
                 replayed = self.journal.find("generation", key) is not None
-                if self.remaining == 0 or (not replayed and self._out_of_time()):
+                if self.remaining == 0 or (not replayed and self.out_of_time()):
                     if n is None and self.remaining == 0:
                         self.stopped = ""  # the budget is how long such a search is meant to be
                     return
@@ -315,6 +315,11 @@ class Run:
         """Where estimates compute, as torch writes it."""
         return self._machinery.device
 
+    @property
+    def threads(self) -> int:
+        """CPU threads of every fit and estimate."""
+        return self._machinery.threads
+
     def write_timing(self) -> None:
         """`timing.json`: seconds of this start by what they went into, and of all starts together."""
         seconds = {label: round(value, 3) for label, value in self.timing.items()}
@@ -323,7 +328,8 @@ class Run:
     def _context(self, weights: Weights | None) -> Context:
         return Context(self.space, self.data, self._machinery.device, self._machinery.threads, self.seed, weights)
 
-    def _out_of_time(self) -> bool:
+    def out_of_time(self) -> bool:
+        """Whether `budget.seconds` is used up."""
         if self._budget.seconds is None or self.seconds < self._budget.seconds:
             return False
         self.stopped = f"budget.seconds={self._budget.seconds:g} is used up"

@@ -50,6 +50,8 @@ class WeightStore:
         Raises:
             RunError: there is no such file, it is no weight store, or it belongs to something else; with what it holds.
         """
+        if path.is_dir():
+            raise RunError(f"{path} is a folder; a weight store is a file, weights/version-N.safetensors of a run")
         try:
             with safe_open(path, "pt") as file:  # type: ignore[no-untyped-call]
                 held: dict[str, str] = json.loads((file.metadata() or {}).get(FACTS, "{}"))

@@ -23,12 +23,8 @@ def network(space, architecture, seed=0, channels=4):
     return space.build(architecture, (1, 8, 8), 10, channels=channels)
 
 
-def known(space, text):
-    return space.read(text)
-
-
 def test_an_equal_network_inherits_everything_and_computes_the_same(space):
-    one = known(space, "0 | 0 0 1 | 0 1 2 | 1 2 5 | 0 3 3")
+    one = space.read("0 | 0 0 1 | 0 1 2 | 1 2 5 | 0 3 3")
     teacher, heir = network(space, one, 1), network(space, one, 2)
     store = WeightStore({}, FACTS).refreshed(space, [(one, teacher.state_dict())])
     assert store.hand_on(space, one, heir) == 1.0
@@ -38,7 +34,7 @@ def test_an_equal_network_inherits_everything_and_computes_the_same(space):
 
 
 def test_running_statistics_stay_with_the_position_where_they_were_gathered(space):
-    one = known(space, "0 | 0 0 1 | 0 1 2 | 1 2 3 | 0 3 3")
+    one = space.read("0 | 0 0 1 | 0 1 2 | 1 2 3 | 0 3 3")
     teacher, heir = network(space, one, 1), network(space, one, 2)
     teacher.train()(torch.randn(8, 1, 8, 8))
     WeightStore({}, FACTS).refreshed(space, [(one, teacher.state_dict())]).hand_on(space, one, heir)
@@ -46,7 +42,7 @@ def test_running_statistics_stay_with_the_position_where_they_were_gathered(spac
 
 
 def test_a_cell_hands_on_its_weights_to_another_position_but_not_to_another_width(space):
-    one, other = known(space, "0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 2"), known(space, "0 | 0 0 2 | 0 1 1 | 1 2 2 | 0 3 2")
+    one, other = space.read("0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 2"), space.read("0 | 0 0 2 | 0 1 1 | 1 2 2 | 0 3 2")
     teacher = network(space, one, 1)
     store = WeightStore({}, FACTS).refreshed(space, [(one, teacher.state_dict())])
     heir, wide = network(space, other, 2), network(space, other, 2, channels=8)
@@ -61,8 +57,8 @@ def test_a_cell_hands_on_its_weights_to_another_position_but_not_to_another_widt
 
 
 def test_the_share_counts_what_was_copied(space):
-    one = known(space, "0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 2")
-    other = known(space, "0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 3")
+    one = space.read("0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 2")
+    other = space.read("0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 3")
     store = WeightStore({}, FACTS).refreshed(space, [(one, network(space, one, 1).state_dict())])
     heir = network(space, other, 2)
     before = {name: tensor.clone() for name, tensor in heir.state_dict().items()}
@@ -76,9 +72,9 @@ def test_the_share_counts_what_was_copied(space):
 
 
 def test_a_refresh_takes_each_cell_from_the_best_that_has_it_and_keeps_the_rest(space):
-    best = known(space, "0 | 0 0 1 | 0 1 1 | 1 2 1 | 0 3 1")
-    next_best = known(space, "0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 2")
-    old = known(space, "0 | 0 0 3 | 0 1 3 | 1 2 3 | 0 3 3")
+    best = space.read("0 | 0 0 1 | 0 1 1 | 1 2 1 | 0 3 1")
+    next_best = space.read("0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 2")
+    old = space.read("0 | 0 0 3 | 0 1 3 | 1 2 3 | 0 3 3")
     nets = {one: network(space, one, seed).state_dict() for seed, one in enumerate((best, next_best, old))}
     store = WeightStore({}, FACTS).refreshed(space, [(old, nets[old])])
     refreshed = store.refreshed(space, [(best, nets[best]), (next_best, nets[next_best])])
@@ -99,7 +95,7 @@ def test_a_refresh_takes_each_cell_from_the_best_that_has_it_and_keeps_the_rest(
 
 
 def test_a_refresh_reads_no_more_networks_than_it_needs(space):
-    one = known(space, "0 | 0 0 1 | 0 1 1 | 1 2 1 | 0 3 1")
+    one = space.read("0 | 0 0 1 | 0 1 1 | 1 2 1 | 0 3 1")
     state = network(space, one).state_dict()
     store = WeightStore({}, FACTS).refreshed(space, [(one, state)])
 
@@ -111,7 +107,7 @@ def test_a_refresh_reads_no_more_networks_than_it_needs(space):
 
 
 def test_it_comes_back_from_disk(tmp_path, space):
-    one = known(space, "0 | 0 0 1 | 0 1 2 | 1 2 5 | 0 3 3")
+    one = space.read("0 | 0 0 1 | 0 1 2 | 1 2 5 | 0 3 3")
     store = WeightStore({}, FACTS).refreshed(space, [(one, network(space, one).state_dict())])
     store.save(tmp_path / "store.safetensors")
     again = WeightStore.read(tmp_path / "store.safetensors", FACTS)

@@ -91,7 +91,10 @@ def test_sizes_are_those_of_the_network(data):
     assert answer.metrics["params_m"] == sum(parameter.numel() for parameter in network.parameters()) / 1e6
 
 
-@pytest.mark.parametrize("options", [{"stop_below": 1.5}, {"epochs": 0}, {"held_out": 1.0}, {"learning_rate": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"stop_below": 1.5}, {"stop_below": 0.5, "epochs": 4}, {"epochs": 0}, {"held_out": 1.0}, {"learning_rate": 0}],
+)
 def test_options_that_make_no_sense_are_refused(options):
     with pytest.raises(OptionError, match=next(iter(options))):
         build("estimator", {"name": "training", **options})

@@ -79,6 +79,13 @@ def test_mutation_is_of_cells_or_of_one_connection_by_a_fair_coin():
     assert several > 100
 
 
+def test_a_chain_of_one_cell_can_mutate():
+    space = build("space", {"name": "tsenas", "min_cells": 1, "max_cells": 1})
+    parent = space.read("0 | 0 0 1")
+    children = {tuple(codes(mutation(parent, space, np.random.default_rng(seed)))) for seed in range(20)}
+    assert children == {(1,), (2,), (3,), (4,)}
+
+
 def test_every_tournament_is_between_two_and_won_by_the_fitter():
     population = [someone(cost, seed=i) for i, cost in enumerate((0.4, 0.1, 0.3, 0.2))]
     rng = np.random.default_rng(3)
@@ -127,7 +134,7 @@ def test_those_that_could_not_be_estimated_come_last():
 
 def test_fine_mutation_edits_every_cell_once():
     rng = np.random.default_rng(5)
-    operations = 0
+    operations, cells = 0, 0
     for _ in range(60):
         parent = SPACE.sample(rng)
         child = edited(parent, SPACE, rng)
@@ -136,8 +143,8 @@ def test_fine_mutation_edits_every_cell_once():
             changed = [(i, j) for i, node in enumerate(before) for j in range(4) if node[j] != after[i][j]]
             assert len(changed) == 1
             operations += changed[0][1] >= 2
-    cells = sum(len(SPACE.sample(np.random.default_rng(i))["cells"]) for i in range(1))
-    assert operations > cells
+            cells += 1
+    assert chisquare([operations, cells - operations]).pvalue > 0.01
 
 
 def test_pruning_takes_one_node_of_one_cell_until_none_can_go():

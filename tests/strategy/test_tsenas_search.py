@@ -14,6 +14,7 @@ from nasforge.configuration import compose
 from nasforge.parts import Parts
 from nasforge_plugins.estimator.training import Training
 from nasforge_plugins.strategy.tsenas import TSENAS
+from nasforge_plugins.strategy.tsenas.cost import span
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))  # its processes import it by name
 
@@ -73,8 +74,8 @@ def test_nobody_is_trained_twice(found):
 def test_networks_begin_with_trained_cells_and_the_report_says_how_many(found):
     assert all(row["metrics"]["inherited"] > 0.5 for row in evaluations(found))
     page = (found.folder / "report.html").read_text()
-    assert "of their tensors inherited" in page
-    assert "from scratch (the first is the figure that they were chosen for)" in page
+    assert "began with inherited weights, on average" in page
+    assert "by which they were chosen, and" in page
     assert "over the generations of both stages" in page
     assert "by slices of generations" in page
 
@@ -138,15 +139,61 @@ def test_another_searchs_store_is_taken_up_instead_of_a_supernet(found, command,
     store = found.folder / "weights" / "version-4.safetensors"
     done = experiment.search(compose([*command, f"strategy.store={store}"]).config, tmp_path / "run")
     assert not (done.folder / "fits").exists()
-    assert WeightStore.read(done.folder / "weights/version-0.safetensors").tensors.keys() == (
-        WeightStore.read(store).tensors.keys()
+    taken = WeightStore.read(done.folder / "weights/version-0.safetensors")
+    assert taken.tensors.keys() == WeightStore.read(store).tensors.keys()
+    assert not any("other images" in note for note in done.result["notes"])
+
+
+def test_a_store_that_has_seen_other_images_is_noted_and_is_not_needed_again(found, command, tmp_path):
+    store = tmp_path / "store.safetensors"
+    store.write_bytes((found.folder / "weights" / "version-0.safetensors").read_bytes())
+    words = [*command, f"strategy.store={store}", "seed=1", "budget.evaluations=2"]
+    done = experiment.search(compose(words).config, tmp_path / "run")
+    assert any("trained on other images than this search trains on" in note for note in done.result["notes"])
+    store.unlink()
+    assert experiment.resume(done.folder).result["notes"] == done.result["notes"]
+
+
+def test_a_supernet_that_ran_out_of_time_stays_as_it_was_and_is_noted(command, tmp_path):
+    words = [*command, "strategy.supernet_epochs=2", "budget.seconds=0.01"]
+    done = experiment.search(compose(words).config, tmp_path / "run")
+    note = "out of time: the supernet had 1 of its 2 epochs"
+    assert note in done.result["notes"]
+    assert not any("from scratch" in one for one in done.result["notes"])
+    weights = (done.folder / "fits/supernet/weights.safetensors").read_bytes()
+    again = experiment.resume(done.folder, ["budget.seconds=1000", "budget.evaluations=5"])
+    assert note in again.result["notes"]
+    assert (done.folder / "fits/supernet/weights.safetensors").read_bytes() == weights
+
+
+def test_it_follows_what_is_not_the_trainings_metric_and_says_what_it_costs_without_a_store(command, tmp_path, capsys):
+    both = ["estimator=[training,zero_cost]", "estimator.zero_cost.proxies=[params]", "objectives=[params,accuracy]"]
+    done = experiment.search(compose([*command, *both, "budget.evaluations=4"]).config, tmp_path / "run")
+    assert any("accuracy" in note and "from scratch" in note for note in done.result["notes"])
+    told = " ".join(capsys.readouterr().err.split())
+    assert (
+        "TS-ENAS trains the supernet of all known cells for 1 epoch, 4 chains at a time, then up to 22 networks" in told
     )
+    words = [*command, "strategy.inherit=false", "budget.evaluations=2"]
+    experiment.search(compose(words).config, tmp_path / "alone")
+    told = " ".join(capsys.readouterr().err.split())
+    assert "TS-ENAS trains up to 20 networks for 1 epoch each: 20 epochs in all, about 1 minute on this device" in told
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [(0.001, "about 1 minute"), (0.5, "about 30 minutes"), (7.25, "about 7.2 hours"), (240, "about 10 days")],
+)
+def test_times_are_said_as_people_say_them(hours, said):
+    assert span(hours) == said
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["strategy.store=STORE", "estimator.training.channels=4"], "channels 2.*; this search needs channels 4"),
+        (["strategy.store=STORE", "space.darts=V1"], "darts V2.*; this search needs darts V1"),
+        (["strategy.store=."], "is a folder; a weight store is a file"),
         (["strategy.store=nowhere.safetensors"], "nowhere.safetensors cannot be read as a weight store"),
         (["strategy.store=STORE", "strategy.inherit=false"], "nothing is inherited in this search"),
         (["space.min_cells=9", "space.max_cells=5"], r"space\.min_cells=9 is more than space\.max_cells=5"),

@@ -17,6 +17,7 @@ from nasforge import (
     Network,
     NetworkModule,
     Objective,
+    OptionError,
     WeightInheritance,
     WeightStore,
     entries,
@@ -26,7 +27,7 @@ from nasforge import (
     train,
 )
 
-from .learning_curve import StopBelow
+from .learning_curve import POINTS, StopBelow
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -50,6 +51,9 @@ class Training(Estimator):
             than of the network.
         stop_below: a candidate is given up early if its learning curve, extrapolated to the last epoch by a power law
             (Domhan et al. 2015), stays below this accuracy; None never.
+
+    Raises:
+        OptionError: `stop_below` with too few epochs for a curve.
     """
 
     name: ClassVar[str] = "training"
@@ -78,6 +82,11 @@ class Training(Estimator):
     ) -> None:
         self.epochs, self.channels, self.cells, self.held_out = epochs, channels, cells, held_out
         self.learning_rate, self.momentum, self.weight_decay, self.clip = learning_rate, momentum, weight_decay, clip
+        if stop_below is not None and epochs <= POINTS:
+            raise OptionError(
+                f"estimator.training.stop_below={stop_below:g} needs estimator.training.epochs of {POINTS + 1} at "
+                f"least: a curve is looked at after {POINTS}, and epochs={epochs} would train to the end in any case"
+            )
         self.recalibrate, self.stop_below = recalibrate, stop_below
 
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:

@@ -72,6 +72,7 @@ class TSENAS(CellChain, WeightInheritance):
             )
         self.limits = Limits(min_cells, max_cells, reductions)
         self.widening, self.previous_input, self.channels = widening, previous_input, channels
+        self._variants = {"darts": darts, "amoebanet": amoebanet, "dil_conv_5x5": str(dil_conv_5x5).lower()}
         self.known_cells: Mapping[int, Cell] = known_cells(darts, amoebanet, dil_conv_5x5)
 
     # Reading and writing architectures
@@ -274,6 +275,11 @@ class TSENAS(CellChain, WeightInheritance):
         return ChainNetwork(self._chain(architecture), input_shape, classes, channels=width, widening=self.widening)
 
     # Weights: the ability WeightInheritance
+
+    @property
+    def inheritance_facts(self) -> Mapping[str, str]:
+        """Which of two published cells its codes stand for."""
+        return self._variants
 
     def weight_key(self, architecture: Architecture, tensor: str) -> str | None:
         """`<cell code>/<name within the cell>`, wherever the cell stands; other tensors have their own names.

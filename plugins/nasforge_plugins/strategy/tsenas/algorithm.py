@@ -75,9 +75,15 @@ class TSENAS(Strategy):
 
     def search(self, run: Run) -> Result:
         """Algorithm 1: the rough search, the fine search, the best network."""
-        inheritance = Inheritance(run, inherit=self.inherit)
-        announce(run, self.candidates, inheritance.trainer, self.supernet_epochs if self.store is None else 0)
-        inheritance.begin(self.store, self.supernet_epochs, self.supernet_chains, self.sgd)
+        inheritance = Inheritance(run, inherit=self.inherit, store=self.store)
+        announce(
+            run,
+            inheritance,
+            candidates=self.candidates,
+            supernet_epochs=0 if self.store else self.supernet_epochs,
+            from_scratch=self.from_scratch,
+        )
+        inheritance.begin(self.supernet_epochs, self.supernet_chains, self.sgd)
         census = Census(run, _chains(run.space), inheritance)
         population = self.rough_search(census, inheritance, run)
         inheritance.compare(population[: self.from_scratch])
@@ -88,8 +94,7 @@ class TSENAS(Strategy):
     @property
     def candidates(self) -> int:
         """How many networks are estimated at most."""
-        rough = self.population * (1 + self.generations)
-        return rough + 2 * self.fine_population * self.fine_generations + self.from_scratch
+        return self.population * (1 + self.generations) + 2 * self.fine_population * self.fine_generations
 
     def rough_search(self, census: Census, inheritance: Inheritance, run: Run) -> list[Individual]:
         """Algorithm 2: which cells, and how they are wired; the last population, the fittest first."""

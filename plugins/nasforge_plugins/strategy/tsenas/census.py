@@ -33,7 +33,7 @@ class Census:
             estimated = self._run.estimate([new[key] for key in chosen], self._inheritance.weights)
             self._met |= {key: self._individual(one) for key, one in zip(chosen, estimated, strict=True)}
             self._new += estimated
-        self._asked += len(architectures)
+        self._asked += len(architectures) - (len(new) - len(chosen))
         return self.known(architectures)
 
     def known(self, architectures: Sequence[Architecture]) -> list[Individual]:

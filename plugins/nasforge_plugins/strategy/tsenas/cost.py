@@ -10,23 +10,36 @@ from torch.nn.functional import cross_entropy
 
 from nasforge import Estimator, Run, isolated, rng_of
 
-STEPS = 3
-"""Networks that are timed, a step of training each."""
+from .inheritance import Inheritance
+from .supernet import PATHS
+
+TIMED = 3
+"""Random networks, a step of training of each of which is timed."""
 
 
-def announce(run: Run, candidates: int, trainer: Estimator | None, supernet_epochs: int) -> None:
-    """Say how many networks are estimated at most, and, where they are trained, for how long."""
+def announce(run: Run, inheritance: Inheritance, *, candidates: int, supernet_epochs: int, from_scratch: int) -> None:
+    """Say how many networks are estimated at most, and, where they are trained, for how long.
+
+    Args:
+        candidates: of both stages together.
+        supernet_epochs: 0 if another search's store takes its place.
+        from_scratch: networks that are trained once more where something is inherited.
+    """
+    trainer = inheritance.trainer
     if trainer is None:
         run.say(f"TS-ENAS estimates up to {candidates:,} networks; none of them is trained")
         return
-    images = run.data.split(trainer.held_out).train
-    epochs = candidates * trainer.epochs
-    first = f"the supernet of all known cells for {_epochs(supernet_epochs)}, then " if supernet_epochs else ""
-    hours = epochs * -(-len(images) // run.data.batch_size) * seconds_a_step(run, trainer) / 3600
+    candidates += from_scratch * inheritance.active
+    supernet = supernet_epochs * inheritance.active
+    first = (
+        f"the supernet of all known cells for {_epochs(supernet)}, {PATHS} chains at a time, then " if supernet else ""
+    )
+    hours = seconds(run, trainer, candidates, supernet) / 3600
     run.say(
-        f"TS-ENAS trains {first}up to {candidates:,} networks for {_epochs(trainer.epochs)} each: {_epochs(epochs)} of "
-        f"{len(images):,} images, {span(hours)} on this device by the time that a step of {STEPS} random networks took "
-        "just now. Networks that come again cost nothing; budget.seconds and budget.evaluations end the search earlier."
+        f"TS-ENAS trains {first}up to {candidates:,} networks for {_epochs(trainer.epochs)} each: "
+        f"{_epochs(candidates * trainer.epochs + supernet * PATHS)} in all, {span(hours)} on this device, judged by "
+        f"one training step of each of {TIMED} random networks. Networks that come again cost nothing; "
+        "budget.evaluations ends the search earlier, budget.seconds at the end of a generation."
     )
 
 
@@ -34,26 +47,40 @@ def _epochs(n: int) -> str:
     return f"{n:,} epoch{'' if n == 1 else 's'}"
 
 
-def seconds_a_step(run: Run, trainer: Estimator) -> float:
-    """The mean of `STEPS` random networks, each timed at its second step."""
+def seconds(run: Run, trainer: Estimator, candidates: int, supernet_epochs: int) -> float:
+    """What so many candidates and the supernet take on this device, scoring included."""
+    data = run.data.split(trainer.held_out)
+    assert data.validation is not None  # split() always makes both
+    batches, scored = (-(-len(images) // data.batch_size) for images in (data.train, data.validation))
     with isolated(0):
         rng = rng_of(run.seed, "cost")
-        return sum(_timed(run, trainer, rng) for _ in range(STEPS)) / STEPS
+        steps = [_timed(run, trainer, rng) for _ in range(TIMED)]
+    step, forward = (sum(each) / TIMED for each in zip(*steps, strict=True))
+    one = trainer.epochs * batches * step + (batches + scored) * forward
+    return float(candidates * one + supernet_epochs * PATHS * batches * step)
 
 
-def _timed(run: Run, trainer: Estimator, rng: np.random.Generator) -> float:
-    network = run.space.build(
-        run.space.sample(rng), run.data.input_shape, run.data.classes, channels=trainer.channels
-    ).to(run.device)
-    images = torch.randn(run.data.batch_size, *run.data.input_shape, device=run.device)
-    labels = torch.zeros(run.data.batch_size, dtype=torch.long, device=run.device)
-    start = 0.0
+def _timed(run: Run, trainer: Estimator, rng: np.random.Generator) -> tuple[float, float]:
+    """Seconds of one training step of a random network, and of its forward pass alone; the first try is not counted."""
+    torch.set_num_threads(run.threads)
+    shape, batch = run.data.input_shape, run.data.batch_size
+    network = run.space.build(run.space.sample(rng), shape, run.data.classes, channels=trainer.channels).to(run.device)
+    images = torch.randn(batch, *shape, device=run.device)
+    labels = torch.zeros(batch, dtype=torch.long, device=run.device)
+    clock = [0.0, 0.0, 0.0]
     for _ in range(2):
-        start = time.perf_counter()
-        cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
-        if run.device.startswith("cuda"):
-            torch.cuda.synchronize()
-    return time.perf_counter() - start
+        clock[0] = _now(run)
+        loss = cross_entropy(network(images), labels)
+        clock[1] = _now(run)
+        loss.backward()  # type: ignore[no-untyped-call]
+        clock[2] = _now(run)
+    return clock[2] - clock[0], clock[1] - clock[0]
+
+
+def _now(run: Run) -> float:
+    if run.device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def span(hours: float) -> str:

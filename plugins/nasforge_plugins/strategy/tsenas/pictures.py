@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Sequence
 
 from nasforge import (
-    Evaluation,
     Generation,
     Objective,
     Run,
+    amount,
     fitness_over_generations,
     inherited_over_generations,
     population_slices,
@@ -41,32 +41,43 @@ def keep_pictures(run: Run, generations: Sequence[Generation], inheritance: Inhe
             "Where the population stood, by slices of generations",
         )
     if inheritance.weights is not None:
-        run.notes.append(saved(generations, inheritance, fitness))
+        run.notes.append(saved(generations, inheritance))
         run.keep(
             "inherited.svg", inherited_over_generations(generations), "What each new network inherited of its tensors"
         )
 
 
-def saved(generations: Sequence[Generation], inheritance: Inheritance, fitness: Objective) -> str:
-    """What inheritance was worth, in a sentence or two."""
-    new = [one for generation in generations for one in generation.new if one.ok]
-    share = statistics.fmean(one.metrics["inherited"] for one in new)
+def saved(generations: Sequence[Generation], inheritance: Inheritance) -> str:
+    """What inheritance was worth, and what it cost, in a few sentences."""
+    trained = [one for generation in generations for one in generation.new if one.metrics]
+    shares = [one.metrics["inherited"] for one in trained if "inherited" in one.metrics]
     repeated = sum(one.repeated for one in generations)
-    told = f"{len(new)} networks began with {share:.0%} of their tensors inherited"
-    told += f"; {repeated} more had been met before and were not trained again" if repeated else ""
-    return f"{told}. {_compared(inheritance.compared, fitness)}" if inheritance.compared else told
+    told = [f"{_counted(len(trained), 'network')} began with inherited weights"]
+    told[0] += f", on average {statistics.fmean(shares):.0%} of their tensors" if shares else ""
+    if repeated:
+        told.append(f"{_counted(repeated, 'child', 'children')} had been met before and cost nothing")
+    if inheritance.compared:
+        told.append(_compared(inheritance))
+    return ". ".join(told)
 
 
-def _compared(pairs: Sequence[tuple[Evaluation, Evaluation]], fitness: Objective) -> str:
-    heirs, alone = (statistics.fmean(one.metrics[fitness.metric] for one in side) for side in zip(*pairs, strict=True))
-    percent = fitness.metric == "accuracy"
-    shown = [f"{value:.1%}" if percent else f"{value:.4g}" for value in (heirs, alone)]
-    epochs = max(one.metrics.get("train_epochs", 0) for _, one in pairs)
-    return (
-        f"The rough search's best {len(pairs)}, trained for {epochs:g} epoch{'' if epochs == 1 else 's'}, have "
-        f"{words(fitness.metric)} {shown[0]} with what they inherited and {shown[1]} from scratch (the first is the "
-        "figure that they were chosen for)"
+def _compared(inheritance: Inheritance) -> str:
+    """The networks that were trained both ways, by the metric that their training is for."""
+    assert inheritance.trainer is not None  # there is a comparison
+    metric, epochs = inheritance.trainer.objectives[0].metric, inheritance.trainer.epochs
+    heirs, alone = (
+        statistics.fmean(one.metrics[metric] for one in side) for side in zip(*inheritance.compared, strict=True)
     )
+    n = len(inheritance.compared)
+    who = "The rough search's best" if n == 1 else f"The best {n} of the rough search"
+    return (
+        f"{who}, trained for {_counted(epochs, 'epoch')}: {words(metric)} {amount(metric, heirs)} with what was "
+        f"inherited, by which they were chosen, and {amount(metric, alone)} from scratch"
+    )
+
+
+def _counted(n: int, one: str, many: str = "") -> str:
+    return f"{n} {one if n == 1 else many or one + 's'}"
 
 
 def _row(generation: Generation, fitness: Objective) -> dict[str, object]:

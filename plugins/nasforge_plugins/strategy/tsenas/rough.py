@@ -84,7 +84,7 @@ def mutation(parent: Architecture, space: CellChain, rng: np.random.Generator) -
     """By a fair coin: several cells become others of their kind, or one cell takes another earlier input."""
     depth = len(space.kinds(parent))
     if rng.random() < 0.5:
-        for position in rng.choice(depth, size=rng.integers(1, depth // 2 + 1), replace=False):
+        for position in rng.choice(depth, size=rng.integers(1, max(1, depth // 2) + 1), replace=False):
             parent = space.mutate_cell(parent, int(position) + 1, rng)
         return parent
     for position in rng.permutation(depth):  # the first cells have no choice
