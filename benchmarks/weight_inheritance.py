@@ -96,8 +96,8 @@ def study(folder: Path, n: int) -> list[str]:
     heirs = {}
     for name, chains in CHAINS.items():
         own = opened(folder / f"chains-{chains}")
-        inheritance = Inheritance(own, inherit=True)
-        inheritance.begin(None, SUPERNET_EPOCHS, chains, SGD)
+        inheritance = Inheritance(own, inherit=True, store=None)
+        inheritance.begin(SUPERNET_EPOCHS, chains, SGD)
         heirs[name] = own.score(architectures, short, inheritance.weights)
     alone = run.score(architectures, short)
     worth = run.score(architectures, trained_for(LONG, held_out))
