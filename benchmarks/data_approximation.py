@@ -40,8 +40,9 @@ from nasforge import (
     train,
 )
 from nasforge.journal import Journal
+from nasforge.machinery import Budget, Machinery
 from nasforge.registry import build
-from nasforge.run import Budget, Machinery, Run
+from nasforge.run import Run
 
 RESULTS = Path(__file__).parent / "results" / "data_approximation.md"
 DATA = Path(os.environ.get("NASFORGE_DATA") or Path(__file__).parents[2] / "shared" / "data") / "cifar10"

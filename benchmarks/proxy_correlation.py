@@ -27,8 +27,9 @@ from scipy.stats import spearmanr
 
 from nasforge.architecture import Architecture, Evaluation
 from nasforge.journal import Journal
+from nasforge.machinery import Budget, Machinery
 from nasforge.registry import build
-from nasforge.run import Budget, Machinery, Run
+from nasforge.run import Run
 from nasforge_plugins.estimator.zero_cost import ZeroCost
 from nasforge_plugins.estimator.zero_cost.proxies import PROXIES
 

@@ -26,9 +26,10 @@ from nasforge.data import NoData
 from nasforge.estimator import Estimator
 from nasforge.goals import Goals
 from nasforge.journal import Journal
+from nasforge.machinery import Budget, Machinery
 from nasforge.pareto import normalized_hypervolume
 from nasforge.registry import build
-from nasforge.run import Budget, Machinery, Run
+from nasforge.run import Run
 from nasforge.strategy import AskTellStrategy
 from nasforge_plugins.strategy.local_search import LocalSearch
 from nasforge_plugins.strategy.nevergrad import Nevergrad

@@ -29,9 +29,10 @@ from nasforge.data import NoData
 from nasforge.estimator import Context
 from nasforge.goals import Goals
 from nasforge.journal import Journal
+from nasforge.machinery import Budget, Machinery
 from nasforge.randomness import rng_of
 from nasforge.registry import build
-from nasforge.run import Budget, Machinery, Run
+from nasforge.run import Run
 
 RESULTS = Path(__file__).parent / "results" / "tabular_throughput.md"
 os.environ.setdefault("NASFORGE_DATA", str(Path(__file__).parents[2] / "shared" / "data"))

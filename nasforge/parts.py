@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +13,13 @@ from pydantic import Field
 
 from nasforge.configuration import instantiate
 from nasforge.data import DataModule, NoData, SearchData
-from nasforge.errors import OptionError
+from nasforge.errors import AbilityError, OptionError
 from nasforge.estimator import Estimator
 from nasforge.goals import Goals
+from nasforge.machinery import Budget, Machinery
 from nasforge.options import checked
 from nasforge.registry import build, registry
 from nasforge.retraining import Retraining
-from nasforge.run import Budget, Machinery, check_abilities
 from nasforge.space import SearchSpace
 from nasforge.strategy import Strategy
 
@@ -161,3 +161,13 @@ def _seed(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise OptionError(f"seed={value!r}: it must be a whole number, 0 or more")
     return value
+
+
+def check_abilities(kind: str, name: str, needs: Sequence[type], space: SearchSpace, fitting: Sequence[str]) -> None:
+    """Raise an `AbilityError` if `space` lacks an ability, naming both sides, the ability, and what would fit."""
+    missing = [ability.__name__ for ability in needs if not isinstance(space, ability)]
+    if missing:
+        raise AbilityError(
+            f"{kind} '{name}' needs a space with {' and '.join(missing)}; space '{space.name}' has not. "
+            f"Spaces that fit: {', '.join(fitting) or 'none installed'}."
+        )

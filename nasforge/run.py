@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-
-import torch
-from pydantic import Field
-from pytorch_lightning.callbacks import Callback
+from typing import TypeVar
 
 from nasforge.architecture import Architecture, Evaluation, Metrics, ParetoFront
 from nasforge.data import FitData, SearchData
-from nasforge.errors import AbilityError, OptionError, RunError
+from nasforge.errors import OptionError, RunError
 from nasforge.estimates import Estimates
 from nasforge.estimator import Context, Estimator, Weights
 from nasforge.executor import LocalExecutor
 from nasforge.fitting import Fits
 from nasforge.goals import Goals
 from nasforge.journal import Journal, atomic, file_digest, write_json
-from nasforge.progress import Progress
+from nasforge.machinery import Budget, Machinery
 from nasforge.randomness import rng_of, seed_everything, seed_of
 from nasforge.space import SearchSpace
 from nasforge.strategy import Result
@@ -33,47 +29,6 @@ from nasforge.weight_store import WeightStore
 Module = TypeVar("Module", bound=FitModule)
 _CLOCKS = ("clock", "generation")
 """Kinds of journal line that say how many seconds the run had taken."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """When a search stops by itself; None is never.
-
-    Attributes:
-        evaluations: requested estimates of candidates, cached ones included.
-        seconds: of wall-clock time over all starts of the run; a fit stops at the end of an epoch.
-    """
-
-    evaluations: Annotated[int, Field(ge=1)] | None = None
-    seconds: Annotated[float, Field(gt=0)] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machinery:
-    """How a run computes; no part of what a strategy decides.
-
-    Attributes:
-        trainer: arguments of `pytorch_lightning.Trainer` (accelerator, devices, strategy, precision).
-        threads: CPU threads of every fit and estimate; part of the run's identity.
-        callbacks: a user's Lightning callbacks, made anew for each fit.
-        loggers: a user's Lightning loggers.
-    """
-
-    trainer: Mapping[str, Any]
-    threads: int
-    callbacks: Sequence[Callback] = ()
-    loggers: Sequence[Any] = ()
-    progress: Progress = field(default_factory=Progress)
-
-    @property
-    def device(self) -> str:
-        """Where estimates compute, as torch writes it."""
-        accelerator = self.trainer.get("accelerator", "auto")
-        if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-            return "cuda:0"
-        if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
-            return "mps"
-        return "cpu"
 
 
 class Run:
@@ -344,13 +299,3 @@ class Run:
 
     def _tick(self) -> None:
         self.journal.write("clock", "", seconds=round(self.seconds, 3))
-
-
-def check_abilities(kind: str, name: str, needs: Sequence[type], space: SearchSpace, fitting: Sequence[str]) -> None:
-    """Raise an `AbilityError` if `space` lacks an ability, naming both sides, the ability, and what would fit."""
-    missing = [ability.__name__ for ability in needs if not isinstance(space, ability)]
-    if missing:
-        raise AbilityError(
-            f"{kind} '{name}' needs a space with {' and '.join(missing)}; space '{space.name}' has not. "
-            f"Spaces that fit: {', '.join(fitting) or 'none installed'}."
-        )

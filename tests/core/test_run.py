@@ -18,7 +18,8 @@ from nasforge import (
 )
 from nasforge.architecture import Architecture
 from nasforge.journal import Journal
-from nasforge.run import Budget, Machinery, Run
+from nasforge.machinery import Budget, Machinery
+from nasforge.run import Run
 from nasforge.space import Network
 from nasforge.training import NetworkModule
 

@@ -20,7 +20,8 @@ from nasforge import (
 from nasforge.data import NoData
 from nasforge.goals import Goals
 from nasforge.journal import Journal
-from nasforge.run import Budget, Machinery, Run
+from nasforge.machinery import Budget, Machinery
+from nasforge.run import Run
 from nasforge_plugins.strategy.local_search import LocalSearch, neighbours
 from nasforge_plugins.strategy.nevergrad import Nevergrad
 from nasforge_plugins.strategy.nsga2 import NSGA2

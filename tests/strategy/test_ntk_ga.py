@@ -7,8 +7,9 @@ import torch
 from nasforge import Estimate, Estimator, Objective, OptionError
 from nasforge.data import NoData
 from nasforge.journal import Journal
+from nasforge.machinery import Budget, Machinery
 from nasforge.registry import build
-from nasforge.run import Budget, Machinery, Run
+from nasforge.run import Run
 from nasforge.testing import tiny_data
 from nasforge_plugins.strategy.ntk_ga import NTKGA
 from nasforge_plugins.strategy.ntk_ga.contests import LogitMixtures, Tower

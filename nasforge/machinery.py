@@ -1,0 +1,54 @@
+"""What bounds a run, and how it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from pytorch_lightning.callbacks import Callback
+
+from nasforge.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When a search stops by itself; None is never.
+
+    Attributes:
+        evaluations: requested estimates of candidates, cached ones included.
+        seconds: of wall-clock time over all starts of the run; a fit stops at the end of an epoch.
+    """
+
+    evaluations: Annotated[int, Field(ge=1)] | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machinery:
+    """How a run computes; no part of what a strategy decides.
+
+    Attributes:
+        trainer: arguments of `pytorch_lightning.Trainer` (accelerator, devices, strategy, precision).
+        threads: CPU threads of every fit and estimate; part of the run's identity.
+        callbacks: a user's Lightning callbacks, made anew for each fit.
+        loggers: a user's Lightning loggers.
+    """
+
+    trainer: Mapping[str, Any]
+    threads: int
+    callbacks: Sequence[Callback] = ()
+    loggers: Sequence[Any] = ()
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def device(self) -> str:
+        """Where estimates compute, as torch writes it."""
+        accelerator = self.trainer.get("accelerator", "auto")
+        if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+            return "cuda:0"
+        if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+            return "mps"
+        return "cpu"
