@@ -23,11 +23,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from nasforge import experiment
+from nasforge import experiment, rank_sums
 from nasforge.configuration import compose
 from nasforge.journal import digest
 from nasforge_plugins.space.nasbench201 import NASBench201
-from nasforge_plugins.strategy.ntk_ga.selection import rank_sums
 
 RESULTS = Path(__file__).parent / "results" / "ntk_ga_search.md"
 SHARED = Path(__file__).parents[2] / "shared"

@@ -99,6 +99,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         pad_to_even as pad_to_even,
         sep_conv as sep_conv,
     )
+    from nasforge.pareto import (
+        rank_sums as rank_sums,
+    )
     from nasforge.randomness import (
         isolated as isolated,
         rng_of as rng_of,
@@ -173,6 +176,7 @@ _HOMES = {
     "mix_charts": "mix_over_time",
     "sizes": "network_size",
     "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
+    "pareto": "rank_sums",
     "randomness": "isolated rng_of seed_of",
     "registry": "build",
     "run": "Run",

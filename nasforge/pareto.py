@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import rankdata
 
 
 def undominated(costs: np.ndarray) -> np.ndarray:
@@ -18,6 +19,15 @@ def undominated(costs: np.ndarray) -> np.ndarray:
             worse = np.logical_or.reduce([column > column[index] for column in columns])
             kept &= ~(no_better & worse)
     return kept
+
+
+def rank_sums(costs: np.ndarray) -> np.ndarray:
+    """(n,) the sum of a row's ranks in each column of costs (n, objectives), minimised; equal ones share their mean.
+
+    One number for several objectives whose scales say nothing of each other, as zero-cost proxies' do not.
+    """
+    sums: np.ndarray = rankdata(costs, axis=0).sum(axis=1)
+    return sums
 
 
 def normalized_hypervolume(costs: np.ndarray, ideal: np.ndarray, nadir: np.ndarray) -> float:

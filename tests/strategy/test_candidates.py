@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from nasforge import (
     Architecture,
@@ -125,6 +126,16 @@ def test_random_search_draws_uniformly(tmp_path):
     _, evaluations = searched(tmp_path, RandomSearch(), 2000)
     first = Counter(one.architecture["v"][0] for one in evaluations)
     assert all(abs(count - 500) < 5 * np.sqrt(2000 * 0.25 * 0.75) for count in first.values())
+
+
+def test_random_search_can_choose_by_the_sum_of_ranks(tmp_path):
+    result, evaluations = searched(tmp_path, RandomSearch(select="rank_sum"), 100)
+    usable = [one for one in evaluations if one.ok]
+    sums = rankdata([-one.metrics["accuracy"] for one in usable]) + rankdata([one.metrics["cost"] for one in usable])
+    assert result.architecture == usable[int(np.argmin(sums))].architecture
+    foremost, _ = searched(tmp_path / "other", RandomSearch(), 100)
+    assert foremost.metrics["accuracy"] == max(one.metrics["accuracy"] for one in usable)
+    assert foremost.architecture != result.architecture
 
 
 def test_evolution_lets_the_oldest_die_and_breeds_the_best_of_a_sample():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from nasforge import Architecture
+from nasforge import Architecture, rank_sums
 from nasforge_plugins.strategy.ntk_ga.adaptation import Adaptation, Child, adapted, mode_probabilities
-from nasforge_plugins.strategy.ntk_ga.selection import beaten, comparisons_lost, rank_sums, select
+from nasforge_plugins.strategy.ntk_ga.selection import beaten, comparisons_lost, select
 from nasforge_plugins.strategy.ntk_ga.tournament import grouped
 
 INF = float("inf")

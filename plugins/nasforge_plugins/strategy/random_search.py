@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from nasforge import Architecture, AskTellStrategy, Evaluation
+import numpy as np
+
+from nasforge import Architecture, AskTellStrategy, Evaluation, Result, Run, rank_sums
 
 
 class RandomSearch(AskTellStrategy):
-    """Architectures drawn one after the other, none remembered; the best one is the result."""
+    """Architectures drawn one after the other, none remembered; the best one is the result.
+
+    Args:
+        select: what is best of several objectives. `foremost`: the first one decides. `rank_sum`: the smallest sum of
+            ranks in all of them, which is how zero-cost proxies of unlike scales are combined.
+    """
 
     name: ClassVar[str] = "random_search"
+
+    def __init__(self, *, select: Literal["foremost", "rank_sum"] = "foremost") -> None:
+        self.select = select
 
     def ask(self) -> Sequence[Architecture]:
         """One draw from the space."""
@@ -19,3 +29,14 @@ class RandomSearch(AskTellStrategy):
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Random search learns nothing."""
+
+    def search(self, run: Run) -> Result:
+        """Draw until the budget is used up."""
+        result = super().search(run)
+        usable = [one for one in run.evaluations if one.ok]
+        if self.select == "foremost" or len(run.objectives) == 1 or not usable:
+            return result
+        costs = np.array([[one.cost(objective) for objective in run.objectives] for one in usable])
+        metrics = ", ".join(objective.metric for objective in run.objectives)
+        run.notes.append(f"the found architecture has the smallest sum of ranks in {metrics}")
+        return run.result(usable[int(rank_sums(costs).argmin())].architecture)

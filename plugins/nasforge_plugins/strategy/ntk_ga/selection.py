@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from scipy.stats import rankdata
 
+from nasforge import rank_sums
+
 Dominance = Literal["strict", "weak"]
 
 
@@ -51,9 +53,3 @@ def comparisons_lost(costs: np.ndarray) -> np.ndarray:
     """(n,) how often another row is smaller, over all rows and objectives."""
     lost: np.ndarray = (rankdata(costs, method="min", axis=0) - 1).sum(axis=1)
     return lost
-
-
-def rank_sums(costs: np.ndarray) -> np.ndarray:
-    """(n,) the sum of a row's ranks in each objective, equal costs sharing the mean of their ranks."""
-    sums: np.ndarray = rankdata(costs, axis=0).sum(axis=1)
-    return sums
