@@ -161,13 +161,23 @@ class Run:
         return replace(evaluation, metrics=open_ones)
 
     def score(
-        self, architectures: Sequence[Architecture], estimator: Estimator, weights: Weights | None = None
+        self,
+        architectures: Sequence[Architecture],
+        estimator: Estimator,
+        weights: Weights | None = None,
+        *,
+        space: SearchSpace | None = None,
     ) -> list[Evaluation]:
-        """As `estimate`, with an estimator that is not the search's own and outside its budget."""
+        """As `estimate`, outside the search's budget and with an estimator that need not be its own.
+
+        Args:
+            space: builds them where the run's own does not; their `Architecture.space` must tell them from its own.
+        """
         one = Estimates(
             self.folder, self.journal, [estimator], LocalExecutor(self._machinery.threads), self._machinery.progress
         )
-        return one.of(architectures, self._context(weights))
+        context = self._context(weights)
+        return one.of(architectures, context if space is None else replace(context, space=space))
 
     def generations(self, n: int | None, name: str) -> Iterator[int]:
         """Count 0, 1, ... up to `n` (None: until the budget is used up), with a progress bar.

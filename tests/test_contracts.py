@@ -100,6 +100,13 @@ class TestNTKGA(StrategyContract):
         return ["strategy=ntk_ga", "space=reolon", *words]
 
 
+class TestTENAS(StrategyContract):
+    @pytest.fixture
+    def overrides(self):
+        scores = ["estimator.zero_cost.ntk_batch_size=4", "estimator.zero_cost.region_images=100"]
+        return ["strategy=te_nas", "space=nasbench201", "strategy.per_round=2", *scores]
+
+
 class TestTSENASStrategy(StrategyContract):
     @pytest.fixture
     def overrides(self):

@@ -70,9 +70,10 @@ class Fan(nn.Module):
             active: the edges that each operation acts on.
         """
         terms: list[Terms] = [[] for _ in range(self.edges)]
-        rectified = F.relu(x)
-        for number, group in enumerate(self.groups):
-            self._add_own(terms, number, group, rectified, weights, active)
+        if any(edges is None or edges for name, edges in zip(self.names, active, strict=True) if name in self.own):
+            rectified = F.relu(x)
+            for number, group in enumerate(self.groups):
+                self._add_own(terms, number, group, rectified, weights, active)
         for column, name in enumerate(self.names):
             edges = active[column]
             if name in self.shared and (edges is None or edges):

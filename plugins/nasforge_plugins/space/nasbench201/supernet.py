@@ -84,13 +84,14 @@ class SearchCell(nn.Module):
 
     def _leave(self, node: int, state: Tensor, weights: Tensor, present: Present, incoming: Sequence[Terms]) -> None:
         """Add what the edges that leave a node bring to the others."""
-        rectified = F.relu(state)
+        rectified: Tensor | None = None  # not computed where no convolution reads it
         for column, name in enumerate(OPERATIONS):
             edges = [edge for edge in LEAVING[node] if present[edge][column]]
             if name == "none" or not edges:
                 continue
             targets = [EDGES[edge][1] for edge in edges]
             if name in KERNELS:
+                rectified = F.relu(state) if rectified is None else rectified
                 places = [LEAVING[node].index(edge) for edge in edges]
                 out = self.convolutions[node][name](rectified, weights[edges, column], places)  # type: ignore[index]
                 for target, part in zip(targets, out.chunk(len(edges), dim=1), strict=True):

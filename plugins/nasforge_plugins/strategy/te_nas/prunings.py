@@ -1,0 +1,147 @@
+"""Prunings of a supernet: which operations are left on which edge, as something that estimators can score."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nasforge import (
+    Architecture,
+    CellGraph,
+    Mix,
+    Network,
+    Run,
+    SearchSpace,
+    Shape,
+    Supernet,
+    WeightSharing,
+    batch_statistics,
+    isolated,
+    seed_of,
+)
+
+Kept = Mapping[str, np.ndarray]
+"""By cell type: bool (edges, operations), whether an operation is left; an edge without any is left out."""
+_DRAW = "draw"
+"""The gene that numbers a pruning's draws of weights, beside those of the cell types."""
+
+
+class PrunedSupernet(Network):
+    """A supernet under one mix, as a network.
+
+    Without gradients an operation that the mix leaves out is not computed: a ReLU inside it parts no linear regions.
+    """
+
+    def __init__(self, supernet: Supernet, mix: Mix) -> None:
+        super().__init__()
+        self.supernet, self.mix = supernet, mix
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, C, H, W)."""
+        mix = {cell: rows.to(images.device) for cell, rows in self.mix.items()}
+        if torch.is_grad_enabled() or not self.training:
+            logits: Tensor = self.supernet(images, mix)
+            return logits
+        self.supernet.eval()  # where it leaves out what weighs nothing
+        try:
+            with batch_statistics(self.supernet):
+                logits = self.supernet(images, mix)
+        finally:
+            self.supernet.train()
+        return logits
+
+
+class Prunings(SearchSpace):
+    """A space that also builds the prunings of its supernet. Apart from those it is the space itself.
+
+    All prunings of one draw begin with the same weights, so that scores differ by what was pruned alone.
+
+    Attributes:
+        shapes: (edges, operations) of each cell type.
+        least_cells: the depth at which a supernet has cells of all types; what is asked for below it gets it.
+    """
+
+    def __init__(self, space: WeightSharing, run: Run) -> None:
+        self.space, self._seed = space, run.seed
+        self.name = space.name  # type: ignore[misc]  # that of one class elsewhere, of the space given here
+        with isolated(0):  # of which nothing but its shapes is of interest
+            supernet = space.supernet(run.data.input_shape, run.data.classes, channels=2, partial_channels=1)
+        whole = space.mix({cell: torch.zeros(shape) for cell, shape in supernet.alpha_shapes.items()})
+        self.shapes = {cell: tuple(whole[cell].shape) for cell in supernet.alpha_shapes}
+        self.least_cells = len(self.shapes) + 1 if len(self.shapes) > 1 else 1
+
+    def whole(self) -> dict[str, np.ndarray]:
+        """Every operation on every edge but `none`, which TE-NAS leaves out from the first round on."""
+        kept = {cell: np.ones(shape, dtype=bool) for cell, shape in self.shapes.items()}
+        for cell, (_, operations) in self.space.mix_labels.items():
+            kept[cell][:, [name == "none" for name in operations]] = False
+        return kept
+
+    def pruning(self, kept: Kept, draw: int) -> Architecture:
+        """What estimators score: `kept`, with the weights of that draw."""
+        genes: dict[str, Any] = {
+            cell: ["".join("01"[one] for one in row) for row in rows.astype(int)] for cell, rows in kept.items()
+        }
+        return Architecture.of(self._pruned, {**genes, _DRAW: draw})
+
+    def mix(self, kept: Kept) -> Mix:
+        """Equal weights for the operations that are left on an edge."""
+        return {
+            cell: torch.from_numpy(rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)).float()
+            for cell, rows in kept.items()
+        }
+
+    @property
+    def _pruned(self) -> str:
+        return f"{self.space.name}, pruned"
+
+    def build(
+        self,
+        architecture: Architecture,
+        input_shape: Shape,
+        classes: int,
+        *,
+        channels: int | None = None,
+        cells: int | None = None,
+        auxiliary: bool = False,
+    ) -> Network:
+        """See `SearchSpace.build`; of a pruning, its supernet with the weights of its draw."""
+        if architecture.space != self._pruned:
+            return self.space.build(
+                architecture, input_shape, classes, channels=channels, cells=cells, auxiliary=auxiliary
+            )
+        depth = None if cells is None else max(cells, self.least_cells)
+        with isolated(seed_of(self._seed, "te_nas", architecture[_DRAW])):
+            supernet = self.space.supernet(input_shape, classes, channels=channels, cells=depth, partial_channels=1)
+        kept = {cell: np.array([[one == "1" for one in row] for row in architecture[cell]]) for cell in self.shapes}
+        return PrunedSupernet(supernet, self.mix(kept))
+
+    # The space itself
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Of the space."""
+        return self.space.sample(rng)
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Of the space."""
+        return self.space.mutate(architecture, rng)
+
+    def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
+        """Of the space."""
+        return self.space.crossover(a, b, rng)
+
+    def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
+        """Of the space."""
+        return self.space.draw(architecture)
+
+    def validate(self, architecture: Architecture) -> Architecture:
+        """Of the space."""
+        return self.space.validate(architecture)
+
+    def function_key(self, architecture: Architecture) -> Hashable:
+        """Of the space."""
+        return self.space.function_key(architecture)
