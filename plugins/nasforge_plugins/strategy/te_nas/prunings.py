@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from nasforge import (
     Architecture,
@@ -30,8 +32,27 @@ _DRAW = "draw"
 """The gene that numbers a pruning's draws of weights, beside those of the cell types."""
 
 
+class _Rectified(TorchFunctionMode):
+    """Inside, maps pass a ReLU before they are pooled to features."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Iterable[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if function is F.adaptive_avg_pool2d:
+            args = (F.relu(args[0]), *args[1:])
+        return function(*args, **(kwargs or {}))
+
+
 class PrunedSupernet(Network):
     """A supernet under one mix, as a network.
+
+    A ReLU precedes the last pooling, as in TE-NAS's networks; where there is one already, it changes nothing. Without
+    it, where BatchNorm follows every operation, the features of a batch add up to zero, so do the gradients of its
+    samples, and their kernel is singular whatever is pruned.
 
     Without gradients an operation that the mix leaves out is not computed: a ReLU inside it parts no linear regions.
     """
@@ -43,16 +64,18 @@ class PrunedSupernet(Network):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, C, H, W)."""
         mix = {cell: rows.to(images.device) for cell, rows in self.mix.items()}
-        if torch.is_grad_enabled() or not self.training:
-            logits: Tensor = self.supernet(images, mix)
-            return logits
-        self.supernet.eval()  # where it leaves out what weighs nothing
-        try:
-            with batch_statistics(self.supernet):
+        logits: Tensor
+        with _Rectified():
+            if torch.is_grad_enabled() or not self.training:
                 logits = self.supernet(images, mix)
-        finally:
-            self.supernet.train()
-        return logits
+                return logits
+            self.supernet.eval()  # where it leaves out what weighs nothing
+            try:
+                with batch_statistics(self.supernet):
+                    logits = self.supernet(images, mix)
+            finally:
+                self.supernet.train()
+            return logits
 
 
 class Prunings(SearchSpace):
