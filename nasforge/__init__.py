@@ -113,6 +113,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     from nasforge.run import (
         Run as Run,
     )
+    from nasforge.score_charts import (
+        scores_in_space as scores_in_space,
+    )
     from nasforge.shared_weights import (
         SharedWeights as SharedWeights,
         load_supernet as load_supernet,
@@ -180,6 +183,7 @@ _HOMES = {
     "randomness": "isolated rng_of seed_of",
     "registry": "build",
     "run": "Run",
+    "score_charts": "scores_in_space",
     "shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing",
     "strategy": "AskTellStrategy Result Strategy",

@@ -333,3 +333,21 @@ def test_larger_groups_are_no_matter_without_tournaments():
 def test_a_run_without_an_end_is_refused(a_run):
     with pytest.raises(OptionError, match="'ntk_ga' runs until its budget is used up: set"):
         NTKGA(**{**SMALL, "generations": None}).search(a_run("nasbench201"))
+
+
+# Its pictures
+
+
+def test_its_pictures_show_the_objectives_and_the_space_of_three(a_run):
+    class Third(Size):
+        objectives = (*Size.objectives, Objective("length", "min"))
+
+        def estimate(self, architecture, context):
+            metrics = super().estimate(architecture, context).metrics
+            return Estimate({**metrics, "length": float(len(str(architecture)))})
+
+    two, three = a_run("reolon"), a_run("reolon", "three", estimator=Third())
+    for run in (two, three):
+        NTKGA(**{**SMALL, "tournament_period": 0}).search(run)
+    kept = [{path.name for path in (run.folder / "artifacts").iterdir()} for run in (two, three)]
+    assert kept == [{"ones.svg", "digits.svg"}, {"ones.svg", "digits.svg", "length.svg", "scores.svg"}]

@@ -12,6 +12,7 @@ from pydantic import Field
 from nasforge import Architecture, Evaluation, GrowingCells, OptionError, Result, Run, SearchSpace, Strategy
 
 from .adaptation import Adaptation
+from .pictures import keep_pictures
 from .selection import Dominance, select
 from .tournament import Arena, survivors
 from .training import Loss
@@ -98,6 +99,7 @@ class NTKGA(Strategy):
         variation = self.variation(run.space)
         founders = [variation.founder(run.rng) for _ in range(self.population)]
         population = self.scored(founders, run)
+        populations = [population]
         for generation in run.generations(self.generations, self.name):
             step = self.step(generation)
             if step != "compete":
@@ -108,6 +110,8 @@ class NTKGA(Strategy):
                 places = survivors(architectures, self.population, generation, self.arena, run)
                 population = [population[place] for place in places]
             self.log(generation, population, run)
+            populations.append(population)
+        keep_pictures(run, [[one.architecture for one in population] for population in populations])
         return run.result(self.found(population, run))
 
     def step(self, generation: int) -> Step:
