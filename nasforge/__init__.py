@@ -156,6 +156,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         WeightStore as WeightStore,
         entries as entries,
     )
+    from nasforge.wider_space import (
+        WiderSpace as WiderSpace,
+    )
     from nasforge.wording import (
         amount as amount,
         words as words,
@@ -191,6 +194,7 @@ _HOMES = {
     "table_files": "find_table",
     "training": "FitModule NetworkModule SupernetModule batch_statistics ordered_batches score",
     "weight_store": "WeightStore entries",
+    "wider_space": "WiderSpace",
     "wording": "amount words",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

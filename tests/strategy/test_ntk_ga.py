@@ -13,6 +13,7 @@ from nasforge.run import Run
 from nasforge.testing import tiny_data
 from nasforge_plugins.strategy.ntk_ga import NTKGA
 from nasforge_plugins.strategy.ntk_ga.contests import LogitMixtures, Tower
+from nasforge_plugins.strategy.ntk_ga.landmarks import Torchvisions, landmarks
 from nasforge_plugins.strategy.ntk_ga.tournament import Arena, contest_of, survivors
 from nasforge_plugins.strategy.ntk_ga.training import AlphaTournament, SharedTournament, Tournament
 
@@ -351,3 +352,46 @@ def test_its_pictures_show_the_objectives_and_the_space_of_three(a_run):
         NTKGA(**{**SMALL, "tournament_period": 0}).search(run)
     kept = [{path.name for path in (run.folder / "artifacts").iterdir()} for run in (two, three)]
     assert kept == [{"ones.svg", "digits.svg"}, {"ones.svg", "digits.svg", "length.svg", "scores.svg"}]
+
+
+class Weights(Estimator):
+    """Three scores of a network that take no time, so that a large one is as quick as a small one."""
+
+    name = "weights"
+    objectives = (Objective("layers", "min"), Objective("weights", "min"), Objective("largest", "min"))
+
+    def estimate(self, architecture, context):
+        network = context.space.build(architecture, context.data.input_shape, context.data.classes, channels=4, cells=1)
+        sizes = [float(one.numel()) for one in network.parameters()]
+        return Estimate({"layers": float(len(sizes)), "weights": sum(sizes), "largest": max(sizes)})
+
+
+def test_known_networks_are_scored_once_and_shown_beside_the_population(a_run):
+    run = a_run("nasbench201", estimator=Weights(), data=tiny_data((3, 32, 32), classes=10, images=64))
+    found = landmarks(run, 5)
+    # torchvision's own count of ResNet-18 for a thousand classes, less what ten need not
+    assert found["ResNet-18"][0].metrics["weights"] == 11_689_512 - 990 * 513
+    assert found["VGG-11"][0].metrics["layers"] == 2 * (8 + 1)
+    assert len(found["random architectures"]) == 5
+    assert not run.evaluations  # the search's budget and front know nothing of them
+    lines = len(run.journal.of_kind("estimate"))
+    assert landmarks(run, 5) == found
+    assert len(run.journal.of_kind("estimate")) == lines == 7
+
+
+def test_landmarks_are_drawn_where_three_scores_are_followed(a_run):
+    options = {**SMALL, "generations": 1, "tournament_period": 0}
+    run = a_run("nasbench201", estimator=Weights(), data=tiny_data((3, 32, 32), classes=10, images=64))
+    NTKGA(**options, landmarks=3).search(run)
+    assert "VGG-11" in (run.folder / "artifacts" / "landmarks.svg").read_text()
+    small = a_run("nasbench201", "small", estimator=Weights())
+    NTKGA(**options, landmarks=3).search(small)
+    assert [note for note in small.notes if note.startswith("VGG-11 is not among") and "from 32x32 on" in note]
+    with pytest.raises(OptionError, match=r"strategy.landmarks=3 needs three objectives to draw, and there are 2"):
+        NTKGA(**options, landmarks=3).search(a_run("nasbench201", "two"))
+
+
+def test_one_channel_is_shown_to_known_networks_three_times():
+    network = Torchvisions("vgg11", 10).eval()
+    grey = torch.rand(2, 1, 32, 32)
+    assert torch.equal(network(grey), network(grey.expand(-1, 3, -1, -1)))

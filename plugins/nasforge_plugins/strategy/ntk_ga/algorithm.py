@@ -77,6 +77,7 @@ class NTKGA(Strategy):
         clip: AboveZero = 2.0,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
         final_cells: Positive = 3,
+        landmarks: NotNegative = 0,
     ) -> None:
         if tournament_period and tournament_size > population:
             raise OptionError(
@@ -85,6 +86,7 @@ class NTKGA(Strategy):
             )
         self.population, self.offspring, self.generations = population, offspring, generations
         self.max_age, self.dominance, self.final_cells = max_age, dominance, final_cells
+        self.landmarks = landmarks
         self.uniform_rate, self.minimum_rate, self.exploration = uniform_rate, minimum_rate, exploration
         self.growth = {"resize": resize_rate, "swap": swap_rate}
         self.period, self.tournament_size, self.schedule = tournament_period, tournament_size, schedule
@@ -96,6 +98,11 @@ class NTKGA(Strategy):
 
     def search(self, run: Run) -> Result:
         """Breed, score, select; every third generation let those compete whom the scores like."""
+        if self.landmarks and len(run.objectives) < 3:
+            raise OptionError(
+                f"strategy.landmarks={self.landmarks} needs three objectives to draw, and there are "
+                f"{len(run.objectives)}; 0 would be right"
+            )
         variation = self.variation(run.space)
         founders = [variation.founder(run.rng) for _ in range(self.population)]
         population = self.scored(founders, run)
@@ -111,7 +118,7 @@ class NTKGA(Strategy):
                 population = [population[place] for place in places]
             self.log(generation, population, run)
             populations.append(population)
-        keep_pictures(run, [[one.architecture for one in population] for population in populations])
+        keep_pictures(run, [[one.architecture for one in population] for population in populations], self.landmarks)
         return run.result(self.found(population, run))
 
     def step(self, generation: int) -> Step:

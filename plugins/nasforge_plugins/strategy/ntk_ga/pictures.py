@@ -6,9 +6,15 @@ from collections.abc import Sequence
 
 from nasforge import Architecture, Generation, Run, fitness_over_generations, scores_in_space, words
 
+from .landmarks import landmarks
 
-def keep_pictures(run: Run, populations: Sequence[Sequence[Architecture]]) -> None:
-    """Best and spread of each objective, and the first three in space; networks with a flagged score are left out."""
+
+def keep_pictures(run: Run, populations: Sequence[Sequence[Architecture]], random: int) -> None:
+    """Best and spread of each objective, and the first three in space; networks with a flagged score are left out.
+
+    Args:
+        random: architectures beside which the population is shown, with well-known networks; 0: neither.
+    """
     measured = {one.architecture: one for one in run.evaluations if one.ok and not one.reason}
     generations = [
         Generation("", tuple(measured[one] for one in population if one in measured)) for population in populations
@@ -21,3 +27,6 @@ def keep_pictures(run: Run, populations: Sequence[Sequence[Architecture]]) -> No
     if len(run.objectives) > 2:
         svg = scores_in_space(generations, run.objectives)
         run.keep("scores.svg", svg, "The population in three scores, each scaled from its best to its worst")
+    if random:
+        svg = scores_in_space(generations[-1:], run.objectives, landmarks(run, random))
+        run.keep("landmarks.svg", svg, "The last population beside known networks and random architectures")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,13 @@ from torch.overrides import TorchFunctionMode
 
 from nasforge import (
     Architecture,
-    CellGraph,
     Mix,
     Network,
     Run,
-    SearchSpace,
     Shape,
     Supernet,
     WeightSharing,
+    WiderSpace,
     batch_statistics,
     isolated,
     seed_of,
@@ -78,8 +77,8 @@ class PrunedSupernet(Network):
             return logits
 
 
-class Prunings(SearchSpace):
-    """A space that also builds the prunings of its supernet. Apart from those it is the space itself.
+class Prunings(WiderSpace):
+    """A space that also builds the prunings of its supernet.
 
     All prunings of one draw begin with the same weights, so that scores differ by what was pruned alone.
 
@@ -89,8 +88,8 @@ class Prunings(SearchSpace):
     """
 
     def __init__(self, space: WeightSharing, run: Run) -> None:
-        self.space, self._seed = space, run.seed
-        self.name = space.name  # type: ignore[misc]  # that of one class elsewhere, of the space given here
+        super().__init__(space, f"{space.name}, pruned")
+        self._shared, self._seed = space, run.seed
         with isolated(0):  # of which nothing but its shapes is of interest
             supernet = space.supernet(run.data.input_shape, run.data.classes, channels=2, partial_channels=1)
         whole = space.mix({cell: torch.zeros(shape) for cell, shape in supernet.alpha_shapes.items()})
@@ -100,7 +99,7 @@ class Prunings(SearchSpace):
     def whole(self) -> dict[str, np.ndarray]:
         """Every operation on every edge but `none`, which TE-NAS leaves out from the first round on."""
         kept = {cell: np.ones(shape, dtype=bool) for cell, shape in self.shapes.items()}
-        for cell, (_, operations) in self.space.mix_labels.items():
+        for cell, (_, operations) in self._shared.mix_labels.items():
             kept[cell][:, [name == "none" for name in operations]] = False
         return kept
 
@@ -109,7 +108,7 @@ class Prunings(SearchSpace):
         genes: dict[str, Any] = {
             cell: ["".join("01"[one] for one in row) for row in rows.astype(int)] for cell, rows in kept.items()
         }
-        return Architecture.of(self._pruned, {**genes, _DRAW: draw})
+        return Architecture.of(self.other, {**genes, _DRAW: draw})
 
     def mix(self, kept: Kept) -> Mix:
         """Equal weights for the operations that are left on an edge."""
@@ -118,53 +117,12 @@ class Prunings(SearchSpace):
             for cell, rows in kept.items()
         }
 
-    @property
-    def _pruned(self) -> str:
-        return f"{self.space.name}, pruned"
-
-    def build(
-        self,
-        architecture: Architecture,
-        input_shape: Shape,
-        classes: int,
-        *,
-        channels: int | None = None,
-        cells: int | None = None,
-        auxiliary: bool = False,
+    def build_other(
+        self, architecture: Architecture, input_shape: Shape, classes: int, *, channels: int | None, cells: int | None
     ) -> Network:
-        """See `SearchSpace.build`; of a pruning, its supernet with the weights of its draw."""
-        if architecture.space != self._pruned:
-            return self.space.build(
-                architecture, input_shape, classes, channels=channels, cells=cells, auxiliary=auxiliary
-            )
+        """The supernet of a pruning, with the weights of its draw."""
         depth = None if cells is None else max(cells, self.least_cells)
         with isolated(seed_of(self._seed, "te_nas", architecture[_DRAW])):
-            supernet = self.space.supernet(input_shape, classes, channels=channels, cells=depth, partial_channels=1)
+            supernet = self._shared.supernet(input_shape, classes, channels=channels, cells=depth, partial_channels=1)
         kept = {cell: np.array([[one == "1" for one in row] for row in architecture[cell]]) for cell in self.shapes}
         return PrunedSupernet(supernet, self.mix(kept))
-
-    # The space itself
-
-    def sample(self, rng: np.random.Generator) -> Architecture:
-        """Of the space."""
-        return self.space.sample(rng)
-
-    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Of the space."""
-        return self.space.mutate(architecture, rng)
-
-    def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
-        """Of the space."""
-        return self.space.crossover(a, b, rng)
-
-    def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
-        """Of the space."""
-        return self.space.draw(architecture)
-
-    def validate(self, architecture: Architecture) -> Architecture:
-        """Of the space."""
-        return self.space.validate(architecture)
-
-    def function_key(self, architecture: Architecture) -> Hashable:
-        """Of the space."""
-        return self.space.function_key(architecture)
