@@ -15,7 +15,7 @@ def test_an_experiment_stands_for_parts_that_fit(name):
     parts = Parts(compose([f"+experiment={name}"]).config)
     # its name begins with what it is about; the retraining of a found network searches nothing
     assert name.startswith((parts.strategy.name, "retrain_"))
-    asked = {"ntk_ga": "zero_cost", "tsenas": "training"}.get(parts.strategy.name, "supernet")
+    asked = {"ntk_ga": "zero_cost", "te_nas": "zero_cost", "tsenas": "training"}.get(parts.strategy.name, "supernet")
     assert [estimator.name for estimator in parts.estimators] == [asked]
 
 
