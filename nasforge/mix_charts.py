@@ -24,7 +24,11 @@ _MOST_COLUMNS = 60
 
 
 def mix_over_time(
-    trace: Mapping[str, Tensor], labels: Mapping[str, Labels], edge_weights: Mapping[str, Tensor] | None = None
+    trace: Mapping[str, Tensor],
+    labels: Mapping[str, Labels],
+    edge_weights: Mapping[str, Tensor] | None = None,
+    *,
+    time: str = "epoch",
 ) -> dict[str, str]:
     """An SVG for each cell type: a block an edge, a row an operation, from the first epoch on the left to the last.
 
@@ -34,9 +38,12 @@ def mix_over_time(
         trace: mixing weights (times, edges, operations) by cell type, in [0, 1].
         labels: names of edges and operations by cell type; what is not named is numbered.
         edge_weights: PC-DARTS's betas (edges,) at the end, normalised per node, to be written beside the edges.
+        time: what lies between two of the times.
     """
     return {
-        cell: _heat_map(rows.cpu().double().numpy(), *_labels(rows, labels.get(cell)), (edge_weights or {}).get(cell))
+        cell: _heat_map(
+            rows.cpu().double().numpy(), *_labels(rows, labels.get(cell)), (edge_weights or {}).get(cell), time
+        )
         for cell, rows in trace.items()
     }
 
@@ -46,7 +53,9 @@ def _labels(rows: Tensor, given: Labels | None) -> tuple[list[str], list[str]]:
     return [node_name(str(edge)) for edge in edges], [str(operation) for operation in operations]
 
 
-def _heat_map(trace: np.ndarray, edges: Sequence[str], operations: Sequence[str], betas: Tensor | None) -> str:
+def _heat_map(
+    trace: np.ndarray, edges: Sequence[str], operations: Sequence[str], betas: Tensor | None, time: str
+) -> str:
     times = np.unique(np.linspace(0, len(trace) - 1, min(len(trace), _MOST_COLUMNS)).round().astype(int))
     shares = trace[times]  # (columns, edges, operations)
     column = _WIDTH / len(times)
@@ -77,8 +86,8 @@ def _heat_map(trace: np.ndarray, edges: Sequence[str], operations: Sequence[str]
         parts.append(_text(_LEFT + _WIDTH + 10, min(max(y + 6.5, top + 9), top + block - _GAP), said, "ink"))
     parts += _cells((shares - low) / ((high - low) or 1.0), [family(name) for name in operations], column, block)
     bottom = _TOP + block * len(edges) + 8
-    parts.append(_text(_LEFT, bottom + 6, "before the first epoch", "muted"))
-    parts.append(_text(_LEFT + _WIDTH, bottom + 6, f"after epoch {len(trace) - 1}", "muted", "end"))
+    parts.append(_text(_LEFT, bottom + 6, f"before the first {time}", "muted"))
+    parts.append(_text(_LEFT + _WIDTH, bottom + 6, f"after {time} {len(trace) - 1}", "muted", "end"))
     return "\n".join([*parts, "</g></svg>\n"])
 
 

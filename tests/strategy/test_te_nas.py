@@ -154,6 +154,9 @@ def test_on_nasbench201_the_cheapest_operation_of_each_edge_is_left(a_run):
     table = estimator.table["cell"].copy()
     table[:, OPERATIONS.index("none")] = np.inf
     assert list(found["cell"]) == [OPERATIONS[index] for index in table.argmin(axis=1)]
+    picture = (run.folder / "artifacts" / "mix_cell.svg").read_text()
+    assert "before the first round" in picture
+    assert "after round 3" in picture
     # 6 edges of 4, 3 and 2 operations, each round with the whole; and the found one
     assert estimator.asked == 6 * (4 + 3 + 2) + 3 + 1
 

@@ -183,5 +183,5 @@ def _by_place(before: Mapping[str, np.ndarray], places: Sequence[Place], ranks: 
 def _picture(run: Run, trace: Sequence[Mapping[str, torch.Tensor]]) -> None:
     assert isinstance(run.space, WeightSharing)
     rows = {cell: torch.stack([mix[cell] for mix in trace]) for cell in trace[0]}
-    for cell, svg in mix_over_time(rows, run.space.mix_labels).items():
+    for cell, svg in mix_over_time(rows, run.space.mix_labels, time="round").items():
         run.keep(f"mix_{cell}.svg", svg, f"Which operations of the {cell} cell were left, round by round")
