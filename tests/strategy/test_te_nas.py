@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nasforge import Estimate, Estimator, NasforgeError, Objective, RunError, experiment
+from nasforge import Estimate, Estimator, NasforgeError, Objective, OptionError, RunError, experiment
 from nasforge.configuration import compose
 from nasforge.journal import Journal
 from nasforge.machinery import Budget, Machinery
@@ -226,6 +226,12 @@ def test_a_table_has_no_prunings(shared_data, monkeypatch, tmp_path):
     words = ["strategy=te_nas", "space=nasbench201", "estimator=tabular", "retrain.seeds=0", "retrain.random=0"]
     with pytest.raises(NasforgeError, match="the supernet cannot be scored: "):
         experiment.search(compose(words).config, tmp_path / "run")
+
+
+def test_constraints_would_be_ignored_so_they_are_refused(tmp_path):
+    words = ["strategy=te_nas", "space=nasbench201", "constraints=['linear_regions>=10']"]
+    with pytest.raises(OptionError, match="leave constraints= out"):
+        experiment.search(compose([*words, "retrain.seeds=0", "retrain.random=0"]).config, tmp_path / "run")
 
 
 def test_without_time_for_a_round_there_is_no_result(a_run):

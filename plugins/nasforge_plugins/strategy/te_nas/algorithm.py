@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from scipy.stats import rankdata
 
-from nasforge import Objective, Result, Run, RunError, SearchSpace, Strategy, WeightSharing, mix_over_time
+from nasforge import Objective, OptionError, Result, Run, RunError, SearchSpace, Strategy, WeightSharing, mix_over_time
 
 from .prunings import Kept, Prunings
 
@@ -28,6 +28,7 @@ class TENAS(Strategy):
     estimator does that scores what a space builds.
 
     Raises:
+        OptionError: there are constraints.
         RunError: the whole supernet has no such score, or `budget.seconds` was used up before the first round.
     """
 
@@ -47,6 +48,8 @@ class TENAS(Strategy):
     def search(self, run: Run) -> Result:
         """While an edge has several operations: measure what each removal changes, prune the worst of each edge."""
         assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
+        if run.constraints:
+            raise OptionError("strategy 'te_nas' prunes by its objectives alone; leave constraints= out")
         prunings = Prunings(run.space, run)
         reader = Scores(prunings, run, self.repeats)
         kept, worth = prunings.whole(), {cell: np.zeros(shape) for cell, shape in prunings.shapes.items()}
