@@ -33,7 +33,7 @@ def scores_in_space(
     their medians are joined. Networks with a score that could not be measured are left out.
 
     Args:
-        generations: populations after their selection.
+        generations: populations after their selection; one alone has no number.
         objectives: three of them; a larger number is cut off.
         landmarks: further networks by name, to compare with; one alone is named where it stands.
 
@@ -60,7 +60,8 @@ def scores_in_space(
         colour = LIGHT["random"] if is_landmark and len(unit) > 1 else LIGHT["ink"] if is_landmark else ""
         _networks(axes, unit, colour or LIGHT[SERIES[place % len(SERIES)]], label, named=is_landmark and len(unit) == 1)
         medians += [] if is_landmark else [np.median(unit, axis=0)]
-    axes.plot(*(np.array(medians).reshape(-1, 3) @ DIRECTIONS).T, color=LIGHT["ink"], linewidth=1.4, label="medians")
+    if len(medians) > 1:
+        axes.plot(*(np.array(medians) @ DIRECTIONS).T, color=LIGHT["ink"], linewidth=1.4, label="medians")
     legend(axes)
     return svg_of(figure)
 
@@ -71,6 +72,7 @@ def _slices(generations: Sequence[Generation]) -> list[tuple[str, list[Evaluatio
     for part in np.array_split(np.arange(len(generations)), SLICES):
         if len(part):
             label = f"generation {part[0]}" if len(part) == 1 else f"generations {part[0]} to {part[-1]}"
+            label = "population" if len(generations) == 1 else label
             members = {one.architecture: one for index in part for one in generations[index].population}
             named.append((label, list(members.values())))
     return named

@@ -59,6 +59,12 @@ def test_generations_have_colours_and_landmarks_have_names():
     assert "5 to 20" in said  # scales reach to the landmarks
 
 
+def test_one_population_alone_has_no_number_and_no_way_to_go():
+    said = texts(scores_in_space([Generation("", tuple(CORNERS))], THREE))
+    assert "population" in said
+    assert not {"medians", "generation 0"} & set(said)
+
+
 def test_one_network_that_equals_all_is_a_picture_too():
     assert "10 to 10" in texts(scores_in_space([Generation("", (CORNERS[0],))], THREE))
 
