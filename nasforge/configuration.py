@@ -62,6 +62,21 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return dict(content)
 
 
+def configured(kind: str, name: str) -> dict[str, Any]:
+    """What the configuration of a plug-in gives its constructor, `name` included; what a user must give is "???".
+
+    Raises:
+        NasforgeError: there is no such configuration, or it cannot be composed with all else as it is by default.
+    """
+    overrides = [f"{kind}=[{name}]" if kind == "estimator" else f"{kind}={name}"]
+    with translated(overrides):
+        content: Any = OmegaConf.to_container(_compose(overrides)[0][kind], resolve=True, throw_on_missing=False)
+    options = content.get(name) if kind == "estimator" else content
+    if not isinstance(options, dict):
+        raise OptionError(f"estimator/{name}.yaml must begin with the line `# @package estimator.{name}`")
+    return options
+
+
 def instantiate(section: Mapping[str, Any] | None, folder: Path | None = None) -> list[Any]:
     """The objects of a section of foreign classes (loggers, callbacks), each made from its `_target_`.
 
@@ -134,6 +149,10 @@ def _translation(error: Exception, overrides: Sequence[str]) -> NasforgeError:
 def _missing(error: MissingConfigException) -> NasforgeError:
     group, _, name = str(error.missing_cfg_file or "").rpartition("/")
     if group in CONTRACTS and (plugins := registry(group).plugins.get(name)):
+        try:
+            _ = registry(group)[name]  # what keeps the class from being used is the better reason
+        except NasforgeError as reason:
+            return reason
         return UnknownNameError(
             f"{group} '{name}' of {plugins[0].package} has no configuration: "
             f"the package must bring {group}/{name}.yaml in a folder of the entry-point group nasforge.conf"

@@ -8,7 +8,6 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
-from nasforge.errors import NasforgeError
 from nasforge.registry import Plugin, registry
 
 
@@ -17,7 +16,7 @@ def listing(kinds: Sequence[str], *, check: bool = False) -> tuple[str, bool]:
 
     Args:
         kinds: which to list.
-        check: import every class and say which cannot be had.
+        check: import every class, compose its configuration and build it with that; say what comes in the way.
     """
     faults = {(kind, name): fault for kind in kinds for name in registry(kind) if (fault := _fault(kind, name, check))}
     blocks = [_block(kind, {name: fault for (of, name), fault in faults.items() if of == kind}) for kind in kinds]
@@ -43,14 +42,11 @@ def _row(claims: tuple[Plugin, ...], origin: int, fault: str) -> str:
 
 
 def _fault(kind: str, name: str, check: bool) -> str:
-    plugins = registry(kind)
-    if not check and len(plugins.plugins[name]) == 1:
-        return ""
-    try:
-        _ = plugins[name]  # a clash is refused before anything is imported
-    except NasforgeError as error:
-        return str(error)
-    return ""
+    if not check:
+        return registry(kind).refusal(name)
+    from nasforge.soundness import fault
+
+    return fault(kind, name)
 
 
 def _documentation(module: str, attribute: str, hops: int) -> str:
@@ -58,7 +54,7 @@ def _documentation(module: str, attribute: str, hops: int) -> str:
     spec = _spec(module)
     if spec is None or not spec.origin or not spec.origin.endswith(".py") or hops == 0:
         return ""
-    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+    for node in _statements(Path(spec.origin)):
         if isinstance(node, ast.ClassDef) and node.name == attribute:
             return (ast.get_docstring(node) or "").partition("\n")[0]
         if isinstance(node, ast.ImportFrom):
@@ -66,6 +62,13 @@ def _documentation(module: str, attribute: str, hops: int) -> str:
                 if (alias.asname or alias.name) == attribute:
                     return _documentation(_absolute(node, spec), alias.name, hops - 1)
     return ""
+
+
+def _statements(source: Path) -> list[ast.stmt]:
+    try:
+        return ast.parse(source.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):  # a guest that cannot be read has no documentation; `--check` says more
+        return []
 
 
 def _absolute(node: ast.ImportFrom, spec: ModuleSpec) -> str:
@@ -79,7 +82,10 @@ def _absolute(node: ast.ImportFrom, spec: ModuleSpec) -> str:
 def _spec(module: str) -> ModuleSpec | None:
     """Where a module is, found without importing the packages above it, as `find_spec` alone would."""
     first, *rest = module.split(".")
-    spec = find_spec(first)
+    try:
+        spec = find_spec(first)
+    except ValueError:  # no module's name, or one already imported that says nothing of where it is from
+        return None
     for part in rest:
         if spec is None or spec.submodule_search_locations is None:
             return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from nasforge.errors import NasforgeError, OptionError, UnknownNameError, unknown
@@ -37,16 +39,19 @@ class Plugin(NamedTuple):
 
     @classmethod
     def of(cls, entry: EntryPoint) -> Plugin:
-        """From package metadata alone; nothing is imported."""
-        package, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown package", "")
-        return cls(entry.name, package, version, entry.module, entry.attr)
+        """From package metadata alone; nothing is imported. Metadata may be damaged: what is not there is empty."""
+        module, _, attribute = entry.value.partition("[")[0].partition(":")
+        package = (entry.dist and entry.dist.metadata["Name"]) or "an unknown package"
+        version = (entry.dist and entry.dist.metadata["Version"]) or ""
+        return cls(entry.name, package, version, module.strip(), attribute.strip())
 
 
 class Registry(Mapping[str, type[Any]]):
     """The plug-ins of one kind. Names cost nothing; a class is imported, and checked, when it is asked for.
 
     Raises:
-        UnknownNameError: on lookup, no package has the name, several have it, or the one that has it is broken.
+        UnknownNameError: on lookup, no package has the name, several have it, or the one that has it is made for
+            another nasforge or broken.
     """
 
     def __init__(self, kind: str) -> None:
@@ -86,23 +91,27 @@ class Registry(Mapping[str, type[Any]]):
                 continue
         return found
 
+    def refusal(self, name: str) -> str:
+        """Why a known name cannot be used, as far as package metadata tell: a clash, or made for another nasforge."""
+        first, *others = self.plugins[name]
+        if others:
+            packages = " and ".join(plugin.package for plugin in (first, *others))
+            return f"{self.kind} '{name}' is claimed by {packages}; uninstall all but one of them"
+        if first.package == "nasforge":
+            return ""
+        from nasforge.made_for import refusal
+
+        said = refusal(first.package, first.version)
+        return said and f"{self.kind} '{name}' of {first.package} {first.version} {said}"
+
     def _load(self, name: str) -> type[Any]:
-        plugins = self.plugins.get(name, ())
-        if not plugins:
+        if name not in self:
             raise unknown(self.kind, name, self)
-        if len(plugins) > 1:
-            packages = " and ".join(plugin.package for plugin in plugins)
-            raise UnknownNameError(f"{self.kind} '{name}' is claimed by {packages}; uninstall all but one of them")
-        (plugin,) = plugins
+        if said := self.refusal(name):
+            raise UnknownNameError(said)
+        (plugin,) = self.plugins[name]
         found = _imported(plugin, self.kind)
-        contract_module, _, contract = CONTRACTS[self.kind].partition(":")
-        if not (
-            isinstance(found, type) and issubclass(found, getattr(importlib.import_module(contract_module), contract))
-        ):
-            raise UnknownNameError(
-                f"{self.kind} '{name}' of {plugin.package} is not a {contract}: "
-                f"{plugin.module}.{plugin.attribute} must be a class that inherits from nasforge.{contract}"
-            )
+        _check_contract(found, plugin, self.kind)
         return _named(found, plugin, self.kind)
 
 
@@ -138,12 +147,32 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
 
 
 def _imported(plugin: Plugin, kind: str) -> Any:
+    if not (plugin.module and plugin.attribute):
+        raise UnknownNameError(
+            f"{kind} '{plugin.name}' of {plugin.package} has an entry point without a class: "
+            f"{plugin.name} = MODULE:CLASS would be right"
+        )
     try:
-        return getattr(importlib.import_module(plugin.module), plugin.attribute)
-    except Exception as error:  # a guest may raise anything while it is imported; its name must stand in the sentence
+        return attrgetter(plugin.attribute)(importlib.import_module(plugin.module))
+    except (Exception, SystemExit) as error:  # a guest may raise anything; its name must stand in the sentence
         raise UnknownNameError(
             f"{kind} '{plugin.name}' of {plugin.package} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
+
+
+def _check_contract(found: Any, plugin: Plugin, kind: str) -> None:
+    module, _, name = CONTRACTS[kind].partition(":")
+    if not (isinstance(found, type) and issubclass(found, getattr(importlib.import_module(module), name))):
+        raise UnknownNameError(
+            f"{kind} '{plugin.name}' of {plugin.package} is not a {name}: "
+            f"{plugin.module}.{plugin.attribute} must be a class that inherits from nasforge.{name}"
+        )
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        raise UnknownNameError(
+            f"{kind} '{plugin.name}' of {plugin.package} is not complete: {plugin.attribute} lacks {missing}, "
+            f"which every {name} must have"
+        )
 
 
 def _named(found: type[Any], plugin: Plugin, kind: str) -> type[Any]:

@@ -15,12 +15,12 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 def guest_configs() -> Iterator[tuple[str, str]]:
     """(package, module of its configuration folder) of each guest, sorted by name; a broken one is warned of, once."""
     for entry in sorted(entry_points(group="nasforge.conf")):
-        package = entry.dist.name if entry.dist else entry.value
+        package = (entry.dist and entry.dist.metadata["Name"]) or entry.value
         try:
             importlib.import_module(entry.value)
-        except Exception as error:  # a guest may raise anything while it is imported; the command must go on
+        except (Exception, SystemExit) as error:  # a guest may raise anything; the command must go on
             warnings.warn(
-                f"the configurations of package {package} are left out: {type(error).__name__}: {error}", stacklevel=2
+                f"the configurations of package {package} are left out: {type(error).__name__}: {error}", stacklevel=1
             )
         else:
             yield package, entry.value

@@ -1,3 +1,4 @@
+import importlib
 import os
 import subprocess
 import sys
@@ -17,18 +18,20 @@ collect_ignore = ["third_party"]  # an outside package: tests/test_third_party.p
 
 @pytest.fixture
 def guest(tmp_path, monkeypatch):
-    """Make an installed package: its entry points by group, and its files."""
+    """Make an installed package: its entry points by group, its files, and one requirement."""
     site = tmp_path / "site-packages"
 
-    def install(name, entry_points, files=None):
+    def install(name, entry_points, files=None, requires=None):
         facts = site / f"{name.replace('-', '_')}-1.0.dist-info"
         facts.mkdir(parents=True)
-        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        needs = f"Requires-Dist: {requires}\n" if requires else ""
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{needs}")
         groups = [f"[{group}]\n" + "\n".join(lines) for group, lines in entry_points.items()]
         (facts / "entry_points.txt").write_text("\n\n".join(groups) + "\n")
         for path, text in (files or {}).items():
             (site / path).parent.mkdir(parents=True, exist_ok=True)
             (site / path).write_text(text)
+        importlib.invalidate_caches()
         registry.cache_clear()
         return site
 

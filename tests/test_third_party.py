@@ -155,7 +155,7 @@ def test_a_broken_guest_lets_others_search(in_process, site, guest, tmp_path):
     ("words", "sentence"),
     [
         (["strategy=hillclimb"], "strategy 'hillclimb' is claimed by nasforge-clashing and nasforge-hillclimb"),
-        (["strategy=broken"], "strategy 'broken' of nasforge-broken has no configuration"),
+        (["strategy=broken"], "strategy 'broken' of nasforge-broken cannot be loaded: RuntimeError: half installed"),
     ],
 )
 def test_bad_guests_are_named_when_they_are_asked_for(in_process, site, bad_guests, words, sentence):

@@ -84,7 +84,8 @@ def test_a_broken_guest_gives_one_warning_and_breaks_nothing(guest):
 
 
 def test_a_plug_in_without_configuration_is_named(guest):
-    guest("bare", {"nasforge.strategy": ["bare = bare:Bare"]})
+    code = "from nasforge import Strategy\nclass Bare(Strategy):\n    def search(self, run): ...\n"
+    guest("bare", {"nasforge.strategy": ["bare = bare:Bare"]}, {"bare.py": code})
     assert "'bare' of bare has no configuration: the package must bring strategy/bare.yaml" in str(
         refused("strategy=bare")
     )
