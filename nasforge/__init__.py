@@ -69,9 +69,6 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         Relative as Relative,
         family_tree as family_tree,
     )
-    from nasforge.fitting import (
-        train as train,
-    )
     from nasforge.growing_cells import (
         CrossoverMode as CrossoverMode,
         GrowingCells as GrowingCells,
@@ -85,6 +82,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         Images as Images,
         ImageSet as ImageSet,
         SeededBatches as SeededBatches,
+    )
+    from nasforge.lightning_fit import (
+        train as train,
     )
     from nasforge.mix_charts import (
         mix_over_time as mix_over_time,
@@ -115,6 +115,11 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     )
     from nasforge.score_charts import (
         scores_in_space as scores_in_space,
+    )
+    from nasforge.scoring import (
+        batch_statistics as batch_statistics,
+        ordered_batches as ordered_batches,
+        score as score,
     )
     from nasforge.shared_weights import (
         SharedWeights as SharedWeights,
@@ -148,9 +153,6 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         FitModule as FitModule,
         NetworkModule as NetworkModule,
         SupernetModule as SupernetModule,
-        batch_statistics as batch_statistics,
-        ordered_batches as ordered_batches,
-        score as score,
     )
     from nasforge.weight_store import (
         WeightStore as WeightStore,
@@ -175,7 +177,7 @@ _HOMES = {
     "evolution_charts": "Generation fitness_over_generations inherited_over_generations population_slices",
     "experiment": "Outcome",
     "family_charts": "Relative family_tree",
-    "fitting": "train",
+    "lightning_fit": "train",
     "growing_cells": "CrossoverMode GrowingCells GrowthRates",
     "held_out": "HELD_OUT_NOTE hold_out",
     "images": "ImageSet Images SeededBatches",
@@ -190,9 +192,10 @@ _HOMES = {
     "shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing",
     "strategy": "AskTellStrategy Result Strategy",
+    "scoring": "batch_statistics ordered_batches score",
     "table": "Column Table",
     "table_files": "find_table",
-    "training": "FitModule NetworkModule SupernetModule batch_statistics ordered_batches score",
+    "training": "FitModule NetworkModule SupernetModule",
     "weight_store": "WeightStore entries",
     "wider_space": "WiderSpace",
     "wording": "amount words",

@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     warnings.showwarning = _warn
     try:
         command, words = _command(arguments)
-        return command(words)
+        return _led(command, words) if _STARTERS & set(os.environ) else command(words)
     except BrokenPipeError:  # the reader of our output has gone, `| head` say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -50,6 +50,21 @@ def run(arguments: Sequence[str]) -> int:
         status, sentence = explained(error)
         print(f"nasforge: {sentence}", file=sys.stderr)
         return status
+
+
+_STARTERS = {"TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS"}
+"""Environment variables of what may have started several processes of this command: torchrun, srun."""
+
+
+def _led(command: Callable[[list[str]], int], words: list[str]) -> int:
+    """The first process runs the command; the others train along in its fits."""
+    from nasforge.ranks import follow_externally, release_externally
+
+    if follow_externally():
+        return 0
+    status = command(words)
+    release_externally()
+    return status
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from nasforge.errors import DataError
 from nasforge.images import ImageSet, SeededBatches
+from nasforge.portions import Portion
 from nasforge.space import Shape
 
 
@@ -40,25 +41,31 @@ class Preprocessing:
         mean, std = (torch.tensor(values, device=images.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
         return (images.float() / 255).sub_(mean).div_(std)
 
-    def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def augment(self, images: Tensor, generator: torch.Generator, portion: Portion | None = None) -> Tensor:
         """Uint8 (B, C, H, W) -> float32, cropped, flipped, normalised and cut out, in the published order.
 
-        `generator` lives on the CPU, so every device draws the same.
+        `generator` lives on the CPU, so every device draws the same; and of a batch that ranks share each draws all,
+        so that an image meets the same fate however many ranks there are.
+
+        Args:
+            portion: whose rows `images` are; None: they are the whole batch.
         """
+        portion = portion or Portion(0, 1, len(images))
         if self.pad:
-            images = _random_crop(images, self.pad, generator)
+            images = _random_crop(images, self.pad, generator, portion)
         if self.flip:
-            flipped = torch.rand(len(images), generator=generator).to(images.device) < 0.5
+            flipped = portion.of(torch.rand(portion.whole, generator=generator)).to(images.device) < 0.5
             images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
         images = self.normalize(images)
-        return _cutout(images, self.cutout, generator) if self.cutout else images
+        return _cutout(images, self.cutout, generator, portion) if self.cutout else images
 
 
-def _random_crop(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:
+def _random_crop(images: Tensor, pad: int, generator: torch.Generator, portion: Portion) -> Tensor:
     """Each image shifted by up to `pad` pixels either way; what enters is black, as published."""
     batch, channels, height, width = images.shape
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
-    shift = torch.randint(0, 2 * pad + 1, (2, batch, 1), generator=generator).to(images.device)
+    down, right = torch.randint(0, 2 * pad + 1, (2, portion.whole, 1), generator=generator)
+    shift = torch.stack([portion.of(down), portion.of(right)]).to(images.device)
     rows = shift[0] + torch.arange(height, device=images.device)  # (B, H)
     columns = shift[1] + torch.arange(width, device=images.device)  # (B, W)
     # One gather over flat planes is four times as fast as indexing by image, channel, row and column.
@@ -67,11 +74,11 @@ def _random_crop(images: Tensor, pad: int, generator: torch.Generator) -> Tensor
     return padded.flatten(2).gather(2, index).view_as(images)
 
 
-def _cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+def _cutout(images: Tensor, side: int, generator: torch.Generator, portion: Portion) -> Tensor:
     """A square of `side` pixels round a random centre becomes the mean; it may reach over the border."""
-    batch, _, height, width = images.shape
-    rows = torch.randint(0, height, (batch, 1, 1), generator=generator).to(images.device)
-    columns = torch.randint(0, width, (batch, 1, 1), generator=generator).to(images.device)
+    _, _, height, width = images.shape
+    rows = portion.of(torch.randint(0, height, (portion.whole, 1, 1), generator=generator)).to(images.device)
+    columns = portion.of(torch.randint(0, width, (portion.whole, 1, 1), generator=generator)).to(images.device)
     low = side // 2
     row_offset = torch.arange(height, device=images.device).view(1, -1, 1) - rows + low
     column_offset = torch.arange(width, device=images.device).view(1, 1, -1) - columns + low
@@ -94,6 +101,10 @@ class FitData:
         """A hash of both sets and of how they are read."""
         parts = (self.train.fingerprint, self.validation and self.validation.fingerprint, self.preprocessing)
         return hashlib.sha256(repr((*parts, self.batch_size)).encode()).hexdigest()[:32]
+
+    def whole(self, batch_index: int) -> int:
+        """How many images that training batch of an epoch has, over all ranks."""
+        return min(self.batch_size, len(self.train) - batch_index * self.batch_size)
 
     def loader(self, seed: int, *, rank: int = 0, ranks: int = 1) -> DataLoader[tuple[Tensor, Tensor]]:
         """Training batches (uint8 images, labels) in the seeded order of each epoch."""

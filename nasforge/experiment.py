@@ -104,7 +104,7 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
         architecture = parts.space.read(str(_existing(folder / "architecture.json")))
     else:
         raise OptionError("retrain needs a run's folder, or architecture= with a preset's name or a JSON file")
-    _ = parts.search_data  # what is wrong with the data is said before anything is written
+    _ = parts.ranks, parts.search_data  # what is wrong with them is said before anything is written
     if run:
         what = [architecture.to_json(), config["retrain"], config["data"], config["seed"]]
         folder = folder / f"retrain-{digest(what)[:8]}"
@@ -134,14 +134,13 @@ def read_config(folder: Path) -> Config:
 def _search_parts(config: Config) -> Parts:
     """All parts, so that what does not fit together is said before anything is written."""
     parts = Parts(config)
-    _ = parts.strategy, parts.estimators, parts.goals, parts.threads, parts.search_data
+    _ = parts.strategy, parts.estimators, parts.goals, parts.ranks, parts.threads, parts.search_data
     parts.check_estimators()
     return parts
 
 
 def _search(parts: Parts, folder: Path, journal: Journal) -> Outcome:
-    with _named(folder), interruptible():
-        run = _open(parts, folder, journal)
+    with _named(folder), interruptible(), closing(_open(parts, folder, journal)) as run:
         found = parts.strategy.search(run)
         result = _result(parts, run, str(parts.config["strategy"]["name"]), found.architecture)
         result["metrics"] = dict(found.metrics)
@@ -159,8 +158,7 @@ def _search(parts: Parts, folder: Path, journal: Journal) -> Outcome:
 
 
 def _retrain(parts: Parts, folder: Path, journal: Journal, architecture: Architecture) -> Outcome:
-    with _named(folder), interruptible():
-        run = _open(parts, folder, journal, estimates=False)
+    with _named(folder), interruptible(), closing(_open(parts, folder, journal, estimates=False)) as run:
         result = _result(parts, run, "retrain", architecture)
         result["retrain"] = _retraining(parts, run, architecture)
         return _finish(parts, run, architecture, result)

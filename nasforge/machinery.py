@@ -11,6 +11,7 @@ from pydantic import Field
 from pytorch_lightning.callbacks import Callback
 
 from nasforge.progress import Progress
+from nasforge.ranks import Ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +36,19 @@ class Machinery:
         threads: CPU threads of every fit and estimate; part of the run's identity.
         callbacks: a user's Lightning callbacks, made anew for each fit.
         loggers: a user's Lightning loggers.
+        ranks: the processes that share each fit.
     """
 
     trainer: Mapping[str, Any]
     threads: int
     callbacks: Sequence[Callback] = ()
     loggers: Sequence[Any] = ()
+    ranks: Ranks = field(default_factory=Ranks)
     progress: Progress = field(default_factory=Progress)
+
+    def close(self) -> None:
+        """End the processes that were started for this run."""
+        self.ranks.close()
 
     @property
     def device(self) -> str:

@@ -18,6 +18,7 @@ from nasforge.estimator import Estimator
 from nasforge.goals import Goals
 from nasforge.machinery import Budget, Machinery
 from nasforge.options import checked
+from nasforge.ranks import Ranks, ranks_of
 from nasforge.registry import build, registry
 from nasforge.retraining import Retraining
 from nasforge.space import SearchSpace
@@ -123,6 +124,11 @@ class Parts:
         small = not self.reads_data or max(self.search_data.input_shape[1:]) <= SMALL_SIDE
         return executor.threads or (1 if small else available_threads())
 
+    @cached_property
+    def ranks(self) -> Ranks:
+        """The processes that share each fit."""
+        return ranks_of(self.config["trainer"])
+
     def machinery(self, folder: Path) -> Machinery:
         """Trainer arguments, threads, and a user's loggers and callbacks, which may write into the run's `folder`."""
         return Machinery(
@@ -130,6 +136,7 @@ class Parts:
             threads=self.threads,
             callbacks=instantiate(self.config.get("callbacks"), folder),
             loggers=instantiate(self.config.get("logger"), folder),
+            ranks=self.ranks,
         )
 
     def _check(self, kind: str, part: Strategy | Estimator) -> None:

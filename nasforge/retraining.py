@@ -15,9 +15,10 @@ from nasforge.data import DataModule, FitData, SearchData
 from nasforge.errors import OptionError
 from nasforge.randomness import isolated, rng_of, seed_of
 from nasforge.run import Run
+from nasforge.scoring import ordered_batches
 from nasforge.sizes import architecture_size
 from nasforge.space import SearchSpace
-from nasforge.training import NetworkModule, ordered_batches, score
+from nasforge.training import NetworkModule
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -138,7 +139,7 @@ def _test_accuracy(
         return float(known["accuracy"])
     with run.timed("test"):
         network.eval().to(run.device)
-        accuracy = score(network, ordered_batches(data.test, preprocessing, 500, run.device))["accuracy"]
+        accuracy = module.score(network, ordered_batches(data.test, preprocessing, 500, run.device))["accuracy"]
     run.journal.write("test", f"{name}/{weights}", accuracy=accuracy)
     return accuracy
 

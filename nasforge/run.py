@@ -68,7 +68,9 @@ class Run:
         self.goals = goals or Goals.of(estimators, None, ())
         self.objectives, self.constraints = self.goals.followed, self.goals.constraints
         self._hidden = frozenset(one.metric for one in self.goals.given if one.report_only)
-        self._fits = Fits(folder, journal, seed=seed, threads=machinery.threads, trainer=machinery.trainer)
+        self._fits = Fits(
+            folder, journal, seed=seed, threads=machinery.threads, trainer=machinery.trainer, ranks=machinery.ranks
+        )
         self._seconds_before = max((line["seconds"] for line in journal.lines if line["kind"] in _CLOCKS), default=0.0)
         self._synced = 0.0
         self._start = time.perf_counter()
@@ -289,6 +291,10 @@ class Run:
         """`timing.json`: seconds of this start by what they went into, and of all starts together."""
         seconds = {label: round(value, 3) for label, value in self.timing.items()}
         write_json(self.folder / "timing.json", {"seconds": seconds, "total": round(self.seconds, 3)})
+
+    def close(self) -> None:
+        """End the processes that were started for it; whoever made the run calls this."""
+        self._machinery.close()
 
     def _context(self, weights: Weights | None) -> Context:
         return Context(self.space, self.data, self._machinery.device, self._machinery.threads, self.seed, weights)

@@ -13,8 +13,9 @@ from nasforge.architecture import Architecture, Objective
 from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimate, Estimator
 from nasforge.randomness import rng_of
+from nasforge.scoring import batch_statistics, ordered_batches, score
 from nasforge.space import SearchSpace, Supernet, WeightSharing
-from nasforge.training import batch_statistics, ordered_batches, score, supernet_state
+from nasforge.training import supernet_state
 
 
 class SharedWeights(Estimator):

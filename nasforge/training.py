@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nasforge.data import FitData, Preprocessing
+from nasforge.data import FitData
 from nasforge.errors import NasforgeError
-from nasforge.images import ImageSet
+from nasforge.portions import Portion, averages, total
 from nasforge.randomness import generator_of, rng_of, seed_everything, seed_of
+from nasforge.scoring import means, totals
 from nasforge.space import Mix, Network, Supernet, WeightSharing
 
 
@@ -30,13 +30,22 @@ class FitModule(pl.LightningModule):
     So an epoch that is run again after a crash repeats itself to the bit. Subclasses write `training_step` by way of
     `learn`, and `configure_optimizers`. Gradients are clipped to `clip`; history is kept per epoch.
 
+    Several ranks may share a fit. Each then sees its rows of every batch; BatchNorm and the weights' gradients are
+    those of the whole batch by themselves. Of other images a subclass takes its `portion`, and puts together what it
+    computed from them with `over_ranks`, `averages` or `score`, so that all ranks decide alike.
+
     Attributes:
         data: what this fit reads; set by `bind`.
+        batch_portion: this rank's part of the training batch at hand.
+        rank, ranks: of this process among those that share the fit.
         advance: moves the progress bar by one unit of `work`; set by `Run.fit`.
         history: metric name -> one value per epoch (None where an epoch has none).
     """
 
     data: FitData
+    batch_portion: Portion
+    rank: int = 0
+    ranks: int = 1
     advance: Callable[[], object] = dict  # what does nothing until a run sets it, and can be pickled
 
     def __init__(self, *, clip: float) -> None:
@@ -48,6 +57,37 @@ class FitModule(pl.LightningModule):
     def bind(self, name: str, seed: int, data: FitData) -> None:
         """Tell the module which fit it is in; `Run.fit` calls it."""
         self._fit_name, self._seed, self.data = name, seed, data
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to other ranks: all but the progress bar, which is the run's."""
+        return {name: value for name, value in super().__getstate__().items() if name != "advance"}
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """All that computes in this fit, whose BatchNorms ranks synchronise; more than itself, if it hides some."""
+        return [self]
+
+    def portion(self, whole: int) -> Portion:
+        """This rank's part of a batch of `whole` images."""
+        return Portion(self.rank, self.ranks, whole)
+
+    def over_ranks(self, tensor: Tensor) -> Tensor:
+        """The sum over ranks, the tensor itself if there is one; every rank must ask for it."""
+        return total(tensor, self.ranks)
+
+    def averages(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The means over ranks. Gradients of means over each rank's part, multiplied by its `weight`, become those of
+        the mean over the whole batch."""
+        return averages(tensors, self.ranks)
+
+    def weight(self, rows: int) -> float:
+        """Of a mean over this rank's `rows` of a batch, 1 where all ranks have as many; every rank must ask for it."""
+        return rows * self.ranks / int(self.over_ranks(torch.tensor(rows)))
+
+    def score(self, forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """As the function `score`, in the fit's precision; each rank has its part of the batches."""
+        in_precision = ((images.to(self.dtype), labels) for images, labels in batches)
+        return means(self.over_ranks(totals(forward, in_precision)))
 
     def work(self, epochs: int, batches: int) -> int:
         """How many units the progress bar of a whole fit has; `batches` are those of one epoch."""
@@ -88,14 +128,24 @@ class FitModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Begin the epoch from its own seed, whatever was drawn before."""
-        seed_everything(seed_of(self._seed, self._fit_name, self.current_epoch, "epoch"))
+        # Of the global generator: what drops paths and activations, which must not repeat itself on every rank.
+        others = [f"rank {self.rank}"] if self.rank else []
+        seed_everything(seed_of(self._seed, self._fit_name, self.current_epoch, "epoch", *others))
         self._augmentation = self.generator("augmentation")
+        self._batches = 0
         self._seen = torch.zeros(3, device=self.device)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Augment whole batches on the device."""
         images, labels = batch
-        return self.data.preprocessing.augment(images, self._augmentation), labels
+        self.batch_portion = self.portion(self.data.whole(self._batches))
+        self._batches, self._rows = self._batches + 1, len(labels)
+        images = self.data.preprocessing.augment(images, self._augmentation, self.batch_portion)
+        return images.to(self.dtype), labels
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """DDP averages gradients plainly; a rank with more images than another must count for more."""
+        super().backward(loss * self.weight(self._rows) if self.ranks > 1 else loss, *args, **kwargs)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient norm of the weights."""
@@ -107,7 +157,7 @@ class FitModule(pl.LightningModule):
         Raises:
             DivergedError: the loss is not a number.
         """
-        loss, correct, count = self._seen.tolist()
+        loss, correct, count = self.over_ranks(self._seen).tolist()
         if not math.isfinite(loss):
             raise DivergedError(
                 f"the loss of fit '{self._fit_name}' is {loss} in epoch {self.current_epoch + 1}; "
@@ -192,18 +242,22 @@ class SupernetModule(FitModule):
 
     def validation_batches(self, n: int, size: int, *, augment: bool = False) -> list[tuple[Tensor, Tensor]]:
         """`n` random batches of up to `size` validation images of this epoch, on the device: the same for whoever is
-        scored on them."""
+        scored on them. Of several ranks each gets its portions."""
         validation = self.data.validation
         assert validation is not None  # one-shot methods fit on halves()
         order = torch.from_numpy(self.rng("validation").permutation(len(validation)))
         draw = self.generator("validation augmentation")
-        batches = []
-        for part in torch.split(order[: n * size], size):
-            images, labels = (tensor.to(self.device) for tensor in validation[part])
-            preprocessing = self.data.preprocessing
-            images = preprocessing.augment(images, draw) if augment else preprocessing.normalize(images)
-            batches.append((images, labels))
-        return batches
+        return [self.validation_batch(part, draw if augment else None) for part in torch.split(order[: n * size], size)]
+
+    def validation_batch(self, chosen: Tensor, augmentation: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """This rank's portion of the validation images at the places `chosen` (B,), on the device."""
+        validation, preprocessing = self.data.validation, self.data.preprocessing
+        assert validation is not None  # one-shot methods fit on halves()
+        portion = self.portion(len(chosen))
+        images, labels = (tensor.to(self.device) for tensor in validation[portion.of(chosen)])
+        if augmentation is None:
+            return preprocessing.normalize(images).to(self.dtype), labels
+        return preprocessing.augment(images, augmentation, portion).to(self.dtype), labels
 
 
 class NetworkModule(FitModule):
@@ -247,45 +301,6 @@ class NetworkModule(FitModule):
     def configure_optimizers(self) -> Any:
         """SGD with a cosine schedule to 0."""
         return self.sgd(*self._sgd)
-
-
-@contextmanager
-def batch_statistics(module: nn.Module) -> Iterator[None]:
-    """Inside, every BatchNorm normalises with the statistics of its batch and updates nothing.
-
-    Running statistics belong to the mixture they were gathered with; scoring another mixture with them is biased.
-    """
-    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
-    before = [(norm.training, norm.track_running_stats) for norm in norms]
-    for norm in norms:
-        norm.training, norm.track_running_stats = True, False
-    try:
-        yield
-    finally:
-        for norm, (training, track) in zip(norms, before, strict=True):
-            norm.training, norm.track_running_stats = training, track
-
-
-def ordered_batches(
-    images: ImageSet, preprocessing: Preprocessing, size: int, device: torch.device | str
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """All images once, normalised, in their own order."""
-    for part in torch.split(torch.arange(len(images)), size):
-        pixels, labels = images[part]
-        yield preprocessing.normalize(pixels.to(device)), labels.to(device)
-
-
-@torch.no_grad()
-def score(forward: Any, batches: Iterator[tuple[Tensor, Tensor]] | list[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """Mean `accuracy` (fraction) and `cross_entropy` (nats) of `forward(images) -> logits` over batches."""
-    total = torch.zeros(3, dtype=torch.float64)
-    for images, labels in batches:
-        logits = forward(images).float()
-        loss = cross_entropy(logits, labels, reduction="sum")
-        correct = (logits.argmax(1) == labels).sum()
-        total += torch.stack([correct.double(), loss.double(), torch.tensor(len(labels)).to(loss)]).cpu()
-    correct_sum, loss_sum, count = total.tolist()
-    return {"accuracy": correct_sum / count, "cross_entropy": loss_sum / count}
 
 
 def supernet_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

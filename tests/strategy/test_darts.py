@@ -263,7 +263,7 @@ def test_a_broken_fit_goes_on_to_the_same_bits(tmp_path):
     with pytest.raises(Broken):
         train(broken, fit_data(), callbacks=[Last()], **options)
     again = gradient_alphas("partial", edge_normalization=True)
-    train(again, fit_data(), resume_from=saved, **options)
+    train(again, fit_data(), checkpoint=saved, **options)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor), name
     assert again.history == whole.history

@@ -250,15 +250,15 @@ def test_the_reference_runs_and_its_alphas_gather_gradients(tmp_path, data):
 
 
 def test_parent_and_individuals_meet_the_same_images_and_no_gradient(tmp_path, data, monkeypatch):
-    from nasforge_plugins.strategy.egnas import module
+    from nasforge_plugins.strategy.egnas.module import EvolvedAlphas
 
     seen = []
 
-    def watched(forward, batches):
+    def watched(self, forward, batches):
         seen.append(tuple(images.sum().item() for images, _ in batches))
         return {"accuracy": 0.5, "cross_entropy": 1.0}
 
-    monkeypatch.setattr(module, "score", watched)
+    monkeypatch.setattr(EvolvedAlphas, "score", watched)
     searched(tmp_path, data, EGNAS(**TINY))
     each = 1 + 2 * (1 + 3)  # the parent; for each direction its mean and its population
     assert len(seen) == 2 * each

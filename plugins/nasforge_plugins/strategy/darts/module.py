@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nasforge import Supernet, SupernetModule, WeightSharing, batch_statistics, ordered_batches, score
+from nasforge import Supernet, SupernetModule, WeightSharing, batch_statistics, ordered_batches
 from nasforge_plugins.strategy.darts.collapse import parameter_free
 from nasforge_plugins.strategy.darts.unrolled import architecture_gradient, unrolled_gradient
 
@@ -119,16 +119,19 @@ class GradientAlphas(SupernetModule):
         self._adam_state = checkpoint["nasforge_adam"]
 
     def loss(self, batch: Batch, architecture: Sequence[Tensor]) -> Tensor:
-        """L_val(w, alpha), or L_train(w, alpha): it is the batch's. Alphas and betas are as `live` gives them."""
+        """L_val(w, alpha), or L_train(w, alpha): it is the batch's. Alphas and betas are as `live` gives them.
+
+        Of a batch that ranks share it is this rank's share, whose gradients `gradients_of` averages.
+        """
         images, labels = batch
-        return cross_entropy(self.supernet(images, self._mix_of(architecture)), labels)
+        return self.weight(len(labels)) * cross_entropy(self.supernet(images, self._mix_of(architecture)), labels)
 
     def live(self) -> list[Tensor]:
         """Alphas, then betas, as leaves that gradients reach; they share the memory of the buffers."""
         return [tensor.detach().requires_grad_() for tensor in self._architecture()]
 
     def _move_alphas(self, training: Batch) -> None:
-        validation = self._validation_batch(len(training[1]))
+        validation = self._validation_batch(self.batch_portion.whole)
         if self.order == 2:
             gradients = unrolled_gradient(self, training, validation)
         else:
@@ -138,13 +141,10 @@ class GradientAlphas(SupernetModule):
         self._adam.step()
 
     def _validation_batch(self, size: int) -> Batch:
-        validation, preprocessing = self.data.validation, self.data.preprocessing
+        validation = self.data.validation
         assert validation is not None  # fits of one-shot methods read halves()
-        images, labels = validation[torch.randperm(len(validation), generator=self._draw)[:size]]
-        images, labels = images.to(self.device), labels.to(self.device)
-        if self.augment_validation:
-            return preprocessing.augment(images, self._draw), labels
-        return preprocessing.normalize(images), labels
+        chosen = torch.randperm(len(validation), generator=self._draw)[:size]
+        return self.validation_batch(chosen, self._draw if self.augment_validation else None)
 
     def _validated(self) -> dict[str, float]:
         """`accuracy` and `cross_entropy` on all validation images, as they are. BatchNorm has each batch's statistics:
@@ -152,11 +152,11 @@ class GradientAlphas(SupernetModule):
         validation = self.data.validation
         assert validation is not None  # fits of one-shot methods read halves()
         size = math.ceil(len(validation) / math.ceil(len(validation) / SCORED_AT_ONCE))  # no last one of a few images
-        batches = ordered_batches(validation, self.data.preprocessing, size, self.device)
+        batches = ordered_batches(validation, self.data.preprocessing, size, self.device, self.portion)
         training = self.supernet.training
         self.supernet.eval()
         with batch_statistics(self.supernet):
-            found = score(partial(self.supernet, mix=self.mix), batches)
+            found = self.score(partial(self.supernet, mix=self.mix), batches)
         self.supernet.train(training)
         return found
 

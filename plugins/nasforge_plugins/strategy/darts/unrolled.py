@@ -35,13 +35,13 @@ def unrolled_gradient(
     group = optimizer.param_groups[0]
     xi, architecture = group["lr"], module.live()
     before = [weight.detach().clone() for weight in weights]
-    step = gradients_of(module.loss(training, architecture), weights)
+    step = gradients_of(module, module.loss(training, architecture), weights)
     with torch.no_grad():
         for weight, gradient in zip(weights, step, strict=True):
             buffer = optimizer.state[weight].get("momentum_buffer")
             momentum = 0.0 if buffer is None else group["momentum"] * buffer
             weight.sub_(xi * (momentum + gradient + group["weight_decay"] * weight))
-    both = gradients_of(module.loss(validation, architecture), [*architecture, *weights])
+    both = gradients_of(module, module.loss(validation, architecture), [*architecture, *weights])
     direct, vector = both[: len(architecture)], both[len(architecture) :]
     radius = distance / torch.cat([part.flatten() for part in vector]).norm().clamp_min(SMALLEST)
     sides = []
@@ -56,13 +56,14 @@ def architecture_gradient(module: GradientAlphas, batch: Batch) -> list[Tensor]:
     """d loss / d alpha under the weights as they are; those of the weights, a third of the work, are left out."""
     architecture = module.live()
     with _constant(module.weights_to_learn):
-        return gradients_of(module.loss(batch, architecture), architecture)
+        return gradients_of(module, module.loss(batch, architecture), architecture)
 
 
-def gradients_of(loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """d loss / d tensors, zeros for what the loss does not depend on (a shallow supernet has no cell of some type)."""
+def gradients_of(module: GradientAlphas, loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """d loss / d tensors over all ranks, zeros for what it does not depend on (a shallow supernet has no cell of some
+    type)."""
     found = torch.autograd.grad(loss, tensors, allow_unused=True)
-    return [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)]
+    return module.averages([torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)])
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from nasforge import Mix, Supernet, SupernetModule, WeightSharing, batch_statistics, score
+from nasforge import Mix, Supernet, SupernetModule, WeightSharing, batch_statistics
 from nasforge_plugins.strategy.egnas.alphas import Alphas, Vector
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class EvolvedAlphas(SupernetModule):
         return self.method.judged(z, parent, scores["cross_entropy"], scores["accuracy"], parent_accuracy)
 
     def _score(self, mix: Mix, batches: list[Any]) -> dict[str, float]:
-        on_device = {cell: rows.to(self.device) for cell, rows in mix.items()}
-        return score(partial(self.supernet, mix=on_device), batches)
+        on_device = {cell: rows.to(self.device).to(self.dtype) for cell, rows in mix.items()}
+        return self.score(partial(self.supernet, mix=on_device), batches)
 
     def _architecture(self) -> dict[str, Tensor]:
         betas = self.betas or {}
@@ -93,8 +93,9 @@ class EvolvedAlphas(SupernetModule):
         if not self.method.clip_counts_alphas:
             super().on_before_optimizer_step(optimizer)
             return
-        for name, tensor in self._live.items():
-            tensor.grad = getattr(self, f"gradient_{name}") + (0 if tensor.grad is None else tensor.grad)
+        gradients = [torch.zeros_like(live) if live.grad is None else live.grad for live in self._live.values()]
+        for (name, tensor), gradient in zip(self._live.items(), self.averages(gradients), strict=True):
+            tensor.grad = getattr(self, f"gradient_{name}") + gradient
         nn.utils.clip_grad_norm_([*self.weights_to_learn, *self._live.values()], self.clip)
         for name, tensor in self._live.items():
             getattr(self, f"gradient_{name}").copy_(tensor.grad)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasforge import FitModule, Mix, Supernet, batch_statistics, ordered_batches, score
+from nasforge import FitModule, Mix, Supernet, batch_statistics, ordered_batches
 
 from .contests import Contest
 
@@ -68,7 +68,7 @@ class Tournament(FitModule, ABC):
         images = self.data.validation
         assert images is not None  # tournaments fit on a split
         size = math.ceil(len(images) / math.ceil(len(images) / self.data.batch_size))  # no last one of a few images
-        return ordered_batches(images, self.data.preprocessing, size, self.device)
+        return ordered_batches(images, self.data.preprocessing, size, self.device, self.portion)
 
 
 class AlphaTournament(Tournament):
@@ -103,9 +103,10 @@ class AlphaTournament(Tournament):
         adam = torch.optim.Adam(list(self.alphas), **self._adam)
         function = F.cross_entropy if self.loss == "cross_entropy" else _l1
         for images, labels in self.validation():
-            logits = self.contest(images, self._shares(self.alphas))
+            logits = self.contest(images.to(self.dtype), self._shares(self.alphas))
             loss = torch.stack([function(one, labels) for one in logits]).sum()
-            gradients = torch.autograd.grad(loss, list(self.alphas))
+            weighed = self.weight(len(labels)) * loss
+            gradients = self.averages(torch.autograd.grad(weighed, list(self.alphas)))
             for alpha, gradient in zip(self.alphas, gradients, strict=True):
                 alpha.grad = gradient
             adam.step()
@@ -151,11 +152,11 @@ class SharedTournament(Tournament):
         batches = list(self.validation())
         with batch_statistics(self.supernet):
             for place, mix in enumerate(self.mixes):
-                found = score(partial(self.supernet, mix=self._on_device(mix)), batches)
+                found = self.score(partial(self.supernet, mix=self._on_device(mix)), batches)
                 self.losses[place] = found["cross_entropy"]
 
     def _on_device(self, mix: Mix) -> Mix:
-        return {cell: rows.to(self.device) for cell, rows in mix.items()}
+        return {cell: rows.to(self.device).to(self.dtype) for cell, rows in mix.items()}
 
 
 def _l1(logits: Tensor, labels: Tensor) -> Tensor:

@@ -72,12 +72,17 @@ class CellSupernet(FitModule):
                 self.shared.append(own[name])
         return network, {name: self._places[entry] for name, entry in found.items()}
 
+    @property
+    def networks(self) -> list[nn.Module]:
+        """The chains, which are no modules of this one."""
+        return [network for network, _ in self._networks]
+
     def on_train_epoch_start(self) -> None:
         """Begin this epoch's draws of chains; what networks own themselves goes where the parameters are."""
         super().on_train_epoch_start()
         self._draw = self.rng("paths")
         for network, _ in self._networks:
-            network.to(self.device)
+            network.to(self.device).to(self.dtype)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One step of a few chains."""

@@ -1,0 +1,86 @@
+"""How many processes share a fit: what a trainer's section asks for, and what `torchrun` or SLURM has started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+
+from nasforge.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Started:
+    """This process among several that were started alike.
+
+    Attributes:
+        rank, ranks: which it is, and of how many.
+        local: how many there are on each node.
+        address, port: where the first one listens.
+    """
+
+    rank: int
+    ranks: int
+    local: int
+    address: str
+    port: int
+
+
+def started_by_others() -> Started | None:
+    """What `torchrun`, or `srun` of SLURM, says of this process; None if neither started several."""
+    known = os.environ
+    if "TORCHELASTIC_RUN_ID" in known and (ranks := int(known["WORLD_SIZE"])) > 1:
+        local = int(known["LOCAL_WORLD_SIZE"])
+        return Started(int(known["RANK"]), ranks, local, known["MASTER_ADDR"], int(known["MASTER_PORT"]))
+    if "SLURM_PROCID" in known and (ranks := int(known.get("SLURM_STEP_NUM_TASKS", "1"))) > 1:
+        address = SLURMEnvironment.resolve_root_node_address(known["SLURM_STEP_NODELIST"])
+        port = 20000 + int(known["SLURM_JOB_ID"]) % 20000  # jobs that share a node must not share a port
+        return Started(int(known["SLURM_PROCID"]), ranks, ranks // int(known["SLURM_STEP_NUM_NODES"]), address, port)
+    return None
+
+
+def asked_for(trainer: Mapping[str, Any]) -> tuple[int, int, bool]:
+    """Processes on each node, nodes, and whether they compute on GPUs.
+
+    Raises:
+        OptionError: more devices than there are, or another number than `torchrun` or SLURM started.
+    """
+    cuda = trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    local, nodes = _device_count(trainer.get("devices", 1), cuda), trainer.get("num_nodes", 1)
+    if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
+        raise OptionError(f"trainer.num_nodes={nodes!r}: it must be a whole number, 1 or more")
+    strategy = trainer.get("strategy", "auto")
+    if local * nodes > 1 and strategy not in ("auto", "ddp"):
+        raise OptionError(f"trainer.strategy={strategy}: several devices share a fit by ddp; leave it out, or say ddp")
+    started = started_by_others()
+    if nodes > 1 and started is None:
+        raise OptionError(
+            f"trainer.num_nodes={nodes}: processes on several nodes are started by torchrun or srun "
+            "(torchrun --nnodes=... --nproc-per-node=... -m nasforge ...)"
+        )
+    if started is not None and local * nodes > 1 and started.ranks != local * nodes:
+        raise OptionError(
+            f"{started.ranks} processes were started, but trainer.devices={local} on "
+            f"trainer.num_nodes={nodes} makes {local * nodes}"
+        )
+    return local, nodes, cuda
+
+
+def _device_count(devices: Any, cuda: bool) -> int:
+    there = torch.cuda.device_count() if cuda else os.cpu_count() or 1
+    what = f"{there} GPU(s)" if cuda else f"{there} processor(s)"
+    if devices in ("auto", -1, "-1"):
+        return there if cuda else 1
+    if isinstance(devices, list) and cuda and devices:
+        if missing := [one for one in devices if one not in range(there)]:
+            raise OptionError(f"trainer.devices={devices}: there is no GPU {missing[0]}; this machine has {what}")
+        return len(devices)
+    if isinstance(devices, bool) or not isinstance(devices, int) or devices < 1:
+        raise OptionError(f"trainer.devices={devices!r}: it must be a whole number, 1 or more, or auto")
+    if devices > there:
+        raise OptionError(f"trainer.devices={devices}: this machine has {what}")
+    return devices
