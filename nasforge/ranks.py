@@ -20,7 +20,7 @@ from pytorch_lightning.callbacks import Callback
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from nasforge.data import FitData
-from nasforge.errors import OptionError, RunError
+from nasforge.errors import NasforgeError, OptionError, RunError
 from nasforge.lightning_fit import Placement, train
 from nasforge.rank_options import asked_for, started_by_others
 from nasforge.training import FitModule
@@ -142,14 +142,15 @@ class Ranks:
 
     def _lost(self) -> str:
         """A sentence on a rank that has ended, if one has; it may take a moment to."""
+        rest = "what was finished is kept: `nasforge resume` goes on at the fit's last epoch"
+        if not self._followers:
+            return f"another process that shared fit '{self._fitting}' is gone; {rest}"
         for _ in range(50):
             for rank, process in enumerate(self._followers, start=1):
                 if process.poll() is not None:
                     how = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
-                    return (
-                        f"process {rank + 1} of the {self.count} that shared fit '{self._fitting}' ended with {how}; "
-                        "what was finished is kept: `nasforge resume` goes on at the fit's last epoch"
-                    )
+                    which = f"process {rank + 1} of the {self.count} that shared fit '{self._fitting}'"
+                    return f"{which} ended with {how}; {rest}"
             time.sleep(0.1)
         return ""
 
@@ -206,6 +207,8 @@ def _train_along(placement: Placement, join: Callable[[], Any]) -> None:
         while packed := _broadcast(b"", control):
             fit: Fit = pickle.loads(packed)
             fit.here(placement)
+    except NasforgeError:  # what is wrong with a fit all see, and rank 0 says
+        os._exit(1)
     except Exception as error:
         time.sleep(2.0)  # a process whose first one has gone ends in this time, and has nothing to say
         said = " ".join(f"{type(error).__name__}: {error}".split())
