@@ -15,6 +15,7 @@ import nasforge
 from nasforge.registry import CONTRACTS, registry
 
 ROOT = Path(__file__).resolve().parents[2]
+SUITES = ROOT / "nasforge" / "testing"
 PLUGINS = ROOT / "plugins" / "nasforge_plugins"
 CORE_FILES = sorted((ROOT / "nasforge").rglob("*.py"))
 PLUGIN_FILES = sorted(PLUGINS.rglob("*.py"))
@@ -101,7 +102,7 @@ def test_the_core_is_whole_without_the_plug_ins():
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in CORE_FILES
-        if path.name not in ("__main__.py", "testing.py")
+        if path.name != "__main__.py" and path.parent != SUITES
     ]
     code = (
         "import sys, importlib; sys.modules['nasforge_plugins'] = None;"
@@ -111,7 +112,8 @@ def test_the_core_is_whole_without_the_plug_ins():
 
 
 def test_pytest_is_needed_by_the_suites_alone():
-    assert [path.name for path in CORE_FILES if "pytest" in {m for m, _, _ in imports(path)}] == ["testing.py"]
+    assert {path.parent for path in CORE_FILES if "pytest" in {m for m, _, _ in imports(path)}} == {SUITES}
+    assert not [path for path in CORE_FILES if path.parent != SUITES and "nasforge.testing" in str(list(imports(path)))]
 
 
 # Public names

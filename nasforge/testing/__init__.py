@@ -1,0 +1,26 @@
+"""What every plug-in must keep, as pytest suites: inherit one, supply its fixtures, and its tests are yours.
+
+```python
+class TestMySpace(SpaceContract):
+    @pytest.fixture
+    def space(self):
+        return MySpace()
+```
+"""
+
+from nasforge.testing.data import DataContract
+from nasforge.testing.estimator import EstimatorContract
+from nasforge.testing.package import PackageContract
+from nasforge.testing.samples import SHAPES, tiny_data
+from nasforge.testing.space import SpaceContract
+from nasforge.testing.strategy import StrategyContract
+
+__all__ = [
+    "SHAPES",
+    "DataContract",
+    "EstimatorContract",
+    "PackageContract",
+    "SpaceContract",
+    "StrategyContract",
+    "tiny_data",
+]

@@ -1,0 +1,112 @@
+"""The part of the spaces' suite that is about the abilities `VectorEncoded` and `WeightSharing`."""
+
+# ruff: noqa: D102  # a test's name says what it holds
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nasforge.architecture import Architecture
+from nasforge.space import SearchSpace, VectorEncoded, WeightSharing
+from nasforge.testing.samples import samples
+
+
+class TakesVectors:
+    """`encode` and `decode` are inverse to each other."""
+
+    def test_vectors_there_and_back(self, space: SearchSpace, architectures: list[Architecture]) -> None:
+        if not isinstance(space, VectorEncoded):
+            return
+        for one in architectures:
+            vector = space.encode(one)
+            _check_vector(vector, space.cardinalities)
+            back = space.decode(vector)
+            assert back == one, (
+                f"decode(encode(a)) must be a: {one} has the vector {vector.tolist()}, that gives {back}"
+            )
+            assert _encoded_again(space, one, vector), (
+                "encode() handed out an array of its own; give a new one each time"
+            )
+
+    def test_every_vector_is_an_architecture(self, space: SearchSpace) -> None:
+        if not isinstance(space, VectorEncoded):
+            return
+        rng = np.random.default_rng(1)
+        for _ in range(5):
+            vector = rng.integers(space.cardinalities)
+            kept = vector.copy()
+            one = space.decode(vector)
+            assert (vector == kept).all(), "decode() changed the vector; it must leave it as it is"
+            assert space.validate(one) == one, f"decode() gave what validate() changes: {one}"
+            back = space.encode(one)
+            assert (back == kept).all(), f"encode(decode(v)) must be v: {kept.tolist()} came back as {back.tolist()}"
+
+
+class SharesWeights:
+    """A supernet computes under any mix, and mixes, architectures and supernets belong together."""
+
+    def test_supernet_computes_under_any_mix(self, space: SearchSpace) -> None:
+        if not isinstance(space, WeightSharing):
+            return
+        supernet = space.supernet((3, 8, 8), 4, channels=16, cells=3)
+        alphas = {cell: torch.zeros(shape, requires_grad=True) for cell, shape in supernet.alpha_shapes.items()}
+        logits = supernet(torch.rand(4, 3, 8, 8), space.mix(alphas))
+        assert logits.shape == (4, 4), f"a supernet gives logits (B, classes), here (4, 4), not {tuple(logits.shape)}"
+        logits.square().sum().backward()
+        assert all(alpha.grad is not None for alpha in alphas.values()), "the mix must be differentiable"
+        one_hot = space.mix_of(space.sample(np.random.default_rng(9)))
+        assert supernet(torch.rand(4, 3, 8, 8), one_hot).shape == (4, 4), "rows of zeros are allowed in a mix"
+
+    def test_options_build_the_supernet_again(self, space: SearchSpace) -> None:
+        if not isinstance(space, WeightSharing):
+            return
+        supernet = space.supernet((3, 8, 8), 4, channels=16, cells=3)
+        again = space.supernet((3, 8, 8), 4, **supernet.options)  # type: ignore[arg-type]
+        assert again.state_dict().keys() == supernet.state_dict().keys(), "`options` must be enough to build it again"
+        again.load_state_dict(supernet.state_dict())
+        images, mix = torch.rand(4, 3, 8, 8), space.mix_of(samples(space, 9)[0])
+        with torch.no_grad():
+            same = torch.allclose(supernet.eval()(images, mix), again.eval()(images, mix), atol=1e-5)
+        assert same, "a supernet built again from `options`, with the same weights, must compute the same"
+
+    def test_derived_architectures_are_what_their_mix_says(self, space: SearchSpace) -> None:
+        if not isinstance(space, WeightSharing):
+            return
+        supernet = space.supernet((3, 8, 8), 4, channels=16, cells=3)
+        for _ in range(5):
+            alphas = {cell: torch.randn(shape) for cell, shape in supernet.alpha_shapes.items()}
+            kept = _clone(alphas)
+            mix = space.mix(alphas)
+            assert _equal(alphas, kept), "mix() changed the alphas; it must leave them as they are"
+            kept = _clone(mix)
+            one = space.derive(mix)
+            assert _equal(mix, kept), "derive() changed the mix; it must leave it as it is"
+            assert space.validate(one) == one, f"derive() gave what validate() changes: {one}"
+            back = space.derive(space.mix_of(one))
+            assert back == one, f"derive(mix_of(a)) must be a: {one} came back as {back}"
+
+
+def _check_vector(vector: np.ndarray, cardinalities: tuple[int, ...]) -> None:
+    assert vector.shape == (len(cardinalities),), (
+        f"encode() must give one integer for each of the {len(cardinalities)} decisions, not shape {vector.shape}"
+    )
+    for position, (value, choices) in enumerate(zip(vector, cardinalities, strict=True)):
+        assert 0 <= value < choices, (
+            f"encode() gave {value} at {position}, where cardinalities allow 0 to {choices - 1}"
+        )
+
+
+def _encoded_again(space: VectorEncoded, one: Architecture, vector: np.ndarray) -> bool:
+    """Whether the vector is the same after the first one was written into."""
+    kept = vector.copy()
+    vector[:] = -1
+    return bool((space.encode(one) == kept).all())
+
+
+def _clone(tensors: object) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in dict(tensors).items()}  # type: ignore[call-overload]
+
+
+def _equal(tensors: object, others: dict[str, Tensor]) -> bool:
+    return all(torch.equal(dict(tensors)[name], other) for name, other in others.items())  # type: ignore[call-overload]

@@ -1,0 +1,82 @@
+"""The part of the spaces' suite that is about `build`."""
+
+# ruff: noqa: D102  # a test's name says what it holds
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nasforge.errors import OptionError
+from nasforge.space import Network, SearchSpace, Shape
+from nasforge.testing.samples import SHAPES
+from nasforge.testing.watching import left_alone
+
+SMALL = {"channels": 8, "cells": 3}
+
+
+class BuildsNetworks:
+    """Networks give logits of every shape of images, and their weights are a function of torch's seed."""
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    @pytest.mark.parametrize("classes", [2, 10])
+    def test_networks_give_logits(self, space: SearchSpace, shape: Shape, classes: int) -> None:
+        one = space.sample(np.random.default_rng(5))
+        kept = one.to_json()
+        network = space.build(one, shape, classes, channels=8, cells=3)
+        assert isinstance(network, Network), f"build() must give a nasforge.Network, not a {type(network).__name__}"
+        assert one.to_json() == kept, "build() changed the architecture; it must leave it as it is"
+        logits = network(torch.rand(4, *shape))
+        _check_logits(logits, 4, classes, f"images {shape}")
+        logits.sum().backward()
+
+    def test_an_auxiliary_head_gives_logits_too(self, space: SearchSpace) -> None:
+        one, images = space.sample(np.random.default_rng(5)), torch.rand(4, 3, 8, 8)
+        try:
+            network = space.build(one, (3, 8, 8), 5, channels=8, cells=3, auxiliary=True)
+        except OptionError:  # no such head, or not for images this small
+            network = space.build(one, (3, 8, 8), 5, channels=8, cells=3)
+        logits, auxiliary = network.with_auxiliary(images)
+        _check_logits(logits, 4, 5, "with_auxiliary(): images (3, 8, 8)")
+        if auxiliary is not None:
+            _check_logits(auxiliary, 4, 5, "the auxiliary head: images (3, 8, 8)")
+
+    def test_networks_come_from_the_global_generator(self, space: SearchSpace) -> None:
+        one = space.sample(np.random.default_rng(6))
+        built = []
+        for _ in range(2):
+            torch.manual_seed(7)
+            with left_alone("build()", but_torch=True):
+                built.append(space.build(one, (3, 8, 8), 2, channels=8, cells=3).state_dict())
+        assert built[0].keys() == built[1].keys(), "one architecture must always give tensors of the same names"
+        differing = [name for name in built[0] if not torch.equal(built[0][name], built[1][name])]
+        assert not differing, (
+            f"equal seeds must give equal weights, drawn from torch's generator; {differing[0]} differs"
+        )
+
+    def test_drop_path_is_off_in_eval_mode(self, space: SearchSpace) -> None:
+        network = space.build(space.sample(np.random.default_rng(8)), (3, 8, 8), 2, channels=8, cells=3).eval()
+        images = torch.rand(4, 3, 8, 8)
+        with torch.no_grad():
+            plain = network(images)
+            assert torch.equal(network(images), plain), "in eval mode the same images must give the same logits"
+            network.drop_path = 0.9
+            assert torch.equal(network(images), plain), "drop_path must do nothing in eval mode"
+
+    def test_images_of_a_batch_do_not_meet(self, space: SearchSpace) -> None:
+        network = space.build(space.sample(np.random.default_rng(8)), (3, 8, 8), 2, channels=8, cells=3).eval()
+        images = torch.rand(4, 3, 8, 8)
+        with torch.no_grad():
+            together, alone = network(images), network(images[:2])
+        assert torch.allclose(together[:2], alone, atol=1e-4), (
+            "in eval mode an image's logits must not depend on the other images of its batch"
+        )
+
+
+def _check_logits(logits: Tensor, images: int, classes: int, whence: str) -> None:
+    assert isinstance(logits, Tensor), f"{whence} must give a tensor of logits, not a {type(logits).__name__}"
+    assert logits.shape == (images, classes), (
+        f"{whence} must give logits (B, classes), here {(images, classes)}, not {tuple(logits.shape)}"
+    )
+    assert logits.isfinite().all(), f"{whence} gives logits that are not finite, at fresh weights"

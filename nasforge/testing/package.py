@@ -1,0 +1,41 @@
+"""The suite of a package: each of its plug-ins is found, documented, and has the YAML that its constructor asks for."""
+
+# ruff: noqa: D102  # a test's name says what it holds
+from __future__ import annotations
+
+from nasforge.listing import first_line
+from nasforge.registry import CONTRACTS, Plugin, registry
+from nasforge.soundness import fault, other_defaults
+
+
+class PackageContract:
+    """Any installed package with plug-ins. Set `package` to the name by which pip knows it."""
+
+    package: str
+
+    def test_it_has_plug_ins(self) -> None:
+        assert self._plugins(), f"package '{self.package}' is not installed, or has no plug-ins: pip install -e ."
+
+    def test_each_can_be_used(self) -> None:
+        faults = [said for kind, plugin in self._plugins() if (said := fault(kind, plugin.name))]
+        assert not faults, "; ".join(faults)
+
+    def test_each_has_a_line_that_says_what_it_is(self) -> None:
+        silent = [f"{kind} '{plugin.name}'" for kind, plugin in self._plugins() if not first_line(plugin)]
+        assert not silent, f"`nasforge list` has nothing to say of {', '.join(silent)}: give its class a docstring"
+
+    def test_defaults_are_the_same_on_the_command_line_and_in_python(self) -> None:
+        for kind, plugin in self._plugins():
+            for option, (given, own) in other_defaults(kind, plugin.name).items():
+                raise AssertionError(
+                    f"{kind}/{plugin.name}.yaml says {option}: {given}, its constructor {own}; make them equal"
+                )
+
+    def _plugins(self) -> list[tuple[str, Plugin]]:
+        return [
+            (kind, plugin)
+            for kind in CONTRACTS
+            for claims in registry(kind).plugins.values()
+            for plugin in claims
+            if plugin.package == self.package
+        ]

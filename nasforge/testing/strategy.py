@@ -1,0 +1,110 @@
+"""The suite of strategies: same seed, same result; a replay asks for nothing new; what is given stays as it is."""
+
+# ruff: noqa: D102  # a test's name says what it holds
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nasforge.architecture import Evaluation
+from nasforge.configuration import compose
+from nasforge.experiment import resume, search
+from nasforge.journal import Journal
+from nasforge.registry import build, registry
+from nasforge.run import Run
+from nasforge.space import SearchSpace
+from nasforge.strategy import Result, Strategy
+from nasforge.testing.samples import variation
+from nasforge.testing.watching import copied, left_alone, settings_kept
+
+Search = Callable[..., Path]
+
+
+class StrategyContract:
+    """Any `Strategy`. Supply `overrides`: the words that make a search of a few seconds, `strategy=` among them."""
+
+    @pytest.fixture
+    def search(self, overrides: list[str], tmp_path: Path) -> Search:
+        """Search in a folder of the given name, with more words if need be."""
+        return searches(overrides, tmp_path)
+
+    def test_same_seed_same_result(self, search: Search) -> None:
+        first, second = (search(name) / "result.json" for name in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes(), (
+            "two searches with one seed found different things: draw from run.rng, and read no clock"
+        )
+
+    def test_a_finished_search_replays_from_its_journal(self, search: Search) -> None:
+        folder = search("run")
+        result = (folder / "result.json").read_bytes()
+        done = _finished_work(folder)
+        resume(folder)
+        assert (folder / "result.json").read_bytes() == result, (
+            "a resumed search ended otherwise: search() must run again from its first line alike, and keep nothing "
+            "but through the run"
+        )
+        assert _finished_work(folder) == done, (
+            f"a replay of {done} finished steps asked for {_finished_work(folder) - done} more: it must ask for "
+            "nothing that is not in the journal"
+        )
+
+    def test_what_it_found_is_of_the_space_and_nothing_else_has_changed(
+        self, search: Search, overrides: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = compose(overrides).config
+        strategy = registry("strategy")[config["strategy"]["name"]]
+        monkeypatch.setattr(strategy, "search", _watched(strategy.search))
+        folder = search("run")
+        space: SearchSpace = build("space", config["space"])
+        space.read(str(folder / "architecture.json"))
+
+    def test_a_copy_can_go_to_another_process(self, overrides: list[str]) -> None:
+        options = compose(overrides).config["strategy"]
+        copied(build("strategy", options), f"strategy '{options['name']}'")
+
+
+def searches(overrides: Sequence[str], place: Path) -> Search:
+    """A function that searches in a folder of `place`, of the given name, with more words if need be."""
+    quick = ["retrain.seeds=0", "retrain.random=0", "executor.threads=1", "trainer.accelerator=cpu"]
+
+    def run(name: str, *more: str) -> Path:
+        words = [*quick, *overrides, *more]
+        return search(compose(words).config, place / name, words).folder
+
+    return run
+
+
+def _watched(search: Callable[[Any, Run], Result]) -> Callable[[Strategy, Run], Result]:
+    """`search`, which fails if it changes what it was given."""
+
+    def watched(self: Strategy, run: Run) -> Result:
+        given: list[tuple[Evaluation, dict[str, float]]] = []
+        estimate = run.estimate
+
+        def remembered(architectures: Sequence[Any], *more: Any, **other: Any) -> list[Evaluation]:
+            asked = list(architectures)
+            evaluations = estimate(architectures, *more, **other)
+            assert list(architectures) == asked
+            given.extend((one, dict(one.metrics)) for one in evaluations)
+            return evaluations
+
+        run.estimate = remembered  # type: ignore[method-assign]
+        before = list(variation(run.space, 0))
+        with left_alone("search()", but_torch=True), settings_kept("search()"):
+            result = search(self, run)
+        assert isinstance(result, Result), f"search() must return run.result(...), not {type(result).__name__}"
+        assert list(variation(run.space, 0)) == before, "search() changed the space; it must leave it as it is"
+        changed = [str(one.architecture) for one, metrics in given if dict(one.metrics) != metrics]
+        assert not changed, f"search() changed the metrics of {changed[0]}; evaluations must stay as they were given"
+        return result
+
+    return watched
+
+
+def _finished_work(folder: Path) -> int:
+    with closing(Journal(folder)) as journal:
+        return len(journal.of_kind("estimate")) + len(journal.of_kind("fit"))
