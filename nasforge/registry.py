@@ -141,6 +141,7 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
         raise OptionError(f"{where or kind}.name={name!r}: it must be the name of a {kind}: {known}")
     plugin = registry(kind)[name]
     part = checked(plugin, given, where=where or (f"{kind}.{name}" if kind == "estimator" else kind))
+    vars(part).setdefault("name", name)  # a worker process imports the class alone, which has its name from here
     if kind == "estimator":
         part.options = filled(plugin, given)
     return part

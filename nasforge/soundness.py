@@ -37,7 +37,14 @@ def fault(kind: str, name: str) -> str:
 def other_defaults(kind: str, name: str) -> dict[str, tuple[Any, Any]]:
     """Options that mean one thing on the command line and another in Python: (the YAML's value, the constructor's)."""
     given, own = configured(kind, name), filled(registry(kind)[name], {})
-    return {key: (given[key], value) for key, value in own.items() if key in given and given[key] != value}
+    return {key: (given[key], value) for key, value in own.items() if key in given and not _agree(given[key], value)}
+
+
+def _agree(given: Any, own: Any) -> bool:
+    """A part's options, composed, may be more than those that the constructor names."""
+    if isinstance(given, Mapping) and isinstance(own, Mapping):
+        return all(key in given and _agree(given[key], value) for key, value in own.items())
+    return bool(given == own)
 
 
 def _check_keys(kind: str, name: str, found: type[Any], options: Mapping[str, Any]) -> None:
