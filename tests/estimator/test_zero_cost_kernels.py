@@ -245,6 +245,19 @@ def test_the_largest_condition_number_is_below_the_worst():
     assert 1 < condition_number(torch.diag(torch.tensor([1.0, 2 * FLOOR], dtype=torch.float64))) < 1 / FLOOR
 
 
+@pytest.mark.parametrize("samples", [2, 6])
+def test_networks_that_end_in_batch_norm_are_judged_by_what_can_move(images, samples):
+    """Features add up to zero over a batch: NumPy's condition in the N - 1 other directions."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 12, 3), nn.BatchNorm2d(12)]
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 5))
+    kernel = ntk(network, images[:samples])
+    assert float(kernel.sum()) == pytest.approx(0, abs=1e-10 * float(kernel.diagonal().sum()))
+    rest = np.linalg.qr(np.c_[np.ones(samples), np.eye(samples)[:, 1:]])[0][:, 1:]
+    expected = np.linalg.cond(rest.T @ kernel.numpy() @ rest)
+    assert condition_number(kernel) == pytest.approx(expected, rel=1e-6)
+
+
 def test_rows_without_a_correlation():
     with pytest.raises(Degenerate, match="unmoved"):
         correlation(torch.tensor([[1.0, 2.0], [3.0, 3.0]]))

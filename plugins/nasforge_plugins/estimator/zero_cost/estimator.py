@@ -18,6 +18,7 @@ from nasforge import (
     Objective,
     OptionError,
     SearchData,
+    SearchSpace,
     Shape,
     isolated,
     seed_of,
@@ -86,6 +87,7 @@ class ZeroCost(Estimator):
         }
         self.views = {name: view for name, view in views.items() if any(PROXIES[p].view == name for p in proxies)}
         self._read: tuple[SearchData, dict[tuple[str, Shape], list[Batch]]] | None = None
+        self._asked: tuple[SearchSpace, SearchData, dict[str, int | None]] | None = None
 
     def check_data(self, data: SearchData) -> None:
         """Raise a `DataError` if there are fewer training images than the batches take."""
@@ -121,10 +123,19 @@ class ZeroCost(Estimator):
             names = [name for name in self.proxies if PROXIES[name].view == view_name]
             for seed in range(self.seeds):
                 with isolated(seed_of(context.seed, view_name, seed)):
-                    network, shape = view.build(architecture, context)
+                    network, shape = view.build(architecture, context, self._side(view_name, context))
                 for number, (images, labels) in enumerate(self._batches(view_name, shape, context)):
                     probe = Probe(network, images.to(context.device), labels.to(context.device), self.loss)
                     yield from ((one, (seed, number), probe) for one in names if PROXIES[one].each_batch or not number)
+
+    def _side(self, view: str, context: Context) -> int | None:
+        """Of crops; asked of a space once."""
+        if self._asked is None or self._asked[0] is not context.space or self._asked[1] is not context.data:
+            self._asked = (context.space, context.data, {})
+        known = self._asked[2]
+        if view not in known:
+            known[view] = self.views[view].common_side(context)
+        return known[view]
 
     def _batches(self, view: str, shape: Shape, context: Context) -> list[Batch]:
         """Read once: thin networks are scored in less time than their images take to read."""
@@ -136,8 +147,8 @@ class ZeroCost(Estimator):
         return known[view, shape]
 
     def __getstate__(self) -> Mapping[str, Any]:
-        """Without the images: another process reads its own."""
-        return {**self.__dict__, "_read": None}
+        """Without the images and the space: another process reads its own."""
+        return {**self.__dict__, "_read": None, "_asked": None}
 
 
 def _check_names(proxies: tuple[str, ...]) -> None:

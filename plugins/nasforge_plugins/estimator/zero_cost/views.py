@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from nasforge import Architecture, Context, Network, OptionError, SearchData, Shape, isolated, seed_of
+from nasforge import (
+    Architecture,
+    ArchitectureError,
+    Context,
+    Network,
+    OptionError,
+    SearchData,
+    Shape,
+    isolated,
+    rng_of,
+    seed_of,
+)
 
 Batch = tuple[Tensor, Tensor]
 """Normalised images (B, C, H, W) and labels (B,)."""
 _CHUNK = 500
 """Images that are read at once to be cropped."""
+_REFERENCE = 16
+"""Random architectures that say how large crops must be."""
 
 
 @dataclass(frozen=True)
@@ -31,32 +45,47 @@ class View:
     batch_size: int
     side: int | None = None
 
-    def build(self, architecture: Architecture, context: Context) -> tuple[Network, Shape]:
+    def build(self, architecture: Architecture, context: Context, side: int | None = None) -> tuple[Network, Shape]:
         """The network, with weights from torch's global generator, and the shape of its images.
 
-        For crops that is the smallest one, from `side` on, for which the space builds a network.
+        Args:
+            side: of the smallest crops, what `common_side` gives; the view's own if None. The network has the first
+                ones, from there on, for which the space builds it.
 
         Raises:
-            OptionError: the space builds no such network.
+            ArchitectureError, OptionError: the space builds no such network.
         """
-        shapes = self._shapes(context.data)
+        shapes = self._shapes(context.data, side or self.side)
         for shape in shapes:
             try:
                 network = context.space.build(
                     architecture, shape, context.data.classes, channels=self.channels, cells=self.cells
                 )
-            except OptionError:
+            except (ArchitectureError, OptionError):
                 if shape == shapes[-1]:
                     raise
             else:
                 return network.to(context.device), shape
         raise AssertionError("there is a last shape")
 
-    def _shapes(self, data: SearchData) -> list[Shape]:
-        if self.side is None:
+    def common_side(self, context: Context) -> int | None:
+        """Of crops that suffice for random architectures of the space: if some need more pixels than others, and each
+        had the fewest that it needs, their counts of regions would tell crops apart, not networks."""
+        side = self.side
+        for number in range(_REFERENCE if side else 0):
+            architecture = context.space.sample(rng_of("crops", number))
+            with (
+                isolated(0),
+                suppress(ArchitectureError, OptionError),
+            ):  # one that nothing can be built of asks for nothing
+                side = self.build(architecture, context, side)[1][1]
+        return side
+
+    def _shapes(self, data: SearchData, least: int | None) -> list[Shape]:
+        if least is None:
             return [data.input_shape]
         largest = min(data.input_shape[1:])
-        return [(1, side, side) for side in range(min(self.side, largest), largest + 1)]
+        return [(1, side, side) for side in range(min(least, largest), largest + 1)]
 
     def batches(self, data: SearchData, shape: Shape, count: int) -> list[Batch]:
         """`count` batches of training images, functions of the data's seed: the same for all candidates.
