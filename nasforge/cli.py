@@ -10,11 +10,11 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nasforge import __version__
 from nasforge.errors import OptionError, RunError
-from nasforge.messages import HELP, SweepError, explained
+from nasforge.messages import HELP, explained
 from nasforge.registry import CONTRACTS
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def _search(words: list[str]) -> int:
 
     from nasforge.configuration import translated
     from nasforge.search_path import register
+    from nasforge.sweep_summary import summed_up
 
     for word in words:
         if word.startswith("-") and word.partition("=")[0] not in _FLAGS:
@@ -120,12 +121,10 @@ def _search(words: list[str]) -> int:
         """One search: the only one, or one of a sweep."""
         try:
             _job(config)
-        except SweepError:  # from whatever process the launcher put it in; the sweep ends its other jobs, then fails
-            raise
         except Exception as error:  # kept from Hydra, which would add words of its own
             failures.append(error)
 
-    with translated([word for word in words if "=" in word]):
+    with translated([word for word in words if "=" in word]), summed_up(words):
         hydra.main(version_base="1.3", config_path="pkg://nasforge.conf", config_name="config")(job)()
     if failures:
         raise failures[0]
@@ -145,24 +144,22 @@ def _job(config: DictConfig) -> None:
     from hydra.types import RunMode
 
     from nasforge.configuration import plain, translated
+    from nasforge.sweeps import Job
+
+    def content() -> dict[str, Any]:
+        with translated(overrides):
+            return plain(config)
 
     hydra_config = HydraConfig.get()
     folder, overrides = Path(hydra_config.runtime.output_dir), list(hydra_config.overrides.task)
-    sweep = hydra_config.mode == RunMode.MULTIRUN
-    if sweep:
-        print(f"\njob {hydra_config.job.num}: {' '.join(overrides)}", flush=True)
     try:
-        with translated(overrides):
-            content = plain(config)
-        from nasforge import experiment
+        if hydra_config.mode == RunMode.MULTIRUN:
+            warnings.showwarning = _warn  # in whatever process the launcher put it
+            Job(hydra_config.job.num, overrides, folder, Path(hydra_config.sweep.dir)).do(content)
+        else:
+            from nasforge import experiment
 
-        experiment.search(content, folder, overrides)
-    except Exception as error:
-        if not sweep:
-            raise
-        status, sentence = explained(error)
-        print(f"nasforge: job {hydra_config.job.num}: {sentence}", file=sys.stderr, flush=True)
-        raise SweepError(status) from error
+            experiment.search(content(), folder, overrides)
     finally:
         if folder.is_dir() and not any(folder.iterdir()):  # Hydra makes it before anything is checked
             folder.rmdir()

@@ -11,7 +11,7 @@ from typing import Any
 from nasforge.errors import RunError
 from nasforge.journal import digest
 from nasforge.rank_tests import RankTest, rank_tests
-from nasforge.run_folders import FinishedRun, read_runs
+from nasforge.run_folders import FinishedRun, flat, read_runs
 from nasforge.scores import Box, Score, common_box, scores
 
 
@@ -96,7 +96,7 @@ def check_alike(runs: Sequence[FinishedRun]) -> None:
 def _task(run: FinishedRun, after: Sequence[str]) -> dict[str, Any]:
     """What a search was to do, by the names of the options where it was said; how it does it is the strategy's own."""
     config, result = run.config, run.result
-    options = _flat({section: config.get(section) for section in ("budget", "estimator", "space", *after)})
+    options = flat({section: config.get(section) for section in ("budget", "estimator", "space", *after)})
     # The fingerprint counts the seeded split in; these do not.
     images = {key: run.data.get(key) for key in ("training images", "input shape", "class names", "mean")}
     budget = config.get("budget") or {}
@@ -137,7 +137,7 @@ def grouped(runs: Sequence[FinishedRun]) -> tuple[list[Group], list[str]]:
 def _method(run: FinishedRun) -> dict[str, Any]:
     """What sets a way of searching apart: the strategy, its options, and how its fits read and compute."""
     keys = ("data.batch_size", "trainer.precision") if "training images" in run.data else ()
-    every = _flat(run.config)
+    every = flat(run.config)
     own = {key.removeprefix("strategy."): value for key, value in every.items() if key.startswith("strategy.")}
     return {**own, **{key: every.get(key) for key in keys}}
 
@@ -175,11 +175,3 @@ def _unused(groups: Sequence[Group]) -> list[str]:
                 f"{allowed}: {fewest} for {len(fewest.evaluations)}"
             )
     return notes
-
-
-def _flat(options: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted keys and their values."""
-    flat: dict[str, Any] = {}
-    for key, value in options.items():
-        flat |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
-    return flat

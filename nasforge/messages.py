@@ -62,7 +62,8 @@ def explained(error: BaseException) -> tuple[int, str]:
     if isinstance(error, SweepError):
         return error.status, "jobs of this sweep failed, as said above"
     if isinstance(error, Interrupted):
-        how = f"nasforge resume {os.path.relpath(error.folder)}" if error.folder else "the same command again"
+        resume = f"nasforge resume {os.path.relpath(error.folder)}" if error.folder else "the same command again"
+        how = error.again or resume
         return 128 + error.number, f"interrupted; go on with: {how}"
     if isinstance(error, KeyboardInterrupt):
         return 130, "interrupted before anything was kept; go on with: the same command again"

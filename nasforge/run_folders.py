@@ -106,24 +106,25 @@ def _parts(name: str) -> list[str]:
 
 
 def _read(folder: Path) -> FinishedRun:
-    result = _json(folder / "result.json", dict)
+    result = read_json(folder / "result.json", dict)
     if result.get("strategy") == "retrain":
         raise RunError(f"{folder} is a retraining, not a search; compare takes searches")
     missing = [key for key in ("strategy", "space", "data", "seed", "objectives", "evaluations") if key not in result]
     if missing:
         raise RunError(f"{folder / 'result.json'} is damaged: it has no {' and no '.join(missing)}")
-    rows = _json(folder / "evaluations.json", list) if (folder / "evaluations.json").exists() else []
+    rows = read_json(folder / "evaluations.json", list) if (folder / "evaluations.json").exists() else []
     if len(rows) != result["evaluations"]["requested"]:
         raise RunError(
             f"{folder / 'evaluations.json'} is damaged: it has {len(rows)} rows, "
             f"and result.json says {result['evaluations']['requested']}"
         )
-    words = _json(folder / "overrides.json", list) if (folder / "overrides.json").exists() else []
-    data = _json(folder / "data.json", dict) if (folder / "data.json").exists() else {}
-    return FinishedRun(folder, _yaml(folder / "config.yaml"), result, data, [str(word) for word in words], rows)
+    words = read_json(folder / "overrides.json", list) if (folder / "overrides.json").exists() else []
+    data = read_json(folder / "data.json", dict) if (folder / "data.json").exists() else {}
+    return FinishedRun(folder, read_yaml(folder / "config.yaml"), result, data, [str(word) for word in words], rows)
 
 
-def _json(path: Path, kind: type) -> Any:
+def read_json(path: Path, kind: type) -> Any:
+    """The content of a file that must hold a `dict` or a `list`; `RunError` if it does not."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -133,7 +134,8 @@ def _json(path: Path, kind: type) -> Any:
     return content
 
 
-def _yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """The content of a file that must hold keys and values; `RunError` if it does not."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -141,6 +143,14 @@ def _yaml(path: Path) -> Any:
     if not isinstance(content, dict):
         raise RunError(f"{path} is damaged: it must hold keys and values")
     return content
+
+
+def flat(options: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Dotted keys and their values."""
+    found: dict[str, Any] = {}
+    for key, value in options.items():
+        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return found
 
 
 def _listed(folders: Iterable[Path]) -> str:

@@ -17,12 +17,14 @@ class Interrupted(BaseException):
     Attributes:
         number: the signal's.
         folder: of the run it stopped, once known.
+        again: the command that goes on, if it is not `nasforge resume`.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
         self.folder: Path | None = None
+        self.again: str | None = None
 
 
 @contextmanager

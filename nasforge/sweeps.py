@@ -1,0 +1,106 @@
+"""Jobs of a sweep: each is done once, however often the sweep is started; one that fails does not end the others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nasforge.errors import RunError
+from nasforge.journal import Journal
+from nasforge.messages import explained
+from nasforge.run_folders import flat, read_json, read_yaml
+from nasforge.sweep_summary import Record, relative
+
+HOW = ("budget", "executor", "trainer", "logger", "callbacks")
+"""Sections that may change between two starts of a sweep: they say how its jobs compute, and for how long."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One combination of a sweep's values.
+
+    Attributes:
+        number: its place in the sweep, from 0.
+        words: that make it, `KEY=VALUE`.
+        folder: of its run.
+        sweep: the sweep's own folder.
+    """
+
+    number: int
+    words: Sequence[str]
+    folder: Path
+    sweep: Path
+
+    def do(self, config: Callable[[], dict[str, Any]]) -> None:
+        """Search, go on with what was broken off, or leave alone what has finished; a failure is said and recorded.
+
+        Args:
+            config: gives the resolved configuration, or says what is wrong with it.
+        """
+        print(f"\njob {self.number}: {' '.join(self.words)}", flush=True)
+        self._record("running")
+        try:
+            self._record(self._done(config()))
+        except Exception as error:
+            status, sentence = explained(error)
+            print(f"nasforge: job {self.number}: {sentence}", file=sys.stderr, flush=True)
+            self._record("failed", status, sentence)
+
+    def _record(self, state: str, status: int = 0, sentence: str = "") -> None:
+        """Write down what has become of it."""
+        words, folder = " ".join(self.words), relative(self.folder)
+        Record(self.number, words, folder, state, status, sentence).write(self.sweep)
+
+    def _done(self, config: dict[str, Any]) -> str:
+        from nasforge import experiment
+
+        if not self._begun():
+            experiment.search(config, self.folder, self.words)
+            return "finished"
+        self._check_same(config)
+        if all((self.folder / name).exists() for name in ("result.json", "report.html")):
+            print(f"job {self.number} has finished before and is not run again: {relative(self.folder)}", flush=True)
+            return "finished before"
+        print(f"job {self.number} was broken off and goes on: {relative(self.folder)}", flush=True)
+        experiment.resume(self.folder)
+        return "finished"
+
+    def _begun(self) -> bool:
+        """Whether its folder holds a run; one that was killed before it had recorded its words is none."""
+        journal = self.folder / "journal.jsonl"
+        if journal.exists() and not (self.folder / "overrides.json").exists():
+            with closing(Journal(self.folder)) as run:
+                if not run.lines:
+                    journal.unlink()
+        return journal.exists()
+
+    def _check_same(self, config: dict[str, Any]) -> None:
+        """Raise a `RunError` if the run in its folder is another job's."""
+        words = self.folder / "overrides.json"
+        recorded = read_json(words, list) if words.exists() else []
+        rest = "give the changed sweep a folder of its own, hydra.sweep.dir=..."
+        if sorted(map(str, recorded)) != sorted(self.words):
+            said = " ".join(map(str, recorded)) or "unknown"
+            raise RunError(
+                f"its folder {relative(self.folder)} holds a run of other words ({said}): the sweep was changed, and "
+                f"its jobs' numbers are no longer what they were; {rest}"
+            )
+        if changed := _changed(read_yaml(self.folder / "config.yaml"), config):
+            raise RunError(
+                f"its folder {relative(self.folder)} holds a run of the same words, but what they stand for was "
+                f"changed ({', '.join(changed[:3])}); {rest}"
+            )
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Sentences on the options that two configurations of a job differ in."""
+    now = yaml.safe_load(yaml.safe_dump(now))
+    old, new = ({key: value for key, value in flat(one).items() if key.split(".")[0] not in HOW}
+                for one in (before, now))  # fmt: skip
+    return [f"{key} was {old.get(key)} and is {new.get(key)}" for key in {**old, **new} if old.get(key) != new.get(key)]
