@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SLICES = 5
 """Groups of generations that a person can tell apart by colour."""
+DECADES = 100.0
+"""Values of one sign that spread further than this are shown by their logarithm."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,11 @@ def fitness_over_generations(generations: Sequence[Generation], objective: Objec
         label="each network",
     )
     _mark_stages(axes, generations)
-    in_percent(axes.yaxis, objective.metric)
+    if (every := np.concatenate([*values, np.zeros(0)])).size and every.max() > DECADES * every.min() > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    else:
+        in_percent(axes.yaxis, objective.metric)
     whole_numbers(axes)
     legend(axes)
     return svg_of(figure)

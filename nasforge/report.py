@@ -56,7 +56,7 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "time": _shares(timing["seconds"], timing["total"]),
         "total": timing["total"],
         "search_charts": _search_charts(objectives, evaluations),
-        "measured": _measured(result["metrics"]) if result["evaluations"]["requested"] else [],
+        "measured": _measured(result["metrics"], objectives) if result["evaluations"]["requested"] else [],
         "front": front_table(result["front"], objectives),
         "hypervolume": hypervolume_sentence(evaluations, objectives),
         "best": _best(objectives, evaluations),
@@ -110,9 +110,10 @@ def _search_charts(objectives: Sequence[Objective], evaluations: Any) -> list[tu
     return drawn
 
 
-def _measured(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
-    """The found architecture's metrics in words; accuracies in percent."""
-    return [(words(name), amount(name, value)) for name, value in metrics.items()]
+def _measured(metrics: Mapping[str, float], objectives: Sequence[Objective]) -> list[tuple[str, str]]:
+    """The found architecture's metrics in words, what the search followed first; accuracies in percent."""
+    names = dict.fromkeys([*(one.metric for one in objectives if one.metric in metrics), *metrics])
+    return [(words(name), amount(name, metrics[name])) for name in names]
 
 
 def _best(objectives: Sequence[Objective], evaluations: Any) -> list[list[str]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nasforge.architecture import Evaluation, Objective
 from nasforge.charts import SERIES, WIDE, axes_of, known, legend
-from nasforge.evolution_charts import SLICES, Generation
+from nasforge.evolution_charts import DECADES, SLICES, Generation
 from nasforge.svg import LIGHT, svg_of
 from nasforge.wording import amount, words
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 DIRECTIONS = np.array([[0.87, 0.34], [-0.87, 0.34], [0.0, 1.0]])
 """Where the axes point on the page: the first two to the right and to the left, both away from us, the third up."""
-_DECADES = 100.0
-"""Scores of one sign that spread further than this are shown by their logarithm."""
 
 
 def scores_in_space(
@@ -97,7 +95,7 @@ class _Scale:
     """
 
     def __init__(self, costs: np.ndarray, objective: Objective) -> None:
-        self._logarithmic = costs.min() > 0 and costs.max() > _DECADES * costs.min()
+        self._logarithmic = costs.min() > 0 and costs.max() > DECADES * costs.min()
         self._low, self._high = self._of(costs).min(), self._of(costs).max()
         sign = -1 if objective.direction == "max" else 1
         ends = [amount(objective.metric, sign * end) for end in (costs.min(), costs.max())]

@@ -45,6 +45,15 @@ def test_accuracies_and_shares_are_in_percent(generations):
     assert "100 %" in texts(inherited_over_generations(generations))
 
 
+def test_values_of_several_decades_are_on_a_logarithmic_axis():
+    def shown(*conditions):
+        met = [Evaluation(Architecture.of("any", {"n": n}, ""), {"ntk": one}, "ok") for n, one in enumerate(conditions)]
+        return texts(fitness_over_generations([Generation("", tuple(met))], Objective("ntk", "min")))
+
+    assert {"100", "1000", "10000"} <= set(shown(20.0, 40_000.0))
+    assert {"20000", "30000", "40000"} <= set(shown(20_000.0, 40_000.0))
+
+
 def test_slices_name_their_generations_and_cover_all_of_them(generations):
     named = [text for text in texts(population_slices(generations, ACCURACY)) if text.startswith("generation")]
     assert named == ["generations 0 to 1", "generation 2", "generation 3", "generation 4", "generation 5"]

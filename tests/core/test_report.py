@@ -186,6 +186,16 @@ def test_estimates_without_a_value_are_passed_over(tmp_path):
     assert page.index("<code>&lt;c&gt;</code>") < page.index("<code>a</code>")
 
 
+def test_the_headline_is_what_the_search_followed_foremost(tmp_path):
+    objectives = [{"metric": metric, "direction": "max", "report_only": False} for metric in ("snip", "fisher")]
+    found = {"fisher": 0.25, "snip": 4.5}  # as they come out of a file, in order of the alphabet
+    estimates = {"requested": 9, "distinct": 9}
+    page = written(
+        tmp_path, {}, objectives=objectives, metrics=found, evaluations=estimates, followed=["snip", "fisher"]
+    )
+    assert re.search(r"<h1>\s*4.5 SNIP\s*</h1>", page)
+
+
 def test_a_note_keeps_its_capitals(tmp_path):
     assert "Labels of CIFAR-10 are fine." in written(tmp_path, {}, notes=["labels of CIFAR-10 are fine"])
 

@@ -22,7 +22,7 @@ def keep_pictures(run: Run, populations: Sequence[Sequence[Architecture]], rando
     if not any(generation.population for generation in generations):
         return
     for objective in run.objectives:
-        caption = f"{words(objective.metric)} of the population over the generations"
+        caption = f"The population's {words(objective.metric)} over the generations"
         run.keep(f"{objective.metric}.svg", fitness_over_generations(generations, objective), caption)
     if len(run.objectives) > 2:
         svg = scores_in_space(generations, run.objectives)
