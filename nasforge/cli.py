@@ -236,6 +236,12 @@ def _doctor(words: list[str]) -> int:
     return 0
 
 
+def _new_plugin(words: list[str]) -> int:
+    from nasforge.new_plugin import new_plugin
+
+    return new_plugin(words)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "search": _search,
     "resume": _resume,
@@ -244,6 +250,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "compare": _compare,
     "table": _table,
     "list": _list,
+    "new-plugin": _new_plugin,
     "doctor": _doctor,
 }
 

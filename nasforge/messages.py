@@ -24,8 +24,9 @@ Commands (`search` may be left out)
   compare RUN... [out=FOLDER]      runs and sweeps side by side: tables, curves, and rank tests
   table import SOURCE [TARGET]     make a table from a benchmark's published files, for estimator=tabular
   table info [PATH]                what is in a table, or in all that are found
-  list [KIND] [--check]            installed plug-ins (space, strategy, estimator, data); --check imports them
-  doctor                           versions, devices, threads and data found on this machine
+  list [KIND] [--check]            installed plug-ins (space, strategy, estimator, data); --check tries them
+  new-plugin NAME [KIND]...        write a package with a plug-in of your own, to begin with: it works as it is
+  doctor                           what this machine has, and what to do about what it has not
 
 Common keys
   space= strategy= estimator= data=              which plug-ins; estimator=[a,b] takes several

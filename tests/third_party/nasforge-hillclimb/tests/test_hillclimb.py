@@ -4,7 +4,11 @@ from nasforge_hillclimb.hillclimb import HillClimb
 from nasforge_hillclimb.stairs import Stairs
 
 from nasforge import Evaluation, Objective
-from nasforge.testing import StrategyContract
+from nasforge.testing import PackageContract, StrategyContract
+
+
+class TestPackage(PackageContract):
+    package = "nasforge-hillclimb"
 
 
 class TestHillClimb(StrategyContract):

@@ -1,0 +1,173 @@
+"""`nasforge new-plugin`: a package of one's own, complete and working, to be changed into what one has in mind."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from packaging.version import Version
+
+from nasforge import __version__
+from nasforge.errors import OptionError
+from nasforge.registry import CONTRACTS, registry
+
+TEMPLATES = Path(__file__).parent / "templates" / "new_plugin"
+"""The files of such a package; `package` and NAME in their paths stand for its module and its plug-ins' name."""
+_KINDS = {"space": "a space", "strategy": "a strategy", "estimator": "an estimator", "data": "a data module"}
+USAGE = "nasforge new-plugin NAME [space] [strategy] [estimator] [data] [in=FOLDER]"
+
+
+def new_plugin(words: Sequence[str]) -> int:
+    """The command: write the package and say what to type next."""
+    package, place = _read(words)
+    if not place.is_dir():
+        raise OptionError(f"in={place}: there is no such folder")
+    folder = place / package.distribution
+    if folder.exists():
+        raise OptionError(f"{folder} exists already; choose another name, or another folder with in=FOLDER")
+    package.check_free()
+    for path, text in package.files().items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    print(_next_steps(package, folder))
+    return 0
+
+
+@dataclass(frozen=True)
+class Package:
+    """What is to be written.
+
+    Attributes:
+        name: of its plug-ins, as people will type it: `hill_climb`.
+        kinds: of plug-in, in the order of `CONTRACTS`.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+
+    @property
+    def distribution(self) -> str:
+        """The name for pip, and of the folder: `nasforge-hill-climb`."""
+        return f"nasforge-{self.name.replace('_', '-')}"
+
+    @property
+    def module(self) -> str:
+        """The name for Python: `nasforge_hill_climb`."""
+        return f"nasforge_{self.name}"
+
+    @cached_property
+    def words(self) -> list[str]:
+        """A search of seconds in which its plug-ins take part."""
+        own = dict.fromkeys(self.kinds, self.name)
+        strategy = own.get("strategy", "random_search")
+        estimator = own.get("estimator", "training")
+        words = [f"strategy={strategy}", f"space={own.get('space', 'nasbench201')}", f"estimator={estimator}"]
+        return [*words, *([f"data={self.name}"] if "data" in own else [])]
+
+    def check_free(self) -> None:
+        """Raise an `OptionError` if an installed package has the name already."""
+        for kind in self.kinds:
+            if claims := registry(kind).plugins.get(self.name):
+                raise OptionError(
+                    f"{kind} '{self.name}' is already there, from {claims[0].package} {claims[0].version}; "
+                    "choose another name"
+                )
+            if (files("nasforge.conf") / kind / f"{self.name}.yaml").is_file():
+                raise OptionError(f"{kind}={self.name} is already a configuration of nasforge; choose another name")
+        if find_spec(self.module) is not None:
+            raise OptionError(f"a package {self.module} is already installed; choose another name")
+
+    def files(self) -> Mapping[PurePosixPath, str]:
+        """Contents by path in the package's folder."""
+        environment = Environment(
+            loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+        )
+        found = {}
+        for template in sorted(TEMPLATES.rglob("*.jinja")):
+            path = PurePosixPath(template.relative_to(TEMPLATES).as_posix())
+            if set(re.split(r"[/._]", str(path))) & (set(CONTRACTS) - set(self.kinds)):
+                continue  # it is about a kind that is not wanted
+            found[self._placed(path)] = environment.get_template(str(path)).render(self._terms())
+        return found
+
+    def _placed(self, template: PurePosixPath) -> PurePosixPath:
+        parts = [part.replace("dot-", ".").replace("NAME", self.name) for part in template.with_suffix("").parts]
+        return PurePosixPath(*(self.module if part == "package" else part for part in parts))
+
+    def _terms(self) -> Mapping[str, Any]:
+        camel = "".join(part.capitalize() for part in self.name.split("_"))
+        return {
+            "name": self.name,
+            "package": self.distribution,
+            "module": self.module,
+            "kinds": self.kinds,
+            "classes": {kind: camel + kind.capitalize() for kind in self.kinds},
+            "requirement": requirement(__version__),
+            "command": _command(self),
+        }
+
+
+def requirement(version: str) -> str:
+    """The releases of nasforge that keep the contracts of `version`: `>=0.1,<0.2`, and `>=1.4,<2` from 1 on."""
+    major, minor = Version(version).release[:2]
+    return f">={major}.{minor},<{major + 1}" if major else f">=0.{minor},<0.{minor + 1}"
+
+
+def _read(words: Sequence[str]) -> tuple[Package, Path]:
+    """The package and the place that the words of the command ask for."""
+    names = [word for word in words if "=" not in word and word not in CONTRACTS]
+    kinds = [word for word in words if word in CONTRACTS]
+    options = dict(word.split("=", 1) for word in words if "=" in word)
+    if other := [key for key in options if key != "in"]:
+        raise OptionError(f"new-plugin has no option {other[0]}=; {USAGE}")
+    if not names:
+        raise OptionError(f"new-plugin needs a name: {USAGE}")
+    if len(names) > 1:
+        raise OptionError(f"new-plugin takes one name, and kinds ({', '.join(CONTRACTS)}), not '{names[1]}'; {USAGE}")
+    wanted = tuple(kind for kind in CONTRACTS if kind in kinds) or ("strategy",)
+    return Package(_plain(names[0]), wanted), Path(options.get("in", ".")).expanduser()
+
+
+def _plain(name: str) -> str:
+    """`hill_climb` of nasforge-hill-climb, hill-climb or hill_climb; an `OptionError` for anything that is no name."""
+    short = re.sub(r"^nasforge[-_]", "", name)
+    if re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", short):
+        return short.replace("-", "_")
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", short)
+    nearest = re.sub(r"[^a-z0-9]+", "-", spaced.lower()).strip("-0123456789")
+    would = f": {nearest} would do" if nearest else ", hill-climb say"
+    raise OptionError(
+        f"'{name}' cannot be a plug-in's name; it takes small letters, digits and single dashes, a letter first{would}"
+    )
+
+
+def _command(package: Package) -> str:
+    return " ".join(["nasforge", *package.words, "budget.evaluations=8", "retrain.epochs=1"])
+
+
+def _next_steps(package: Package, folder: Path) -> str:
+    *some, last = [_KINDS[kind] for kind in package.kinds]
+    kinds = f"{', '.join(some)} and {last}" if some else last
+    first = package.kinds[0]
+    rest = [kind for kind in CONTRACTS if kind not in package.kinds]
+    lines = [
+        f"{folder} is a package with {kinds}, and works as it is. Next:",
+        "",
+        f"  cd {shlex.quote(str(folder))}",
+        "  pip install -e '.[dev]'",
+        "  pytest                    # its own tests, and the suites that every plug-in must pass",
+        "  nasforge list --check     # is it found, and sound?",
+        f"  {_command(package)}",
+        "",
+        f"Then make it yours: {package.module}/{first}.py is the code, conf/{first}/{package.name}.yaml beside it the",
+        "options, and README.md says what else is there.",
+    ]
+    return "\n".join([*lines, *([f"With more words it writes more kinds: {', '.join(rest)}."] if rest else [])])
