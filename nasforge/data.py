@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -126,6 +127,8 @@ class NoData:
     fingerprint = ""
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Python asks for these itself, when it pickles say
+            raise AttributeError(name)
         raise DataError(
             f"this search reads no images, since its strategy and estimators say needs_data = False; "
             f"one of them asks for their '{name}' all the same"
@@ -229,6 +232,11 @@ class DataModule(pl.LightningDataModule, ABC):
     @abstractmethod
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation per channel, of training pixels in [0, 1]."""
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Files or folders of which one must be there, the foremost first; none if these data need no files."""
+        return ()
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -1,35 +1,154 @@
-"""What `nasforge doctor` says of this machine."""
+"""What `nasforge doctor` says of this machine, and what to do about what is not there."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import textwrap
+from collections.abc import Iterable, Iterator
 
-import torch
-
-from nasforge.configuration import compose
+from nasforge.configuration import configured
 from nasforge.environment import environment
-from nasforge.errors import NasforgeError
-from nasforge.parts import available_threads
-from nasforge.registry import registry
+from nasforge.errors import DataError, NasforgeError
+from nasforge.executor_options import available_threads
+from nasforge.extras import extras
+from nasforge.machine import accelerators, disk, memory, processors
+from nasforge.registry import CONTRACTS, build, registry
+from nasforge.soundness import fault
+from nasforge.table_files import places, readers, tables
+
+WIDTH = 100
+Row = tuple[str, str]
 
 
 def diagnosis() -> str:
-    """Versions, devices, threads, data found and plug-ins that cannot be used, one a line."""
-    facts = environment("cuda:0" if torch.cuda.is_available() else "cpu", available_threads())
-    lines = [f"{name:18}  {value}" for name, value in facts.items() if value != ""]
-    lines += [f"{'GPUs':18}  {torch.cuda.device_count()}"]
-    lines += [f"{f'data={name}':18}  {_data(name)}" for name in registry("data")]
-    return "\n".join(lines)
+    """Versions, devices, extras, data, tables and plug-ins, a section each, for a screen of 100 columns."""
+    sections = {
+        "Versions": _versions(),
+        "Devices": _devices(),
+        "Extras": _extras(),
+        "Data": _data(),
+        "Tables": _tables(),
+        "Plug-ins": _plugins(),
+    }
+    return "\n\n".join(_section(title, list(rows)) for title, rows in sections.items())
 
 
-def _data(name: str) -> str:
-    """Where these data are looked for, and whether that place exists; only reading tells if its files are whole."""
+def _section(title: str, rows: list[Row]) -> str:
+    width = max(len(name) for name, _ in rows)
+    lines = [_row(name, text, width) for name, text in rows]
+    return "\n".join([title, *lines])
+
+
+def _row(name: str, text: str, width: int) -> str:
+    """Continued lines stand below the first one's text; a path is never broken."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=f"  {name:{width}}  ",
+        subsequent_indent=" " * (width + 4),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _versions() -> Iterator[Row]:
+    left_out = {"device", "threads"}
+    facts = environment("cpu", available_threads())
+    yield from ((name, str(value)) for name, value in facts.items() if value != "" and name not in left_out)
+
+
+def _devices() -> Iterator[Row]:
+    yield "processors", processors()
+    yield "memory", memory()
+    yield "disk", disk()
+    yield from accelerators()
+
+
+def _extras() -> Iterator[Row]:
+    for extra in extras():
+        if extra.lacking:
+            yield extra.name, f"not here; {extra.purpose or 'optional'}. To have it: {extra.install}"
+        else:
+            yield extra.name, f"{', '.join(extra.versions)}; {extra.purpose or 'optional'}"
+
+
+def _data() -> Iterator[Row]:
+    for name in registry("data"):
+        yield name, _where(name)
+
+
+def _where(name: str) -> str:
+    """Where data are, or would be; only reading tells if their files are whole."""
     try:
-        options = compose([f"data={name}"]).config["data"]
+        options = configured("data", name)
+        places = build("data", {key: value for key, value in options.items() if value != "???"}).places
+    except Exception as error:  # a guest's data may raise anything; the section on plug-ins says more
+        return f"cannot be asked: {error}"
+    if not places:
+        return "ready: it needs no files of its own"
+    if found := next((place for place in places if place.exists()), None):
+        return f"found: {found}"
+    listed = " or ".join(map(str, places))
+    if options.get("download"):
+        return f"not there; data={name} will fetch it, or put it where it is looked for: {listed}"
+    key = next((key for key in ("path", "root") if key in options), None)
+    elsewhere = f", or say data.{key}=PATH" if key else ""
+    return f"not there; put yours where it is looked for, {listed}{elsewhere}"
+
+
+def _tables() -> Iterator[Row]:
+    found = list(tables())
+    yield from ((file.stem, f"found: {file}") for file in found)
+    yield "looked for in", ", ".join(map(str, places()))
+    yield "can import", ", ".join(readers()) or "nothing: no reader is installed"
+    for name in registry("estimator"):
+        if lacking := _lacking(name):
+            yield f"estimator={name}", f"cannot be used yet: {lacking}"
+
+
+def _lacking(estimator: str) -> str:
+    """The files that an estimator misses, in its own words."""
+    try:
+        build("estimator", configured("estimator", estimator))
+    except DataError as missing:
+        return str(missing)
+    except Exception:  # the section on plug-ins says it
+        return ""
+    return ""
+
+
+def _plugins() -> Iterator[Row]:
+    """How many each package brings, and which cannot be used."""
+    counts: dict[str, int] = {}
+    broken: list[Row] = []
+    for kind in CONTRACTS:
+        for name, claims in registry(kind).plugins.items():
+            package = f"{claims[0].package} {claims[0].version}".strip()
+            counts[package] = counts.get(package, 0) + 1
+            if said := _fault(kind, name, ours=claims[0].package == "nasforge"):
+                broken.append((f"{kind}={name}", f"UNUSABLE: {said}"))
+    yield from ((package, f"{count} plug-in{'s' * (count > 1)}") for package, count in counts.items())
+    yield from broken
+    if broken:
+        packages = _listed({registry(kind).plugins[name][0].package for kind, name in _split(broken)})
+        yield "what to do", f"mend, update or uninstall {packages}; all else works as if it were not there"
+
+
+def _fault(kind: str, name: str, *, ours: bool) -> str:
+    """Our own configurations are tested; that a library which ours need is broken, is not."""
+    if not ours:
+        return fault(kind, name)
+    try:
+        _ = registry(kind)[name]
     except NasforgeError as error:
         return str(error)
-    place = options.get("root") or options.get("path")
-    if not place:
-        return "needs data.path or data.root" if {"root", "path"} & set(options) else "comes with an installed package"
-    found = Path(str(place)).expanduser()
-    return f"{found.absolute()} ({'found' if found.exists() else 'not there'})"
+    return ""
+
+
+def _split(rows: Iterable[Row]) -> Iterator[Row]:
+    for row, _ in rows:
+        kind, _, name = row.partition("=")
+        yield kind, name
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

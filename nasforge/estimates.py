@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from nasforge.architecture import Architecture, Evaluation
 from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimator
-from nasforge.executor import Answer, LocalExecutor
+from nasforge.executor import Answer, Executor
 from nasforge.journal import Journal, atomic, digest, file_digest
 from nasforge.progress import Progress
 from nasforge.randomness import seed_of
@@ -29,7 +29,7 @@ class Estimates:
         folder: Path,
         journal: Journal,
         estimators: Sequence[Estimator],
-        executor: LocalExecutor,
+        executor: Executor,
         progress: Progress,
     ) -> None:
         self._folder, self._journal = folder, journal

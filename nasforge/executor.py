@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,17 +33,38 @@ class Answer:
     machine: bool = False
 
 
-@dataclass(frozen=True)
-class LocalExecutor:
-    """Estimates in this process, one after the other, with a set number of CPU threads."""
+Work = Sequence[tuple[Architecture, Context]]
+"""Candidates, each with all that its estimate may read; contexts differ in their seeds alone."""
+
+
+class Executor(ABC):
+    """Where and how many at a time. What comes of a candidate must not depend on it.
+
+    Attributes:
+        threads: CPU threads of every estimate.
+    """
 
     threads: int
 
-    def run(self, estimator: Estimator, work: Sequence[tuple[Architecture, Context]]) -> Iterator[tuple[int, Answer]]:
+    @abstractmethod
+    def run(self, estimator: Estimator, work: Work) -> Iterator[tuple[int, Answer]]:
+        """(index into `work`, answer) as they come."""
+
+    def close(self) -> None:  # noqa: B027  # one that starts nothing has nothing to end
+        """End what was started."""
+
+
+class LocalExecutor(Executor):
+    """Estimates in this process, one after the other; together where the estimator can do that cheaper."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def run(self, estimator: Estimator, work: Work) -> Iterator[tuple[int, Answer]]:
         """(index into `work`, answer) as they come."""
         torch.set_num_threads(self.threads)
         rest = list(range(len(work)))
-        if _estimates_many(estimator) and len(work) > 1 and (together := _together(estimator, work)):
+        if estimates_many(estimator) and len(work) > 1 and (together := _together(estimator, work)):
             yield from enumerate(together)
             rest = []
         for index in rest:
@@ -50,11 +72,12 @@ class LocalExecutor:
             yield index, _contained(estimator, architecture, context)
 
 
-def _estimates_many(estimator: Estimator) -> bool:
+def estimates_many(estimator: Estimator) -> bool:
+    """Whether many at once are cheaper."""
     return type(estimator).estimate_many is not Estimator.estimate_many
 
 
-def _together(estimator: Estimator, work: Sequence[tuple[Architecture, Context]]) -> list[Answer] | None:
+def _together(estimator: Estimator, work: Work) -> list[Answer] | None:
     """All answers of one `estimate_many` call; None if it raised, so that each is tried alone."""
     start = time.perf_counter()
     context = work[0][1]

@@ -17,6 +17,7 @@ from nasforge.environment import environment
 from nasforge.errors import OptionError, RunError
 from nasforge.goals import TRAINING_TIME, Goals
 from nasforge.journal import Journal, atomic, digest, write_json
+from nasforge.machinery import device_of
 from nasforge.next_steps import next_steps
 from nasforge.parts import Parts
 from nasforge.published import true_accuracies
@@ -134,7 +135,9 @@ def read_config(folder: Path) -> Config:
 def _search_parts(config: Config) -> Parts:
     """All parts, so that what does not fit together is said before anything is written."""
     parts = Parts(config)
-    _ = parts.strategy, parts.estimators, parts.goals, parts.ranks, parts.threads, parts.search_data
+    _ = parts.strategy, parts.estimators, parts.goals, parts.ranks
+    parts.executor.check(device_of(parts.config["trainer"]))
+    _ = parts.threads, parts.search_data
     parts.check_estimators()
     return parts
 

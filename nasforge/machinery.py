@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from pytorch_lightning.callbacks import Callback
 
+from nasforge.executor import Executor
 from nasforge.progress import Progress
 from nasforge.ranks import Ranks
 
@@ -34,6 +35,7 @@ class Machinery:
     Attributes:
         trainer: arguments of `pytorch_lightning.Trainer` (accelerator, devices, strategy, precision).
         threads: CPU threads of every fit and estimate; part of the run's identity.
+        executor: where candidates are estimated; None: in this process.
         callbacks: a user's Lightning callbacks, made anew for each fit.
         loggers: a user's Lightning loggers.
         ranks: the processes that share each fit.
@@ -44,18 +46,26 @@ class Machinery:
     callbacks: Sequence[Callback] = ()
     loggers: Sequence[Any] = ()
     ranks: Ranks = field(default_factory=Ranks)
+    executor: Executor | None = None
     progress: Progress = field(default_factory=Progress)
 
     def close(self) -> None:
         """End the processes that were started for this run."""
         self.ranks.close()
+        if self.executor is not None:
+            self.executor.close()
 
     @property
     def device(self) -> str:
         """Where estimates compute, as torch writes it."""
-        accelerator = self.trainer.get("accelerator", "auto")
-        if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-            return "cuda:0"
-        if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
-            return "mps"
-        return "cpu"
+        return device_of(self.trainer)
+
+
+def device_of(trainer: Mapping[str, Any]) -> str:
+    """The device of a trainer's section, as torch writes it."""
+    accelerator = trainer.get("accelerator", "auto")
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "cuda:0"
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return "mps"
+    return "cpu"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,27 +10,20 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field
 
+from nasforge.abilities import check_estimator, check_space
 from nasforge.configuration import instantiate
 from nasforge.data import DataModule, NoData, SearchData
-from nasforge.errors import AbilityError, OptionError
+from nasforge.errors import OptionError
 from nasforge.estimator import Estimator
+from nasforge.executor_options import ExecutorOptions, executor_options
 from nasforge.goals import Goals
 from nasforge.machinery import Budget, Machinery
 from nasforge.options import checked
 from nasforge.ranks import Ranks, ranks_of
-from nasforge.registry import build, registry
+from nasforge.registry import build
 from nasforge.retraining import Retraining
 from nasforge.space import SearchSpace
 from nasforge.strategy import Strategy
-
-
-@dataclass(frozen=True, kw_only=True)
-class Executor:
-    """`conf/executor/`: where candidates are estimated, and with how many CPU threads (None: all at hand, one for
-    images of `SMALL_SIDE` pixels and less)."""
-
-    name: str
-    threads: Annotated[int, Field(ge=1)] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +59,7 @@ class Parts:
     def strategy(self) -> Strategy:
         """Built when a search begins; retraining has no use for it."""
         strategy: Strategy = build("strategy", self.config["strategy"])
-        self._check("strategy", strategy)
+        check_space("strategy", strategy, self.space)
         return strategy
 
     @cached_property
@@ -75,8 +67,9 @@ class Parts:
         """One or several, whose metrics are merged."""
         estimators: list[Estimator] = [build("estimator", options) for options in self.config["estimator"].values()]
         for estimator in estimators:
-            self._check("estimator", estimator)
+            check_space("estimator", estimator, self.space)
             estimator.check(self.space)
+            check_estimator(self.strategy, estimator)
         return estimators
 
     @cached_property
@@ -120,9 +113,13 @@ class Parts:
     @cached_property
     def threads(self) -> int:
         """Of CPU work; resolved, since it is part of a run's identity."""
-        executor = checked(Executor, self.config["executor"], where="executor")
         small = not self.reads_data or max(self.search_data.input_shape[1:]) <= SMALL_SIDE
-        return executor.threads or (1 if small else available_threads())
+        return self.executor.threads or self.executor.default_threads(small=small)
+
+    @cached_property
+    def executor(self) -> ExecutorOptions:
+        """Where candidates are estimated."""
+        return executor_options(self.config["executor"])
 
     @cached_property
     def ranks(self) -> Ranks:
@@ -137,21 +134,12 @@ class Parts:
             callbacks=instantiate(self.config.get("callbacks"), folder),
             loggers=instantiate(self.config.get("logger"), folder),
             ranks=self.ranks,
+            executor=self.executor.executor(self.threads),
         )
-
-    def _check(self, kind: str, part: Strategy | Estimator) -> None:
-        spaces = registry("space").working
-        fitting = [name for name, one in spaces.items() if all(issubclass(one, ability) for ability in part.needs)]
-        check_abilities(kind, part.name, part.needs, self.space, fitting)
 
     def _check_retraining(self) -> None:
         if self.retraining.random and not self.retraining.seeds:
             raise OptionError("retrain.random needs retrain.seeds of at least 1: random cells are trained with them")
-
-
-def available_threads() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _texts(config: Mapping[str, Any], key: str) -> list[str] | None:
@@ -168,13 +156,3 @@ def _seed(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise OptionError(f"seed={value!r}: it must be a whole number, 0 or more")
     return value
-
-
-def check_abilities(kind: str, name: str, needs: Sequence[type], space: SearchSpace, fitting: Sequence[str]) -> None:
-    """Raise an `AbilityError` if `space` lacks an ability, naming both sides, the ability, and what would fit."""
-    missing = [ability.__name__ for ability in needs if not isinstance(space, ability)]
-    if missing:
-        raise AbilityError(
-            f"{kind} '{name}' needs a space with {' and '.join(missing)}; space '{space.name}' has not. "
-            f"Spaces that fit: {', '.join(fitting) or 'none installed'}."
-        )

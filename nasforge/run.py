@@ -64,7 +64,8 @@ class Run:
         self.rng = rng_of(seed, "search")
         self._budget, self._machinery = budget, machinery
         self.estimators = tuple(estimators)
-        self._estimates = Estimates(folder, journal, estimators, LocalExecutor(machinery.threads), machinery.progress)
+        self._executor = machinery.executor or LocalExecutor(machinery.threads)
+        self._estimates = Estimates(folder, journal, estimators, self._executor, machinery.progress)
         self.goals = goals or Goals.of(estimators, None, ())
         self.objectives, self.constraints = self.goals.followed, self.goals.constraints
         self._hidden = frozenset(one.metric for one in self.goals.given if one.report_only)
@@ -175,9 +176,7 @@ class Run:
         Args:
             space: builds them where the run's own does not; their `Architecture.space` must tell them from its own.
         """
-        one = Estimates(
-            self.folder, self.journal, [estimator], LocalExecutor(self._machinery.threads), self._machinery.progress
-        )
+        one = Estimates(self.folder, self.journal, [estimator], self._executor, self._machinery.progress)
         context = self._context(weights)
         return one.of(architectures, context if space is None else replace(context, space=space))
 

@@ -1,0 +1,150 @@
+"""`executor=local executor.workers=N`: candidates in several processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import torch
+
+from nasforge.dispatch import Unit, WorkerLost, dispatched
+from nasforge.errors import RunError
+from nasforge.estimator import Estimator
+from nasforge.executor import Answer, Executor, LocalExecutor, Work
+from nasforge.remote_work import Bundle, Bundles, Task, answers, hold, stays_here, units, unpacked
+
+
+class LocalWorkers(Executor):
+    """Processes that live as long as the run; the first estimate starts them.
+
+    Args:
+        threads: CPU threads of each.
+        workers: how many. On a machine with GPUs they take these in turn.
+    """
+
+    def __init__(self, threads: int, workers: int) -> None:
+        self.threads, self.workers = threads, workers
+        self._pool: list[_Worker] = []
+        self._bundles = Bundles()
+
+    def run(self, estimator: Estimator, work: Work) -> Iterator[tuple[int, Answer]]:
+        """(index into `work`, answer) as they come."""
+        if not work or stays_here(estimator):
+            yield from LocalExecutor(self.threads).run(estimator, work)
+            return
+        bundle = self._bundles.of(estimator, work[0][1])
+        while len(self._pool) < self.workers:
+            self._pool.append(_Worker(len(self._pool)))
+        idle = list(self._pool)
+
+        def submit(unit: Unit) -> Future[list[Answer]]:
+            worker = idle.pop()
+            task = Task.of([work[place] for place in unit], _device(work[0][1].device, worker.number))
+            return worker.submit(bundle, task, finished=lambda: idle.append(worker))
+
+        yield from dispatched(units(estimator, len(work), self.workers), submit, self.workers)
+
+    def close(self) -> None:
+        """End the processes, whatever they are at."""
+        for worker in self._pool:
+            worker.kill()
+        self._pool.clear()
+
+
+class _Worker:
+    """One process, in a pool of its own: so its death names the candidates that it had."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._pool = self._started()
+
+    def submit(self, bundle: Bundle, task: Task, finished: Callable[[], object]) -> Future[list[Answer]]:
+        """Its answers; `finished` is called before they are there, when it can take another task."""
+        try:
+            return self._submit(bundle, task, finished)
+        except BrokenProcessPool:  # it died while it had nothing to do
+            self._pool = self._started()
+            return self._submit(bundle, task, finished)
+
+    def kill(self) -> None:
+        """End the process, whatever it is at; a pool by itself would wait for that."""
+        for process in list((self._pool._processes or {}).values()):
+            process.kill()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, bundle: Bundle, task: Task, finished: Callable[[], object]) -> Future[list[Answer]]:
+        if bundle.name not in self._sent:  # its one process takes things in order
+            self._sent[bundle.name] = self._pool.submit(_take, bundle)
+        taken, sent = self._sent[bundle.name], self._pool.submit(_estimate, bundle.name, task)
+        answered: Future[list[Answer]] = Future()
+
+        def done(future: Future[bytes]) -> None:
+            broken = isinstance(future.exception(), BrokenProcessPool)
+            if broken:
+                self._pool = self._started()
+            finished()
+            if not broken:
+                _pass_on(future, answered)
+            elif taken.exception():
+                answered.set_exception(RunError(_NO_START))
+            else:
+                answered.set_exception(WorkerLost("its process ended at once, as one does that the system kills"))
+
+        sent.add_done_callback(done)
+        return answered
+
+    def _started(self) -> ProcessPoolExecutor:
+        """A process that starts with its first task."""
+        self._sent: dict[str, Future[None]] = {}
+        spawn = multiprocessing.get_context("spawn")  # a fork of a process in which torch has threads may hang
+        return ProcessPoolExecutor(1, spawn, initializer=_begin)
+
+
+_NO_START = (
+    "a worker process could not be started. A script that searches with executor.workers above 1 must do so inside "
+    "`if __name__ == '__main__':`, since its processes read it again"
+)
+
+
+def _pass_on(future: Future[bytes], answered: Future[list[Answer]]) -> None:
+    if error := future.exception():
+        answered.set_exception(error)
+    else:
+        answered.set_result(unpacked(future.result()))
+
+
+def _device(device: str, number: int) -> str:
+    return f"cuda:{number % torch.cuda.device_count()}" if device.startswith("cuda") else device
+
+
+def _begin() -> None:
+    """In a worker: Ctrl-C is for the run's own process to handle, and no worker outlives that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _take(bundle: Bundle) -> None:
+    """In a worker."""
+    hold(bundle.name, lambda: bundle.packed)
+
+
+def _estimate(name: str, task: Task) -> bytes:
+    """In a worker."""
+    estimator, context = hold(name, _gone)
+    return answers(estimator, context, task)
+
+
+def _gone() -> bytes:
+    raise LookupError("the bundle of this task is no longer held")

@@ -1,0 +1,270 @@
+"""Candidates in several processes, local ones and Ray's: the same answers as in one, whoever dies."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+import torch
+
+from nasforge import Architecture, Context, Estimate, Estimator, Objective, OptionError
+from nasforge.dispatch import WorkerLost, dispatched
+from nasforge.executor import Answer, LocalExecutor
+from nasforge.executor_options import available_threads, executor_options
+from nasforge.local_workers import LocalWorkers, _device
+
+ray_tasks = pytest.importorskip("nasforge.ray_tasks")
+ray = pytest.importorskip("ray", reason="RAY NOT CHECKED: pip install 'nasforge[ray]'")
+
+
+class Scripted(Estimator):
+    """Does what the architecture says."""
+
+    name = "scripted"
+    objectives = (Objective("value", "max"),)
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def estimate(self, architecture, context):
+        behaviour = architecture["behaviour"]
+        visits = self.folder / f"{behaviour}.visits"
+        with visits.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        came = len(visits.read_text().splitlines())
+        if behaviour == "always kills" or (behaviour == "kills once" and came == 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if behaviour == "raises":
+            raise ValueError("no such layer")
+        if behaviour == "slow":
+            time.sleep(60 if came == 1 else 0)
+        return Estimate({"value": torch.rand(()).item()}, {"seed": torch.tensor([context.seed])})
+
+
+class Together(Scripted):
+    """Cheaper for many at once."""
+
+    def estimate(self, architecture, context):
+        super().estimate(architecture, context)
+        return Estimate({"value": float(len(architecture["behaviour"]))})
+
+    def estimate_many(self, architectures, context):
+        return [self.estimate(one, context) for one in architectures]
+
+
+class Images:
+    fingerprint = "images"
+
+
+IMAGES = Images()
+
+
+def work(*behaviours):
+    return [
+        (Architecture.of("toy", {"behaviour": one}, one), Context(None, IMAGES, "cpu", 1, seed))
+        for seed, one in enumerate(behaviours)
+    ]
+
+
+@pytest.fixture(scope="module")
+def local():
+    executor = LocalWorkers(1, 2)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(scope="module")
+def on_ray():
+    executor = ray_tasks.RayTasks(1, address=None, cpus=0.5, gpus=0, in_flight=100)
+    executor.connect()
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(params=["local", "on_ray"])
+def executor(request):
+    return request.getfixturevalue(request.param)
+
+
+def told(executor, folder, *behaviours, estimator=Scripted):
+    """Status, reason and metrics of each, in order."""
+    answers = dict(executor.run(estimator(folder), work(*behaviours)))
+    return [(answers[i].status, answers[i].reason, dict(answers[i].metrics)) for i in range(len(behaviours))]
+
+
+def processes(folder, behaviour):
+    return [int(line) for line in (folder / f"{behaviour}.visits").read_text().split()]
+
+
+@pytest.mark.parametrize("estimator", [Scripted, Together])
+def test_answers_are_those_of_one_process(executor, tmp_path, estimator):
+    behaviours = [f"plain {number}" for number in range(5)] + ["raises"]
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir(), there.mkdir()
+    if estimator is Together:
+        behaviours.pop()
+    assert told(executor, there, *behaviours, estimator=estimator) == told(
+        LocalExecutor(1), here, *behaviours, estimator=estimator
+    )
+    assert os.getpid() not in processes(there, "plain 0")
+
+
+def test_trained_tensors_come_back(executor, tmp_path):
+    answers = dict(executor.run(Scripted(tmp_path), work("a", "b", "c")))
+    assert [answers[place].tensors["seed"].item() for place in range(3)] == [0, 1, 2]
+
+
+def test_a_candidate_whose_worker_died_is_tried_again(executor, tmp_path):
+    found = told(executor, tmp_path, "a", "kills once", "b", "c")
+    assert [status for status, *_ in found] == ["ok"] * 4
+    assert len(set(processes(tmp_path, "kills once"))) == 2
+
+
+def test_a_candidate_that_kills_its_worker_twice_has_failed(executor, tmp_path):
+    (_, _, first), (status, reason, _), (_, _, last) = told(executor, tmp_path, "a", "always kills", "b")
+    assert (status, first == {}, last == {}) == ("failed", False, False)
+    assert reason.startswith("it killed its worker 2 times")
+    assert len(processes(tmp_path, "always kills")) == 2
+
+
+def test_of_candidates_together_only_the_one_that_kills_fails(local, tmp_path):
+    found = told(local, tmp_path, "a", "always kills", "b", "c", estimator=Together)
+    assert [status for status, *_ in found] == ["ok", "failed", "ok", "ok"]
+
+
+def test_a_worker_killed_from_outside_is_replaced(executor, tmp_path):
+    def kill():
+        while not (tmp_path / "slow.visits").exists() or not processes(tmp_path, "slow"):
+            time.sleep(0.02)
+        os.kill(processes(tmp_path, "slow")[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert [status for status, *_ in told(executor, tmp_path, "a", "slow", "b")] == ["ok"] * 3
+    killer.join()
+
+
+def test_workers_are_kept_between_calls(local, tmp_path):
+    for name in "abc":
+        told(local, tmp_path, name)
+    assert len({processes(tmp_path, name)[0] for name in "abc"}) <= 2
+
+
+def test_closing_ends_a_worker_amid_a_candidate(tmp_path):
+    executor = LocalWorkers(1, 1)
+    answers = executor.run(Scripted(tmp_path), work("slow"))
+    threading.Thread(target=lambda: next(answers, None), daemon=True).start()
+    while not (tmp_path / "slow.visits").exists() or not processes(tmp_path, "slow"):
+        time.sleep(0.05)
+    executor.close()
+    (pid,) = processes(tmp_path, "slow")[:1]
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_what_cannot_be_pickled_is_named(tmp_path):
+    estimator = Scripted(tmp_path)
+    estimator.hook = lambda: None
+    with pytest.raises(OptionError, match=r"estimator 'scripted' on space .* cannot be sent to other processes"):
+        list(LocalWorkers(1, 2).run(estimator, [(work("a")[0][0], Context(Named(), IMAGES, "cpu", 1, 0))]))
+
+
+class Named:
+    name = "toy"
+
+
+def test_workers_take_gpus_in_turn(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [_device("cuda:0", number) for number in range(4)] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    assert _device("cpu", 1) == "cpu"
+
+
+# The loop itself
+
+
+def answered(value):
+    future = Future()
+    future.set_exception(value) if isinstance(value, Exception) else future.set_result(value)
+    return future
+
+
+def test_no_more_are_out_than_may_be():
+    out, most = [], 0
+
+    def submit(unit):
+        nonlocal most
+        out.append((unit, Future()))
+        most = max(most, len(out))
+        if len(out) == 3 or unit == (9,):
+            for places, future in out:
+                future.set_result([Answer({"value": float(place)}, "ok", "", 0.0) for place in places])
+            out.clear()
+        return answered([Answer({"value": float(unit[0])}, "ok", "", 0.0)]) if not out else out[-1][1]
+
+    found = dict(dispatched([(place,) for place in range(10)], submit, in_flight=3))
+    assert {place: answer.metrics["value"] for place, answer in found.items()} == {n: float(n) for n in range(10)}
+    assert most == 3
+
+
+def test_a_lost_machine_is_not_the_candidates_fault():
+    calls = []
+
+    def submit(unit):
+        calls.append(unit)
+        lost = WorkerLost("node 3 went away", blameless=True)
+        return answered(lost if len(calls) < 5 else [Answer({}, "ok", "", 0.0)])
+
+    ((_, answer),) = dispatched([(0,)], submit, in_flight=1)
+    assert (answer.status, len(calls)) == ("ok", 5)
+    ((_, answer),) = dispatched([(0,)], lambda unit: answered(WorkerLost("gone", blameless=True)), in_flight=1)
+    assert (answer.status, answer.machine) == ("failed", True)
+
+
+# What is said before a run
+
+
+def options(**given):
+    local = {"name": "local", "workers": 1, "threads": None}
+    cluster = {"name": "ray", "address": None, "threads": None, "cpus": None, "gpus": 0, "in_flight": 1000}
+    return executor_options({**(cluster if given.get("name") == "ray" else local), **given})
+
+
+def test_threads_are_shared_out_among_workers():
+    assert options().default_threads(small=False) == available_threads()
+    assert options(workers=available_threads()).default_threads(small=False) == 1
+    assert options(workers=1).default_threads(small=True) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "device", "sentence"),
+    [
+        ({"name": "rai"}, "cpu", "no executor named 'rai'. Did you mean 'ray'"),
+        ({"workers": 0}, "cpu", "executor.workers=0"),
+        ({"name": "ray", "cpus": 10**6}, "cpu", r"executor.cpus=1e\+06: .* has \d+ CPUs"),
+        ({"name": "ray", "gpus": 0.5}, "cpu", "executor.gpus=0.5: .* has 0 GPUs"),
+        ({"name": "ray"}, "cuda:0", "executor.gpus=0, but this run computes on cuda:0"),
+        ({"name": "ray", "address": "somewhere"}, "cpu", "executor.address=somewhere: it must be HOST:PORT"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(given, device, sentence):
+    with pytest.raises(Exception, match=sentence):
+        options(**given).check(device)
+
+
+def test_an_address_that_nobody_answers_at_is_named():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+    with pytest.raises(OptionError, match=f"executor.address={address}: nobody answers there"):
+        ray_tasks._probe(address)
+
+
+def test_a_missing_ray_is_said_with_the_line_to_type(mistake, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    assert "pip install 'nasforge[ray]'" in mistake("executor=ray", "data=cifar10", "data.root=nowhere")

@@ -1,0 +1,100 @@
+"""Searches whose candidates are estimated in several processes: the result of one, and no process left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SMALL = [
+    *(
+        "strategy=random_search",
+        "space=nasbench201",
+        "estimator=training",
+        "budget.evaluations=6",
+        "executor.threads=1",
+    ),
+    *("estimator.training.epochs=1", "estimator.training.channels=2", "estimator.training.held_out=0.8"),
+    *("trainer.accelerator=cpu", "data.batch_size=64", "retrain.seeds=0", "retrain.random=0", "hydra.run.dir=run"),
+]
+EXECUTORS = {"local": ["executor.workers=2"], "ray": ["executor=ray", "executor.cpus=1"]}
+
+
+def started(folder, *words):
+    command = [sys.executable, "-m", "nasforge", *words]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finished(process):
+    said, complaint = process.communicate(timeout=300)
+    assert process.returncode == 0, complaint
+    assert "Traceback" not in complaint
+    return said
+
+
+def found(run):
+    """What a search says, all but the words that made it; and what its journal holds of each candidate but seconds."""
+    result = json.loads((run / "result.json").read_text())
+    lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    estimates = {line["key"]: (line["metrics"], line["status"]) for line in lines if line["kind"] == "estimate"}
+    assert len(estimates) == sum(line["kind"] == "estimate" for line in lines), "each candidate once"
+    return {key: value for key, value in result.items() if key != "next"}, estimates
+
+
+def children(pid):
+    """All processes below `pid`, its children's children included."""
+    below = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        below += [int(child), *children(int(child))] if Path(f"/proc/{child}").exists() else []
+    return below
+
+
+def alive(pid):
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What one process finds."""
+    folder = tmp_path_factory.mktemp("alone")
+    finished(started(folder, *SMALL))
+    return found(folder / "run")
+
+
+@pytest.mark.parametrize("kind", EXECUTORS)
+def test_the_driver_killed_amid_its_workers_and_resumed_finds_what_one_process_does(alone, kind, tmp_path):
+    if kind == "ray":
+        pytest.importorskip("ray", reason="RAY NOT CHECKED: pip install 'nasforge[ray]'")
+    process = started(tmp_path, *SMALL, *EXECUTORS[kind])
+    journal = tmp_path / "run" / "journal.jsonl"
+    while not journal.exists() or '"estimate"' not in journal.read_text():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    workers = children(process.pid)
+    assert workers
+    process.kill()
+    process.communicate()
+    finished(started(tmp_path, "resume", "run"))
+    assert found(tmp_path / "run") == alone
+    deadline = time.monotonic() + 30
+    while any(alive(pid) for pid in workers):
+        assert time.monotonic() < deadline, "a worker outlived its driver"
+        time.sleep(0.1)
+
+
+def test_a_stop_signal_ends_the_workers(tmp_path):
+    process = started(tmp_path, *SMALL, *EXECUTORS["local"], "estimator.training.epochs=1000")
+    while len(workers := children(process.pid)) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGTERM)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, complaint
+    assert "interrupted; go on with: nasforge resume run" in complaint
+    assert "Traceback" not in complaint
+    assert not any(alive(pid) for pid in workers)
