@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import entry_points
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -19,11 +20,15 @@ def guest_configs() -> Iterator[tuple[str, str]]:
         try:
             importlib.import_module(entry.value)
         except (Exception, SystemExit) as error:  # a guest may raise anything; the command must go on
-            warnings.warn(
-                f"the configurations of package {package} are left out: {type(error).__name__}: {error}", stacklevel=1
-            )
+            _warn_once(f"the configurations of package {package} are left out: {type(error).__name__}: {error}")
         else:
             yield package, entry.value
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Commands that compose many times look for the folders as often."""
+    warnings.warn(message, stacklevel=3)
 
 
 class GuestConfigs(SearchPathPlugin):

@@ -10,7 +10,7 @@ import pytest
 # Before torch is imported: tests run in several processes, which must not each take all cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from nasforge import cli
+from nasforge import cli, search_path
 from nasforge.registry import registry
 
 collect_ignore = ["third_party"]  # an outside package: tests/test_third_party.py installs it and runs its tests
@@ -39,6 +39,7 @@ def guest(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(site))
     yield install
     registry.cache_clear()
+    search_path._warn_once.cache_clear()
     for name, module in list(sys.modules.items()):  # the next test's guest may have the same name
         if str(getattr(module, "__file__", None) or "").startswith(str(site)):
             del sys.modules[name]

@@ -49,6 +49,11 @@ class Arrays(DataModule):
         return self._file.test
 
     @property
+    def places(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """`classes`."""
         return self._file.class_names

@@ -101,6 +101,11 @@ class PublishedImages(DataModule):
         return self._images.test
 
     @property
+    def places(self) -> tuple[Path, ...]:
+        """The `.npz`, or torchvision's folder."""
+        return self.root / f"{self.name}.npz", self.root / self.folder
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """The official names."""
         return self._images.class_names

@@ -86,6 +86,11 @@ class ImageFolder(DataModule):
             raise DataError(f"{self.root} has a folder '{test.name}', but no 'train' beside it")
         return (train, test) if train.is_dir() else (self.root, None)
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folder; only reading tells what is in it."""
+        return (self.root,)
+
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """Names of the folders, sorted."""

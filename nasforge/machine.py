@@ -1,0 +1,68 @@
+"""What this machine computes with: processors, memory, disk, GPUs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+GIB = 2**30
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where a container's share of the memory stands."""
+
+
+def processors() -> str:
+    """How many there are, and how many of them this process may use."""
+    there = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
+    return f"{there}" if usable == there else f"{usable} of {there} may be used here"
+
+
+def memory() -> str:
+    """The machine's, or the container's share if that is less, and how much is free."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return "unknown"
+    for limit in _LIMITS:
+        with suppress(OSError, ValueError):
+            total = min(total, int(Path(limit).read_text()))
+    return f"{total / GIB:.1f} GiB{_free()}"
+
+
+def _free() -> str:
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        (kilobytes,) = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+        return f", {int(kilobytes) * 1024 / GIB:.1f} free on the machine"
+    return ""
+
+
+def disk() -> str:
+    """What is free where runs go."""
+    return f"{shutil.disk_usage(Path.cwd()).free / GIB:.0f} GiB free in {Path.cwd()}"
+
+
+def accelerators() -> list[tuple[str, str]]:
+    """(how torch calls it, what it is) of each; one entry that says why if there is none."""
+    if torch.cuda.is_available():
+        found = [(f"cuda:{index}", torch.cuda.get_device_properties(index)) for index in range(_count())]
+        return [(name, f"{gpu.name}, {gpu.total_memory / GIB:.0f} GiB") for name, gpu in found]
+    if torch.backends.mps.is_available():
+        return [("mps", "Apple GPU: trainer.accelerator=mps")]
+    return [("GPU", f"none: {_why_none()}")]
+
+
+def _count() -> int:
+    return torch.cuda.device_count()
+
+
+def _why_none() -> str:
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return "CUDA_VISIBLE_DEVICES hides them all"
+    if torch.version.cuda is None and torch.version.hip is None:
+        return "this torch is built for CPUs alone; https://pytorch.org/get-started has others"
+    return f"this torch knows CUDA {torch.version.cuda}, but no driver answers; does `nvidia-smi` see one?"
