@@ -32,8 +32,17 @@ class StrategyContract:
         """Search in a folder of the given name, with more words if need be."""
         return searches(overrides, tmp_path)
 
-    def test_same_seed_same_result(self, search: Search) -> None:
-        first, second = search("first"), search("second")
+    @pytest.fixture
+    def finished(self, overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """The folder of a search that has ended; tests of the same words share it, since a search takes seconds."""
+        known: dict[tuple[str, ...], Path] = type(self).__dict__.get("_known", {})
+        if (words := tuple(overrides)) not in known:
+            known[words] = watched_search(overrides, tmp_path_factory.mktemp("finished"))
+            type(self)._known = known  # type: ignore[attr-defined]
+        return known[words]
+
+    def test_same_seed_same_result(self, finished: Path, search: Search) -> None:
+        first, second = finished, search("second")
         assert _finished_work(first) == _finished_work(second), (
             "two searches with one seed asked for different things: draw from run.rng, and read no clock"
         )
@@ -41,8 +50,8 @@ class StrategyContract:
             "two searches with one seed found different things: draw from run.rng, and read no clock"
         )
 
-    def test_a_finished_search_replays_from_its_journal(self, search: Search) -> None:
-        folder = search("run")
+    def test_a_finished_search_replays_from_its_journal(self, finished: Path) -> None:
+        folder = finished
         result = (folder / "result.json").read_bytes()
         done = _finished_work(folder)
         resume(folder)
@@ -57,14 +66,10 @@ class StrategyContract:
         )
 
     def test_what_it_found_is_of_the_space_and_nothing_else_has_changed(
-        self, search: Search, overrides: list[str], monkeypatch: pytest.MonkeyPatch
+        self, finished: Path, overrides: list[str]
     ) -> None:
-        config = compose(overrides).config
-        strategy = registry("strategy")[config["strategy"]["name"]]
-        monkeypatch.setattr(strategy, "search", _watched(strategy.search))
-        folder = search("run")
-        space: SearchSpace = build("space", config["space"])
-        space.read(str(folder / "architecture.json"))
+        space: SearchSpace = build("space", compose(overrides).config["space"])
+        space.read(str(finished / "architecture.json"))  # `finished` has watched the rest
 
     def test_a_copy_can_go_to_another_process(self, overrides: list[str]) -> None:
         options = compose(overrides).config["strategy"]
@@ -80,6 +85,14 @@ def searches(overrides: Sequence[str], place: Path) -> Search:
         return search(compose(words).config, place / name, words).folder
 
     return run
+
+
+def watched_search(overrides: Sequence[str], place: Path) -> Path:
+    """The folder of a search in `place` that has changed nothing of what it was given."""
+    strategy = registry("strategy")[compose(overrides).config["strategy"]["name"]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strategy, "search", _watched(strategy.search))
+        return searches(overrides, place)("watched")
 
 
 def _watched(search: Callable[[Any, Run], Result]) -> Callable[[Strategy, Run], Result]:

@@ -12,7 +12,7 @@ from test_space_suite import Steps, failure
 from nasforge import AskTellStrategy, DataModule, Estimate, Estimator, ImageSet, Objective, hold_out
 from nasforge.estimator import Context
 from nasforge.testing import DataContract, EstimatorContract, PackageContract, StrategyContract, tiny_data
-from nasforge.testing.strategy import searches
+from nasforge.testing.strategy import searches, watched_search
 
 # Estimators
 
@@ -458,15 +458,21 @@ def words(name):
         ("unsendable", "a_copy_can_go_to_another_process", "strategy 'unsendable' cannot be pickled"),
     ],
 )
-def test_a_wrong_strategy_is_told_what_is_wrong(walks, wrong, test, sentence, tmp_path, monkeypatch):
-    offered = {"overrides": words(wrong), "search": searches(words(wrong), tmp_path), "monkeypatch": monkeypatch}
-    assert sentence in failure(StrategyContract, test, lambda: offered)
+def test_a_wrong_strategy_is_told_what_is_wrong(walks, wrong, test, sentence, tmp_path):
+    search = searches(words(wrong), tmp_path)
+
+    def offered():
+        finished = watched_search(words(wrong), tmp_path) if test == WATCHED else search("finished")
+        return {"overrides": words(wrong), "search": search, "finished": finished}
+
+    assert sentence in failure(StrategyContract, test, offered)
 
 
-def test_a_right_strategy_passes(walks, tmp_path, monkeypatch):
-    suite, search = StrategyContract(), searches(words("walk"), tmp_path)
-    suite.test_same_seed_same_result(search)
-    suite.test_a_finished_search_replays_from_its_journal(search)
+def test_a_right_strategy_passes(walks, tmp_path):
+    suite, finished = StrategyContract(), watched_search(words("walk"), tmp_path)
+    suite.test_same_seed_same_result(finished, searches(words("walk"), tmp_path))
+    suite.test_a_finished_search_replays_from_its_journal(finished)
+    suite.test_what_it_found_is_of_the_space_and_nothing_else_has_changed(finished, words("walk"))
     suite.test_a_copy_can_go_to_another_process(words("walk"))
 
 
