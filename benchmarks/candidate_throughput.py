@@ -1,0 +1,124 @@
+"""Candidates in two processes against one, and what it costs to send one away.
+
+    python benchmarks/candidate_throughput.py [--candidates 12] [--empty 200] [--repeats 3]
+
+A candidate is a second of CPU work (a fixed number of matrix products, timed once on this machine); an empty one
+answers at once. Metrics must be the same wherever a candidate was. Writes `benchmarks/results/candidate_throughput.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
+
+from nasforge import Architecture, Context, Estimate, Estimator, Objective, SearchData
+from nasforge.executor import Executor, LocalExecutor
+from nasforge.local_workers import LocalWorkers
+from nasforge.ray_tasks import RayTasks
+from nasforge.testing import tiny_data
+from nasforge_plugins.space.nasbench201 import NASBench201
+
+RESULTS = Path(__file__).parent / "results" / "candidate_throughput.md"
+SPACE, DATA = NASBench201(), tiny_data()
+
+
+class Products(Estimator):
+    """So many products of two matrices."""
+
+    name = "products"
+    objectives = (Objective("value", "max"),)
+
+    def __init__(self, products: int) -> None:
+        self.products = products
+
+    def estimate(self, architecture: Architecture, context: Context) -> Estimate:
+        matrix = torch.rand(256, 256) / 256
+        for _ in range(self.products):
+            matrix = torch.softmax(matrix @ matrix, 1)
+        return Estimate({"value": float(matrix[0, 0])})
+
+
+def one_second() -> int:
+    """How many products that is here and now."""
+    start = time.perf_counter()
+    Products(200).estimate(Architecture.of("", {}), None)  # type: ignore[arg-type]
+    return round(200 / (time.perf_counter() - start))
+
+
+def timed(executor: Executor, estimator: Estimator, count: int, data: SearchData = DATA) -> tuple[float, list[float]]:
+    """Seconds, and values in order; processes are there already."""
+    some = Architecture.of(SPACE.name, {"cell": ("none",) * 6}, "a cell")
+    work = [(some, Context(SPACE, data, "cpu", 1, seed)) for seed in range(count)]
+    start = time.perf_counter()
+    answers = dict(executor.run(estimator, work))
+    seconds = time.perf_counter() - start
+    return seconds, [answers[place].metrics["value"] for place in range(count)]
+
+
+EXECUTORS: dict[str, Callable[[int], Executor]] = {
+    "local": lambda workers: LocalWorkers(1, workers),
+    "ray": lambda workers: RayTasks(1, address=None, cpus=2 / workers, gpus=0, in_flight=1000),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--candidates", type=int, default=12)
+    parser.add_argument("--empty", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=3)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows, costs, work = [], [], Products(one_second())
+    _, expected = timed(LocalExecutor(1), work, 2)
+    for name, make in EXECUTORS.items():
+        ratios = []
+        one, two = make(1), make(2)
+        for _ in range(given.repeats):
+            seconds = {}
+            for workers, executor in ((1, one), (2, two)):
+                timed(executor, Products(1), 4)  # it is there, and holds what it needs
+                seconds[workers], values = timed(executor, work, given.candidates)
+                assert values[:2] == expected, "a candidate's value depends on where it was"
+                executor.close() if name == "ray" else None  # one Ray at a time
+            ratios.append(seconds[1] / seconds[2])
+        executor = make(2)
+        timed(executor, Products(1), 4)
+        empty, _ = timed(executor, Products(0), given.empty)
+        for each in (one, two, executor):
+            each.close()
+        rows.append(f"| {name} | {statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} |")
+        costs.append(f"| {name} | {1000 * empty / given.empty:.1f} |")
+    lines = [
+        "# Candidates in several processes",
+        "",
+        f"`python benchmarks/candidate_throughput.py --candidates {given.candidates} --empty {given.empty} "
+        f"--repeats {given.repeats}`",
+        "",
+        f"{os.cpu_count()} processors, torch {torch.__version__}, one thread a process. Throughput with two workers by "
+        f"that with one, on {given.candidates} candidates of a second each (median of {given.repeats}, range); values "
+        "are the same as in the run's own process.",
+        "",
+        "| executor | two workers by one | range |",
+        "| --- | ---: | ---: |",
+        *rows,
+        "",
+        f"What a candidate that answers at once takes, over {given.empty} of them and two workers:",
+        "",
+        "| executor | ms a candidate |",
+        "| --- | ---: |",
+        *costs,
+    ]
+    RESULTS.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
