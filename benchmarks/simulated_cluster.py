@@ -5,7 +5,8 @@
 The cluster is simulated: a candidate is an asynchronous task that sleeps, a thousand and more at once, in an event loop
 beside the driver. The driver is the real one: the loop that Ray's and local workers' candidates go through, alone, and
 with a run's estimates and journal behind it. Memory (resident, after garbage collection) and time are read at ten
-points; the slope over the second half says what each further candidate costs. Writes `benchmarks/results/simulated_cluster.md`.
+points; the slope over the second half says what each further candidate costs. Writes
+`benchmarks/results/simulated_cluster.md`.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def main() -> None:
         f"{given.candidates:,} candidates, asynchronous tasks that sleep {SLEEP[0]} to {SLEEP[1]} seconds, through the "
         f"driver's own loop. Resident memory and time at {POINTS} points; slopes by least squares.",
         "",
-        "| driver | in flight, at most | bytes a further candidate | us a candidate, first half | second half | ratio |",
+        "| driver | in flight, at most | bytes a further candidate | us a candidate, at first | later | ratio |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
         *rows,
         "",

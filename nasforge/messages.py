@@ -25,7 +25,7 @@ Commands (`search` may be left out)
   table import SOURCE [TARGET]     make a table from a benchmark's published files, for estimator=tabular
   table info [PATH]                what is in a table, or in all that are found
   list [KIND] [--check]            installed plug-ins (space, strategy, estimator, data); --check tries them
-  new-plugin NAME [KIND]...        write a package with a plug-in of your own, to begin with: it works as it is
+  new-plugin NAME [KIND]...        write a package with a plug-in of your own, which works as it is
   doctor                           what this machine has, and what to do about what it has not
 
 Common keys
@@ -34,7 +34,8 @@ Common keys
   budget.evaluations= budget.seconds=            when to stop
   space.channels= space.cells= data.batch_size=  sizes
   retrain.epochs= retrain.seeds=                 the final training; retrain.seeds=0 leaves it out
-  trainer.accelerator= trainer.devices=          where to train
+  trainer.accelerator= trainer.devices=          where to train; trainer=ddp trainer.devices=2: a fit shared by two
+  executor.workers= executor.threads=            candidates side by side; executor=ray: on Ray, here or on a cluster
   hydra.run.dir=PATH                             the run's folder (default: runs/ and the time)
 
 Options
