@@ -18,7 +18,12 @@ SMALL = [
         "budget.evaluations=6",
         "executor.threads=1",
     ),
-    *("estimator.training.epochs=1", "estimator.training.channels=2", "estimator.training.held_out=0.8"),
+    *(
+        "estimator.training.epochs=1",
+        "estimator.training.channels=2",
+        "estimator.training.cells=1",
+        "estimator.training.held_out=0.8",
+    ),
     *("trainer.accelerator=cpu", "data.batch_size=64", "retrain.seeds=0", "retrain.random=0", "hydra.run.dir=run"),
 ]
 EXECUTORS = {"local": ["executor.workers=2"], "ray": ["executor=ray", "executor.cpus=1"]}

@@ -12,7 +12,13 @@ import pytest
 
 SMALL = [
     *("space=nasbench201", "strategy.epochs=2", "strategy.warmup_epochs=1", "strategy.population=2"),
-    *("strategy.samples=1", "strategy.validation_batch_size=32", "space.channels=4", "data.batch_size=256"),
+    *(
+        "strategy.samples=1",
+        "strategy.validation_batch_size=32",
+        "space.channels=4",
+        "space.cells=1",
+        "data.batch_size=256",
+    ),
     *("retrain.epochs=1", "retrain.seeds=1", "retrain.random=0", "retrain.channels=2", "retrain.cells=1"),
     *("executor.threads=1", "trainer.accelerator=cpu", "trainer.precision=64-true"),
 ]
