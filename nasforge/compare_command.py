@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -28,6 +29,10 @@ from nasforge.comparison_tables import (
 from nasforge.errors import OptionError
 from nasforge.findings import captions, finding
 from nasforge.rank_tests import RankTest
+from nasforge.wording import sentence_case
+
+if TYPE_CHECKING:
+    from nasforge.variation import Variation
 
 USAGE = "nasforge compare RUN... [out=FOLDER], where RUN may be a sweep's folder"
 WIDE = 150
@@ -76,19 +81,26 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     """Write the page, the tables and the curves into `folder`; the page's path."""
     from nasforge.comparison_charts import comparison_charts
     from nasforge.comparison_report import write_comparison_page
+    from nasforge.variation import markdown_of, variation, variation_charts
 
     folder.mkdir(parents=True, exist_ok=True)
-    charts = comparison_charts(comparison)
-    for chart in charts:
+    varied = variation(comparison)
+    charts, by_option = comparison_charts(comparison), variation_charts(comparison, varied) if varied else []
+    for chart in (*charts, *by_option):
         chart.write(folder)
     texts = {".md": markdown, ".tex": latex, ".csv": csv_table, "_runs.csv": csv_of_runs}
     for suffix, text in texts.items():
         (folder / f"comparison{suffix}").write_text(text(comparison), encoding="utf-8")
-    return write_comparison_page(comparison, charts, folder / "comparison.html")
+    if varied:
+        with (folder / "comparison.md").open("a", encoding="utf-8") as file:
+            file.write("\n" + markdown_of(comparison, varied))
+    return write_comparison_page(comparison, charts, folder / "comparison.html", varied, by_option)
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """The table, what its numbers are, the tests and the notes."""
+    from nasforge.variation import variation
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i, heading in enumerate(headings(comparison)):
         table.add_column(Text(heading), justify="right" if i else "left", overflow="fold")
@@ -106,8 +118,24 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         if tests:
             console.print(_table_of(tests))
             _say(console, WINS, "dim")
+    if varied := variation(comparison):
+        _print_grids(comparison, varied, console)
     for note in comparison.notes:
         _say(console, f"Note: {note}", "yellow")
+
+
+def _print_grids(comparison: Comparison, varied: Variation, console: Console) -> None:
+    """Tables over the options; one option's alone are the first table again, so they need two."""
+    from nasforge.variation import grids
+
+    for grid in grids(comparison, varied) if len(varied.options) > 1 else ():
+        _say(console, f"\n{sentence_case(grid.title)}", "bold")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for heading in grid.heads:
+            table.add_column(Text(heading), justify="right")
+        for row in grid.rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
 
 
 def _table_of(tests: Sequence[RankTest]) -> Table:

@@ -12,7 +12,7 @@ from nasforge.errors import RunError
 from nasforge.journal import digest
 from nasforge.rank_tests import RankTest, rank_tests
 from nasforge.run_folders import FinishedRun, flat, read_runs
-from nasforge.scores import Box, Score, common_box, scores
+from nasforge.scores import COSTS, Box, Score, common_box, scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,7 @@ class Comparison:
         tests: of each pair of groups, by the scores that are tested: the headline, and the hypervolume.
         box: what hypervolumes are shares of, if the runs follow several objectives.
         notes: what a reader must know: runs left out, and why; budgets that were not used up.
+        alike: whether all searches had the same to do; if not, only what came of them is compared.
     """
 
     groups: tuple[Group, ...]
@@ -45,6 +46,7 @@ class Comparison:
     tests: Mapping[str, Sequence[RankTest]]
     box: Box | None
     notes: tuple[str, ...]
+    alike: bool = True
 
     @property
     def first(self) -> FinishedRun:
@@ -62,35 +64,60 @@ def compare(paths: Sequence[Path]) -> Comparison:
 
     Raises:
         RunError: a folder holds no finished search or a damaged one, or two searches cannot be compared: they differ in
-            space, data, estimator, objectives or budget.
+            data or budget; or in space, estimator or objectives, and what they found was not retrained.
     """
     runs, notes = read_runs(paths)
-    check_alike(runs)
+    alike, unlike = check_alike(runs)
     groups, duplicates = grouped(runs)
-    box = common_box([run for group in groups for run in group.runs])
-    found, incomplete = scores([group.runs for group in groups], box)
-    if not found:
+    box = common_box([run for group in groups for run in group.runs]) if alike else None
+    found, incomplete = scores([group.runs for group in groups], box, alike=alike)
+    if not found or found[0].name in COSTS:
         raise RunError(f"{runs[0]} has nothing to compare: no evaluations, no control and no retraining")
     best_first = sorted(range(len(groups)), key=lambda place: found[0].cost(place))
     groups, found = [groups[place] for place in best_first], [score.ordered(best_first) for score in found]
     tested = [found[0], *(score for score in found[1:] if score.tested)]
     names = [group.name for group in groups]
     tests = {score.name: rank_tests(names, score.values, score.direction) for score in tested}
-    return Comparison(tuple(groups), tuple(found), tests, box, (*notes, *duplicates, *incomplete, *_unused(groups)))
+    said = (*unlike, *notes, *duplicates, *incomplete, *_unused(groups))
+    return Comparison(tuple(groups), tuple(found), tests, box, said, alike)
 
 
-def check_alike(runs: Sequence[FinishedRun]) -> None:
-    """Raise a `RunError` that names two runs and what they differ in, if not all had the same to do."""
+OF_THE_SEARCH = ("space", "estimator", "objectives", "constraints", "control", "number of evaluations")
+"""What searches may differ in whose networks were retrained alike."""
+
+
+def check_alike(runs: Sequence[FinishedRun]) -> tuple[bool, list[str]]:
+    """Whether all searches had the same to do, and a sentence on what they differ in, if in anything.
+
+    Raises:
+        RunError: it names two runs that cannot be compared, and what they differ in.
+    """
     # What only some of them did afterwards is no part of the search, and leaves one column less.
     after = [key for key in ("control", "retrain") if all(run.result.get(key) for run in runs)]
-    first = _task(runs[0], after)
+    first, unlike = _task(runs[0], after), set()
     for run in runs[1:]:
         task = _task(run, after)
         differing = [key for key in {**first, **task} if first.get(key) != task.get(key)]
-        if differing:
+        # How many evaluations an unbounded search asks for is an option of its strategy.
+        own = set(differing) <= {"number of evaluations"} and called(run) == called(runs[0])
+        if (
+            differing
+            and not own
+            and not ("retrain" in after and all(key.split(".")[0] in OF_THE_SEARCH for key in differing))
+        ):
             said = ", ".join(f"{key} is {_said(first, key)} and {_said(task, key)}" for key in differing[:3])
             more = f", and {len(differing) - 3} more" if len(differing) > 3 else ""
             raise RunError(f"{runs[0]} and {run} cannot be compared: {said}{more}")
+        unlike |= {key.split(".")[0] for key in differing}
+    if unlike <= {"number of evaluations"}:
+        counts = sorted({run.result["evaluations"]["requested"] for run in runs})
+        said = f"the searches asked for {counts[0]} to {counts[-1]} evaluations, as their options have it"
+        return True, [f"{said}: their budgets are not equal"] if unlike else []
+    listed = " and ".join(key for key in OF_THE_SEARCH if key in unlike)
+    return False, [
+        f"the searches differ in {listed}: what their found networks reach, trained from scratch alike, is compared, "
+        "not how they were found, nor at equal cost"
+    ]
 
 
 def _task(run: FinishedRun, after: Sequence[str]) -> dict[str, Any]:
@@ -124,7 +151,7 @@ def grouped(runs: Sequence[FinishedRun]) -> tuple[list[Group], list[str]]:
     members: dict[str, dict[int, FinishedRun]] = {}
     notes = []
     for run in runs:
-        seeds = members.setdefault(digest(_method(run)), {})
+        seeds = members.setdefault(digest(method(run)), {})
         if run.seed in seeds:
             notes.append(f"{run} repeats seed {run.seed} of {seeds[run.seed]} with the same options and is left out")
         else:
@@ -134,29 +161,30 @@ def grouped(runs: Sequence[FinishedRun]) -> tuple[list[Group], list[str]]:
     return [Group(name, group) for name, group in zip(names, several, strict=True)], notes
 
 
-def _method(run: FinishedRun) -> dict[str, Any]:
-    """What sets a way of searching apart: the strategy, its options, and how its fits read and compute."""
+def method(run: FinishedRun) -> dict[str, Any]:
+    """What sets a way of searching apart: strategy, space and estimator, their options, and how its fits compute."""
     keys = ("data.batch_size", "trainer.precision") if "training images" in run.data else ()
     every = flat(run.config)
     own = {key.removeprefix("strategy."): value for key, value in every.items() if key.startswith("strategy.")}
-    return {**own, **{key: every.get(key) for key in keys}}
+    of_task = {key: value for key, value in every.items() if key.startswith(("space.", "estimator.", "objectives"))}
+    return {**own, **of_task, **{key: every.get(key) for key in keys}}
 
 
 def _names(runs: Sequence[FinishedRun]) -> list[str]:
     """A name for each run's method: the strategy's, and the options in which others of that name differ from it."""
-    called = [_called(run) for run in runs]
-    methods = [_method(run) for run in runs]
+    chosen = [called(run) for run in runs]
+    methods = [method(run) for run in runs]
     names = []
-    for name, method in zip(called, methods, strict=True):
-        others = [other for also, other in zip(called, methods, strict=True) if also == name]
-        differing = [key for key in method if any(other.get(key) != method[key] for other in others)]
-        said = [f"{key}={method[key]}" for key in differing[:3]]
+    for name, own in zip(chosen, methods, strict=True):
+        others = [other for also, other in zip(chosen, methods, strict=True) if also == name]
+        differing = [key for key in own if any(other.get(key) != own[key] for other in others)]
+        said = [f"{key}={own[key]}" for key in differing[:3]]
         said += [f"{len(differing) - 3} more"] if len(differing) > 3 else []
         names.append(" ".join(f"{name} ({', '.join(said)})".split()) if said else name)
     return [f"{name} #{names[:i].count(name) + 1}" if names.count(name) > 1 else name for i, name in enumerate(names)]
 
 
-def _called(run: FinishedRun) -> str:
+def called(run: FinishedRun) -> str:
     """As the user chose the strategy: a configuration with another name is one of the strategy's presets."""
     chosen = [word.partition("=")[2] for word in run.words if word.startswith("strategy=")]
     return (chosen or [str(run.result["strategy"])])[-1].strip("'\"")

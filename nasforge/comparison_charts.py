@@ -61,7 +61,7 @@ class Chart:
 def comparison_charts(comparison: Comparison) -> list[Chart]:
     """All that the runs have data for; none for supernet searches, which ask for no estimates."""
     run = comparison.first
-    if not run.followed or not all(run.evaluations for run in comparison.runs):
+    if not comparison.alike or not run.followed or not all(run.evaluations for run in comparison.runs):
         return []
     followed = run.followed[0].metric
     by = f"{words(followed)} of the best so far"

@@ -16,11 +16,23 @@ from nasforge.comparison_tables import PAIR_HEAD, PAIR_NUMBERS, WINS, headings, 
 from nasforge.findings import captions, finding, task
 from nasforge.pages import write_page
 from nasforge.svg import inline
+from nasforge.variation import Variation, grids
 from nasforge.wording import sentence_case
 
 
-def write_comparison_page(comparison: Comparison, charts: Sequence[Chart], path: Path) -> Path:
-    """Write the page; its links lead to the runs' own reports, where these lie now."""
+def write_comparison_page(
+    comparison: Comparison,
+    charts: Sequence[Chart],
+    path: Path,
+    varied: Variation | None = None,
+    by_option: Sequence[Chart] = (),
+) -> Path:
+    """Write the page; its links lead to the runs' own reports, where these lie now.
+
+    Args:
+        varied: the numbers that the runs differ in, if it is they.
+        by_option: charts over these.
+    """
     content = {
         "title": f"strategies on {task(comparison)}",
         "finding": finding(comparison, comparison.scores[0]).replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"),
@@ -29,7 +41,10 @@ def write_comparison_page(comparison: Comparison, charts: Sequence[Chart], path:
         "rows": _rows(comparison),
         "headline": comparison.scores[0].title,
         "captions": list(captions(comparison)),
-        "charts": [(chart.title, Markup(inline(chart.svg, chart.name, chart.title))) for chart in charts],
+        "charts": _inline(charts),
+        "varied": " and ".join(varied.options) if varied else "",
+        "grids": list(grids(comparison, varied)) if varied and len(varied.options) > 1 else [],
+        "by_option": _inline(by_option),
         "tests": [
             (score.title, finding(comparison, score), [(test.significant, pair_row(test)) for test in tests])
             for score, tests in tested(comparison)
@@ -42,6 +57,10 @@ def write_comparison_page(comparison: Comparison, charts: Sequence[Chart], path:
         "budget": task(comparison),
     }
     return write_page(path, "comparison.html.jinja", content)
+
+
+def _inline(charts: Sequence[Chart]) -> list[tuple[str, Markup]]:
+    return [(chart.title, Markup(inline(chart.svg, chart.name, chart.title))) for chart in charts]
 
 
 def _rows(comparison: Comparison) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from nasforge.comparison import Comparison
-from nasforge.findings import among_best, captions, finding, p_value
+from nasforge.findings import SEVERAL, among_best, captions, finding, p_value
 from nasforge.rank_tests import RankTest
 from nasforge.scores import Score
 
@@ -65,8 +65,15 @@ def _cell(score: Score, place: int, bold: bool) -> Cell:
 
 
 def tested(comparison: Comparison) -> list[tuple[Score, Sequence[RankTest]]]:
-    """The tested scores with their tests; none where there is one strategy alone."""
-    return [(score, comparison.tests[score.name]) for score in comparison.scores if comparison.tests.get(score.name)]
+    """The tested scores with their tests; of many groups, each against the best; none where there is one alone."""
+    found = []
+    for score in comparison.scores:
+        tests = comparison.tests.get(score.name, ())
+        if len(comparison.groups) > SEVERAL:
+            best = comparison.groups[min(range(len(comparison.groups)), key=score.cost)].name
+            tests = [test for test in tests if best in (test.first, test.second)]
+        found += [(score, tests)] if tests else []
+    return found
 
 
 def pair_row(test: RankTest) -> list[str]:
@@ -82,16 +89,17 @@ def markdown(comparison: Comparison) -> str:
         [row.name, str(row.runs), *(f"**{cell}**" if cell.bold else str(cell) for cell in row.cells)]
         for row in table_rows(comparison)
     ]
-    parts = [f"# {finding(comparison, comparison.scores[0])}", _pipes(heads, body, range(1, len(heads)))]
+    parts = [f"# {finding(comparison, comparison.scores[0])}", pipes(heads, body, range(1, len(heads)))]
     parts += [" ".join(captions(comparison))]
     for score, tests in tested(comparison):
         parts += [f"## Rank tests: {score.title}", f"{finding(comparison, score)} {WINS}"]
-        parts += [_pipes(PAIR_HEAD, map(pair_row, tests), PAIR_NUMBERS)]
+        parts += [pipes(PAIR_HEAD, map(pair_row, tests), PAIR_NUMBERS)]
     parts += [f"- Note: {note}" for note in comparison.notes]
     return "\n\n".join(parts) + "\n"
 
 
-def _pipes(heads: Sequence[str], body: Iterable[Iterable[str]], right: Container[int]) -> str:
+def pipes(heads: Sequence[str], body: Iterable[Iterable[str]], right: Container[int]) -> str:
+    """A table of Markdown; the columns `right` are aligned right."""
     rule = ["---:" if i in right else "---" for i in range(len(heads))]
     lines = [[cell.replace("|", "\\|") for cell in row] for row in (heads, rule, *body)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

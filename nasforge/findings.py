@@ -12,6 +12,9 @@ from nasforge.rank_tests import FEWEST, LEVEL
 from nasforge.scores import Score
 from nasforge.wording import sentence_case, words
 
+SEVERAL = 6
+"""More names than these are not listed in a sentence, nor all their pairs in a table."""
+
 
 def task(comparison: Comparison) -> str:
     """What all runs searched, and for how long."""
@@ -20,7 +23,8 @@ def task(comparison: Comparison) -> str:
     bounds = [
         f"{budget[key]:g} {what}" for key, what in (("evaluations", "evaluations"), ("seconds", "s")) if budget.get(key)
     ]
-    return ", ".join([str(run.result["space"]), str(run.result["data"]), *bounds])
+    spaces = dict.fromkeys(str(run.result["space"]) for run in comparison.runs)
+    return ", ".join([_and(list(spaces)), str(run.result["data"]), *bounds])
 
 
 def value(score: Score, place: int) -> str:
@@ -76,6 +80,10 @@ def captions(comparison: Comparison) -> Iterator[str]:
         chosen = f"each run's best candidate by {words(run.followed[0].metric)}"
         yield f"{sentence_case(_and(of_best))}: of {chosen} after the whole budget."
     names = {score.name for score in comparison.scores}
+    if "validation_accuracy" in names:
+        yield "Validation accuracy: the found architecture's, with the shared weights of its own search."
+    if "search_seconds" in names:
+        yield "Search time: of wall-clock, on whatever machine and beside whatever else it ran."
     if "retrained_accuracy" in names:
         yield "Test accuracy, retrained: the found network trained from scratch, each run's mean over its trainings."
     if any(name.startswith("table_") for name in names):
@@ -103,4 +111,7 @@ def p_value(p: float) -> str:
 
 
 def _and(names: list[str]) -> str:
+    """The first few by name, the others by number."""
+    if len(names) > SEVERAL:
+        names = [*names[: SEVERAL - 2], f"{len(names) - SEVERAL + 2} others"]
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

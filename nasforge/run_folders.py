@@ -26,6 +26,7 @@ class FinishedRun:
         result: the content of `result.json`.
         data: of `data.json`.
         words: the command's, of `overrides.json`.
+        timing: of `timing.json`: seconds by what they went into, and in all.
         evaluations: rows of `evaluations.json` (notation, metrics, status) in the order of request.
     """
 
@@ -34,6 +35,7 @@ class FinishedRun:
     result: Mapping[str, Any]
     data: Mapping[str, Any]
     words: Sequence[str]
+    timing: Mapping[str, Any]
     evaluations: Sequence[Mapping[str, Any]]
 
     @property
@@ -119,8 +121,10 @@ def _read(folder: Path) -> FinishedRun:
             f"and result.json says {result['evaluations']['requested']}"
         )
     words = read_json(folder / "overrides.json", list) if (folder / "overrides.json").exists() else []
-    data = read_json(folder / "data.json", dict) if (folder / "data.json").exists() else {}
-    return FinishedRun(folder, read_yaml(folder / "config.yaml"), result, data, [str(word) for word in words], rows)
+    data, timing = (read_json(path, dict) if path.exists() else {}
+                    for path in (folder / "data.json", folder / "timing.json"))  # fmt: skip
+    config = read_yaml(folder / "config.yaml")
+    return FinishedRun(folder, config, result, data, [str(word) for word in words], timing, rows)
 
 
 def read_json(path: Path, kind: type) -> Any:

@@ -95,10 +95,17 @@ def common_box(runs: Sequence[FinishedRun]) -> Box | None:
     return Box(runs[0].followed, front.min(axis=0), front.max(axis=0))
 
 
-def scores(groups: Sequence[Sequence[FinishedRun]], box: Box | None) -> tuple[list[Score], list[str]]:
-    """All scores that every run has, the headline first, and sentences about those that only some have."""
+def scores(
+    groups: Sequence[Sequence[FinishedRun]], box: Box | None, *, alike: bool = True
+) -> tuple[list[Score], list[str]]:
+    """All scores that every run has, the headline first, and sentences about those that only some have.
+
+    Args:
+        alike: whether all searches had the same to do; if not, only what came of them counts.
+    """
     found, notes = [], []
-    for name, title, direction, of in _kinds([run for group in groups for run in group], box):
+    every = [run for group in groups for run in group]
+    for name, title, direction, of in [*(_kinds(every, box) if alike else _of_networks()), *_costs()]:
         values = [[of(run) for run in group] for group in groups]
         without = [
             run for group, several in zip(groups, values, strict=True)
@@ -119,7 +126,7 @@ def _kinds(runs: Sequence[FinishedRun], box: Box | None) -> Iterator[Kind]:
     first = runs[0]
     if any(run.evaluations for run in runs):
         yield from (_of_best(one) for one in first.reported)
-    yield "retrained_accuracy", "test accuracy, retrained", "max", _retrained
+    yield from _of_networks()
     for dataset in sorted(_in_table(first), key=lambda name: name != first.result["data"]):
         yield f"table_accuracy_{dataset}", f"test accuracy in the table, {dataset}", "max", _looked_up(dataset)
     if any(run.evaluations for run in runs) and first.followed:
@@ -127,7 +134,22 @@ def _kinds(runs: Sequence[FinishedRun], box: Box | None) -> Iterator[Kind]:
         yield name, f"{title} (followed)", direction, of
     if box is not None:
         yield "hypervolume", "hypervolume", "max", lambda run: box.share(costs(run))
+    if len({(run.result["strategy"], run.result["space"]) for run in runs}) == 1:  # others' supernets are others
+        yield "validation_accuracy", "validation accuracy, shared weights", "max", _validated
     yield "control_percentile", "percentile among random ones", "max", _percentile
+
+
+def _of_networks() -> Iterator[Kind]:
+    yield "retrained_accuracy", "test accuracy, retrained", "max", _retrained
+
+
+def _costs() -> Iterator[Kind]:
+    """What stands beside the other scores, and is no reason to compare by itself."""
+    yield "params_m", words("params_m"), "min", lambda run: _number((run.result.get("size") or {}).get("params_m"))
+    yield "search_seconds", "search time, s", "min", _search_seconds
+
+
+COSTS = ("params_m", "search_seconds")
 
 
 def _of_best(objective: Objective) -> Kind:
@@ -150,6 +172,19 @@ def _in_table(run: FinishedRun) -> Mapping[str, Any]:
 
 def _looked_up(dataset: str) -> Callable[[FinishedRun], float]:
     return lambda run: _number(_in_table(run).get(dataset))
+
+
+def _validated(run: FinishedRun) -> float:
+    return _number((run.result.get("control") or {}).get("found"))
+
+
+def _search_seconds(run: FinishedRun) -> float:
+    """Of wall-clock time, over all starts of a run that reads images, without what came after the search."""
+    if "total" not in run.timing or not run.result.get("size"):
+        return math.nan
+    after = ("control", "test", "fit retrain")
+    spent = [seconds for label, seconds in run.timing["seconds"].items() if label.startswith(after)]
+    return float(run.timing["total"] - sum(spent))
 
 
 def _percentile(run: FinishedRun) -> float:
