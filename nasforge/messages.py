@@ -34,8 +34,8 @@ Common keys
   budget.evaluations= budget.seconds=            when to stop
   space.channels= space.cells= data.batch_size=  sizes
   retrain.epochs= retrain.seeds=                 the final training; retrain.seeds=0 leaves it out
-  trainer.accelerator= trainer.devices=          where to train; trainer=ddp trainer.devices=2: a fit shared by two
-  executor.workers= executor.threads=            candidates side by side; executor=ray: on Ray, here or on a cluster
+  trainer.accelerator= trainer.devices=          where to train; with trainer=ddp devices share each fit
+  executor.workers= executor.threads=            candidates side by side; executor=ray: on a cluster too
   hydra.run.dir=PATH                             the run's folder (default: runs/ and the time)
 
 Options
