@@ -82,6 +82,8 @@ class Estimator(ABC):
         objectives: every metric it gives, with its direction; the first is what a single-objective strategy follows.
         needs: abilities that the space must have (`WeightSharing`, say).
         needs_weights: whether `Context.weights` must be given.
+        builds: whether it looks at what the space builds, be it one of the space's architectures or not; a table, or a
+            supernet, knows these alone.
         needs_data: whether it reads images. A search none of whose parts does so reads none.
         fingerprint: a hash of what it reads besides images (a table); part of every key.
         dataset: what its answers are about, where a search reads no images.
@@ -97,6 +99,7 @@ class Estimator(ABC):
     objectives: tuple[Objective, ...]
     needs: ClassVar[tuple[type[SearchSpace], ...]] = ()
     needs_weights: ClassVar[bool] = False
+    builds: ClassVar[bool] = True
     needs_data: ClassVar[bool] = True
     fingerprint: str = ""
     dataset: str = ""

@@ -31,6 +31,7 @@ class SharedWeights(Estimator):
     name: ClassVar[str] = "shared_weights"
     needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
     needs_weights: ClassVar[bool] = True
+    builds: ClassVar[bool] = False
     objectives = (Objective("accuracy", "max"), Objective("cross_entropy", "min"))
 
     def __init__(self, *, batch_size: int = 256) -> None:

@@ -44,6 +44,9 @@ class Strategy(ABC):
     Attributes:
         needs: abilities that the space must have; a mismatch stops before any data are read.
         needs_estimates: whether it asks `run.estimate` of candidates, so that `budget.evaluations` bounds it.
+        needs_builder: whether it asks about networks that are none of the space's architectures, as a `WiderSpace`
+            builds them: estimators must be of those that look at what is built.
+        shares_weights: whether it trains a supernet, with whose weights estimators may score.
         needs_data: whether it reads images itself. A search none of whose parts does so reads none.
         published: test accuracies that its paper reports, as fractions, by space and data set.
     """
@@ -51,6 +54,8 @@ class Strategy(ABC):
     name: ClassVar[str]
     needs: ClassVar[tuple[type[SearchSpace], ...]] = ()
     needs_estimates: ClassVar[bool] = False
+    needs_builder: ClassVar[bool] = False
+    shares_weights: ClassVar[bool] = False
     needs_data: ClassVar[bool] = True
     published: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType({})
 

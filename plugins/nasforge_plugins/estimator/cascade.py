@@ -72,6 +72,7 @@ class Cascade(Estimator):
         both = (self.first, self.then)
         self.objectives = self.then.objectives
         self.needs = tuple(ability for part in both for ability in part.needs)  # type: ignore[misc]
+        self.builds = all(part.builds for part in both)  # type: ignore[misc]
         self.needs_data = any(part.needs_data for part in both)  # type: ignore[misc]
         self.fingerprint = repr([(part.name, dict(part.options), part.fingerprint) for part in both])
         self.dataset = self.then.dataset

@@ -36,6 +36,7 @@ class DARTS(Strategy):
 
     name: ClassVar[str] = "darts"
     needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
+    shares_weights: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class EGNAS(Strategy):
 
     name: ClassVar[str] = "egnas"
     needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
+    shares_weights: ClassVar[bool] = True
     # Table 3: searched on CIFAR-10, the found cell's accuracies looked up, mean of four seeds
     published: ClassVar[Mapping[str, Mapping[str, float]]] = {
         "nasbench201": {"cifar10": 0.9356, "cifar100": 0.7091, "imagenet16_120": 0.4613}

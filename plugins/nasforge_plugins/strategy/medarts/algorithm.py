@@ -52,6 +52,7 @@ class MEDARTS(Strategy):
 
     name: ClassVar[str] = "medarts"
     needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
+    shares_weights: ClassVar[bool] = True
 
     def __init__(
         self,

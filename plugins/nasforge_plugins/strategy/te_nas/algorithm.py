@@ -35,6 +35,7 @@ class TENAS(Strategy):
     name: ClassVar[str] = "te_nas"
     needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
     needs_estimates: ClassVar[bool] = True
+    needs_builder: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -1,0 +1,104 @@
+"""Prints docs/capabilities.md: which strategies, spaces and estimators go together, by what their classes say.
+
+    python docs/capabilities.py > docs/capabilities.md
+
+Tables of published results say themselves which space they are of, so they must be at hand (`nasforge doctor`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nasforge import NasforgeError, SearchSpace
+from nasforge.abilities import mismatch, missing
+from nasforge.registry import build, registry
+
+Classes = Mapping[str, type[Any]]
+
+TEXT = """\
+# What goes with what
+
+Printed by `python docs/capabilities.py` from what the classes say of themselves; a test compares. A search needs a
+`yes` in all three of its pairs. `tests/test_capabilities.py` runs each pair with a `yes`, small, and has all else
+refused before data are read, with a sentence that names both sides, what is missing, and what would fit.
+
+## Abilities of spaces
+
+{abilities}
+
+## Strategies on spaces
+
+{strategies}
+
+## Estimators on spaces
+
+{estimators}
+
+## Strategies with estimators
+
+{pairs}
+
+- *no supernet*: the estimator scores with shared weights, and the strategy trains no supernet.
+- *own weights*: the strategy asks about no candidate but with its supernet's weights; others would go unheard.
+- *prunings*: the strategy asks about networks that are none of the space's architectures; a table lacks them."""
+
+
+def built_in(kind: str) -> Classes:
+    """Classes by name, of what ships in the box."""
+    found = registry(kind)
+    return {name: found[name] for name, (first, *_) in found.plugins.items() if first.package == "nasforge"}
+
+
+def abilities(spaces: Classes) -> dict[str, type[Any]]:
+    """What a space may be besides a space, by name."""
+    every = {base for space in spaces.values() for base in space.__mro__}
+    found = {one for one in every if issubclass(one, SearchSpace) and one.__module__.startswith("nasforge.")}
+    return {one.__name__: one for one in sorted(found - {SearchSpace}, key=lambda one: one.__name__)}
+
+
+def on_space(part: type[Any], space: type[Any]) -> str:
+    """`yes`, or what is missing; an estimator may look closer than at abilities."""
+    if lacks := missing(part, space):
+        return f"needs {' and '.join(lacks)}"
+    if not hasattr(part, "check"):
+        return "yes"
+    try:
+        build("estimator", {"name": part.name}).check(build("space", {"name": space.name}))
+    except NasforgeError:
+        return "another space's table"
+    return "yes"
+
+
+def together(strategy: type[Any], estimator: type[Any]) -> str:
+    """`yes`, or one of the reasons that the text explains."""
+    if not mismatch(strategy, estimator):
+        return "yes"
+    if estimator.needs_weights:
+        return "no supernet"
+    return "own weights" if strategy.shares_weights else "prunings"
+
+
+def table(corner: str, rows: Classes, columns: Classes, cell: Callable[[Any, Any], str]) -> str:
+    """In Markdown."""
+    lines = [[corner, *columns], ["---"] * (1 + len(columns))]
+    lines += [[f"`{name}`", *(cell(row, column) for column in columns.values())] for name, row in rows.items()]
+    return "\n".join(_line(line) for line in lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    spaces, strategies, estimators = built_in("space"), built_in("strategy"), built_in("estimator")
+    print(
+        TEXT.format(
+            abilities=table(
+                "space", spaces, abilities(spaces), lambda space, ability: "yes" if issubclass(space, ability) else ""
+            ),
+            strategies=table("strategy", strategies, spaces, on_space),
+            estimators=table("estimator", estimators, spaces, on_space),
+            pairs=table("strategy", strategies, estimators, together),
+        )
+    )

@@ -1,0 +1,223 @@
+"""Every strategy with every space and every estimator: what their stated abilities allow runs, all else is refused.
+
+Which triples go together is asked of the classes, never written down here; only sizes are.
+"""
+
+import itertools
+import json
+import os
+import runpy
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from nasforge import experiment
+from nasforge.configuration import compose
+from nasforge.errors import AbilityError, DataError
+from nasforge.parts import Parts
+from nasforge.registry import build, registry
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("NASFORGE_SHARED") or ROOT.parent / "shared")
+
+
+def built_in(kind):
+    """Classes by name, of what ships in the box."""
+    found = registry(kind)
+    return {name: found[name] for name, (first, *_) in found.plugins.items() if first.package == "nasforge"}
+
+
+STRATEGIES, SPACES, ESTIMATORS = map(built_in, ("strategy", "space", "estimator"))
+TRIPLES = list(itertools.product(STRATEGIES, SPACES, ESTIMATORS))
+
+# Sizes, each where there is something of that name
+
+SUPERNET = ["strategy.channels=4", "strategy.epochs=2", "strategy.warmup_epochs=1"]
+STAGE = "{name: only, cells: 3, epochs: 1, population: 1, images: 24}"
+SIZES = {
+    "egnas": [*SUPERNET, "strategy.population=2", "strategy.samples=1", "strategy.validation_batch_size=8"],
+    "darts": SUPERNET,
+    "pc_darts": SUPERNET,
+    "medarts": [f"strategy.stages=[{STAGE}]", "space.channels=4"],
+    "nsga2": ["strategy.population=2"],
+    "regularized_evolution": ["strategy.population=2", "strategy.sample=2"],
+    "ntk_ga": [
+        *("strategy.population=2", "strategy.offspring=2", "strategy.generations=3", "strategy.tournament_images=16"),
+        *("strategy.tournament_channels=4", "strategy.tournament_cells=1"),
+    ],
+    "te_nas": ["strategy.per_round=6"],
+    "tsenas": [
+        *("strategy.population=2", "strategy.generations=1", "strategy.fine_population=1", "strategy.refresh=1"),
+        *("strategy.fine_generations=1", "strategy.supernet_epochs=1", "strategy.supernet_chains=1"),
+        "strategy.from_scratch=1",
+    ],
+}
+SPACE_SIZES = {
+    "darts": ["space.cells=3", "space.operations=[skip_connect,sep_conv_3x3]"],
+    "tsenas": ["space.min_cells=4", "space.max_cells=4", "space.reductions=1", "space.channels=4"],
+}
+TRAINING = ["epochs=1", "channels=4", "cells=1"]
+SCORES = ["proxies=[params]", "channels=4", "cells=1"]
+ESTIMATOR_SIZES = {
+    "training": [f"estimator.training.{word}" for word in TRAINING],
+    "zero_cost": [f"estimator.zero_cost.{word}" for word in SCORES],
+    "cascade": [
+        *("estimator.cascade.reference=12", "estimator.cascade.keep=1.0"),
+        *(f"estimator.cascade.then.{word}" for word in TRAINING),
+        *(f"estimator.cascade.first.{word}" for word in SCORES),
+    ],
+}
+LEAST = ["executor.threads=1", "trainer.accelerator=cpu", "retrain.seeds=0", "retrain.random=0", "control.samples=20"]
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """48 real images of three digits."""
+    digits = load_digits()
+    three = digits.target < 3
+    path = tmp_path_factory.mktemp("images") / "digits.npz"
+    pixels, labels = (15 * digits.images[three][:48]).astype(np.uint8), digits.target[three][:48].astype(np.int64)
+    np.savez(path, train_images=pixels, train_labels=labels, classes=np.array(["0", "1", "2"]))
+    return path
+
+
+@pytest.fixture
+def config(images, shared_data, monkeypatch):
+    """What the command would make of a strategy, a space and an estimator, small."""
+
+    def make(strategy, space, estimator):
+        if not ESTIMATORS[estimator].needs_data:
+            monkeypatch.setenv("NASFORGE_DATA", str(shared_data("nasbench201.npz").parent))
+        words = [
+            f"strategy={strategy}",
+            f"space={space}",
+            f"estimator={estimator}",
+            "data=arrays",
+            f"data.path={images}",
+        ]
+        sizes = [*SIZES.get(strategy, ()), *SPACE_SIZES.get(space, ()), *ESTIMATOR_SIZES.get(estimator, ())]
+        budget = ["budget.evaluations=2"] if STRATEGIES[strategy].needs_estimates else []
+        return compose([*words, *LEAST, "data.batch_size=16", *sizes, *budget]).config
+
+    return make
+
+
+def lacking(part, space):
+    return [ability.__name__ for ability in part.needs if not issubclass(space, ability)]
+
+
+def agree(strategy, estimator):
+    """Whether a strategy has a use for an estimator, by what both say of themselves."""
+    if strategy.needs_builder and not estimator.builds:
+        return False
+    return strategy.shares_weights if estimator.needs_weights else strategy.needs_estimates
+
+
+def of_another_space(estimator, space):
+    """Whether an estimator looks closer than at abilities, and refuses: a table is of one space."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("NASFORGE_DATA", str(SHARED / "data"))
+        try:
+            build("estimator", {"name": estimator}).check(build("space", {"name": space}))
+        except DataError:
+            return True
+    return False
+
+
+OTHER_TABLES = set(
+    itertools.filterfalse(lambda pair: not of_another_space(*pair), itertools.product(ESTIMATORS, SPACES))
+)
+
+
+def stated(strategy, space, estimator):
+    lacks = [*lacking(STRATEGIES[strategy], SPACES[space]), *lacking(ESTIMATORS[estimator], SPACES[space])]
+    agreed = agree(STRATEGIES[strategy], ESTIMATORS[estimator])
+    return not lacks and agreed and (estimator, space) not in OTHER_TABLES
+
+
+ALLOWED = [triple for triple in TRIPLES if stated(*triple)]
+REFUSED = [triple for triple in TRIPLES if triple not in ALLOWED]
+
+
+DEAR = ["tsenas", "darts", "cascade", "training"]
+"""What takes long: these spaces meet the other estimators first, these estimators the other spaces."""
+
+
+def every_pair(triples):
+    """Of the triples as few as hold every strategy with every space, and both with every estimator, that any has."""
+    ordered = sorted(triples, key=lambda one: (one[1] not in DEAR, one[2] in DEAR))
+    seen, taken = set(), []
+    for new in (3, 2, 1):
+        for triple in ordered if new > 1 else reversed(ordered):
+            pairs = set(itertools.combinations(triple, 2)) - seen
+            if len(pairs) >= new:
+                seen |= pairs
+                taken.append(triple)
+    return sorted(taken)
+
+
+@pytest.mark.parametrize(("strategy", "space", "estimator"), every_pair(ALLOWED))
+def test_what_abilities_allow_runs(strategy, space, estimator, config, tmp_path):
+    found = experiment.search(config(strategy, space, estimator), tmp_path / "run")
+    assert found.architecture.space == space
+    assert found.result["failures"] == []
+    if STRATEGIES[strategy].needs_estimates:
+        answers = json.loads((found.folder / "evaluations.json").read_text())
+        assert any(one["status"] == "ok" for one in answers)
+    assert bool(found.result["control"]) is STRATEGIES[strategy].shares_weights
+
+
+@cache
+def section(kind, name):
+    return compose([f"{kind}={name}"]).config[kind]
+
+
+def due(strategy, space, estimator):
+    """Parts of the sentence with which a triple must be refused, by what its sides say of themselves."""
+    for kind, part, name in (
+        ("strategy", STRATEGIES[strategy], strategy),
+        ("estimator", ESTIMATORS[estimator], estimator),
+    ):
+        if lacks := lacking(part, SPACES[space]):
+            fitting = [one for one, other in registry("space").working.items() if not lacking(part, other)]
+            return (
+                f"{kind} '{name}' needs a space with {' and '.join(lacks)}; space '{space}' has not.",
+                f"Spaces that fit: {', '.join(fitting)}.",
+            )
+    if (estimator, space) in OTHER_TABLES:
+        return (f"the run's space is '{space}': choose space=",)
+    fitting = [name for name, one in registry("estimator").working.items() if agree(STRATEGIES[strategy], one)]
+    return (f"strategy '{strategy}'", f"estimator '{estimator}'", f". Estimators that fit: {', '.join(fitting)}.")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_other_triple_is_refused_before_anything_is_read(strategy, monkeypatch):
+    monkeypatch.setenv("NASFORGE_DATA", str(SHARED / "data"))
+    monkeypatch.setattr(Parts, "search_data", property(lambda parts: pytest.fail("images were read")))
+    plain = compose(["retrain.seeds=0", "retrain.random=0"]).config
+    for _, space, estimator in (one for one in REFUSED if one[0] == strategy):
+        config = {
+            **plain,
+            "strategy": section("strategy", strategy),
+            "space": section("space", space),
+            "estimator": section("estimator", estimator),
+        }
+        with pytest.raises((AbilityError, DataError)) as refusal:
+            experiment._search_parts(config)
+        for said in due(strategy, space, estimator):
+            assert said in str(refusal.value)
+
+
+def test_there_is_something_of_each_kind():
+    for place, kind in enumerate((STRATEGIES, SPACES, ESTIMATORS)):
+        assert {triple[place] for triple in ALLOWED} == set(kind), "something runs with nothing"
+
+
+def test_the_matrix_in_the_docs_is_what_the_classes_say(shared_data, monkeypatch, capsys):
+    monkeypatch.setenv("NASFORGE_DATA", str(shared_data("nasbench201.npz").parent))
+    runpy.run_path(str(ROOT / "docs" / "capabilities.py"), run_name="__main__")
+    said = "`python docs/capabilities.py > docs/capabilities.md` writes it anew"
+    assert (ROOT / "docs" / "capabilities.md").read_text() == capsys.readouterr().out, said
