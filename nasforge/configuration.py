@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from hydra import compose as hydra_compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -24,6 +25,20 @@ from nasforge.search_path import register
 
 SECTIONS = ("budget", "control", "retrain", *CONTRACTS, "trainer", "executor")
 """Parts of every configuration that hold keys of their own."""
+
+
+def _gpu_in_turn() -> list[int] | int:
+    """The GPU of this job of a sweep, as a trainer's devices; 1, any device, where there are none."""
+    import torch
+
+    count = torch.cuda.device_count()
+    hydra: Any = HydraConfig.instance().cfg
+    job = OmegaConf.select(hydra, "hydra.job.num") if hydra is not None else None
+    return [int(job or 0) % count] if count else 1
+
+
+# Here, since it must be known in whatever process a launcher runs a job in.
+OmegaConf.register_new_resolver("gpu_in_turn", _gpu_in_turn, replace=True)
 
 
 @dataclass(frozen=True)

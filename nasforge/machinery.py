@@ -65,7 +65,8 @@ def device_of(trainer: Mapping[str, Any]) -> str:
     """The device of a trainer's section, as torch writes it."""
     accelerator = trainer.get("accelerator", "auto")
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "cuda:0"
+        devices = trainer.get("devices")
+        return f"cuda:{devices[0] if isinstance(devices, list) and devices else 0}"
     if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
         return "mps"
     return "cpu"

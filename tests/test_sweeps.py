@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from nasforge import Column, Table, experiment
+from nasforge.machinery import device_of
 from nasforge.run import Run
 from nasforge.stopping import Interrupted
 
@@ -212,3 +214,19 @@ def test_jobs_can_go_to_slurm(command):
     assert "_target_: hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher" in said
     assert "partition: gpu" in said
     assert "timeout_min: 600" in said
+
+
+@pytest.mark.parametrize(("gpus", "devices"), [(2, [[0], [1], [0]]), (0, [1, 1, 1])])
+def test_jobs_take_the_gpus_of_a_machine_in_turn(command, monkeypatch, gpus, devices):
+    """Composed with a number of GPUs that is made up: not measured on several."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    given = []
+    monkeypatch.setattr(experiment, "search", lambda config, folder, words: given.append(config["trainer"]))
+    assert command("-m", "trainer=pinned", "seed=1,2,3")[0] == 0
+    assert [trainer["devices"] for trainer in given] == devices
+    computing = [device_of(trainer) for trainer in given]
+    assert computing == ([f"cuda:{devices[number][0]}" for number in range(3)] if gpus else ["cpu"] * 3)
+    given.clear()
+    assert command("trainer=pinned")[0] == 0
+    assert [trainer["devices"] for trainer in given] == devices[:1]
