@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning import Trainer
 
 from nasforge import Context, OptionError, SearchData
 from nasforge.executor import LocalExecutor
 from nasforge.registry import build
 from nasforge.wording import amount
+from nasforge_plugins.estimator.training.estimator import trainer_on
 from nasforge_plugins.estimator.training.learning_curve import POINTS, StopBelow, extrapolated, power_law
 
 
@@ -89,6 +91,16 @@ def test_sizes_are_those_of_the_network(data):
     torch.manual_seed(0)
     network = space.build(space.sample(np.random.default_rng(0)), data.input_shape, 10, channels=4, cells=1)
     assert answer.metrics["params_m"] == sum(parameter.numel() for parameter in network.parameters()) / 1e6
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0", "cuda:1"])
+def test_a_candidate_trains_where_it_is_scored(device, monkeypatch):
+    """Lightning's own answer to a number of GPUs that is made up."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    trainer = Trainer(**trainer_on(device), logger=False, enable_checkpointing=False)
+    assert trainer.strategy.root_device == torch.device(device)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from torch import Tensor
@@ -113,7 +113,7 @@ class Training(Estimator):
         rules = []
         if self.stop_below is not None:
             rules.append(StopBelow(self.stop_below, lambda: self.scored(network, data, context.device)["accuracy"]))
-        trainer = {"accelerator": "cpu" if context.device == "cpu" else "auto", "devices": 1}
+        trainer = trainer_on(context.device)
         return train(
             module, data, name="candidate", epochs=self.epochs, seed=context.seed, trainer=trainer, callbacks=rules
         )
@@ -130,6 +130,12 @@ class Training(Estimator):
         scored = score(network, ordered_batches(data.validation, data.preprocessing, 256, device))
         network.train(training)
         return scored
+
+
+def trainer_on(device: str) -> dict[str, Any]:
+    """Arguments of Lightning's trainer for one device, as torch writes it: cpu, mps, cuda:1."""
+    accelerator, _, index = device.partition(":")
+    return {"accelerator": accelerator, "devices": [int(index)] if index else 1}
 
 
 def inherit(network: Network, architecture: Architecture, context: Context) -> float:
