@@ -100,7 +100,7 @@ def config(images, shared_data, monkeypatch):
         ]
         sizes = [*SIZES.get(strategy, ()), *SPACE_SIZES.get(space, ()), *ESTIMATOR_SIZES.get(estimator, ())]
         budget = ["budget.evaluations=2"] if STRATEGIES[strategy].needs_estimates else []
-        return compose([*words, *LEAST, "data.batch_size=16", *sizes, *budget]).config
+        return compose([*words, *LEAST, "data.batch_size=64", *sizes, *budget]).config
 
     return make
 
