@@ -72,6 +72,7 @@ class Ranks:
     cuda: bool = False
     _followers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _control: Any = None
+    _joining: bool = False
     _fitting: str = ""
 
     @property
@@ -116,8 +117,9 @@ class Ranks:
                 process.kill()
             process.wait()
         self._followers, self._control, self._fitting = [], None, ""
-        if dist.is_initialized():
+        if self._joining and dist.is_initialized():
             dist.destroy_process_group()
+        self._joining = False
 
     def _begin(self) -> None:
         if self._control is not None:
@@ -131,6 +133,7 @@ class Ranks:
             if any(process.poll() is not None for process in self._followers):
                 raise RunError(self._lost())
             time.sleep(0.05)
+        self._joining = True
         self._control = _joined(0, self.count, self.cuda, store)
         threading.Thread(target=self._watch, args=(list(self._followers),), daemon=True).start()
 

@@ -74,13 +74,6 @@ class TestDARTSOnNASBench201(StrategyContract):
         return ["strategy=darts", "space=nasbench201", "space.channels=4", *small]
 
 
-class TestPCDARTSOnDARTS(StrategyContract):
-    @pytest.fixture
-    def overrides(self):
-        small = ["strategy.epochs=2", "strategy.warmup_epochs=1", *FEW_STEPS]
-        return ["strategy=pc_darts", "space.channels=4", "space.cells=3", *small]
-
-
 class TestMEDARTS(StrategyContract):
     @pytest.fixture
     def overrides(self):
