@@ -116,11 +116,12 @@ def _search(words: list[str]) -> int:
     if {"-sc", "--shell-completion"} & set(words):
         _complete_commands()
     failures: list[Exception] = []
+    starter = os.getpid()
 
     def job(config: DictConfig) -> None:
-        """One search: the only one, or one of a sweep."""
+        """One search: the only one, or one of a sweep, in whatever process the launcher put it."""
         try:
-            _job(config)
+            _job(config, starter)
         except Exception as error:  # kept from Hydra, which would add words of its own
             failures.append(error)
 
@@ -139,12 +140,12 @@ def _complete_commands() -> None:
     os.environ["COMP_LINE"] = " ".join([first, *(word for word in words[:-1] if "=" in word), *words[-1:]])
 
 
-def _job(config: DictConfig) -> None:
+def _job(config: DictConfig, starter: int) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     from nasforge.configuration import plain, translated
-    from nasforge.sweeps import Job
+    from nasforge.sweeps import Job, end_with
 
     def content() -> dict[str, Any]:
         with translated(overrides):
@@ -154,7 +155,8 @@ def _job(config: DictConfig) -> None:
     folder, overrides = Path(hydra_config.runtime.output_dir), list(hydra_config.overrides.task)
     try:
         if hydra_config.mode == RunMode.MULTIRUN:
-            warnings.showwarning = _warn  # in whatever process the launcher put it
+            warnings.showwarning = _warn
+            end_with(starter)
             Job(hydra_config.job.num, overrides, folder, Path(hydra_config.sweep.dir)).do(content)
         else:
             from nasforge import experiment

@@ -206,6 +206,11 @@ def _impossible(error: ConfigCompositionException, overrides: Sequence[str]) -> 
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> NasforgeError:
     """Find the section that lacks a key by composing only the choices of plug-ins, without values."""
+    if key.startswith("hydra."):
+        return OptionError(
+            f"there is no option {key}; `nasforge --cfg hydra` shows those of Hydra (another hydra/launcher=NAME has "
+            f"others), and +{key}=VALUE adds one"
+        )
     choices = [override for override in overrides if "." not in override.partition("=")[0]]
     try:
         node: Any = _compose([choice for choice in choices if choice.partition("=")[0] != key])[0]

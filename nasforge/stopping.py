@@ -26,6 +26,10 @@ class Interrupted(BaseException):
         self.folder: Path | None = None
         self.again: str | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A launcher may send it back from the process in which a job of a sweep was stopped."""
+        return type(self), (self.number,), self.__dict__
+
 
 @contextmanager
 def interruptible() -> Iterator[None]:

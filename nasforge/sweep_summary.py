@@ -14,11 +14,11 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 
-from nasforge.errors import RunError
+from nasforge.errors import NasforgeError, RunError
 from nasforge.journal import write_json
-from nasforge.messages import SweepError, explained
+from nasforge.messages import SweepError
 from nasforge.run_folders import read_json
-from nasforge.stopping import Interrupted
+from nasforge.stopping import Interrupted, interruptible
 
 RECORDS = ".jobs"
 """In a sweep's folder: what became of each job. Jobs may run in other processes and on other machines."""
@@ -71,7 +71,9 @@ def summed_up(words: Sequence[str]) -> Iterator[None]:
     """
     _begun.clear()
     try:
-        yield
+        # Also while a launcher waits for its jobs, which a process that just dies would leave behind.
+        with interruptible():
+            yield
     except (KeyboardInterrupt, Interrupted) as error:
         if not _begun:
             raise
@@ -83,7 +85,8 @@ def summed_up(words: Sequence[str]) -> Iterator[None]:
         lost = [one for one in _summary(_begun[-1], words) if one.state == "running"] if _begun else []
         if not lost:
             raise
-        raise RunError(f"{_jobs(lost)} of this sweep ended without a word: {explained(error)[1]}") from error
+        said = str(error) if isinstance(error, NasforgeError) else f"{type(error).__name__}: {error}"
+        raise RunError(f"{_jobs(lost)} of this sweep ended without a word: {' '.join(said.split())}") from error
     failed = [one for one in _summary(_begun[-1], words) if one.state == "failed"] if _begun else []
     if failed:
         raise SweepError(failed[0].status)

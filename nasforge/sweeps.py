@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +108,22 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     old, new = ({key: value for key, value in flat(one).items() if key.split(".")[0] not in HOW}
                 for one in (before, now))  # fmt: skip
     return [f"{key} was {old.get(key)} and is {new.get(key)}" for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+@cache
+def end_with(starter: int) -> None:
+    """Let this process end soon after the one that started the sweep, however that ends, if it is its child.
+
+    Else jobs would go on unseen, and be in the way when the sweep is started again.
+
+    Args:
+        starter: the process's number.
+    """
+    if os.getppid() == starter:
+        threading.Thread(target=_watch, args=(starter,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

@@ -50,6 +50,11 @@ def test_two_starts_get_two_folders():
     assert str(compose(["hydra.run.dir=here"]).folder) == "here"
 
 
+def test_an_option_that_only_another_launcher_has_is_named():
+    with pytest.raises(OptionError, match=r"there is no option hydra\.launcher\.n_jobs; .*hydra/launcher=NAME"):
+        compose(["hydra.launcher.n_jobs=2"])
+
+
 def test_one_or_several_estimators():
     assert estimators("estimator=training") == ["training"]
     assert sorted(estimators("estimator=[training,supernet]")) == ["supernet", "training"]
