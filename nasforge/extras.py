@@ -12,6 +12,7 @@ _FOR = {
     "ray": "candidates side by side, here or on a cluster: executor=ray",
     "joblib": "jobs of a sweep side by side: hydra/launcher=joblib",
     "submitit": "jobs of a sweep on a SLURM cluster: hydra/launcher=submitit_slurm",
+    "ray-launcher": "jobs of a sweep as tasks of Ray: hydra/launcher=ray",
     "onnx": "networks for other programs",
     "test": "the suites of nasforge.testing, for plug-ins of your own",
 }

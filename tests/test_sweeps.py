@@ -218,6 +218,16 @@ def test_jobs_can_go_to_slurm(command):
     assert "timeout_min: 600" in said
 
 
+def test_jobs_can_go_to_ray(command):
+    """Composed, not run: its launcher holds cloudpickle back, so few have it."""
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher")
+    words = ["hydra/launcher=ray", "+hydra.launcher.ray.remote.num_gpus=1", "hydra.launcher.ray.init.address=auto"]
+    status, said, complaint = command(*words, "--cfg", "hydra")
+    assert status == 0, complaint
+    assert "_target_: hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher" in said
+    assert "init:\n        address: auto\n      remote:\n        num_gpus: 1\n" in said
+
+
 @pytest.mark.parametrize(("gpus", "devices"), [(2, [[0], [1], [0]]), (0, [1, 1, 1])])
 def test_jobs_take_the_gpus_of_a_machine_in_turn(command, monkeypatch, gpus, devices):
     """Composed with a number of GPUs that is made up: not measured on several."""
