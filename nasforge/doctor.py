@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from nasforge.configuration import configured
 from nasforge.environment import environment
@@ -13,7 +14,7 @@ from nasforge.extras import extras
 from nasforge.machine import accelerators, disk, memory, processors
 from nasforge.registry import CONTRACTS, build, registry
 from nasforge.soundness import fault
-from nasforge.table_files import places, readers, tables
+from nasforge.table_files import places, readers, recognised, tables
 
 WIDTH = 100
 Row = tuple[str, str]
@@ -96,13 +97,20 @@ def _where(name: str) -> str:
 
 
 def _tables() -> Iterator[Row]:
-    found = list(tables())
-    yield from ((file.stem, f"found: {file}") for file in found)
+    yield from ((file.stem, said) for file in tables() if (said := _table(file)))
     yield "looked for in", ", ".join(map(str, places()))
     yield "can import", ", ".join(readers()) or "nothing: no reader is installed"
     for name in registry("estimator"):
         if lacking := _lacking(name):
             yield f"estimator={name}", f"cannot be used yet: {lacking}"
+
+
+def _table(file: Path) -> str:
+    """What is to be said of a file; nothing if it is no table, as images in the same folder are none."""
+    try:
+        return f"found: {file}" if recognised(file) else ""
+    except DataError as broken:
+        return f"BROKEN: {broken}"
 
 
 def _lacking(estimator: str) -> str:

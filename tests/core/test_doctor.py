@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -56,6 +57,8 @@ def test_what_lies_there_and_who_is_broken(said, guest, shared_data, monkeypatch
     (place / "cifar-10-batches-py").mkdir(parents=True)
     table = shared_data("nasbench201.npz")
     (place / "nasbench201.npz").symlink_to(table)
+    np.savez(place / "images.npz", images=np.zeros((1, 3, 4, 4)))
+    (place / "cut.safetensors").write_bytes(b"cut off")
     monkeypatch.setenv("NASFORGE_DATA", str(place))
     guest("nasforge-lost", {"nasforge.space": ["lost = not_there:Lost"]})
     points = {"nasforge.data": ["odd = odd:Odd"], "nasforge.table": ["odd = not_there:read"]}
@@ -64,6 +67,8 @@ def test_what_lies_there_and_who_is_broken(said, guest, shared_data, monkeypatch
     assert f"cifar10 found: {place / 'cifar-10-batches-py'}" in sections["Data"]
     assert "odd cannot be asked: " in sections["Data"]
     assert f"nasbench201 found: {place / 'nasbench201.npz'}" in sections["Tables"]
+    assert "images" not in sections["Tables"]
+    assert f"cut BROKEN: {place / 'cut.safetensors'}" in sections["Tables"]
     assert "estimator=tabular" not in sections["Tables"]
     assert "nasforge-lost 1.0 1 plug-in" in sections["Plug-ins"]
     assert (
