@@ -82,7 +82,7 @@ def _where(name: str) -> str:
     try:
         options = configured("data", name)
         places = build("data", {key: value for key, value in options.items() if value != "???"}).places
-    except Exception as error:  # a guest's data may raise anything; the section on plug-ins says more
+    except (Exception, SystemExit) as error:  # a guest's data may raise anything; the section on plug-ins says more
         return f"cannot be asked: {error}"
     if not places:
         return "ready: it needs no files of its own"
@@ -109,7 +109,7 @@ def _table(file: Path) -> str:
     """What is to be said of a file; nothing if it is no table, as images in the same folder are none."""
     try:
         return f"found: {file}" if recognised(file) else ""
-    except DataError as broken:
+    except (Exception, SystemExit) as broken:  # a guest's reader may raise anything
         return f"BROKEN: {broken}"
 
 
@@ -119,7 +119,7 @@ def _lacking(estimator: str) -> str:
         build("estimator", configured("estimator", estimator))
     except DataError as missing:
         return str(missing)
-    except Exception:  # the section on plug-ins says it
+    except (Exception, SystemExit):  # the section on plug-ins says it
         return ""
     return ""
 

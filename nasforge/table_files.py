@@ -78,7 +78,7 @@ def readers() -> dict[str, Reader]:
     for entry in sorted(entry_points(group="nasforge.table")):
         try:
             found[entry.name] = entry.load()
-        except Exception as error:  # a guest may raise anything while it is imported; the others are as good as before
+        except (Exception, SystemExit) as error:  # a guest may raise anything; the others are as good as before
             warnings.warn(f"reader '{entry.name}' is left out: {type(error).__name__}: {error}", stacklevel=2)
     return found
 

@@ -1,4 +1,5 @@
 import importlib
+import logging
 import os
 import subprocess
 import sys
@@ -14,6 +15,16 @@ from nasforge import cli, search_path
 from nasforge.registry import registry
 
 collect_ignore = ["third_party"]  # an outside package: tests/test_third_party.py installs it and runs its tests
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """A sweep in this process gives the root logger a handler, whose stream is closed when the test ends."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

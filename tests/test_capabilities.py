@@ -194,8 +194,8 @@ def due(strategy, space, estimator):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_every_other_triple_is_refused_before_anything_is_read(strategy, monkeypatch):
-    monkeypatch.setenv("NASFORGE_DATA", str(SHARED / "data"))
+def test_every_other_triple_is_refused_before_anything_is_read(strategy, shared_data, monkeypatch):
+    monkeypatch.setenv("NASFORGE_DATA", str(shared_data("nasbench201.npz").parent))
     monkeypatch.setattr(Parts, "search_data", property(lambda parts: pytest.fail("images were read")))
     plain = compose(["retrain.seeds=0", "retrain.random=0"]).config
     for _, space, estimator in (one for one in REFUSED if one[0] == strategy):
@@ -211,7 +211,8 @@ def test_every_other_triple_is_refused_before_anything_is_read(strategy, monkeyp
             assert said in str(refusal.value)
 
 
-def test_there_is_something_of_each_kind():
+def test_there_is_something_of_each_kind(shared_data):
+    shared_data("nasbench201.npz")
     for place, kind in enumerate((STRATEGIES, SPACES, ESTIMATORS)):
         assert {triple[place] for triple in ALLOWED} == set(kind), "something runs with nothing"
 

@@ -31,7 +31,7 @@ def run(accuracies, tests=None, sizes=None, seconds=None, status=None, followed=
         ok = status is None or status[i] == "ok"
         rows.append({"notation": str(i), "metrics": metrics if ok else {}, "status": "ok" if ok else status[i]})
     result = {"objectives": OBJECTIVES, "followed": list(followed), "seed": 0}
-    return FinishedRun(Path("somewhere"), {}, result, {}, [], rows)
+    return FinishedRun(Path("somewhere"), {}, result, {}, [], {}, rows)
 
 
 def test_the_best_is_chosen_by_what_was_followed_and_reported_by_what_was_not():
