@@ -17,6 +17,7 @@ from nasforge.errors import RunError
 from nasforge.estimator import Estimator
 from nasforge.executor import Answer, Executor, LocalExecutor, Work
 from nasforge.remote_work import Bundle, Bundles, Task, answers, hold, stays_here, units, unpacked
+from nasforge.stopping import held_back
 
 
 class LocalWorkers(Executor):
@@ -65,11 +66,12 @@ class _Worker:
 
     def submit(self, bundle: Bundle, task: Task, finished: Callable[[], object]) -> Future[list[Answer]]:
         """Its answers; `finished` is called before they are there, when it can take another task."""
-        try:
-            return self._submit(bundle, task, finished)
-        except BrokenProcessPool:  # it died while it had nothing to do
-            self._pool = self._started()
-            return self._submit(bundle, task, finished)
+        with held_back():  # the first task starts the process, and one half started would complain of it
+            try:
+                return self._submit(bundle, task, finished)
+            except BrokenProcessPool:  # it died while it had nothing to do
+                self._pool = self._started()
+                return self._submit(bundle, task, finished)
 
     def kill(self) -> None:
         """End the process, whatever it is at; a pool by itself would wait for that."""

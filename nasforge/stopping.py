@@ -45,5 +45,28 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Inside, SIGINT and SIGTERM wait for the end of the block: a process is started whole in it, and known of.
+
+    That process never hears SIGINT, which a terminal's Ctrl-C sends to all: what it means is decided here.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before: dict[int, Any] = {number: signal.signal(number, lambda one, _: arrived.append(one)) for number in numbers}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    for number in arrived[:1]:
+        signal.raise_signal(number)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise Interrupted(number)

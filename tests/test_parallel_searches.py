@@ -29,9 +29,10 @@ SMALL = [
 EXECUTORS = {"local": ["executor.workers=2"], "ray": ["executor=ray", "executor.cpus=1"]}
 
 
-def started(folder, *words):
+def started(folder, *words, **options):
     command = [sys.executable, "-m", "nasforge", *words]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=folder, **pipes, **options)
 
 
 def finished(process):
@@ -102,14 +103,16 @@ def test_the_driver_killed_amid_its_workers_and_resumed_finds_what_one_process_d
     all_end(workers)
 
 
-def test_a_stop_signal_ends_the_workers(tmp_path):
-    process = started(tmp_path, *SMALL, *EXECUTORS["local"], "estimator.training.epochs=1000")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_stop_signal_ends_the_workers(tmp_path, number):
+    """SLURM's goes to the run's process; a terminal's Ctrl-C goes to its workers as well, even those that begin."""
+    process = started(tmp_path, *SMALL, *EXECUTORS["local"], "estimator.training.epochs=1000", start_new_session=True)
     while len(workers := children(process.pid)) < 2:
         assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGTERM)
+        time.sleep(0.01)
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     _, complaint = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM, complaint
+    assert process.returncode == 128 + number, complaint
     assert "interrupted; go on with: nasforge resume run" in complaint
     assert "Traceback" not in complaint
     all_end(workers)
