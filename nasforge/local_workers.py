@@ -86,6 +86,9 @@ class _Worker:
         answered: Future[list[Answer]] = Future()
 
         def done(future: Future[bytes]) -> None:
+            if future.cancelled():  # `kill` came before its turn did
+                answered.cancel()
+                return
             broken = isinstance(future.exception(), BrokenProcessPool)
             if broken:
                 self._pool = self._started()

@@ -6,10 +6,13 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # Before torch is imported: tests run in several processes, which must not each take all cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from sklearn.datasets import load_digits
 
 from nasforge import cli, search_path
 from nasforge.registry import registry
@@ -54,6 +57,17 @@ def guest(tmp_path, monkeypatch):
     for name, module in list(sys.modules.items()):  # the next test's guest may have the same name
         if str(getattr(module, "__file__", None) or "").startswith(str(site)):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def few_images(tmp_path_factory):
+    """The path of 48 real images of three digits, for `data=arrays`: where it does not matter what is learned."""
+    digits = load_digits()
+    three = digits.target < 3
+    path = tmp_path_factory.mktemp("few_images") / "digits.npz"
+    pixels, labels = (15 * digits.images[three][:48]).astype(np.uint8), digits.target[three][:48].astype(np.int64)
+    np.savez(path, train_images=pixels, train_labels=labels, classes=np.array(["0", "1", "2"]))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,7 @@ import runpy
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from nasforge import experiment
 from nasforge.configuration import compose
@@ -73,19 +71,8 @@ ESTIMATOR_SIZES = {
 LEAST = ["executor.threads=1", "trainer.accelerator=cpu", "retrain.seeds=0", "retrain.random=0", "control.samples=20"]
 
 
-@pytest.fixture(scope="session")
-def images(tmp_path_factory):
-    """48 real images of three digits."""
-    digits = load_digits()
-    three = digits.target < 3
-    path = tmp_path_factory.mktemp("images") / "digits.npz"
-    pixels, labels = (15 * digits.images[three][:48]).astype(np.uint8), digits.target[three][:48].astype(np.int64)
-    np.savez(path, train_images=pixels, train_labels=labels, classes=np.array(["0", "1", "2"]))
-    return path
-
-
 @pytest.fixture
-def config(images, shared_data, monkeypatch):
+def config(few_images, shared_data, monkeypatch):
     """What the command would make of a strategy, a space and an estimator, small."""
 
     def make(strategy, space, estimator):
@@ -96,7 +83,7 @@ def config(images, shared_data, monkeypatch):
             f"space={space}",
             f"estimator={estimator}",
             "data=arrays",
-            f"data.path={images}",
+            f"data.path={few_images}",
         ]
         sizes = [*SIZES.get(strategy, ()), *SPACE_SIZES.get(space, ()), *ESTIMATOR_SIZES.get(estimator, ())]
         budget = ["budget.evaluations=2"] if STRATEGIES[strategy].needs_estimates else []

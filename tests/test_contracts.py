@@ -51,37 +51,40 @@ class TestEGNAS(StrategyContract):
         return ["strategy=egnas", "space.channels=8", "space.cells=1", *(f"strategy.{word}" for word in small)]
 
 
-FEW_STEPS = ["data.batch_size=256"]
+@pytest.fixture
+def few(few_images):
+    """Few steps."""
+    return ["data=arrays", f"data.path={few_images}", "data.batch_size=24"]
 
 
 class TestDARTSStrategy(StrategyContract):
     @pytest.fixture
-    def overrides(self):
-        return ["strategy=darts", "space.channels=4", "space.cells=3", "strategy.epochs=1", *FEW_STEPS]
+    def overrides(self, few):
+        return ["strategy=darts", "space.channels=4", "space.cells=3", "strategy.epochs=1", *few]
 
 
 class TestPCDARTS(StrategyContract):
     @pytest.fixture
-    def overrides(self):
-        small = ["strategy.epochs=2", "strategy.warmup_epochs=1", *FEW_STEPS]
+    def overrides(self, few):
+        small = ["strategy.epochs=2", "strategy.warmup_epochs=1", *few]
         return ["strategy=pc_darts", "space=nasbench201", "space.channels=4", *small]
 
 
 class TestDARTSOnNASBench201(StrategyContract):
     @pytest.fixture
-    def overrides(self):
-        small = ["strategy.epochs=1", "strategy.order=2", *FEW_STEPS]
+    def overrides(self, few):
+        small = ["strategy.epochs=1", "strategy.order=2", *few]
         return ["strategy=darts", "space=nasbench201", "space.channels=4", *small]
 
 
 class TestMEDARTS(StrategyContract):
     @pytest.fixture
-    def overrides(self):
+    def overrides(self, few):
         stages = [
-            "{name: a, cells: 3, epochs: 1, population: 2, images: 80}",
-            "{name: b, cells: 3, epochs: 1, population: 1, images: 160}",
+            "{name: a, cells: 3, epochs: 1, population: 2, images: 12}",
+            "{name: b, cells: 3, epochs: 1, population: 1, images: 24}",
         ]
-        return ["strategy=medarts", "space.channels=4", f"strategy.stages=[{','.join(stages)}]"]
+        return ["strategy=medarts", "space.channels=4", f"strategy.stages=[{','.join(stages)}]", *few]
 
 
 class TestNTKGA(StrategyContract):
@@ -102,7 +105,7 @@ class TestTENAS(StrategyContract):
 
 class TestTSENASStrategy(StrategyContract):
     @pytest.fixture
-    def overrides(self):
+    def overrides(self, few):
         small = ["population=3", "generations=1", "fine_population=1", "fine_generations=1", "refresh=1"]
         trained = ["estimator.training.epochs=1", "estimator.training.channels=2", "estimator.training.held_out=0.8"]
         once = [
@@ -112,7 +115,7 @@ class TestTSENASStrategy(StrategyContract):
             "space.max_cells=4",
             "space.reductions=1",
         ]
-        return ["strategy=tsenas", *(f"strategy.{word}" for word in small), *trained, *once, *FEW_STEPS]
+        return ["strategy=tsenas", *(f"strategy.{word}" for word in small), *trained, *once, *few]
 
 
 class OnTheTable(StrategyContract):

@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from nasforge import experiment
+from nasforge.configuration import compose
 
 SMALL = [
     *(
@@ -24,7 +28,7 @@ SMALL = [
         "estimator.training.cells=1",
         "estimator.training.held_out=0.8",
     ),
-    *("trainer.accelerator=cpu", "data.batch_size=64", "retrain.seeds=0", "retrain.random=0", "hydra.run.dir=run"),
+    *("trainer.accelerator=cpu", "data.batch_size=64", "retrain.seeds=0", "retrain.random=0"),
 ]
 EXECUTORS = {"local": ["executor.workers=2"], "ray": ["executor=ray", "executor.cpus=1"]}
 
@@ -54,8 +58,9 @@ def found(run):
 def children(pid):
     """All processes below `pid`, its children's children included."""
     below = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        below += [int(child), *children(int(child))] if Path(f"/proc/{child}").exists() else []
+    with suppress(FileNotFoundError, ProcessLookupError):  # it may end meanwhile
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            below += [int(child), *children(int(child))]
     return below
 
 
@@ -80,16 +85,14 @@ def all_end(pids):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """What one process finds."""
-    folder = tmp_path_factory.mktemp("alone")
-    finished(started(folder, *SMALL))
-    return found(folder / "run")
+    return found(experiment.search(compose(SMALL).config, tmp_path_factory.mktemp("alone") / "run").folder)
 
 
 @pytest.mark.parametrize("kind", EXECUTORS)
 def test_the_driver_killed_amid_its_workers_and_resumed_finds_what_one_process_does(alone, kind, tmp_path):
     if kind == "ray":
         pytest.importorskip("ray", reason="RAY NOT CHECKED: pip install 'nasforge[ray]'")
-    process = started(tmp_path, *SMALL, *EXECUTORS[kind])
+    process = started(tmp_path, *SMALL, "hydra.run.dir=run", *EXECUTORS[kind])
     journal = tmp_path / "run" / "journal.jsonl"
     while not journal.exists() or '"estimate"' not in journal.read_text():
         assert process.poll() is None, process.communicate()
@@ -106,7 +109,14 @@ def test_the_driver_killed_amid_its_workers_and_resumed_finds_what_one_process_d
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_stop_signal_ends_the_workers(tmp_path, number):
     """SLURM's goes to the run's process; a terminal's Ctrl-C goes to its workers as well, even those that begin."""
-    process = started(tmp_path, *SMALL, *EXECUTORS["local"], "estimator.training.epochs=1000", start_new_session=True)
+    process = started(
+        tmp_path,
+        *SMALL,
+        "hydra.run.dir=run",
+        *EXECUTORS["local"],
+        "estimator.training.epochs=1000",
+        start_new_session=True,
+    )
     while len(workers := children(process.pid)) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)

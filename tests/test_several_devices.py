@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from nasforge import experiment
+from nasforge.configuration import compose
+
 SMALL = [
     *("space=nasbench201", "strategy.epochs=2", "strategy.warmup_epochs=1", "strategy.population=2"),
     *(
@@ -47,9 +50,7 @@ def found(run):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """What one process finds."""
-    folder = tmp_path_factory.mktemp("alone")
-    finished(started(folder, *SMALL, "hydra.run.dir=run"))
-    return found(folder / "run")
+    return found(experiment.search(compose(SMALL).config, tmp_path_factory.mktemp("alone") / "run").folder)
 
 
 @pytest.fixture(scope="module")

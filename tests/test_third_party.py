@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nasforge.registry import registry
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tests" / "third_party" / "nasforge-hillclimb"
 SMALL = [
@@ -35,8 +37,16 @@ def site(source, tmp_path_factory):
     return target
 
 
-def result(folder):
-    return json.loads((folder / "run" / "result.json").read_text())
+@pytest.fixture
+def beside(guest, site, monkeypatch, command):
+    """Run a command in this process, with the package on its path."""
+    monkeypatch.syspath_prepend(str(site))
+    registry.cache_clear()
+    return command
+
+
+def result():
+    return json.loads((Path.cwd() / "run" / "result.json").read_text())
 
 
 def test_it_is_listed_with_its_package(in_process, site):
@@ -49,47 +59,42 @@ def test_it_is_listed_with_its_package(in_process, site):
 
 
 @pytest.mark.parametrize("space", ["stairs", "darts"])
-def test_its_strategy_searches_its_own_space_and_ours(in_process, site, tmp_path, space):
+def test_its_strategy_searches_its_own_space_and_ours(beside, space):
     more = ["estimator.training.cells=2"] if space == "darts" else []
-    said = in_process("strategy=hillclimb", f"space={space}", *SMALL, *more, path=[site])
-    assert said.returncode == 0, said.stderr
-    found = result(tmp_path)
+    status, _, complaint = beside("strategy=hillclimb", f"space={space}", *SMALL, *more)
+    assert status == 0, complaint
+    found = result()
     assert (found["strategy"], found["space"]) == ("hillclimb", space)
     assert found["evaluations"]["requested"] == 4
-    assert (tmp_path / "run" / "report.html").is_file()
+    assert Path("run/report.html").is_file()
 
 
-def test_its_run_resumes_and_retrains(in_process, site, tmp_path):
-    assert in_process("strategy=hillclimb", "space=stairs", *SMALL, path=[site]).returncode == 0
-    said = in_process("resume", "run", "budget.evaluations=6", path=[site])
-    assert said.returncode == 0, said.stderr
-    assert result(tmp_path)["evaluations"]["requested"] == 6
-    said = in_process("retrain", "run", "retrain.epochs=2", "retrain.random=0", path=[site])
-    assert said.returncode == 0, said.stderr
+def test_its_run_resumes_and_retrains(beside):
+    assert beside("strategy=hillclimb", "space=stairs", *SMALL)[0] == 0
+    status, _, complaint = beside("resume", "run", "budget.evaluations=6")
+    assert status == 0, complaint
+    assert result()["evaluations"]["requested"] == 6
+    status, _, complaint = beside("retrain", "run", "retrain.epochs=2", "retrain.random=0")
+    assert status == 0, complaint
 
 
-def test_it_sweeps(in_process, site, tmp_path):
+def test_it_sweeps(beside):
     small = [word for word in SMALL if not word.startswith("hydra.run.dir")]
-    said = in_process("-m", "strategy=hillclimb", "space=stairs", "seed=1,2", *small, "hydra.sweep.dir=s", path=[site])
-    assert said.returncode == 0, said.stderr
-    assert [json.loads((tmp_path / "s" / job / "result.json").read_text())["seed"] for job in "01"] == [1, 2]
+    status, _, complaint = beside("-m", "strategy=hillclimb", "space=stairs", "seed=1,2", *small, "hydra.sweep.dir=s")
+    assert status == 0, complaint
+    assert [json.loads(Path("s", job, "result.json").read_text())["seed"] for job in "01"] == [1, 2]
 
 
-def test_our_strategy_refuses_its_space_by_name(in_process, site, guest):
-    broken = guest("nasforge-broken", {"nasforge.space": ["broken_space = not_there:Broken"]})
-    said = in_process("strategy=egnas", "space=stairs", path=[site, broken])
-    assert said.returncode == 2
-    assert len(said.stderr.strip().splitlines()) == 1
+def test_our_strategy_refuses_its_space_by_name(beside, guest, mistake):
+    guest("nasforge-broken", {"nasforge.space": ["broken_space = not_there:Broken"]})
+    said = mistake("strategy=egnas", "space=stairs")
     for word in ("egnas", "stairs", "WeightSharing", "darts"):
-        assert word in said.stderr
+        assert word in said
 
 
-def test_its_mistakes_are_sentences_too(in_process, site):
-    said = in_process("strategy=hillclimb", "strategy.neighbour=3", path=[site])
-    assert said.returncode == 2
-    assert "no option strategy.neighbour. Did you mean strategy.neighbours? strategy has: neighbours, patience." in (
-        said.stderr
-    )
+def test_its_mistakes_are_sentences_too(beside, mistake):
+    said = mistake("strategy=hillclimb", "strategy.neighbour=3")
+    assert "no option strategy.neighbour. Did you mean strategy.neighbours? strategy has: neighbours, patience." in said
 
 
 def test_its_own_tests_pass(source, site):
@@ -130,7 +135,7 @@ def bad_guests(guest):
     return guest("nasforge-clashing", {"nasforge.strategy": ["hillclimb = clashing:Other", "egnas = clashing:Other"]})
 
 
-def test_bad_guests_break_nothing_of_others(in_process, site, bad_guests, tmp_path):
+def test_bad_guests_break_nothing_of_others(in_process, site, bad_guests):
     said = in_process("strategy=egnas_reference", "--cfg", "job", path=[site, bad_guests])
     assert said.returncode == 0
     assert said.stderr.count("package nasforge-broken are left out: RuntimeError: half installed") == 1
@@ -140,15 +145,15 @@ def test_bad_guests_break_nothing_of_others(in_process, site, bad_guests, tmp_pa
     assert "Traceback" not in said.stderr + listed.stderr
 
 
-def test_a_broken_guest_lets_others_search(in_process, site, guest, tmp_path):
+def test_a_broken_guest_lets_others_search(beside, guest):
     points = {
         "nasforge.space": ["broken_space = broken_guest:Broken"],
         "nasforge.conf": ["broken = broken_guest"],
     }
-    broken = guest("nasforge-broken", points, {"broken_guest.py": "import not_there"})
-    said = in_process("strategy=hillclimb", "space=stairs", *SMALL, path=[site, broken])
-    assert said.returncode == 0, said.stderr
-    assert result(tmp_path)["strategy"] == "hillclimb"
+    guest("nasforge-broken", points, {"broken_guest.py": "import not_there"})
+    status, _, complaint = beside("strategy=hillclimb", "space=stairs", *SMALL)
+    assert status == 0, complaint
+    assert result()["strategy"] == "hillclimb"
 
 
 @pytest.mark.parametrize(
@@ -158,8 +163,8 @@ def test_a_broken_guest_lets_others_search(in_process, site, guest, tmp_path):
         (["strategy=broken"], "strategy 'broken' of nasforge-broken cannot be loaded: RuntimeError: half installed"),
     ],
 )
-def test_bad_guests_are_named_when_they_are_asked_for(in_process, site, bad_guests, words, sentence):
-    said = in_process(*words, path=[site, bad_guests])
-    assert said.returncode == 2
-    assert sentence in said.stderr
-    assert "Traceback" not in said.stderr
+def test_bad_guests_are_named_when_they_are_asked_for(beside, bad_guests, words, sentence):
+    status, _, complaint = beside(*words)
+    assert status == 2
+    assert sentence in complaint
+    assert "Traceback" not in complaint

@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,8 @@ from nasforge import Architecture, Context, Estimate, Estimator, Objective, Opti
 from nasforge.dispatch import WorkerLost, dispatched
 from nasforge.executor import Answer, LocalExecutor
 from nasforge.executor_options import available_threads, executor_options
-from nasforge.local_workers import LocalWorkers, _device
+from nasforge.local_workers import LocalWorkers, _device, _Worker
+from nasforge.remote_work import Bundles, Task
 
 ray_tasks = pytest.importorskip("nasforge.ray_tasks")
 ray = pytest.importorskip("ray", reason="RAY NOT CHECKED: pip install 'nasforge[ray]'")
@@ -166,6 +167,18 @@ def test_closing_ends_a_worker_amid_a_candidate(tmp_path):
     while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_candidate_whose_turn_never_came_is_cancelled(tmp_path, caplog):
+    """As when a stop signal comes while workers start: nobody is left waiting, and nothing is logged."""
+    (item,), worker = work("a"), _Worker(0)
+    for _ in range(3):  # one that runs, two that its pool has handed over
+        worker._pool.submit(time.sleep, 1)
+    waited = worker.submit(Bundles().of(Scripted(tmp_path), item[1]), Task.of([item], "cpu"), finished=lambda: None)
+    worker._pool.shutdown(wait=False, cancel_futures=True)
+    with pytest.raises(CancelledError):
+        waited.result(timeout=60)
+    assert not caplog.records
 
 
 def test_what_cannot_be_pickled_is_named(tmp_path):
