@@ -34,7 +34,7 @@ SCORES = ("ntk_condition", "activation_overlap", "gradient_image_correlation")
 COMMAND = [
     "space=nasbench201", "data=cifar10", "data.download=false", "estimator=zero_cost_ntk_ga", "executor.threads=1",
     "trainer.accelerator=cpu", f"estimator.zero_cost.proxies=[{','.join(SCORES)},params]",
-    f"objectives=[{','.join(SCORES)}]", "retrain.seeds=0", "retrain.random=0",
+    f"objectives=[{','.join(SCORES)}]", "retrain.seeds=0",
 ]  # fmt: skip
 GA = {
     "ntk_ga, no tournaments": ["strategy.tournament_period=0"],

@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results" / "te_nas_search.md"
 SHARED = Path(__file__).parents[2] / "shared"
 COMMAND = [
     "strategy=te_nas", "space=nasbench201", "data=cifar10", "data.download=false", "executor.threads=1",
-    "trainer.accelerator=cpu", "retrain.seeds=0", "retrain.random=0",
+    "trainer.accelerator=cpu", "retrain.seeds=0",
 ]  # fmt: skip
 LARGEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 

@@ -39,7 +39,7 @@ CHAINS = {"1 epoch from a supernet with random chains": 24, "1 epoch from the st
 BOOTSTRAP = 10_000
 SGD = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0}
 COMMAND = ["strategy=tsenas", "data=fashion_mnist", "space.min_cells=4", "space.max_cells=6", "space.reductions=2",
-           "data.batch_size=50", "executor.threads=1", "trainer.accelerator=cpu", "retrain.seeds=0", "retrain.random=0",
+           "data.batch_size=50", "executor.threads=1", "trainer.accelerator=cpu", "retrain.seeds=0",
            "estimator.training.channels=4"]  # fmt: skip
 
 

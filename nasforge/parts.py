@@ -53,7 +53,6 @@ class Parts:
         self.retraining = checked(Retraining, config["retrain"], where="retrain")
         self.space: SearchSpace = build("space", config["space"])
         self.data: DataModule = build("data", config["data"])
-        self._check_retraining()
 
     @cached_property
     def strategy(self) -> Strategy:
@@ -94,7 +93,8 @@ class Parts:
         if not self.reads_data:
             return cast(SearchData, NoData())
         data = self.data.for_search(self.seed)
-        self.retraining.check(self.space, data)
+        if self.retraining.seeds:
+            self.retraining.check(self.space, data)
         return data
 
     def check_estimators(self) -> None:
@@ -136,10 +136,6 @@ class Parts:
             ranks=self.ranks,
             executor=self.executor.executor(self.threads),
         )
-
-    def _check_retraining(self) -> None:
-        if self.retraining.random and not self.retraining.seeds:
-            raise OptionError("retrain.random needs retrain.seeds of at least 1: random cells are trained with them")
 
 
 def _texts(config: Mapping[str, Any], key: str) -> list[str] | None:

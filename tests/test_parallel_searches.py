@@ -28,7 +28,7 @@ SMALL = [
         "estimator.training.cells=1",
         "estimator.training.held_out=0.8",
     ),
-    *("trainer.accelerator=cpu", "data.batch_size=64", "retrain.seeds=0", "retrain.random=0"),
+    *("trainer.accelerator=cpu", "data.batch_size=64", "retrain.seeds=0"),
 ]
 EXECUTORS = {"local": ["executor.workers=2"], "ray": ["executor=ray", "executor.cpus=1"]}
 

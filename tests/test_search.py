@@ -175,7 +175,6 @@ def test_a_folder_that_is_no_run_is_named(tmp_path, call):
     [
         ("retrain.cutout=8", "would blank whole images of 8 x 8"),
         ("space.channels=6", r"space\.channels=6|is not divisible"),
-        ("retrain.random=2 retrain.seeds=0", "needs retrain.seeds of at least 1"),
         ("control.samples=5", r"control\.samples=5: it must be a whole number, at least 20"),
     ],
 )
@@ -188,7 +187,7 @@ def test_mistakes_are_found_before_anything_is_written(tmp_path, images, word, s
 
 def test_a_fit_that_was_killed_between_checkpoint_and_weights_keeps_them_even_out_of_time(tmp_path, monkeypatch):
     words = ["strategy=darts", "space=nasbench201", "space.channels=2", "data=digits", "data.batch_size=256"]
-    words += ["strategy.epochs=2", "retrain.seeds=0", "retrain.random=0"]
+    words += ["strategy.epochs=2", "retrain.seeds=0"]
     with monkeypatch.context() as killed:
 
         def dies(*_, **__):
@@ -203,3 +202,4 @@ def test_a_fit_that_was_killed_between_checkpoint_and_weights_keeps_them_even_ou
     assert (fit / "weights.safetensors").exists()
     assert json.loads((fit / "history.json").read_text())["epochs"] == 2
     assert not list(fit.glob("*.ckpt"))
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["retrain"] is None  # seeds=0 leaves all of it out

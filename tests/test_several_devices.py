@@ -74,7 +74,7 @@ def test_torchrun_starts_them_as_well(alone, tmp_path):
 
 
 def test_each_job_of_a_sweep_runs_once(tmp_path):
-    quick = ["retrain.seeds=0", "retrain.random=0", "strategy.epochs=1", "strategy.warmup_epochs=0"]
+    quick = ["retrain.seeds=0", "strategy.epochs=1", "strategy.warmup_epochs=0"]
     finished(started(tmp_path, "-m", *SMALL, *SHARED, *quick, "seed=1,2", "hydra.sweep.dir=sweep"))
     jobs = sorted((tmp_path / "sweep").glob("*/result.json"))
     assert [json.loads(job.read_text())["seed"] for job in jobs] == [1, 2]

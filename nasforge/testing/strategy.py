@@ -78,7 +78,7 @@ class StrategyContract:
 
 def searches(overrides: Sequence[str], place: Path) -> Search:
     """A function that searches in a folder of `place`, of the given name, with more words if need be."""
-    quick = ["retrain.seeds=0", "retrain.random=0", "executor.threads=1", "trainer.accelerator=cpu"]
+    quick = ["retrain.seeds=0", "executor.threads=1", "trainer.accelerator=cpu"]
 
     def run(name: str, *more: str) -> Path:
         words = [*quick, *overrides, *more]

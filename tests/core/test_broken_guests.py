@@ -186,7 +186,7 @@ def test_tab_completion_still_answers(shambles, command, monkeypatch):
 
 def test_a_search_runs_and_reports_and_compares(shambles, command):
     words = ["strategy=random_search", "space=nasbench201", "estimator=zero_cost", "budget.evaluations=2"]
-    words += ["retrain.seeds=0", "retrain.random=0", "executor.threads=1", "trainer.accelerator=cpu"]
+    words += ["retrain.seeds=0", "executor.threads=1", "trainer.accelerator=cpu"]
     for folder in ("a", "b"):
         status, _, complaint = command(*words, f"hydra.run.dir={folder}")
         assert status == 0, complaint

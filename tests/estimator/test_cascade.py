@@ -10,7 +10,7 @@ from nasforge.configuration import compose
 from nasforge.parts import Parts
 from nasforge.registry import build
 
-TABLE = ["space=nasbench201", "retrain.seeds=0", "retrain.random=0", "executor.threads=1"]
+TABLE = ["space=nasbench201", "retrain.seeds=0", "executor.threads=1"]
 
 
 @pytest.fixture

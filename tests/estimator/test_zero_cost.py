@@ -21,7 +21,7 @@ from nasforge_plugins.estimator.zero_cost.proxies import PROXIES
 
 SMALL = {"batch_size": 8, "channels": 4, "cells": 1, "ntk_batch_size": 4, "region_images": 40}
 WORDS = [f"estimator.zero_cost.{key}={value}" for key, value in SMALL.items()]
-SEARCH = ["space=nasbench201", "budget.evaluations=4", "retrain.seeds=0", "retrain.random=0"]
+SEARCH = ["space=nasbench201", "budget.evaluations=4", "retrain.seeds=0"]
 INFINITE = ("snip", "grasp", "fisher", "grad_norm", "plain", "jacob_cov", "epe_nas", "gradient_image_correlation")
 
 

@@ -213,7 +213,7 @@ def test_generic_strategies_search_it(command, tmp_path, strategy):
     status, _, complaint = command(
         f"strategy={strategy}", "space=tsenas", "estimator=zero_cost", "estimator.zero_cost.proxies=[params]",
         "estimator.zero_cost.channels=2", "space.max_cells=6",
-        "budget.evaluations=12", "retrain.seeds=0", "retrain.random=0", "executor.threads=1",
+        "budget.evaluations=12", "retrain.seeds=0", "executor.threads=1",
         f"hydra.run.dir={tmp_path / 'run'}", *small.get(strategy, ["strategy.population=4"]),
     )  # fmt: skip
     assert status == 0, complaint

@@ -314,7 +314,7 @@ def test_a_collapse_is_named_above_the_threshold():
 def test_a_search_of_a_few_seconds(tmp_path, strategy, space):
     words = [f"strategy={strategy}", f"space={space}", "space.channels=4", "data=digits"]
     words.append(f"space.cells={3 if space == 'darts' else 1}")
-    words += ["strategy.epochs=2", "retrain.seeds=0", "retrain.random=0", "data.batch_size=256"]
+    words += ["strategy.epochs=2", "retrain.seeds=0", "data.batch_size=256"]
     words += ["strategy.warmup_epochs=1", "strategy.max_parameter_free=0"]
     outcome = experiment.search(compose(words).config, tmp_path / "run", words)
     result = outcome.result

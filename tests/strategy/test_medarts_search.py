@@ -26,7 +26,7 @@ TINY = [
     "{name: final, cells: 5, epochs: 2, population: 1, channels: 4, images: 160, parents: 1}",
 ]
 FOREIGN = '{"schema": 1, "space": "nasbench201", "genes": {"cell": []}}'
-WORDS = ["strategy=medarts", "space=darts", "data=digits", "retrain.seeds=0", "retrain.random=0", "executor.threads=1"]
+WORDS = ["strategy=medarts", "space=darts", "data=digits", "retrain.seeds=0", "executor.threads=1"]
 COMMAND = [*WORDS, "strategy.evaluation_channels=4", f"strategy.stages=[{','.join(TINY)}]"]
 
 

@@ -223,7 +223,7 @@ def test_what_cannot_be_scored_ends_the_search_at_its_first_question(a_run):
 
 def test_a_table_has_no_prunings(shared_data, monkeypatch, tmp_path):
     monkeypatch.setenv("NASFORGE_DATA", str(shared_data("nasbench201.npz").parent))
-    words = ["strategy=te_nas", "space=nasbench201", "estimator=tabular", "retrain.seeds=0", "retrain.random=0"]
+    words = ["strategy=te_nas", "space=nasbench201", "estimator=tabular", "retrain.seeds=0"]
     with pytest.raises(NasforgeError, match="and estimator 'tabular' knows these alone"):
         experiment.search(compose(words).config, tmp_path / "run")
 
@@ -231,7 +231,7 @@ def test_a_table_has_no_prunings(shared_data, monkeypatch, tmp_path):
 def test_constraints_would_be_ignored_so_they_are_refused(tmp_path):
     words = ["strategy=te_nas", "space=nasbench201", "constraints=['linear_regions>=10']"]
     with pytest.raises(OptionError, match="leave constraints= out"):
-        experiment.search(compose([*words, "retrain.seeds=0", "retrain.random=0"]).config, tmp_path / "run")
+        experiment.search(compose([*words, "retrain.seeds=0"]).config, tmp_path / "run")
 
 
 def test_without_time_for_a_round_there_is_no_result(a_run):

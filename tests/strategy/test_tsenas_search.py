@@ -23,7 +23,7 @@ import kill_and_resume as study
 SMALL = ["population=4", "generations=2", "fine_population=2", "fine_generations=2", "supernet_epochs=1"]
 SMALL += ["supernet_chains=2", "refresh=1"]
 TRAINED = ["estimator.training.epochs=1", "estimator.training.channels=2"]
-REST = ["space.max_cells=5", "space.reductions=1", "retrain.seeds=0", "retrain.random=0", "executor.threads=1"]
+REST = ["space.max_cells=5", "space.reductions=1", "retrain.seeds=0", "executor.threads=1"]
 
 
 @pytest.fixture(scope="module")
