@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from nasforge.svg import LIGHT, svg_of
 from nasforge.wording import is_share
@@ -20,6 +22,9 @@ SERIES = ("sep", "pool", "skip", "dil", "other", "found")
 
 SMALL, WIDE = (440.0, 230.0), (760.0, 0.0)
 """Width and height in points, which a page shows as pixels."""
+
+DECADES = 100.0
+"""Values of one sign that spread further than this are shown by their logarithm."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,20 @@ def in_percent(axis: Axis, metric: str) -> None:
     """Accuracies are fractions everywhere but on the page."""
     if is_share(metric):
         axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+
+
+def over_decades(values: np.ndarray) -> bool:
+    """Whether values (n,), all of them finite, are to be shown by their logarithm."""
+    return bool(values.size) and bool(values.max() > DECADES * values.min() > 0)
+
+
+def scale_axis(axes: Axes, side: Literal["x", "y"], metric: str, values: np.ndarray) -> None:
+    """Let an axis show `metric`, of which it has values (n,): shares in percent, what spreads over decades by these."""
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    in_percent(axis, metric)
+    if over_decades(values) and not is_share(metric):
+        axes.set_xscale("log") if side == "x" else axes.set_yscale("log")
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def known(value: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasforge.architecture import Evaluation, Objective
-from nasforge.charts import SERIES, WIDE, axes_of, in_percent, known, legend, whole_numbers
+from nasforge.charts import SERIES, WIDE, axes_of, in_percent, known, legend, scale_axis, whole_numbers
 from nasforge.svg import LIGHT, svg_of
 from nasforge.wording import words
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 SLICES = 5
 """Groups of generations that a person can tell apart by colour."""
-DECADES = 100.0
-"""Values of one sign that spread further than this are shown by their logarithm."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +57,7 @@ def fitness_over_generations(generations: Sequence[Generation], objective: Objec
         label="each network",
     )
     _mark_stages(axes, generations)
-    if (every := np.concatenate([*values, np.zeros(0)])).size and every.max() > DECADES * every.min() > 0:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    else:
-        in_percent(axes.yaxis, objective.metric)
+    scale_axis(axes, "y", objective.metric, np.concatenate([*values, np.zeros(0)]))
     whole_numbers(axes)
     legend(axes)
     return svg_of(figure)

@@ -43,9 +43,11 @@ def _shown(name: str, value: float | None) -> str:
 def hypervolume_sentence(rows: Sequence[Row], objectives: Sequence[Objective]) -> str:
     """The hypervolume of a search's candidates and its reference point, in words; empty for a single objective.
 
-    The box that it is a share of reaches from the best to the worst value of each objective among the candidates.
+    The box that it is a share of reaches from the best to the worst value of each objective among the candidates, but
+    for those with a flag: the worst value that they hold would make the box as large as can be.
     """
-    usable = [[one.cost(row["metrics"]) for one in objectives] for row in rows if row["status"] == "ok"]
+    measured = [row for row in rows if row["status"] == "ok" and not row.get("reason")]
+    usable = [[one.cost(row["metrics"]) for one in objectives] for row in measured]
     costs = np.array(usable, dtype=float).reshape(len(usable), len(objectives))
     costs = costs[np.isfinite(costs).all(axis=1)]
     if len(objectives) < 2 or not len(costs):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasforge.architecture import Evaluation, Objective
-from nasforge.charts import SERIES, WIDE, axes_of, known, legend
-from nasforge.evolution_charts import DECADES, SLICES, Generation
+from nasforge.charts import SERIES, WIDE, axes_of, known, legend, over_decades
+from nasforge.evolution_charts import SLICES, Generation
 from nasforge.svg import LIGHT, svg_of
 from nasforge.wording import amount, words
 
@@ -95,7 +95,7 @@ class _Scale:
     """
 
     def __init__(self, costs: np.ndarray, objective: Objective) -> None:
-        self._logarithmic = costs.min() > 0 and costs.max() > DECADES * costs.min()
+        self._logarithmic = over_decades(costs)
         self._low, self._high = self._of(costs).min(), self._of(costs).max()
         sign = -1 if objective.direction == "max" else 1
         ends = [amount(objective.metric, sign * end) for end in (costs.min(), costs.max())]
