@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nasforge.architecture import Architecture, Metrics, Status
+from nasforge.errors import NasforgeError
 from nasforge.estimator import Context, Estimate, Estimator, Infeasible
 from nasforge.randomness import isolated
 
@@ -100,7 +101,8 @@ def _contained(estimator: Estimator, architecture: Architecture, context: Contex
     except (MemoryError, torch.OutOfMemoryError) as error:
         return Answer({}, "failed", f"out of memory: {error}", time.perf_counter() - start, machine=True)
     except Exception as error:
-        return Answer({}, "failed", f"{type(error).__name__}: {error}", time.perf_counter() - start)
+        said = str(error) if isinstance(error, NasforgeError) else f"{type(error).__name__}: {error}"
+        return Answer({}, "failed", said, time.perf_counter() - start)
     return _answer(estimator, estimate, time.perf_counter() - start)
 
 

@@ -111,8 +111,8 @@ def test_what_was_not_measured_fails_with_its_reason_and_spoils_no_other(written
         estimator = Tabular(path=path, dataset="digits")
     found = answers(estimator, ALL)
     assert [found[row].status for row in range(6)] == ["ok", "ok", "failed", "ok", "failed", "ok"]
-    assert found[2].reason == f"DataError: {path} has no accuracy, params_m of stairs [1, 0]"
-    assert found[4].reason == f"DataError: {path} has no params_m of stairs [2, 0]"
+    assert found[2].reason == f"{path} has no accuracy, params_m of stairs [1, 0]"
+    assert found[4].reason == f"{path} has no params_m of stairs [2, 0]"
 
 
 def test_a_whole_table_warns_of_nothing(written):
