@@ -62,6 +62,8 @@ class SearchSpace(ABC):
 
     name: ClassVar[str]
     """The registry name, which every architecture of the space carries."""
+    least_cells: ClassVar[int] = 1
+    """Depth of the shallowest network that has a cell of each type: what looks at shallower ones sees less than all."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:

@@ -22,6 +22,7 @@ class WiderSpace(SearchSpace):
     def __init__(self, space: SearchSpace, other: str) -> None:
         self.space, self.other = space, other
         self.name = space.name  # type: ignore[misc]  # that of one class elsewhere, of the space given here
+        self.least_cells = space.least_cells  # type: ignore[misc]
 
     @abstractmethod
     def build_other(

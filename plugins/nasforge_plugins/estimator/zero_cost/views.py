@@ -35,7 +35,7 @@ class View:
 
     Attributes:
         channels: initial width.
-        cells: depth.
+        cells: depth; a space whose cells are of several types has at least one of each.
         batch_size: images a batch.
         side: of random crops of one random channel, in pixels; None: whole images.
     """
@@ -56,10 +56,11 @@ class View:
             ArchitectureError, OptionError: the space builds no such network.
         """
         shapes = self._shapes(context.data, side or self.side)
+        depth = max(self.cells, context.space.least_cells)
         for shape in shapes:
             try:
                 network = context.space.build(
-                    architecture, shape, context.data.classes, channels=self.channels, cells=self.cells
+                    architecture, shape, context.data.classes, channels=self.channels, cells=depth
                 )
             except (ArchitectureError, OptionError):
                 if shape == shapes[-1]:

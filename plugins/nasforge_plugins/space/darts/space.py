@@ -60,6 +60,7 @@ class DARTS(WeightSharing, VectorEncoded):
     """
 
     name = "darts"
+    least_cells = 3  # L//3 and 2L//3 reduce: with one or two cells there is no normal one
 
     def __init__(
         self,

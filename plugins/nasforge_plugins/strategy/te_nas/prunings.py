@@ -84,7 +84,6 @@ class Prunings(WiderSpace):
 
     Attributes:
         shapes: (edges, operations) of each cell type.
-        least_cells: the depth at which a supernet has cells of all types; what is asked for below it gets it.
     """
 
     def __init__(self, space: WeightSharing, run: Run) -> None:
@@ -94,7 +93,6 @@ class Prunings(WiderSpace):
             supernet = space.supernet(run.data.input_shape, run.data.classes, channels=2, partial_channels=1)
         whole = space.mix({cell: torch.zeros(shape) for cell, shape in supernet.alpha_shapes.items()})
         self.shapes = {cell: tuple(whole[cell].shape) for cell in supernet.alpha_shapes}
-        self.least_cells = len(self.shapes) + 1 if len(self.shapes) > 1 else 1
 
     def whole(self) -> dict[str, np.ndarray]:
         """Every operation on every edge but `none`, which TE-NAS leaves out from the first round on."""
