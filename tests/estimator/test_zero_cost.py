@@ -23,6 +23,7 @@ SMALL = {"batch_size": 8, "channels": 4, "cells": 1, "ntk_batch_size": 4, "regio
 WORDS = [f"estimator.zero_cost.{key}={value}" for key, value in SMALL.items()]
 SEARCH = ["space=nasbench201", "budget.evaluations=4", "retrain.seeds=0"]
 INFINITE = ("snip", "grasp", "fisher", "grad_norm", "plain", "jacob_cov", "epe_nas", "gradient_image_correlation")
+SIGNS = ("naswot", "activation_overlap", "linear_regions")
 
 
 def small(*proxies, **options):
@@ -56,12 +57,27 @@ class Overflowing(Plain):
         return self.layers(images) * torch.inf
 
 
+class Blind(Plain):
+    """Its logits depend on its weights alone."""
+
+    def forward(self, images):
+        return super().forward(torch.ones_like(images))
+
+
+class Shifted(Plain):
+    """Biases alone move its logits."""
+
+    def forward(self, images):
+        return super().forward(images).detach() + self.layers[3].bias
+
+
 class Wards(SearchSpace):
     """Architectures by what is wrong with them."""
 
     name = "wards"
     ills = (
         "healthy", "no parameters", "no relu", "no gradient", "constant", "overflowing", "not a number", "raises",
+        "blind", "shifted",
     )  # fmt: skip
 
     def sample(self, rng):
@@ -83,6 +99,7 @@ class Wards(SearchSpace):
     def build(self, architecture, input_shape, classes, *, channels=None, cells=None, auxiliary=False):
         ill, pixels = architecture["ill"], math.prod(input_shape)
         kinds = {"no gradient": Detached, "constant": Constant, "overflowing": Overflowing}
+        kinds |= {"blind": Blind, "shifted": Shifted}
         if ill == "no parameters":
             return Plain(nn.Flatten(), nn.ReLU(), nn.AdaptiveAvgPool1d(classes))
         if ill == "raises":
@@ -195,6 +212,20 @@ def test_networks_are_built_at_the_sizes_asked_for(monkeypatch):
     )
 
 
+def test_every_type_of_cell_makes_a_difference_to_every_score():
+    """Of `darts` two cells are reduction cells both; what is asked for below three has three."""
+    space = build("space", {"name": "darts"})
+    one, other = (space.sample(np.random.default_rng(seed)) for seed in (0, 1))
+    genes = dict(one.genes)
+    mixed = [Architecture.of("darts", {**genes, cell: other[cell]}) for cell in ("normal", "reduce")]
+    context = Context(space, tiny_data(), "cpu", 1, seed=0)  # the same weights as far as they go
+    scores = [small().estimate(architecture, context).metrics for architecture in (one, *mixed)]
+    for name in set(PROXIES) - {"linear_regions"}:  # so few crops all lie in regions of their own
+        assert len({score[name] for score in scores}) == 3, name
+    for view in small().views.values():
+        assert len(view.build(one, context)[0].cells) == 3
+
+
 def test_crops_are_of_one_size_for_all_candidates():
     space = build("space", {"name": "tsenas"})
     rng, reductions = np.random.default_rng(0), set()
@@ -219,8 +250,10 @@ def test_crops_are_of_one_size_for_all_candidates():
         ("no relu", {"naswot", "activation_overlap", "linear_regions"}, "it has no ReLU"),
         ("no gradient", {"snip", "synflow", "ntk_condition", "jacob_cov", "naswot"}, "no gradient"),
         ("constant", {"snip", "grasp", "synflow", "ntk_condition", "jacob_cov", "zen"}, "no gradient reaches"),
-        ("overflowing", {*INFINITE, "ntk_condition"}, "not"),
-        ("not a number", {*INFINITE, "ntk_condition"}, "not"),
+        ("overflowing", {*INFINITE, *SIGNS, "ntk_condition"}, "not"),
+        ("not a number", {*INFINITE, *SIGNS, "ntk_condition"}, "its logits are not finite"),
+        ("blind", {"jacob_cov", "gradient_image_correlation"}, "its logits do not depend on the images"),
+        ("shifted", {"ntk_condition", "ntk_condition_decoupled"}, "no weight moves its logits"),
     ],
 )
 def test_what_cannot_be_measured_is_the_worst_value_with_a_reason(ill, flagged, reason):
@@ -259,7 +292,7 @@ def test_a_part_of_the_draws_without_a_score_is_said():
             return network
 
     (answer,) = answers(small("synflow", seeds=8), Sometimes(), [Wards().of("healthy")])
-    assert answer.metrics == {"synflow": -1e8}
+    assert answer.metrics == {"synflow": -1e12}
     count = int(answer.reason.partition("(in ")[2].partition(" of 8 draws)")[0])
     assert 0 < count < 8
 
@@ -294,7 +327,7 @@ def test_flags_reach_people_and_a_resumed_search(tmp_path):
     rows = json.loads((tmp_path / "run" / "evaluations.json").read_text())
     flagged = [row for row in rows if row["reason"]]
     assert len(flagged) == 2
-    assert all(row["metrics"] == {"jacob_cov": -1e8} and row["status"] == "ok" for row in flagged)
+    assert all(row["metrics"] == {"jacob_cov": -1e12} and row["status"] == "ok" for row in flagged)
     (note,) = [note for note in found.result["notes"] if "could not be measured" in note]
     assert note.startswith(f"{len({row['notation'] for row in flagged})} of ")
     assert "an image leaves its logits unmoved" in note

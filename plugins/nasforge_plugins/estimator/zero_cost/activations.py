@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .probe import Probe
+from .probe import Probe, check_finite
 from .recording import Features, Rectifiers
 from .spectrum import Degenerate, log_determinant
 
@@ -22,7 +22,7 @@ def linear_regions(probe: Probe) -> float:
     TE-NAS (Chen et al. 2021, section 3.1.2, eq. 7): its thin network and its small random crops are the estimator's.
     """
     with Rectifiers() as record, torch.no_grad():
-        probe.logits()
+        check_finite(probe.logits())
     if not record.on:
         raise Degenerate("it has no ReLU")
     signs = np.packbits(torch.cat(record.on, dim=1).cpu().numpy(), axis=1)

@@ -156,7 +156,9 @@ def gradient_image_correlation(probe: Probe) -> float:
         raise Degenerate("its logits do not depend on the images")
     kernel: Tensor | None = None
     for number, total in enumerate(totals):
-        (rows,) = torch.autograd.grad(total, images, retain_graph=number + 1 < len(totals))
+        (rows,) = torch.autograd.grad(total, images, retain_graph=number + 1 < len(totals), allow_unused=True)
+        if rows is None:
+            raise Degenerate("its logits do not depend on the images")
         one = correlation(rows.flatten(1))
         kernel = one if kernel is None else kernel + one
     assert kernel is not None  # a classifier has a logit

@@ -7,6 +7,8 @@ depend on all images of the batch. `ntk` is that kernel; `decoupled_ntk` the one
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -50,7 +52,7 @@ def ntk(network: nn.Module, images: Tensor, *, at_once: int | None = None) -> Te
         at_once: backward passes in one batched call; None: one on a CPU, several elsewhere.
 
     Raises:
-        Degenerate: it has no weights, or its logits no gradient.
+        Degenerate: it has no weights, or its logits no gradient by any of them.
     """
     parameters = kernel_parameters(network)
     at_once = at_once or (1 if images.device.type == "cpu" else _BACKWARDS_AT_ONCE)
@@ -58,14 +60,14 @@ def ntk(network: nn.Module, images: Tensor, *, at_once: int | None = None) -> Te
         with FastBackward():
             totals = _totals(network, images)
         blocks = (torch.autograd.grad(total, parameters, retain_graph=True, allow_unused=True) for total in totals)
-        return _gram(torch.stack([torch.cat([one.flatten() for one in block if one is not None]) for block in blocks]))
+        return _gram(torch.stack([torch.cat([one.flatten() for one in _reached(block)]) for block in blocks]))
     totals = _totals(network, images)
     eye = torch.eye(len(images), device=images.device)
     batched = (
         torch.autograd.grad(totals, parameters, some, True, allow_unused=True, is_grads_batched=True)
         for some in torch.split(eye, at_once)
     )
-    return _gram(torch.cat([torch.cat([one.flatten(1) for one in block if one is not None], 1) for block in batched]))
+    return _gram(torch.cat([torch.cat([one.flatten(1) for one in _reached(block)], 1) for block in batched]))
 
 
 def decoupled_ntk(network: nn.Module, images: Tensor) -> Tensor:
@@ -83,6 +85,7 @@ def decoupled_ntk(network: nn.Module, images: Tensor) -> Tensor:
     with LayerCalls(parameters, hold_statistics=True) as record:
         totals = _totals(network, images)
     found = torch.autograd.grad(totals.sum(), parameters, retain_graph=True, allow_unused=True)
+    _reached(found)
     parts: dict[int, list[Tensor]] = {}
     for call in record.calls:
         if (rows := _per_sample(call, len(images))) is not None:
@@ -97,6 +100,13 @@ def decoupled_ntk(network: nn.Module, images: Tensor) -> Tensor:
             rows = torch.stack(each)
         kernel += _gram(rows)
     return kernel
+
+
+def _reached(gradients: Iterable[Tensor | None]) -> list[Tensor]:
+    found = [one for one in gradients if one is not None]
+    if not found:
+        raise Degenerate("no weight moves its logits")
+    return found
 
 
 def _totals(network: nn.Module, images: Tensor) -> Tensor:

@@ -101,10 +101,15 @@ class Probe:
 
     @cached_property
     def image_pass(self) -> ImagePass:
-        """One forward pass, and one backward pass from the sum of all logits to the images."""
+        """One forward pass, and one backward pass from the sum of all logits to the images.
+
+        Raises:
+            Degenerate: the logits are not finite.
+        """
         images = self.images.clone().requires_grad_()
         with Rectifiers() as record:
             logits = self.logits(images)
+        check_finite(logits)
         rows = torch.autograd.grad(logits.sum(), images, allow_unused=True)[0] if logits.requires_grad else None
         return ImagePass(None if rows is None else rows.flatten(1), logits.shape[1], record)
 
@@ -121,6 +126,12 @@ class Probe:
         if not self.image_pass.rectifiers.on:
             raise Degenerate("it has no ReLU")
         return self.image_pass.rectifiers
+
+
+def check_finite(logits: Tensor) -> None:
+    """Raise a `Degenerate` where they are not: then signs of units are some number's, not the network's."""
+    if not torch.isfinite(logits).all():
+        raise Degenerate("its logits are not finite")
 
 
 def gradients_of(value: Tensor, by: list[Tensor]) -> tuple[Tensor | None, ...]:
