@@ -2,13 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from nasforge import NasforgeError, experiment
+from nasforge import Context, Estimate, Estimator, Infeasible, NasforgeError, Objective, experiment
 from nasforge.configuration import compose
+from nasforge.executor import LocalExecutor
 from nasforge.parts import Parts
 from nasforge.registry import build
+from nasforge.testing import tiny_data
 
 TABLE = ["space=nasbench201", "retrain.seeds=0", "executor.threads=1"]
 
@@ -68,6 +71,32 @@ def test_an_estimate_does_not_depend_on_who_else_is_asked_about(digits, tmp_path
     one = searched(tmp_path / "one", *CASCADE, *digits)
     other = searched(tmp_path / "other", *CASCADE, *digits, "budget.evaluations=10")
     assert rows(one)[:10] == rows(other)
+
+
+class Picky(Estimator):
+    """It scores an architecture of its space by its number, and knows nothing of every second one."""
+
+    name = "picky"
+    needs_data = False
+    objectives = (Objective("number", "max"),)
+
+    def estimate(self, architecture, context):
+        number = int(context.space.encode(architecture).sum())
+        if number % 2:
+            raise Infeasible(f"{number} is odd") if number % 3 else ValueError(f"{number} is odd")
+        return Estimate({"number": float(number)})
+
+
+def test_what_some_references_lack_does_not_stand_in_the_way_of_others():
+    space = build("space", {"name": "nasbench201"})
+    cascade = build("estimator", {"name": "cascade", "keep": 0.25})
+    cascade.first = cascade.then = Picky()
+    cascade.score, cascade.objectives = Picky.objectives[0], Picky.objectives
+    context = Context(space, tiny_data(), "cpu", 1, seed=0)
+    some = {int(space.encode(one).sum()): one for one in map(space.decode, np.eye(6, dtype=int).cumsum(0) * 4)}
+    answers = LocalExecutor(1).run(cascade, [(one, context) for one in some.values()])
+    said = {number: answer.status for number, (_, answer) in zip(some, answers, strict=True)}
+    assert said == {4: "infeasible", 8: "infeasible", 12: "infeasible", 16: "ok", 20: "ok", 24: "ok"}
 
 
 def test_strategies_go_on_with_who_passes(digits, tmp_path):

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import torch
 from pydantic import Field
 
 from nasforge import (
@@ -117,13 +118,17 @@ class Cascade(Estimator):
         return {}
 
     def _reference_cost(self, number: int, context: Context) -> float:
-        """Of the random architecture of that number; infinite where it has no score."""
+        """Of the random architecture of that number; infinite where it has no score, which is no fault of others."""
         seed = seed_of("cascade", number)
         one = context.space.sample(rng_of("cascade", number))
-        with isolated(seed):
-            scored = self.first.estimate(
-                one, Context(context.space, context.data, context.device, context.threads, seed)
-            )
+        alike = Context(context.space, context.data, context.device, context.threads, seed)
+        try:
+            with isolated(seed):
+                scored = self.first.estimate(one, alike)
+        except (MemoryError, torch.OutOfMemoryError):  # the machine's failure, not the architecture's
+            raise
+        except Exception:
+            return float(np.inf)
         return float(np.inf) if scored.flag else self.score.cost(scored.metrics)
 
 
