@@ -135,7 +135,8 @@ def read_config(folder: Path) -> Config:
 def _search_parts(config: Config) -> Parts:
     """All parts, so that what does not fit together is said before anything is written."""
     parts = Parts(config)
-    _ = parts.strategy, parts.estimators, parts.goals, parts.ranks
+    parts.strategy.check(parts.estimators, parts.goals.followed, parts.goals.constraints)
+    _ = parts.ranks
     parts.executor.check(device_of(parts.config["trainer"]))
     _ = parts.threads, parts.search_data
     parts.check_estimators()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from nasforge.architecture import Architecture, Constraint, Evaluation, Metrics, Objective
-from nasforge.estimator import Weights
+from nasforge.estimator import Estimator, Weights
 from nasforge.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -62,6 +62,15 @@ class Strategy(ABC):
     @abstractmethod
     def search(self, run: Run) -> Result:
         """Search, and return `run.result(...)`."""
+
+    def check(  # noqa: B027  # most have nothing more to check than what they say above
+        self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]
+    ) -> None:
+        """Called before a run begins: raise a `NasforgeError` if the strategy cannot do with these.
+
+        Args:
+            objectives: those that it would follow.
+        """
 
 
 class AskTellStrategy(Strategy):

@@ -232,6 +232,14 @@ def test_constraints_would_be_ignored_so_they_are_refused(tmp_path):
     words = ["strategy=te_nas", "space=nasbench201", "constraints=['linear_regions>=10']"]
     with pytest.raises(OptionError, match="leave constraints= out"):
         experiment.search(compose([*words, "retrain.seeds=0"]).config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_draws_of_weights_are_its_own_to_make(tmp_path):
+    words = ["strategy=te_nas", "space=nasbench201", "estimator.zero_cost.seeds=3"]
+    with pytest.raises(OptionError, match=r"nothing new would be measured; strategy\.repeats=3 draws weights anew"):
+        experiment.search(compose(words).config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_time_for_a_round_there_is_no_result(a_run):

@@ -11,7 +11,19 @@ import torch
 from pydantic import Field
 from scipy.stats import rankdata
 
-from nasforge import Objective, OptionError, Result, Run, RunError, SearchSpace, Strategy, WeightSharing, mix_over_time
+from nasforge import (
+    Constraint,
+    Estimator,
+    Objective,
+    OptionError,
+    Result,
+    Run,
+    RunError,
+    SearchSpace,
+    Strategy,
+    WeightSharing,
+    mix_over_time,
+)
 
 from .prunings import Kept, Prunings
 
@@ -28,7 +40,6 @@ class TENAS(Strategy):
     estimator does that scores what a space builds.
 
     Raises:
-        OptionError: there are constraints.
         RunError: the whole supernet has no such score, or `budget.seconds` was used up before the first round.
     """
 
@@ -49,8 +60,6 @@ class TENAS(Strategy):
     def search(self, run: Run) -> Result:
         """While an edge has several operations: measure what each removal changes, prune the worst of each edge."""
         assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
-        if run.constraints:
-            raise OptionError("strategy 'te_nas' prunes by its objectives alone; leave constraints= out")
         prunings = Prunings(run.space, run)
         reader = Scores(prunings, run, self.repeats)
         kept, worth = prunings.whole(), {cell: np.zeros(shape) for cell, shape in prunings.shapes.items()}
@@ -75,6 +84,19 @@ class TENAS(Strategy):
         run.notes += reader.notes()
         run.estimate([found])
         return run.result(found)
+
+    def check(
+        self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]
+    ) -> None:
+        """Raise an `OptionError` on what pruning would ignore: constraints, and draws of weights by the estimator."""
+        if constraints:
+            raise OptionError("strategy 'te_nas' prunes by its objectives alone; leave constraints= out")
+        for estimator in estimators:
+            if (seeds := estimator.options.get("seeds", 1)) > 1:
+                raise OptionError(
+                    f"estimator.{estimator.name}.seeds={seeds}: all prunings of a draw begin with the same weights, so "
+                    f"that nothing new would be measured; strategy.repeats={seeds} draws weights anew"
+                )
 
     def ranked(self, reader: Scores, kept: Kept, places: Sequence[Place], number: int) -> np.ndarray:
         """(places,) sums of ranks: the smaller, the better are the scores without it. Equal changes share a rank."""
