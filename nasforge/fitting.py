@@ -117,5 +117,6 @@ class Fits:
         start = hashlib.sha256()
         for tensor in module.state_dict().values():
             start.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        what = (type(module).__qualname__, str(self._trainer.get("precision", "")), start.hexdigest())
+        what = [type(module).__qualname__, str(self._trainer.get("precision", "")), start.hexdigest()]
+        what += [module.about] if module.about is not None else []
         return digest(["fit", name, epochs, data.fingerprint, self._seed, self._threads, *what])

@@ -38,6 +38,8 @@ class FitModule(pl.LightningModule):
         data: what this fit reads; set by `bind`.
         batch_portion: this rank's part of the training batch at hand.
         rank, ranks: of this process among those that share the fit.
+        about: what else decides the fit's outcome, as JSON: all that is neither in the class, nor in tensors, nor in
+            the data. It is part of the fit's key.
         advance: moves the progress bar by one unit of `work`; set by `Run.fit`.
         history: metric name -> one value per epoch (None where an epoch has none).
     """
@@ -46,6 +48,7 @@ class FitModule(pl.LightningModule):
     batch_portion: Portion
     rank: int = 0
     ranks: int = 1
+    about: Any = None
     advance: Callable[[], object] = dict  # what does nothing until a run sets it, and can be pickled
 
     def __init__(self, *, clip: float) -> None:

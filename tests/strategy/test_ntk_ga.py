@@ -1,5 +1,7 @@
 """strategy=ntk_ga: its loop, its tournaments on every kind of space, and what a person gets wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,10 +16,12 @@ from nasforge.testing import tiny_data
 from nasforge_plugins.strategy.ntk_ga import NTKGA
 from nasforge_plugins.strategy.ntk_ga.contests import LogitMixtures, Tower
 from nasforge_plugins.strategy.ntk_ga.landmarks import Torchvisions, landmarks
+from nasforge_plugins.strategy.ntk_ga.pictures import keep_pictures
 from nasforge_plugins.strategy.ntk_ga.tournament import Arena, contest_of, survivors
 from nasforge_plugins.strategy.ntk_ga.training import AlphaTournament, SharedTournament, Tournament
 
-SMALL = {"population": 3, "offspring": 6, "generations": 3, "tournament_images": 32, "tournament_channels": 16}
+SMALL = {"population": 3, "offspring": 6, "generations": 3, "landmarks": 0}
+SMALL |= {"tournament_images": 32, "tournament_channels": 16}
 SPACES = {"tsenas": {"min_cells": 1, "max_cells": 2}}
 
 
@@ -215,6 +219,18 @@ def test_one_of_each_group_survives(name, a_run, monkeypatch):
     assert again == left, "a finished tournament comes back from the journal"
 
 
+@pytest.mark.parametrize("name", ["reolon", "nasbench201", "tsenas"])
+def test_a_tournament_of_others_is_another_one(name, a_run):
+    """A run whose budget cut a generation short, and is resumed with more, has other candidates in it."""
+    run = a_run(name)
+    rng = np.random.default_rng(0)
+    candidates = [run.space.sample(rng) for _ in range(4)]
+    for some in (candidates, candidates[::-1]):
+        torch.manual_seed(0)
+        survivors(some, 2, 0, an_arena(channels=4), run)
+    assert len(run.journal.of_kind("fit")) == 2
+
+
 def test_where_nobody_has_to_leave_nothing_is_trained(a_run):
     run = a_run("reolon")
     assert survivors([run.space.presets["example"]] * 2, 5, 0, an_arena(), run) == [0, 1]
@@ -229,6 +245,18 @@ def test_a_tower_scales_and_concatenates_what_its_cells_give():
     first = torch.cat([part * cell(images) for cell, part in zip(tower.layers[0], shares[0], strict=True)], 1)
     second = torch.cat([tower.layers[1][0](first), torch.zeros(4, 3, 8, 8)], 1)
     torch.testing.assert_close(tower(images, shares)[0], tower.head(second))
+
+
+def test_the_shares_of_every_layer_count_in_a_tower(a_run):
+    """BatchNorm behind a share would take it out again, all but its epsilon: so none is there."""
+    run = a_run("reolon")
+    group = [run.space.read("0|0|0|0|0|0|3|0--1  5"), run.space.read("0|0|0|0|0|0|0|3--1  5")]
+    tower = Tower([group] * 3, run.space, (3, 8, 8), 10, dropout=0.0)
+    alphas = [torch.ones(2, requires_grad=True) for _ in range(3)]
+    logits = tower(torch.rand(16, 3, 8, 8), [alpha.softmax(0) for alpha in alphas])[0]
+    loss = torch.nn.functional.cross_entropy(logits, torch.arange(16) % 10)
+    sizes = [float(gradient.norm()) for gradient in torch.autograd.grad(loss, alphas)]
+    assert min(sizes) > 1e-3, sizes
 
 
 def test_only_the_judging_moves_the_alphas(a_run):
@@ -382,13 +410,31 @@ def test_known_networks_are_scored_once_and_shown_beside_the_population(a_run):
 def test_landmarks_are_drawn_where_three_scores_are_followed(a_run):
     options = {**SMALL, "generations": 1, "tournament_period": 0}
     run = a_run("nasbench201", estimator=Weights(), data=tiny_data((3, 32, 32), classes=10, images=64))
-    NTKGA(**options, landmarks=3).search(run)
+    assert NTKGA().landmarks
+    options["landmarks"] = 3
+    NTKGA(**options).search(run)
     assert "VGG-11" in (run.folder / "artifacts" / "landmarks.svg").read_text()
     small = a_run("nasbench201", "small", estimator=Weights())
-    NTKGA(**options, landmarks=3).search(small)
-    assert [note for note in small.notes if note.startswith("VGG-11 is not among") and "from 32x32 on" in note]
-    with pytest.raises(OptionError, match=r"strategy.landmarks=3 needs three objectives to draw, and there are 2"):
-        NTKGA(**options, landmarks=3).search(a_run("nasbench201", "two"))
+    NTKGA(**options).search(small)
+    assert [note for note in small.notes if note.startswith("VGG-11 is not among") and "from 32 x 32 pixels" in note]
+    assert "ResNet-18" in (small.folder / "artifacts" / "landmarks.svg").read_text()
+    two = a_run("nasbench201", "two")
+    NTKGA(**options).search(two)
+    assert not (two.folder / "artifacts" / "landmarks.svg").exists()
+
+
+def test_where_nobody_of_the_last_has_a_score_a_note_stands_for_the_picture(a_run):
+    class Rare(Weights):
+        def estimate(self, architecture, context):
+            flag = "" if architecture == context.space.presets["resnet"] else "no score"
+            return replace(super().estimate(architecture, context), flag=flag)
+
+    run = a_run("nasbench201", estimator=Rare())
+    populations = [[run.space.presets["resnet"]], [run.space.presets["all_skip"]]]
+    run.estimate([one for population in populations for one in population])
+    keep_pictures(run, populations, 3)
+    assert [note for note in run.notes if note.startswith("the last population is not shown beside known networks")]
+    assert (run.folder / "artifacts" / "scores.svg").exists()
 
 
 def test_one_channel_is_shown_to_known_networks_three_times():

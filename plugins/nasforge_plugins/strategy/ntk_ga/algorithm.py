@@ -77,7 +77,7 @@ class NTKGA(Strategy):
         clip: AboveZero = 2.0,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
         final_cells: Positive = 3,
-        landmarks: NotNegative = 0,
+        landmarks: NotNegative = 20,
     ) -> None:
         if tournament_period and tournament_size > population:
             raise OptionError(
@@ -98,11 +98,6 @@ class NTKGA(Strategy):
 
     def search(self, run: Run) -> Result:
         """Breed, score, select; every third generation let those compete whom the scores like."""
-        if self.landmarks and len(run.objectives) < 3:
-            raise OptionError(
-                f"strategy.landmarks={self.landmarks} needs three objectives to draw, and there are "
-                f"{len(run.objectives)}; 0 would be right"
-            )
         variation = self.variation(run.space)
         founders = [variation.founder(run.rng) for _ in range(self.population)]
         population = self.scored(founders, run)

@@ -29,7 +29,10 @@ class Contest(nn.Module, ABC):
 
 class Tower(Contest):
     """The seed's tournament between cells: a layer for each group, which concatenates its cells' outputs times their
-    shares; then BatchNorm, Dropout, max pooling to 4x4, and a linear layer.
+    shares; then Dropout, max pooling to 4x4, and a linear layer.
+
+    Each cell's output is normalised before its share, as in a DARTS supernet. The seed normalises once, behind the last
+    layer, where BatchNorm takes the shares of that layer's cells out again.
 
     Args:
         dropout: of the features before the classifier.
@@ -40,10 +43,9 @@ class Tower(Contest):
         width = input_shape[0]
         self.layers = nn.ModuleList()
         for group in groups:
-            self.layers.append(nn.ModuleList(space.cell_module(one, width) for one in group))
+            self.layers.append(nn.ModuleList(_normalised(space, one, width) for one in group))
             width = sum(map(space.cell_width, group))
         self.head = nn.Sequential(
-            nn.BatchNorm2d(width),
             nn.Dropout(dropout),
             nn.AdaptiveMaxPool2d(LAST_SIDE),
             nn.Flatten(),
@@ -57,6 +59,11 @@ class Tower(Contest):
             assert isinstance(layer, nn.ModuleList)
             x = torch.cat([part * cell(x) for cell, part in zip(layer, share, strict=True)], dim=1)
         return [self.head(x)]
+
+
+def _normalised(space: GrowingCells, architecture: Architecture, width: int) -> nn.Module:
+    cell = space.cell_module(architecture, width)
+    return nn.Sequential(cell, nn.BatchNorm2d(space.cell_width(architecture), affine=False))
 
 
 class LogitMixtures(Contest):

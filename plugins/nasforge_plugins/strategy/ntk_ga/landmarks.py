@@ -10,6 +10,8 @@ from torchvision import models
 from nasforge import Architecture, Evaluation, Network, OptionError, Run, SearchSpace, Shape, WiderSpace, rng_of
 
 NAMES = {"resnet18": "ResNet-18", "vgg11": "VGG-11"}
+LEAST_SIDE = {"vgg11": 32}
+"""In pixels, of networks whose maps would shrink to nothing."""
 
 
 class Torchvisions(Network):
@@ -47,9 +49,12 @@ class KnownNetworks(WiderSpace):
         Raises:
             OptionError: it takes no images of that shape.
         """
-        if input_shape[0] not in (1, 3) or min(input_shape[1:]) < 32:
+        channels_in, height, width = input_shape
+        least = LEAST_SIDE.get(architecture["name"], 1)
+        if channels_in not in (1, 3) or min(height, width) < least:
             raise OptionError(
-                f"networks of torchvision take images of 1 or 3 channels, from 32x32 on; these are {input_shape}"
+                f"it takes images of 1 or 3 channels, from {least} x {least} pixels on; these have {channels_in} and "
+                f"{height} x {width}"
             )
         return Torchvisions(architecture["name"], classes)
 

@@ -13,7 +13,8 @@ def keep_pictures(run: Run, populations: Sequence[Sequence[Architecture]], rando
     """Best and spread of each objective, and the first three in space; networks with a flagged score are left out.
 
     Args:
-        random: architectures beside which the population is shown, with well-known networks; 0: neither.
+        random: architectures beside which the population is shown, with well-known networks; 0: neither. There is no
+            such picture where these cannot be scored, by a table say, or where fewer than three scores are followed.
     """
     measured = {one.architecture: one for one in run.evaluations if one.ok and not one.reason}
     generations = [
@@ -27,6 +28,15 @@ def keep_pictures(run: Run, populations: Sequence[Sequence[Architecture]], rando
     if len(run.objectives) > 2:
         svg = scores_in_space(generations, run.objectives)
         run.keep("scores.svg", svg, "The population in three scores, each scaled from its best to its worst")
-    if random:
-        svg = scores_in_space(generations[-1:], run.objectives, landmarks(run, random))
+        if random and all(estimator.builds for estimator in run.estimators):
+            _keep_landmarks(run, generations[-1:], random)
+
+
+def _keep_landmarks(run: Run, last: Sequence[Generation], random: int) -> None:
+    others = landmarks(run, random)
+    try:
+        svg = scores_in_space(last, run.objectives, others)
+    except ValueError as nobody:
+        run.notes.append(f"the last population is not shown beside known networks: {nobody}")
+    else:
         run.keep("landmarks.svg", svg, "The last population beside known networks and random architectures")

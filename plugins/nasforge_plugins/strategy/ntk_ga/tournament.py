@@ -52,18 +52,20 @@ def grouped(candidates: int, groups: int) -> list[list[int]]:
     return [list(range(group, candidates, groups)) for group in range(min(groups, candidates))]
 
 
-def survivors(candidates: Sequence[Architecture], groups: int, generation: int, arena: Arena, run: Run) -> list[int]:
+def survivors(candidates: Sequence[Architecture], count: int, generation: int, arena: Arena, run: Run) -> list[int]:
     """Places of the winners, one of each group.
 
     Args:
         candidates: best first.
-        groups: how many; where there are no more candidates than that, all survive.
+        count: how many groups; where there are no more candidates than that, all survive.
         generation: names the fit.
     """
-    places = grouped(len(candidates), groups)
-    if len(candidates) <= groups:
+    places = grouped(len(candidates), count)
+    if len(candidates) <= count:
         return [place for group in places for place in group]
-    contest = contest_of([[candidates[place] for place in group] for group in places], arena, run)
+    groups = [[candidates[place] for place in group] for group in places]
+    contest = contest_of(groups, arena, run)
+    contest.about = [[one.to_json() for one in group] for group in groups]
     fit = run.fit(contest, f"tournament/{generation}", arena.epochs, arena.data(run))
     return [group[winner] for group, winner in zip(places, fit.winners, strict=True)]
 
