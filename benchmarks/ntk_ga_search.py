@@ -13,23 +13,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from nasforge import experiment, rank_sums
-from nasforge.configuration import compose
+from nasforge import rank_sums
 from nasforge.journal import digest
 from nasforge_plugins.space.nasbench201 import NASBench201
+from searches import SHARED, cifar10_root, searched
 
 RESULTS = Path(__file__).parent / "results" / "ntk_ga_search.md"
-SHARED = Path(__file__).parents[2] / "shared"
 SCORES = ("ntk_condition", "activation_overlap", "gradient_image_correlation")
 COMMAND = [
     "space=nasbench201", "data=cifar10", "data.download=false", "estimator=zero_cost_ntk_ga", "executor.threads=1",
@@ -42,32 +37,11 @@ GA = {
 }
 
 
-def images(runs: Path) -> Path:
-    """The folder with CIFAR-10 as a plain file: the user's, or unpacked beside the runs."""
-    root = Path(os.environ.get("NASFORGE_DATA", runs))
-    if not (root / "cifar10.npz").exists():
-        root = runs
-        root.mkdir(parents=True, exist_ok=True)
-        if not (root / "cifar10.npz").exists():
-            subprocess.run([sys.executable, str(SHARED / "tools" / "unpack_data.py"), str(root), "cifar10"], check=True)
-    return root
-
-
-def searched(folder: Path, command: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The run's result and its evaluations; one that was broken is resumed, a finished one is read."""
-    if not (folder / "result.json").exists():
-        if (folder / "config.yaml").exists():
-            experiment.resume(folder, [])
-        else:
-            experiment.search(compose(command).config, folder, command)
-    return json.loads((folder / "result.json").read_text()), json.loads((folder / "evaluations.json").read_text())
-
-
 def study(seeds: int, cells: int, runs: Path) -> dict[str, list[float]]:
     """True test accuracies of what was found, in percent."""
     with np.load(SHARED / "data" / "nasbench201.npz") as table:
         truth = dict(zip(table["arch_str"].tolist(), table["cifar10_test_acc_200ep_mean"].tolist(), strict=True))
-    root, space = images(runs), NASBench201()
+    root, space = cifar10_root(runs), NASBench201()
 
     def accuracy(notation: str) -> float:
         return float(truth[str(space.validate(space.read(notation)))])
@@ -76,11 +50,13 @@ def study(seeds: int, cells: int, runs: Path) -> dict[str, list[float]]:
     for seed in range(seeds):
         common = [*COMMAND, f"data.root={root}", f"seed={seed}", f"budget.evaluations={cells}"]
         for name, options in GA.items():
-            command = ["strategy=ntk_ga", "strategy.generations=null", *options, *common]
-            result, _ = searched(runs / f"ntk_ga_{seed}_{digest(command)[:8]}", command)
+            command = ["strategy=ntk_ga", "strategy.generations=null", "strategy.landmarks=0", *options, *common]
+            result = searched(runs / f"ntk_ga_{seed}_{digest(command)[:8]}", command)
             found.setdefault(name, []).append(accuracy(json.dumps(result["architecture"])))
         command = ["strategy=random_search", *common]
-        _, rows = searched(runs / f"random_{seed}_{digest(command)[:8]}", command)
+        folder = runs / f"random_{seed}_{digest(command)[:8]}"
+        searched(folder, command)
+        rows = json.loads((folder / "evaluations.json").read_text())
         usable = [row for row in rows if row["status"] == "ok"]
         sums = rank_sums(np.array([[row["metrics"][score] for score in SCORES] for row in usable]))
         by_size = [row["metrics"]["params"] for row in usable]

@@ -2,17 +2,17 @@
 
     python benchmarks/proxy_correlation.py published [--cells 112] [--seconds 280] [--folder runs/proxy_correlation]
     python benchmarks/proxy_correlation.py accuracy [--cells 1000] [--seconds 280] [--folder runs/proxy_accuracy]
+    python benchmarks/proxy_correlation.py accuracy_of_slow [--cells 1000] [--seconds 280]
 
 Cells are scored through `nasforge.run.Run`, so that after `--seconds` the same command goes on where it stopped; the
-last one writes `benchmarks/results/proxy_correlation.md` or `proxy_accuracy.md`. The images are `cifar10.npz` in
-`NASFORGE_DATA`, or are unpacked into the folder from the shared data, where the published numbers lie too.
+last one writes `benchmarks/results/proxy_correlation.md`, `proxy_accuracy.md` or `proxy_accuracy_of_slow.md`. The
+images are `cifar10.npz` in `NASFORGE_DATA`, or are unpacked into the folder from the shared data, where the published
+numbers lie too.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ from nasforge.registry import build
 from nasforge.run import Run
 from nasforge_plugins.estimator.zero_cost import ZeroCost
 from nasforge_plugins.estimator.zero_cost.proxies import PROXIES
+from searches import SHARED, cifar10_root
 
 RESULTS = Path(__file__).parent / "results"
-SHARED = Path(os.environ.get("NASFORGE_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 SPACE = build("space", {"name": "nasbench201"})
 COLUMNS = {name: name for name in PROXIES} | {"jacob_cov": "jacov", "naswot": "nwot", "macs": "flops"}
 """Our names -> those of the published values."""
@@ -49,7 +49,7 @@ GOALS = {
 ON_ALL = {"grad_norm": 0.594, "snip": 0.596, "grasp": 0.514, "fisher": 0.360, "synflow": 0.737, "jacob_cov": 0.731}
 """Spearman with true accuracy on all 15,625 cells, CIFAR-10: the notebook of zero-cost-nas."""
 SLOW = ("grasp", "gradient_image_correlation")
-"""Half of the time; left out of the study of accuracies."""
+"""They take as long as all others together, and have a study of accuracies to themselves."""
 TOGETHER = 4
 
 
@@ -98,12 +98,7 @@ def scored(
 ) -> tuple[list[Evaluation], float]:
     """Evaluations of all cells, and the seconds that all of them took; exits if there are more to come."""
     folder.mkdir(parents=True, exist_ok=True)
-    root = Path(os.environ.get("NASFORGE_DATA", folder))
-    if not (root / "cifar10.npz").exists():
-        root = folder
-        if not (root / "cifar10.npz").exists():
-            subprocess.run([sys.executable, str(SHARED / "tools" / "unpack_data.py"), str(root), "cifar10"], check=True)
-    data = build("data", {"name": "cifar10", "root": str(root), "download": False}).for_search(0)
+    data = build("data", {"name": "cifar10", "root": str(cifar10_root(folder)), "download": False}).for_search(0)
     estimator: ZeroCost = build("estimator", {"name": "zero_cost", "proxies": list(proxies)})
     estimator.check_data(data)
     began, found = time.perf_counter(), []
@@ -189,17 +184,18 @@ def against_accuracy(published: Published, rows: list[int], found: list[Evaluati
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=("published", "accuracy"))
+    parser.add_argument("study", choices=("published", "accuracy", "accuracy_of_slow"))
     parser.add_argument("--cells", type=int)
     parser.add_argument("--seconds", type=float, default=280)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     to_published = options.study == "published"
     count = options.cells or (112 if to_published else 1000)
-    name = "proxy_correlation" if to_published else "proxy_accuracy"
+    name = "proxy_correlation" if to_published else f"proxy_{options.study}"
     published = Published.read()
     rows = published.rows(count)
-    proxies = [one for one in PROXIES if (one in published.scores if to_published else one not in SLOW)]
+    slow = options.study == "accuracy_of_slow"
+    proxies = [one for one in PROXIES if (one in published.scores if to_published else (one in SLOW) == slow)]
     cells = [SPACE.read(published.notations[row]) for row in rows]
     found, seconds = scored(options.folder or Path("runs") / name, proxies, cells, options.seconds)
     failed = [one for one in found if not one.ok]

@@ -12,48 +12,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from nasforge import experiment
-from nasforge.configuration import compose
 from nasforge.journal import digest
 from nasforge_plugins.space.nasbench201 import NASBench201
+from searches import SHARED, cifar10_root, searched
 
 RESULTS = Path(__file__).parent / "results" / "te_nas_search.md"
-SHARED = Path(__file__).parents[2] / "shared"
 COMMAND = [
     "strategy=te_nas", "space=nasbench201", "data=cifar10", "data.download=false", "executor.threads=1",
     "trainer.accelerator=cpu", "retrain.seeds=0",
 ]  # fmt: skip
 LARGEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
-
-
-def images(runs: Path) -> Path:
-    """The folder with CIFAR-10 as a plain file: the user's, or unpacked beside the runs."""
-    root = Path(os.environ.get("NASFORGE_DATA", runs))
-    if not (root / "cifar10.npz").exists():
-        root = runs
-        root.mkdir(parents=True, exist_ok=True)
-        if not (root / "cifar10.npz").exists():
-            subprocess.run([sys.executable, str(SHARED / "tools" / "unpack_data.py"), str(root), "cifar10"], check=True)
-    return root
-
-
-def searched(folder: Path, command: list[str]) -> dict[str, Any]:
-    """The run's result; one that was broken is resumed, a finished one is read."""
-    if not (folder / "result.json").exists():
-        if (folder / "config.yaml").exists():
-            experiment.resume(folder, [])
-        else:
-            experiment.search(compose(command).config, folder, command)
-    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    return result
 
 
 def main() -> None:
@@ -65,7 +37,7 @@ def main() -> None:
     with np.load(SHARED / "data" / "nasbench201.npz") as table:
         every = table["cifar10_test_acc_200ep_mean"].astype(float)
         truth = dict(zip(table["arch_str"].tolist(), every.tolist(), strict=True))
-    root, space, rows, found = images(runs), NASBench201(), [], []
+    root, space, rows, found = cifar10_root(runs), NASBench201(), [], []
     for seed in range(options.seeds):
         command = [*COMMAND, f"data.root={root}", f"seed={seed}"]
         result = searched(runs / f"{seed}_{digest(command)[:8]}", command)

@@ -118,6 +118,7 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     )
     from nasforge.scoring import (
         batch_statistics as batch_statistics,
+        one_hot_l1 as one_hot_l1,
         ordered_batches as ordered_batches,
         score as score,
     )
@@ -192,7 +193,7 @@ _HOMES = {
     "shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing",
     "strategy": "AskTellStrategy Result Strategy",
-    "scoring": "batch_statistics ordered_batches score",
+    "scoring": "batch_statistics one_hot_l1 ordered_batches score",
     "table": "Column Table",
     "table_files": "find_table",
     "training": "FitModule NetworkModule SupernetModule",

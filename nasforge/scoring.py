@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, l1_loss, one_hot
 
 from nasforge.data import Preprocessing
 from nasforge.images import ImageSet
@@ -30,6 +30,11 @@ def batch_statistics(module: nn.Module) -> Iterator[None]:
     finally:
         for norm, (training, track) in zip(norms, before, strict=True):
             norm.training, norm.track_running_stats = training, track
+
+
+def one_hot_l1(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean absolute difference of logits (B, classes) from one-hot labels (B,)."""
+    return l1_loss(logits, one_hot(labels, logits.shape[1]).to(logits.dtype))
 
 
 def ordered_batches(

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from nasforge.registry import build
 from nasforge_plugins.estimator.zero_cost.activations import linear_regions, naswot, zen
 from nasforge_plugins.estimator.zero_cost.gradients import synflow
-from nasforge_plugins.estimator.zero_cost.probe import Probe, l1
+from nasforge_plugins.estimator.zero_cost.probe import LOSSES, Probe
 from nasforge_plugins.estimator.zero_cost.proxies import PROXIES
 from nasforge_plugins.estimator.zero_cost.spectrum import Degenerate
 
@@ -85,7 +85,7 @@ def test_fisher_sums_channels_over_the_map(images, labels):
 
 
 def test_the_loss_may_be_l1(regression):
-    probe = Probe(regression.network, regression.images, regression.labels, l1)
+    probe = Probe(regression.network, regression.images, regression.labels, LOSSES["l1"])
     w = regression.network[1].weight.detach().numpy()
     *_, logits = regression_gradient(regression, w)
     signs = np.sign(logits - np.eye(CLASSES)[probe.labels.numpy()]) / logits.size

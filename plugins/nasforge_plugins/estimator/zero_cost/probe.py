@@ -11,18 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasforge import one_hot_l1
+
 from .recording import Call, LayerCalls, Rectifiers, layer_weights
 from .spectrum import Degenerate
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def l1(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean absolute difference of logits (B, classes) from one-hot labels (B,)."""
-    return F.l1_loss(logits, F.one_hot(labels, logits.shape[1]).to(logits.dtype))
-
-
-LOSSES: Mapping[str, Loss] = {"cross_entropy": F.cross_entropy, "l1": l1}
+LOSSES: Mapping[str, Loss] = {"cross_entropy": F.cross_entropy, "l1": one_hot_l1}
 
 
 @dataclass(frozen=True)

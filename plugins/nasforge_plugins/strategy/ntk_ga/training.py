@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasforge import FitModule, Mix, Supernet, batch_statistics, ordered_batches
+from nasforge import FitModule, Mix, Supernet, batch_statistics, one_hot_l1, ordered_batches
 
 from .contests import Contest
 
@@ -61,7 +61,7 @@ class Tournament(FitModule, ABC):
     def counted_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """What the weights minimise; the cross-entropy is counted in either case."""
         cross_entropy = self.learn(logits, labels)
-        return cross_entropy if self.loss == "cross_entropy" else _l1(logits, labels)
+        return cross_entropy if self.loss == "cross_entropy" else one_hot_l1(logits, labels)
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches (images, labels) of the validation images."""
@@ -101,7 +101,7 @@ class AlphaTournament(Tournament):
     def judge(self) -> None:
         """One pass of the alphas."""
         adam = torch.optim.Adam(list(self.alphas), **self._adam)
-        function = F.cross_entropy if self.loss == "cross_entropy" else _l1
+        function = F.cross_entropy if self.loss == "cross_entropy" else one_hot_l1
         for images, labels in self.validation():
             logits = self.contest(images.to(self.dtype), self._shares(self.alphas))
             loss = torch.stack([function(one, labels) for one in logits]).sum()
@@ -157,7 +157,3 @@ class SharedTournament(Tournament):
 
     def _on_device(self, mix: Mix) -> Mix:
         return {cell: rows.to(self.device).to(self.dtype) for cell, rows in mix.items()}
-
-
-def _l1(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.l1_loss(logits, F.one_hot(labels, logits.shape[1]).to(logits.dtype))

@@ -1,0 +1,38 @@
+"""What several studies of searches need: CIFAR-10 as a plain file, and searches that are run once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nasforge import experiment
+from nasforge.configuration import compose
+
+SHARED = Path(os.environ.get("NASFORGE_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+
+
+def cifar10_root(folder: Path) -> Path:
+    """The folder with `cifar10.npz`: the user's `NASFORGE_DATA`, or `folder`, into which it is unpacked."""
+    root = Path(os.environ.get("NASFORGE_DATA", folder))
+    if (root / "cifar10.npz").exists():
+        return root
+    if not (folder / "cifar10.npz").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, str(SHARED / "tools" / "unpack_data.py"), str(folder), "cifar10"], check=True)
+    return folder
+
+
+def searched(folder: Path, command: Sequence[str]) -> dict[str, Any]:
+    """The run's result; one that was broken is resumed, a finished one is read."""
+    if not (folder / "result.json").exists():
+        if (folder / "config.yaml").exists():
+            experiment.resume(folder, [])
+        else:
+            experiment.search(compose(command).config, folder, command)
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return result
