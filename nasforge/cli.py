@@ -62,9 +62,10 @@ def _led(command: Callable[[list[str]], int], words: list[str]) -> int:
 
     if follow_externally():
         return 0
-    status = command(words)
-    release_externally()
-    return status
+    try:
+        return command(words)
+    finally:
+        release_externally()
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

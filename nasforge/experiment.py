@@ -22,8 +22,10 @@ from nasforge.next_steps import next_steps
 from nasforge.parts import Parts
 from nasforge.published import true_accuracies
 from nasforge.report import write_report
+from nasforge.resumption import computed_as, resumed
 from nasforge.retraining import retrain as retrain_networks
 from nasforge.run import Run
+from nasforge.run_folders import read_json
 from nasforge.shared_weights import SharedWeights, random_architectures, verdict
 from nasforge.sizes import architecture_size
 from nasforge.stopping import Interrupted, interruptible
@@ -69,8 +71,11 @@ def search(config: Config, folder: Path, overrides: Sequence[str] = ()) -> Outco
         return _search(parts, folder, journal)
 
 
-def resume(folder: Path, changes: Sequence[str] = ()) -> Outcome:
-    """Go on with the run in `folder`; `changes` may set `budget.evaluations` and `budget.seconds` anew.
+def resume(folder: Path, changes: Sequence[str] = (), *, how: Config | None = None) -> Outcome:
+    """Go on with the run in `folder`; `changes` may set budget, executor, trainer, logger and callbacks anew.
+
+    Args:
+        how: a configuration from which all of these are taken instead.
 
     Raises:
         RunError: there is no run, another process writes it, or its journal, weights or data are not what they were.
@@ -78,7 +83,8 @@ def resume(folder: Path, changes: Sequence[str] = ()) -> Outcome:
     """
     folder = folder.absolute()
     config = read_config(folder)
-    config["budget"] = {**config["budget"], **_budget_changes(changes)}
+    words = read_json(folder / "overrides.json", list) if (folder / "overrides.json").exists() else []
+    config = computed_as(config, how) if how is not None else resumed(config, words, changes)
     parts = _search_parts(config)
     with closing(Journal(folder)) as journal:
         _write_config(folder, config)
@@ -330,19 +336,6 @@ def _draw(parts: Parts, folder: Path, architecture: Architecture) -> Path:
 def _write_config(folder: Path, config: Config) -> None:
     with atomic(folder / "config.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(config, sort_keys=False))
-
-
-def _budget_changes(changes: Sequence[str]) -> dict[str, Any]:
-    budget = {}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals or key not in ("budget.evaluations", "budget.seconds"):
-            raise OptionError(
-                f"'{change}' cannot change in a run that has begun; "
-                "resume takes budget.evaluations=N and budget.seconds=S"
-            )
-        budget[key.removeprefix("budget.")] = yaml.safe_load(value)
-    return budget
 
 
 def _existing(path: Path) -> Path:

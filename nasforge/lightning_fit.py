@@ -40,7 +40,7 @@ class Placement:
 
     def arguments(self, trainer: Mapping[str, Any]) -> dict[str, Any]:
         """Those of `pytorch_lightning.Trainer`; the processes are there already."""
-        where = {"strategy", "num_nodes", *(["devices"] if self.ranks > 1 and _counted(trainer) else [])}
+        where = {"strategy", "num_nodes", *(["devices"] if _counted(trainer) else [])}
         others = {key: value for key, value in trainer.items() if key not in where}
         if self.ranks == 1:  # whatever started this process, this fit is its own
             return {"plugins": [LightningEnvironment()], "devices": 1, **others}
@@ -128,6 +128,10 @@ def _never() -> bool:
     return False
 
 
+def _heard_elsewhere() -> None:
+    """What stop signals mean is the run's to say."""
+
+
 def train(
     module: FitModule,
     data: FitData,
@@ -174,6 +178,8 @@ def train(
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in own),
             **placement.arguments(trainer),
         )
+        if placement.ranks > 1:  # Lightning's own would tell the other ranks of it, who may wait for something else
+            lightning._signal_connector.register_signal_handlers = _heard_elsewhere  # type: ignore[method-assign]
         loader = data.loader(seed_of(seed, name, "order") % 2**32, rank=placement.rank, ranks=placement.ranks)
         try:
             lightning.fit(module, loader, ckpt_path=resume_from, weights_only=True if resume_from else None)

@@ -49,7 +49,9 @@ def asked_for(trainer: Mapping[str, Any]) -> tuple[int, int, bool]:
     Raises:
         OptionError: more devices than there are, or another number than `torchrun` or SLURM started.
     """
-    cuda = trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    accelerator = trainer.get("accelerator", "auto")
+    _check_accelerator(accelerator)
+    cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     local, nodes = _device_count(trainer.get("devices", 1), cuda), trainer.get("num_nodes", 1)
     if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
         raise OptionError(f"trainer.num_nodes={nodes!r}: it must be a whole number, 1 or more")
@@ -68,6 +70,18 @@ def asked_for(trainer: Mapping[str, Any]) -> tuple[int, int, bool]:
             f"trainer.num_nodes={nodes} makes {local * nodes}"
         )
     return local, nodes, cuda
+
+
+def _check_accelerator(accelerator: Any) -> None:
+    there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there["gpu"] = there["cuda"] or there["mps"]
+    if accelerator not in there:
+        raise OptionError(f"trainer.accelerator={accelerator}: it must be one of {', '.join(there)}")
+    if not there[accelerator]:
+        raise OptionError(
+            f"trainer.accelerator={accelerator}: torch finds no such device here; `nasforge doctor` says more, "
+            "and trainer.accelerator=auto takes what there is"
+        )
 
 
 def _device_count(devices: Any, cuda: bool) -> int:

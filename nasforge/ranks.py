@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -29,6 +30,8 @@ STEP = timedelta(hours=1)
 """How long a rank waits for the others inside a fit."""
 IDLE = timedelta(days=30)
 """How long it waits for the next fit."""
+RELEASE = timedelta(minutes=1)
+"""How long the first one waits for the others to let them go, if it has none to share."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,13 @@ class Ranks:
         self._begin()
         try:
             _broadcast(packed, self._control)
+            _external.fitting = True
             done = fit.here(placement, **own)
         except Exception as error:
             if _of_another(error) and (lost := self._lost()):
                 raise RunError(lost) from error
             raise
-        self._fitting = ""
+        self._fitting, _external.fitting = "", False
         return done
 
     def close(self) -> None:
@@ -191,17 +195,25 @@ def follow_externally() -> bool:
     started = started_by_others()
     if started is None or started.rank == 0:
         return False
-    for number in (signal.SIGINT, signal.SIGTERM):  # these reach all; what they mean is for rank 0 to say
-        signal.signal(number, signal.SIG_IGN)
-    placement = Placement(started.rank, started.ranks, started.local)
-    _train_along(placement, lambda: _joined_externally(torch.cuda.is_available()))
+    _train_along(Placement(started.rank, started.ranks, started.local), _joined_and_deaf)
     return True
 
 
+def _joined_and_deaf() -> Any:
+    control = _joined_externally(torch.cuda.is_available())
+    for number in (signal.SIGINT, signal.SIGTERM):  # these reach all; what they mean is from now on for rank 0 to say
+        signal.signal(number, signal.SIG_IGN)
+    return control
+
+
 def release_externally() -> None:
-    """At the end of the command, rank 0 lets go of those that `torchrun` or SLURM started beside it."""
-    if started_by_others() is not None:
-        _broadcast(b"", _joined_externally(torch.cuda.is_available()))
+    """At the end of the command, however it ends, rank 0 lets go of those that `torchrun` or SLURM started beside it.
+
+    Those that are in the middle of a fit end when this process does.
+    """
+    if started_by_others() is not None and not _external.fitting:
+        with suppress(RuntimeError):  # gloo's, of processes that are gone already
+            _broadcast(b"", _joined_externally(torch.cuda.is_available(), RELEASE))
 
 
 def _train_along(placement: Placement, join: Callable[[], Any]) -> None:
@@ -213,29 +225,42 @@ def _train_along(placement: Placement, join: Callable[[], Any]) -> None:
     except NasforgeError:  # what is wrong with a fit all see, and rank 0 says
         os._exit(1)
     except Exception as error:
-        time.sleep(2.0)  # a process whose first one has gone ends in this time, and has nothing to say
+        if _of_another(error):  # the first process is gone, or says what is lost
+            os._exit(1)
         said = " ".join(f"{type(error).__name__}: {error}".split())
         print(f"nasforge: process {placement.rank + 1} of {placement.ranks}: {said}", file=sys.stderr, flush=True)
         os._exit(1)
 
 
-def _joined_externally(cuda: bool) -> Any:
-    global _external_control
-    if _external_control is None:
+def _joined_externally(cuda: bool, patience: timedelta = STEP) -> Any:
+    if _external.control is None:
         started = started_by_others()
         assert started is not None
         os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = started.address, str(started.port)
-        _external_control = _joined(started.rank, started.ranks, cuda, None)
-    return _external_control
+        _external.control = _joined(started.rank, started.ranks, cuda, None, patience)
+    return _external.control
 
 
-_external_control: Any = None
+@dataclass
+class _External:
+    """What this process shares with those that `torchrun` or SLURM started beside it.
+
+    Attributes:
+        control: the group over which fits are announced.
+        fitting: whether a fit is under way, or was when it was broken off.
+    """
+
+    control: Any = None
+    fitting: bool = False
 
 
-def _joined(rank: int, ranks: int, cuda: bool, store: TCPStore | None) -> Any:
+_external = _External()
+
+
+def _joined(rank: int, ranks: int, cuda: bool, store: TCPStore | None, patience: timedelta = STEP) -> Any:
     """Join the process group of the fits; returns the one over which they are announced."""
     dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if cuda else "gloo", rank=rank, world_size=ranks, timeout=STEP, store=store
+        "cpu:gloo,cuda:nccl" if cuda else "gloo", rank=rank, world_size=ranks, timeout=patience, store=store
     )
     return dist.new_group(backend="gloo", timeout=IDLE)
 

@@ -73,7 +73,7 @@ class Run:
             folder, journal, seed=seed, threads=machinery.threads, trainer=machinery.trainer, ranks=machinery.ranks
         )
         self._seconds_before = max((line["seconds"] for line in journal.lines if line["kind"] in _CLOCKS), default=0.0)
-        self._synced = 0.0
+        self._synced = self._ticked = 0.0
         self._start = time.perf_counter()
         self.evaluations: list[Evaluation] = []
         self.timing: dict[str, float] = {}
@@ -103,7 +103,7 @@ class Run:
                 name,
                 epochs,
                 data,
-                exhausted=lambda: budgeted and self.out_of_time(),
+                exhausted=lambda: self._epoch_ended() and budgeted and self.out_of_time(),
                 callbacks=self._machinery.callbacks,
                 loggers=self._machinery.loggers,
             )
@@ -292,7 +292,10 @@ class Run:
         write_json(self.folder / "timing.json", {"seconds": seconds, "total": round(self.seconds, 3)})
 
     def close(self) -> None:
-        """End the processes that were started for it; whoever made the run calls this."""
+        """Write down the time it took, and end the processes that were started for it; whoever made the run calls
+        this, however it ended."""
+        if self.seconds > self._ticked + 1.0:
+            self._tick()
         self._machinery.close()
 
     def _context(self, weights: Weights | None) -> Context:
@@ -312,5 +315,12 @@ class Run:
             self._synced = time.perf_counter()
         return due
 
+    def _epoch_ended(self) -> bool:
+        """Always; a killed fit has used what its epochs took."""
+        if self.seconds > self._ticked + 1.0:
+            self._tick()
+        return True
+
     def _tick(self) -> None:
-        self.journal.write("clock", "", seconds=round(self.seconds, 3))
+        self._ticked = self.seconds
+        self.journal.write("clock", "", seconds=round(self._ticked, 3))

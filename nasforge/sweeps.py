@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
@@ -18,11 +18,9 @@ import yaml
 from nasforge.errors import RunError
 from nasforge.journal import Journal
 from nasforge.messages import explained
+from nasforge.resumption import HOW, may_change
 from nasforge.run_folders import flat, read_json, read_yaml
 from nasforge.sweep_summary import Record, relative
-
-HOW = ("budget", "executor", "trainer", "logger", "callbacks")
-"""Sections that may change between two starts of a sweep: they say how its jobs compute, and for how long."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class Job:
             print(f"job {self.number} has finished before and is not run again: {relative(self.folder)}", flush=True)
             return "finished before"
         print(f"job {self.number} was broken off and goes on: {relative(self.folder)}", flush=True)
-        experiment.resume(self.folder)
+        experiment.resume(self.folder, how=config)
         return "finished"
 
     def _begun(self) -> bool:
@@ -89,7 +87,7 @@ class Job:
         words = self.folder / "overrides.json"
         recorded = read_json(words, list) if words.exists() else []
         rest = "give the changed sweep a folder of its own, hydra.sweep.dir=..."
-        if sorted(map(str, recorded)) != sorted(self.words):
+        if _what(map(str, recorded)) != _what(self.words):
             said = " ".join(map(str, recorded)) or "unknown"
             raise RunError(
                 f"its folder {relative(self.folder)} holds a run of other words ({said}): the sweep was changed, and "
@@ -100,6 +98,11 @@ class Job:
                 f"its folder {relative(self.folder)} holds a run of the same words, but what they stand for was "
                 f"changed ({', '.join(changed[:3])}); {rest}"
             )
+
+
+def _what(words: Iterable[str]) -> list[str]:
+    """Those that say what a job computes; how, and for how long, may change between two starts of a sweep."""
+    return sorted(word for word in words if not may_change(word))
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -32,7 +32,8 @@ class SyncedBatchNorm(_BatchNorm):
             scale = scale * self.weight
         shift = -mean * scale if self.bias is None else self.bias - mean * scale
         places = (1, -1, *(1,) * (input.ndim - 2))
-        return input * scale.to(input.dtype).view(places) + shift.to(input.dtype).view(places)
+        # Rounded once, in the end: where the mean is large, a shift in half precision is far off.
+        return (input.to(mean.dtype) * scale.view(places) + shift.view(places)).to(input.dtype)
 
     def _gather(self, mean: Tensor, variance: Tensor) -> None:
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
@@ -48,7 +49,9 @@ def _moments(input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     (Chan et al. 1979): a sum of squares would lose what the mean is far from zero for."""
     rank, ranks = dist.get_rank(), dist.get_world_size()
     rows = input.transpose(0, 1).flatten(1).float() if input.dtype.itemsize < 4 else input.transpose(0, 1).flatten(1)
-    own = torch.cat([rows.mean(1), rows.var(1, correction=0), rows.new_full((1,), rows.shape[1])])
+    own = rows.new_zeros(2 * len(rows) + 1)
+    if rows.shape[1]:  # a rank may have no row of a small batch
+        own = torch.cat([rows.mean(1), rows.var(1, correction=0), rows.new_full((1,), rows.shape[1])])
     table = total(torch.cat([torch.zeros_like(own) if other != rank else own for other in range(ranks)]), ranks)
     means, variances, counts = table.view(ranks, -1).tensor_split([len(rows), 2 * len(rows)], dim=1)
     count = counts.sum()

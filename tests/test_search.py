@@ -1,6 +1,7 @@
 """A whole small search, and what a person does with its folder afterwards."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import kill_and_resume as small
-from nasforge import DataModule, NasforgeError, OptionError, RunError, experiment, fitting
+from nasforge import DataModule, NasforgeError, RunError, experiment, fitting
 from nasforge.configuration import compose
+from nasforge.resumption import resumed
 
 
 def config(images, *changes):
@@ -114,10 +116,39 @@ def test_a_search_stopped_by_time_says_so_and_an_extended_one_equals_the_undistu
     assert extended.result == found.result
 
 
-@pytest.mark.parametrize("change", ["strategy.epochs=9", "seed=1", "budget.seconds", "budget.evaluation=3"])
-def test_only_budgets_change_on_resume(run, change):
-    with pytest.raises(OptionError, match=r"resume takes budget\.evaluations=N and budget\.seconds=S"):
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            "strategy.epochs=9",
+            "'strategy.epochs=9' cannot change in a run that has begun; resume takes budget.KEY=VALUE",
+        ),
+        ("seed=1", "cannot change"),
+        ("budget.seconds", "cannot change"),
+        ("executor.threads=2", "but for executor.threads and trainer.precision"),
+        ("trainer.precision=bf16-mixed", "but for executor.threads and trainer.precision"),
+        ("budget.evaluation=3", "no option budget.evaluation. Did you mean budget.evaluations?"),
+        ("executor=rya", "no executor named 'rya'. Did you mean 'ray'?"),
+    ],
+)
+def test_what_a_run_computes_never_changes(run, change, sentence):
+    with pytest.raises(NasforgeError, match=re.escape(sentence)):
         experiment.resume(run, [change])
+
+
+def test_how_a_run_computes_may_change(run, images, found):
+    """One that was begun on several GPUs, or on a Ray cluster, goes on where there are none."""
+    recorded = experiment.read_config(run)
+    changes = ["trainer=ddp", "trainer.devices=1", "executor.workers=2", "+logger.mine._target_=nowhere.Logger"]
+    changed = resumed(recorded, small.words(images), changes)
+    assert changed["trainer"] == {**recorded["trainer"], "strategy": "ddp", "devices": 1, "num_nodes": 1}
+    assert changed["executor"] == {**recorded["executor"], "workers": 2}
+    assert changed["logger"] == {"mine": {"_target_": "nowhere.Logger"}}
+    assert {**changed, **{key: recorded[key] for key in ("trainer", "executor", "logger")}} == recorded
+    back = resumed(changed, small.words(images), ["executor=local", "logger=none"])
+    assert (back["executor"], back["logger"]) == (recorded["executor"], recorded["logger"])
+    assert experiment.resume(run, changes[:3]).result == found.result
+    assert experiment.read_config(run)["executor"]["workers"] == 2
 
 
 def test_other_data_are_refused(run, images):

@@ -101,16 +101,33 @@ def test_a_killed_process_is_named_and_the_run_resumes_to_the_same_result(shared
 
 
 def test_a_stop_signal_ends_all_of_them_in_order(tmp_path):
-    process = started(tmp_path, *SMALL, *SHARED, "hydra.run.dir=run")
-    while (other := other_of(process.pid)) is None or not (tmp_path / "run" / "journal.jsonl").exists():
+    process = started(tmp_path, *SMALL, *SHARED, "strategy.epochs=1000", "hydra.run.dir=run")
+    while not list((tmp_path / "run" / "fits").glob("supernet/*.ckpt")):  # in the midst of it
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
+    other = other_of(process.pid)
+    time.sleep(0.5)
     process.terminate()
     _, complaint = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGTERM, complaint
     assert "interrupted; go on with: nasforge resume run" in complaint
     assert "Traceback" not in complaint
     assert not Path(f"/proc/{other}").exists()
+
+
+def test_a_mistake_lets_those_go_that_were_started_beside_the_first_process(tmp_path):
+    """As `srun` does, which ends none because another one has ended."""
+    step = {"STEP_NUM_TASKS": 2, "STEP_NUM_NODES": 1, "STEP_NODELIST": "127.0.0.1", "JOB_ID": os.getpid()}
+    words = [*SMALL, *SHARED, "data=cifar10", "data.root=nowhere", "data.download=false"]
+    both = []
+    for rank in range(2):
+        step["PROCID"] = rank
+        environment = {**os.environ, **{f"SLURM_{name}": str(value) for name, value in step.items()}}
+        both.append(started(tmp_path, *words, env=environment))
+    (_, complaint), (said, nothing) = (process.communicate(timeout=60) for process in both)
+    assert [process.returncode for process in both] == [2, 0]
+    assert "nowhere" in complaint
+    assert (said, nothing) == ("", "")
 
 
 @pytest.mark.parametrize(

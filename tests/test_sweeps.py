@@ -139,6 +139,14 @@ def test_the_order_of_the_words_does_not_matter(command, table, sweep, searched)
     assert searched == []
 
 
+def test_how_a_broken_job_computes_may_change(command, table, sweep, searched):
+    (sweep / "2/result.json").unlink()
+    status, _, complaint = command(*words_of(table, sweep), "executor.workers=2", "budget.seconds=1000")
+    assert (status, complaint, searched) == (0, "", ["2"])
+    config = experiment.read_config(sweep / "2")
+    assert (config["executor"]["workers"], config["budget"]["seconds"]) == (2, 1000)
+
+
 def test_words_that_stand_for_something_else_now_are_named(command, table, sweep, searched):
     path = sweep / "3/config.yaml"
     path.write_text(path.read_text().replace("seeds: 0", "seeds: 2"))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from nasforge import FitData, OptionError, Preprocessing, RunError
+from nasforge import FitData, OptionError, Preprocessing, RunError, synced_norm
 from nasforge.images import SeededBatches
 from nasforge.lightning_fit import Placement
 from nasforge.portions import Portion
@@ -64,7 +64,8 @@ def network():
 
 def egnas():
     space = plugin("space", "nasbench201")()
-    small = {"epochs": 2, "warmup_epochs": 1, "population": 3, "samples": 1, "validation_batch_size": 15}
+    # 36 images: of the second batch the second process has none
+    small = {"epochs": 2, "warmup_epochs": 1, "population": 3, "samples": 1, "validation_batch_size": 35}
     method = plugin("strategy", "egnas")(**small, validation_batches=2, clip_counts_alphas=True)
     return EvolvedAlphas(supernet(space), space, method, **WEIGHTS)
 
@@ -193,6 +194,8 @@ def test_what_cannot_be_pickled_is_said_before_anything_starts():
         ({"devices": [0, 1]}, "a whole number, 1 or more, or auto"),
         ({"num_nodes": 2}, "started by torchrun or srun"),
         ({"num_nodes": 0}, "1 or more"),
+        ({"accelerator": "gpu"}, "trainer.accelerator=gpu: torch finds no such device here; `nasforge doctor`"),
+        ({"accelerator": "tpu"}, "trainer.accelerator=tpu: it must be one of auto, cpu, cuda, mps, gpu"),
         ({"devices": 2, "strategy": "fsdp"}, "trainer.strategy=fsdp: several devices share a fit by ddp"),
     ],
 )
@@ -200,6 +203,29 @@ def test_impossible_devices_are_refused(trainer, sentence, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     with pytest.raises(OptionError, match=sentence):
         ranks_of({"accelerator": "cpu", **trainer})
+
+
+def test_a_number_of_devices_is_what_was_counted():
+    """-1 and auto stand for all: one on a CPU, which Lightning would not take them for."""
+    for devices in (-1, "auto", 1):
+        trainer = {"accelerator": "cpu", "devices": devices}
+        assert ranks_of(trainer).count == 1
+        assert Placement().arguments(trainer)["devices"] == 1
+    assert Placement().arguments({"devices": [3]})["devices"] == [3]
+
+
+def test_normalising_in_half_precision_is_as_exact_as_torch_has_it(monkeypatch):
+    """Where the mean is far from zero, scale and shift must not be rounded before they meet."""
+    monkeypatch.setattr(synced_norm.dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(synced_norm.dist, "get_world_size", lambda: 1)
+    exact = 30 + torch.randn(64, 4, 3, 3, generator=generator_of("rows"))
+    rows = exact.bfloat16()
+    norm = nn.BatchNorm2d(4)
+    expected, plain = norm(rows.float()), norm(rows)
+    with synced_norm.synchronised([norm]):
+        synced = norm(rows)
+    assert synced.dtype == torch.bfloat16
+    assert (synced - expected).abs().max() <= (plain - expected).abs().max() * 1.01
 
 
 def test_gpus_are_counted(monkeypatch):

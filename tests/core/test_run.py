@@ -177,6 +177,18 @@ class Counting(AskTellStrategy):
         self.told.append([one.metrics["value"] for one in evaluations])
 
 
+@pytest.mark.parametrize("ending", ["killed after an epoch", "stopped in order"])
+def test_time_is_written_down_however_a_fit_ends(tmp_path, data, ending):
+    run = opened(tmp_path, data)
+    run._start -= 100.0  # as if it had begun so long ago
+    with pytest.raises(Killed):
+        run.fit(Recorded(die_at=6 if ending == "killed after an epoch" else 2), "net", 3, data.halves())
+    if ending == "stopped in order":
+        run.close()
+    run.journal.close()
+    assert opened(tmp_path, data).seconds > 100.0
+
+
 def test_ask_and_tell_use_up_the_budget_exactly_and_the_best_wins(tmp_path, data):
     run = opened(tmp_path, data, Budget(evaluations=7))
     strategy = Counting()
