@@ -8,7 +8,7 @@ import pickle
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from nasforge.errors import OptionError, RunError
 from nasforge.estimator import Estimator
 from nasforge.executor import Answer, Executor, LocalExecutor, Work
 from nasforge.remote_work import Bundle, Bundles, Task, answers, hold, stays_here, units, unpacked
+from nasforge.stopping import held_back
 
 SECONDS_TO_ANSWER = 5.0
 
@@ -41,7 +42,8 @@ class RayTasks(Executor):
         self._ray = imported_ray()
         self._bundles = Bundles()
         self._refs: dict[str, Any] = {}
-        self._started = self._connected = False
+        self._starter: ThreadPoolExecutor | None = None
+        self._connected = False
 
     def run(self, estimator: Estimator, work: Work) -> Iterator[tuple[int, Answer]]:
         """(index into `work`, answer) as they come."""
@@ -79,12 +81,14 @@ class RayTasks(Executor):
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self.address is None:
             options["include_dashboard"] = False
+        # In the main thread Ray would take SIGTERM's handler from us, who end a run in order. The thread that it is
+        # started in must outlive it: Ray's processes are killed with that.
+        self._starter = ThreadPoolExecutor(1)
         try:
-            with _path_for_workers():
-                self._ray.init(address=self.address or "local", **options)
+            with _path_for_workers(), held_back():
+                self._starter.submit(self._ray.init, address=self.address or "local", **options).result()
         except ConnectionError as error:
             raise OptionError(f"executor.address={self.address}: {' '.join(str(error).split())}") from error
-        self._started = True
 
     def check(self) -> None:
         """Whether candidates could run: on this machine that is known without starting Ray.
@@ -99,9 +103,10 @@ class RayTasks(Executor):
 
     def close(self) -> None:
         """Stop what `connect` started; a Ray that was here before stays."""
-        if self._started:
+        if self._starter:
             self._ray.shutdown()
-        self._started = self._connected = False
+            self._starter.shutdown()
+        self._starter, self._connected = None, False
         self._refs.clear()
 
     @cached_property
