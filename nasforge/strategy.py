@@ -89,7 +89,7 @@ class AskTellStrategy(Strategy):
 
     @abstractmethod
     def ask(self) -> Sequence[Architecture]:
-        """At least one architecture to estimate next."""
+        """At least one architecture to estimate next; those of one call may be estimated side by side."""
 
     @abstractmethod
     def tell(self, evaluations: Sequence[Evaluation]) -> None:

@@ -1,6 +1,7 @@
 """The strategies that only propose and learn, on a small space whose every answer is known."""
 
 from collections import Counter
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -29,7 +30,8 @@ from nasforge_plugins.strategy.nsga2 import NSGA2
 from nasforge_plugins.strategy.random_search import RandomSearch
 from nasforge_plugins.strategy.regularized_evolution import RegularizedEvolution
 
-ALL = [RandomSearch, RegularizedEvolution, LocalSearch, NSGA2, Nevergrad]
+BATCHES = [RandomSearch, partial(RegularizedEvolution, population=20, batch=7), partial(Nevergrad, batch=7)]
+ALL = [*BATCHES, RegularizedEvolution, LocalSearch, NSGA2, Nevergrad]
 
 
 class Grid(VectorEncoded):
@@ -122,6 +124,29 @@ def test_it_beats_random_search_over_seeds(strategy, tmp_path):
     assert found(strategy) > found(RandomSearch)
 
 
+@pytest.mark.parametrize("strategy", BATCHES)
+def test_candidates_to_estimate_side_by_side_are_asked_for_together(strategy, tmp_path, monkeypatch):
+    asked = []
+    estimate = Run.estimate
+    monkeypatch.setattr(Run, "estimate", lambda run, some: asked.append(len(some)) or estimate(run, some))
+    one = strategy()
+    searched(tmp_path, one, 60)
+    first = 20 if isinstance(one, RegularizedEvolution) else one.batch
+    assert asked[:3] == [first, one.batch, one.batch]
+    assert one.batch > 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_search_finds_the_same_however_many_are_drawn_at_a_time(seed, tmp_path):
+    found = [searched(tmp_path / str(batch), RandomSearch(batch=batch), 40, seed=seed) for batch in (1, 7, 16, 100)]
+    assert all(one == found[0] for one in found[1:])
+
+
+def test_an_optimizer_that_takes_one_point_at_a_time_is_named():
+    with pytest.raises(OptionError, match=r"strategy\.batch=2: nevergrad's Cobyla must hear of each point"):
+        Nevergrad(optimizer="Cobyla", batch=2)
+
+
 def test_random_search_draws_uniformly(tmp_path):
     _, evaluations = searched(tmp_path, RandomSearch(), 2000)
     first = Counter(one.architecture["v"][0] for one in evaluations)
@@ -157,6 +182,8 @@ def test_evolution_lets_the_oldest_die_and_breeds_the_best_of_a_sample():
     assert close > 20
     with pytest.raises(OptionError, match=r"strategy\.sample=4 is more than strategy\.population=3"):
         RegularizedEvolution(population=3, sample=4)
+    with pytest.raises(OptionError, match=r"strategy\.batch=4 is more than strategy\.population=3"):
+        RegularizedEvolution(population=3, sample=3, batch=4)
 
 
 def test_local_search_ends_each_climb_on_a_local_optimum(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import nevergrad as ng
 import numpy as np
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from nasforge import Architecture, AskTellStrategy, Evaluation, OptionError, SearchSpace, VectorEncoded, unknown
 
+Positive = Annotated[int, Field(ge=1)]
 WORST = 1e12
 """Loss of a candidate that failed or breaks a constraint; nevergrad takes no infinity."""
 
@@ -22,15 +23,21 @@ class Nevergrad(AskTellStrategy):
     Args:
         optimizer: its name in `nevergrad.optimizers.registry`.
         horizon: evaluations that the optimizer plans for; some cannot work without knowing it.
+        batch: how many points it gives before it hears of any of them, so that they can be estimated side by side;
+            some optimizers allow no more than 1.
     """
 
     name: ClassVar[str] = "nevergrad"
     needs: ClassVar[tuple[type[SearchSpace], ...]] = (VectorEncoded,)
 
-    def __init__(self, *, optimizer: str = "DE", horizon: Annotated[int, Field(ge=1)] | None = None) -> None:
+    def __init__(self, *, optimizer: str = "DE", horizon: Positive | None = None, batch: Positive = 1) -> None:
         if optimizer not in ng.optimizers.registry:
             raise OptionError(f"strategy.optimizer: {unknown('optimizer of nevergrad', optimizer, _readable())}")
-        self.optimizer_name, self.horizon = optimizer, horizon
+        if batch > 1 and ng.optimizers.registry[optimizer].no_parallelization:
+            raise OptionError(
+                f"strategy.batch={batch}: nevergrad's {optimizer} must hear of each point before the next"
+            )
+        self.optimizer_name, self.horizon, self.batch = optimizer, horizon, batch
 
     def begin(self) -> None:
         """The optimizer, seeded by the run."""
@@ -40,23 +47,28 @@ class Nevergrad(AskTellStrategy):
         parametrization = ng.p.Tuple(*choices)
         parametrization.random_state = np.random.RandomState(int(self.rng.integers(2**31)))
         try:
-            self.optimizer = ng.optimizers.registry[self.optimizer_name](parametrization, budget=self.horizon)
+            self.optimizer = ng.optimizers.registry[self.optimizer_name](
+                parametrization, budget=self.horizon, num_workers=self.batch
+            )
         except Exception as error:  # each optimizer has its own way of refusing
             raise OptionError(f"nevergrad's {self.optimizer_name} cannot be set up: {error}") from error
 
     def ask(self) -> Sequence[Architecture]:
-        """The optimizer's next point."""
-        assert isinstance(self.space, VectorEncoded)
-        self.candidate = self.optimizer.ask()
-        vector = np.zeros(len(self.space.cardinalities), dtype=int)
-        vector[self.free] = self.candidate.value
-        return [self.space.decode(vector)]
+        """The optimizer's next points."""
+        self.candidates = [self.optimizer.ask() for _ in range(self.batch)]
+        return [self._architecture(candidate) for candidate in self.candidates]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """Its loss."""
-        (evaluation,) = evaluations
-        cost = evaluation.cost(self.objectives[0])
-        self.optimizer.tell(self.candidate, cost if math.isfinite(cost) else WORST)
+        """Their losses."""
+        for candidate, evaluation in zip(self.candidates, evaluations, strict=False):  # the budget may cut some off
+            cost = evaluation.cost(self.objectives[0])
+            self.optimizer.tell(candidate, cost if math.isfinite(cost) else WORST)
+
+    def _architecture(self, candidate: Any) -> Architecture:
+        assert isinstance(self.space, VectorEncoded)
+        vector = np.zeros(len(self.space.cardinalities), dtype=int)
+        vector[self.free] = candidate.value
+        return self.space.decode(vector)
 
 
 def _readable() -> list[str]:

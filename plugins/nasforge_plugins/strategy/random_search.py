@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from nasforge import Architecture, AskTellStrategy, Evaluation, Result, Run, rank_sums
 
@@ -16,16 +17,20 @@ class RandomSearch(AskTellStrategy):
     Args:
         select: what is best of several objectives. `foremost`: the first one decides. `rank_sum`: the smallest sum of
             ranks in all of them, which is how zero-cost proxies of unlike scales are combined.
+        batch: how many are drawn at a time, so that several can be estimated side by side. No draw looks at an answer:
+            what is found is the same for every number, but `budget.seconds` is only looked at after as many.
     """
 
     name: ClassVar[str] = "random_search"
 
-    def __init__(self, *, select: Literal["foremost", "rank_sum"] = "foremost") -> None:
-        self.select = select
+    def __init__(
+        self, *, select: Literal["foremost", "rank_sum"] = "foremost", batch: Annotated[int, Field(ge=1)] = 16
+    ) -> None:
+        self.select, self.batch = select, batch
 
     def ask(self) -> Sequence[Architecture]:
-        """One draw from the space."""
-        return [self.space.sample(self.rng)]
+        """Draws from the space."""
+        return [self.space.sample(self.rng) for _ in range(self.batch)]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Random search learns nothing."""

@@ -19,28 +19,35 @@ class RegularizedEvolution(AskTellStrategy):
     Args:
         population: P, the number of individuals alive.
         sample: S, how many are drawn, with replacement, for a tournament.
+        batch: how many children are born before any of them is known, so that they can be estimated side by side; the
+            paper's algorithm has 1.
     """
 
     name: ClassVar[str] = "regularized_evolution"
 
-    def __init__(self, *, population: Positive = 50, sample: Positive = 10) -> None:
-        if sample > population:
-            raise OptionError(f"strategy.sample={sample} is more than strategy.population={population}")
-        self.population_size, self.sample_size = population, sample
+    def __init__(self, *, population: Positive = 50, sample: Positive = 10, batch: Positive = 1) -> None:
+        for option, value in (("sample", sample), ("batch", batch)):
+            if value > population:
+                raise OptionError(f"strategy.{option}={value} is more than strategy.population={population}")
+        self.population_size, self.sample_size, self.batch = population, sample, batch
 
     def begin(self) -> None:
         """An empty population."""
         self.population: deque[tuple[float, Architecture]] = deque(maxlen=self.population_size)  # the oldest first
 
     def ask(self) -> Sequence[Architecture]:
-        """P random architectures; from then on a child of the best of a sample."""
+        """P random architectures; from then on children."""
         if not self.population:
             return [self.space.sample(self.rng) for _ in range(self.population_size)]
-        drawn = self.rng.integers(len(self.population), size=self.sample_size)
-        _, parent = min((self.population[index] for index in drawn), key=lambda individual: individual[0])
-        return [self.space.mutate(parent, self.rng)]
+        return [self._child() for _ in range(self.batch)]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """The children join; for each the oldest leaves."""
         (objective, *_) = self.objectives
         self.population.extend((evaluation.cost(objective), evaluation.architecture) for evaluation in evaluations)
+
+    def _child(self) -> Architecture:
+        """Of the best of a sample."""
+        drawn = self.rng.integers(len(self.population), size=self.sample_size)
+        _, parent = min((self.population[index] for index in drawn), key=lambda individual: individual[0])
+        return self.space.mutate(parent, self.rng)
