@@ -106,6 +106,7 @@ class _Worker:
     def _started(self) -> ProcessPoolExecutor:
         """A process that starts with its first task."""
         self._sent: dict[str, Future[None]] = {}
+        _name_a_start_method()
         spawn = multiprocessing.get_context("spawn")  # a fork of a process in which torch has threads may hang
         return ProcessPoolExecutor(1, spawn, initializer=_begin)
 
@@ -114,6 +115,12 @@ _NO_START = (
     "a worker process could not be started. A script that searches with executor.workers above 1 must do so inside "
     "`if __name__ == '__main__':`, since its processes read it again"
 )
+
+
+def _name_a_start_method() -> None:
+    """A child is told its parent's start method, and one that another package added (joblib's: loky) ends it at once."""
+    if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
+        multiprocessing.set_start_method("spawn", force=True)
 
 
 def _pass_on(future: Future[bytes], answered: Future[list[Answer]]) -> None:

@@ -1,5 +1,6 @@
 """Candidates in several processes, local ones and Ray's: the same answers as in one, whoever dies."""
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -167,6 +168,20 @@ def test_closing_ends_a_worker_amid_a_candidate(tmp_path):
     while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_workers_start_in_a_process_of_joblib(tmp_path, monkeypatch):
+    """Its start method is one that no child of Python's own finds."""
+    loky = type("Loky", (multiprocessing.context.SpawnContext,), {"_name": "loky"})
+    monkeypatch.setitem(multiprocessing.context._concrete_contexts, "loky", loky())
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("loky", force=True)
+    executor = LocalWorkers(1, 1)
+    try:
+        assert told(executor, tmp_path, "a")[0][0] == "ok"
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+        executor.close()
 
 
 def test_a_candidate_whose_turn_never_came_is_cancelled(tmp_path, caplog):
