@@ -26,9 +26,9 @@ class WorkerLost(Exception):
 
 
 DEATHS = 2
-"""A candidate that was with so many workers when they died is taken to have killed them."""
+"""A candidate that was with so many workers when they died is taken to have killed them, and the run gives it up."""
 MACHINES = 10
-"""How many machines may be lost under one candidate before the run gives it up, to be tried again on resume."""
+"""How many machines may be lost under one candidate before the run gives it up."""
 
 
 def dispatched(
@@ -64,8 +64,9 @@ def dispatched(
 
 
 def _given_up(lost: WorkerLost, deaths: int, machines: int) -> Answer | None:
+    """Whatever the reason, it is tried again on resume: a system out of memory kills processes that did nothing."""
     if deaths >= DEATHS:
-        return Answer({}, "failed", f"it killed its worker {deaths} times: {lost}", 0.0)
+        return Answer({}, "failed", f"it killed its worker {deaths} times: {lost}", 0.0, machine=True)
     if machines >= MACHINES:
         return Answer({}, "failed", f"{machines} machines were lost under it: {lost}", 0.0, machine=True)
     return None

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from concurrent.futures import CancelledError, Future
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ import torch
 
 from nasforge import Architecture, Context, Estimate, Estimator, Objective, OptionError
 from nasforge.dispatch import WorkerLost, dispatched
+from nasforge.estimates import Estimates
 from nasforge.executor import Answer, LocalExecutor
 from nasforge.executor_options import available_threads, executor_options
+from nasforge.journal import Journal
 from nasforge.local_workers import LocalWorkers, _device, _Worker
+from nasforge.progress import Progress
 from nasforge.remote_work import Bundles, Task
 
 ray_tasks = pytest.importorskip("nasforge.ray_tasks")
@@ -38,7 +42,8 @@ class Scripted(Estimator):
         with visits.open("a") as file:
             file.write(f"{os.getpid()}\n")
         came = len(visits.read_text().splitlines())
-        if behaviour == "always kills" or (behaviour == "kills once" and came == 1):
+        kills = {"kills once": 1, "kills twice": 2, "always kills": came}
+        if came <= kills.get(behaviour, 0):
             os.kill(os.getpid(), signal.SIGKILL)
         if behaviour == "raises":
             raise ValueError("no such layer")
@@ -131,6 +136,18 @@ def test_a_candidate_that_kills_its_worker_twice_has_failed(executor, tmp_path):
     assert (status, first == {}, last == {}) == ("failed", False, False)
     assert reason.startswith("it killed its worker 2 times")
     assert len(processes(tmp_path, "always kills")) == 2
+
+
+def test_a_candidate_that_has_failed_so_is_tried_again_on_resume(local, tmp_path):
+    """The system may have killed its workers for the memory that others took."""
+    (architecture, context), *_ = work("kills twice")
+    statuses = []
+    for _ in range(3):
+        with closing(Journal(tmp_path)) as journal:
+            estimates = Estimates(tmp_path, journal, [Scripted(tmp_path)], local, Progress())
+            statuses += [one.status for one in estimates.of([architecture], context)]
+    assert statuses == ["failed", "ok", "ok"]
+    assert len(processes(tmp_path, "kills twice")) == 3
 
 
 def test_of_candidates_together_only_the_one_that_kills_fails(local, tmp_path):
