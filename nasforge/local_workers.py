@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +17,7 @@ from nasforge.dispatch import Unit, WorkerLost, dispatched
 from nasforge.errors import RunError
 from nasforge.estimator import Estimator
 from nasforge.executor import Answer, Executor, LocalExecutor, Work
-from nasforge.remote_work import Bundle, Bundles, Task, answers, hold, stays_here, units, unpacked
+from nasforge.remote_work import Bundle, Bundles, Task, answers, hold, kept, stays_here, units, unpacked
 from nasforge.stopping import held_back
 
 
@@ -80,9 +81,9 @@ class _Worker:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, bundle: Bundle, task: Task, finished: Callable[[], object]) -> Future[list[Answer]]:
-        if bundle.name not in self._sent:  # its one process takes things in order
-            self._sent[bundle.name] = self._pool.submit(_take, bundle)
-        taken, sent = self._sent[bundle.name], self._pool.submit(_estimate, bundle.name, task)
+        # Its one process takes things in order, so that it lets go of the bundles of which we do.
+        taken = kept(self._sent, bundle.name, lambda: self._pool.submit(_take, bundle))
+        sent = self._pool.submit(_estimate, bundle.name, task)
         answered: Future[list[Answer]] = Future()
 
         def done(future: Future[bytes]) -> None:
@@ -93,19 +94,22 @@ class _Worker:
             if broken:
                 self._pool = self._started()
             finished()
-            if not broken:
-                _pass_on(future, answered)
-            elif taken.exception():
+            not_taken = taken.exception()
+            if broken and not_taken:
                 answered.set_exception(RunError(_NO_START))
-            else:
+            elif broken:
                 answered.set_exception(WorkerLost("its process ended at once, as one does that the system kills"))
+            elif not_taken:
+                answered.set_exception(not_taken)
+            else:
+                _pass_on(future, answered)
 
         sent.add_done_callback(done)
         return answered
 
     def _started(self) -> ProcessPoolExecutor:
         """A process that starts with its first task."""
-        self._sent: dict[str, Future[None]] = {}
+        self._sent: OrderedDict[str, Future[None]] = OrderedDict()
         _name_a_start_method()
         spawn = multiprocessing.get_context("spawn")  # a fork of a process in which torch has threads may hang
         return ProcessPoolExecutor(1, spawn, initializer=_begin)
@@ -118,7 +122,7 @@ _NO_START = (
 
 
 def _name_a_start_method() -> None:
-    """A child is told its parent's start method, and one that another package added (joblib's: loky) ends it at once."""
+    """A child is told its parent's start method, and one that another package added (joblib: loky) ends it at once."""
     if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
         multiprocessing.set_start_method("spawn", force=True)
 

@@ -182,7 +182,9 @@ def _pass_on(exceptions: Any, answered: Future[list[Answer]], sent: Future[bytes
         answered.set_exception(WorkerLost(_line(error), blameless=True))
     elif isinstance(error, exceptions.WorkerCrashedError):
         answered.set_exception(WorkerLost("its process ended at once, as one does that the system kills"))
-    elif isinstance(cause := getattr(error, "cause", None), ImportError | AttributeError):
+    elif isinstance(cause := getattr(error, "cause", None), RunError):
+        answered.set_exception(cause)
+    elif isinstance(cause, ImportError | AttributeError):
         answered.set_exception(RunError(f"a Ray worker cannot load a candidate ({cause}): install the same packages"))
     else:
         answered.set_exception(error)

@@ -10,13 +10,14 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from nasforge.architecture import Architecture
-from nasforge.errors import OptionError
+from nasforge.errors import OptionError, RunError
 from nasforge.estimator import Context, Estimator, Weights
 from nasforge.executor import Answer, LocalExecutor, Work, estimates_many
 
+Held = TypeVar("Held")
 HELD = 4
 """How many bundles a worker keeps: a run has one for each estimator."""
 
@@ -75,13 +76,33 @@ _held: OrderedDict[str, tuple[Estimator, Context]] = OrderedDict()
 
 
 def hold(name: str, fetch: Callable[[], bytes]) -> tuple[Estimator, Context]:
-    """In a worker: the estimator and context of that bundle, which is fetched if it is not here yet."""
-    if name not in _held:
-        _held[name] = pickle.loads(fetch())
-        while len(_held) > HELD:
-            _held.popitem(last=False)
-    _held.move_to_end(name)
-    return _held[name]
+    """In a worker: the estimator and context of that bundle, which is fetched if it is not here yet.
+
+    Raises:
+        RunError: it cannot be unpickled here.
+    """
+    return kept(_held, name, lambda: _unpickled(fetch()))
+
+
+def kept(held: OrderedDict[str, Held], name: str, make: Callable[[], Held]) -> Held:
+    """`held[name]`, made if it is not there; whatever is not among the `HELD` last ones asked for is let go."""
+    if name not in held:
+        held[name] = make()
+        while len(held) > HELD:
+            held.popitem(last=False)
+    held.move_to_end(name)
+    return held[name]
+
+
+def _unpickled(packed: bytes) -> tuple[Estimator, Context]:
+    try:
+        estimator, context = pickle.loads(packed)
+    except Exception as error:
+        raise RunError(
+            f"a worker cannot unpickle the estimator, its space or its data ({type(error).__name__}: {error}): "
+            "every machine needs the same packages; executor=local executor.workers=1 sends nothing elsewhere"
+        ) from error
+    return estimator, context
 
 
 def answers(estimator: Estimator, context: Context, task: Task) -> bytes:

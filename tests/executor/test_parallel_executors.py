@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nasforge import Architecture, Context, Estimate, Estimator, Objective, OptionError
+from nasforge import Architecture, Context, Estimate, Estimator, Objective, OptionError, RunError
 from nasforge.dispatch import WorkerLost, dispatched
 from nasforge.estimates import Estimates
 from nasforge.executor import Answer, LocalExecutor
@@ -21,7 +21,7 @@ from nasforge.executor_options import available_threads, executor_options
 from nasforge.journal import Journal
 from nasforge.local_workers import LocalWorkers, _device, _Worker
 from nasforge.progress import Progress
-from nasforge.remote_work import Bundles, Task
+from nasforge.remote_work import HELD, Bundles, Task
 
 ray_tasks = pytest.importorskip("nasforge.ray_tasks")
 ray = pytest.importorskip("ray", reason="RAY NOT CHECKED: pip install 'nasforge[ray]'")
@@ -218,6 +218,32 @@ def test_what_cannot_be_pickled_is_named(tmp_path):
     estimator.hook = lambda: None
     with pytest.raises(OptionError, match=r"estimator 'scripted' on space .* cannot be sent to other processes"):
         list(LocalWorkers(1, 2).run(estimator, [(work("a")[0][0], Context(Named(), IMAGES, "cpu", 1, 0))]))
+
+
+class Unreadable(Scripted):
+    def __setstate__(self, state):
+        raise ValueError("weights of another version")
+
+
+def test_what_cannot_be_unpickled_is_named(executor, tmp_path):
+    with pytest.raises(RunError, match=r"cannot unpickle .* \(ValueError: weights of another version\): every machine"):
+        told(executor, tmp_path, "a", estimator=Unreadable)
+
+
+def test_a_worker_that_has_let_go_of_an_estimator_is_sent_it_again(tmp_path):
+    executor = LocalWorkers(1, 1)
+    folders = [tmp_path / str(number) for number in range(HELD + 1)]
+    estimators = []
+    for folder in folders:
+        folder.mkdir()
+        estimators.append(Scripted(folder))
+    try:
+        for visit in (0, 1):  # the first one twice, so that it is not the one used longest ago
+            for at in [0, *range(1, HELD), 0, HELD]:
+                answers = dict(executor.run(estimators[at], work(f"{visit}{at}")))
+                assert answers[0].status == "ok"
+    finally:
+        executor.close()
 
 
 class Named:
