@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +25,7 @@ from nasforge.remote_work import Bundle, Bundles, Task, answers, hold, stays_her
 from nasforge.stopping import held_back
 
 SECONDS_TO_ANSWER = 5.0
+SECONDS_FOR_STATUS = 15.0
 
 
 class RayTasks(Executor):
@@ -172,6 +174,21 @@ def _probe(address: str) -> None:
             f"executor.address={address}: nobody answers there ({error.strerror or error}); "
             "`ray status` on the cluster's head says its address, null runs Ray on this machine"
         ) from error
+    if not address.startswith("ray://"):  # there it takes half a minute, and says so
+        _probe_head(address)
+
+
+def _probe_head(address: str) -> None:
+    """In a process that can be ended: whatever else is wrong than that nobody answers, `ray.init` says better."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    try:
+        subprocess.run(command, **quiet, timeout=SECONDS_FOR_STATUS, check=False)
+    except subprocess.TimeoutExpired:
+        raise OptionError(
+            f"executor.address={address}: something listens there, but in {SECONDS_FOR_STATUS:g} seconds it did not "
+            "answer as the head of a Ray cluster does; `ray status` there says the address"
+        ) from None
 
 
 def _pass_on(exceptions: Any, answered: Future[list[Answer]], sent: Future[bytes]) -> None:

@@ -336,6 +336,14 @@ def test_an_address_that_nobody_answers_at_is_named():
         ray_tasks._probe(address)
 
 
+def test_an_address_at_which_something_else_listens_is_named(monkeypatch):
+    monkeypatch.setattr(ray_tasks, "SECONDS_FOR_STATUS", 3.0)
+    with socket.create_server(("", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(OptionError, match=f"executor.address={address}: something listens there, but in 3 seconds"):
+            ray_tasks._probe(address)
+
+
 def test_a_missing_ray_is_said_with_the_line_to_type(mistake, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     assert "pip install 'nasforge[ray]'" in mistake("executor=ray", "data=cifar10", "data.root=nowhere")
