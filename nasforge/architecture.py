@@ -95,11 +95,18 @@ class Objective:
         metric: its name, with the unit in it where there is one (`accuracy`, `params_m`, `latency_ms`).
         direction: `max` or `min`.
         report_only: shown to people, never given to a strategy (test columns).
+
+    Raises:
+        OptionError: the direction is another word, which would steer a search the wrong way unseen.
     """
 
     metric: str
     direction: Literal["max", "min"]
     report_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("max", "min"):
+            raise OptionError(f"Objective('{self.metric}') says '{self.direction}': it must be 'max' or 'min'")
 
     def cost(self, metrics: Metrics) -> float:
         """The metric as a cost to be minimised: the one place where signs are turned. NaN and absence are infinite."""

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from nasforge import Architecture, ArchitectureError, Evaluation, Objective, ParetoFront
+from nasforge import Architecture, ArchitectureError, Evaluation, Objective, OptionError, ParetoFront
 
 CHAIN = Architecture.of("toy", {"ops": ["a", ["b", 1]], "depth": 2}, "a-b1")
 
@@ -54,6 +54,13 @@ def test_costs_turn_signs_in_one_place():
     assert good.cost(size) == 2.0
     assert Evaluation(CHAIN, {}, "failed", "broke").cost(accuracy) == math.inf
     assert Evaluation(CHAIN, {"accuracy": math.nan}).cost(accuracy) == math.inf
+
+
+@pytest.mark.parametrize("word", ["maximise", "MAX", "", None])
+def test_a_direction_that_is_none_is_refused(word):
+    with pytest.raises(OptionError) as error:
+        Objective("score", word)
+    assert str(error.value) == f"Objective('score') says '{word}': it must be 'max' or 'min'"
 
 
 def test_the_front_keeps_duplicates_and_drops_the_dominated():

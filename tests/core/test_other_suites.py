@@ -41,10 +41,6 @@ class NoObjectives(Brightness):
     objectives = ("accuracy",)
 
 
-class Undirected(Brightness):
-    objectives = (Objective("accuracy", "maximise"), Objective("latency_ms", "min"))
-
-
 class Downwards(Brightness):
     objectives = (Objective("accuracy", "min"), Objective("latency_ms", "min"))
 
@@ -161,7 +157,6 @@ def torch_as_it_was():
 
 ESTIMATORS = [
     (NoObjectives, "objectives_say_what_is_better", "`objectives` must list every metric with its direction"),
-    (Undirected, "objectives_say_what_is_better", "Objective('accuracy') says 'maximise': it must be 'max' or 'min'"),
     (Downwards, "objectives_say_what_is_better", "'accuracy' is better when it is larger: direction 'max'"),
     (Twice, "objectives_say_what_is_better", "each metric needs a name of its own: accuracy, accuracy"),
     (
