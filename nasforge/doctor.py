@@ -11,6 +11,7 @@ from nasforge.environment import environment
 from nasforge.errors import DataError, NasforgeError
 from nasforge.executor_options import available_threads
 from nasforge.extras import extras
+from nasforge.guests import STOPS
 from nasforge.machine import accelerators, disk, memory, processors
 from nasforge.registry import CONTRACTS, build, registry
 from nasforge.soundness import fault
@@ -82,7 +83,9 @@ def _where(name: str) -> str:
     try:
         options = configured("data", name)
         places = build("data", {key: value for key, value in options.items() if value != "???"}).places
-    except (Exception, SystemExit) as error:  # a guest's data may raise anything; the section on plug-ins says more
+    except STOPS:
+        raise
+    except BaseException as error:  # the section on plug-ins says more
         return f"cannot be asked: {error}"
     if not places:
         return "ready: it needs no files of its own"
@@ -109,7 +112,9 @@ def _table(file: Path) -> str:
     """What is to be said of a file; nothing if it is no table, as images in the same folder are none."""
     try:
         return f"found: {file}" if recognised(file) else ""
-    except (Exception, SystemExit) as broken:  # a guest's reader may raise anything
+    except STOPS:
+        raise
+    except BaseException as broken:  # whatever a guest's reader raises
         return f"BROKEN: {broken}"
 
 
@@ -119,7 +124,9 @@ def _lacking(estimator: str) -> str:
         build("estimator", configured("estimator", estimator))
     except DataError as missing:
         return str(missing)
-    except (Exception, SystemExit):  # the section on plug-ins says it
+    except STOPS:
+        raise
+    except BaseException:  # the section on plug-ins says it
         return ""
     return ""
 

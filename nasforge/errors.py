@@ -34,6 +34,12 @@ class RunError(NasforgeError):
     """A run's folder that is missing, locked, damaged, or belongs to another configuration."""
 
 
+def reason(error: BaseException) -> str:
+    """What an error says, on one line; a sentence of ours stands without the name of its class."""
+    said = str(error) if isinstance(error, NasforgeError) else f"{type(error).__name__}: {error}"
+    return " ".join(said.split()).removesuffix(":")
+
+
 def unknown(kind: str, name: str, available: Iterable[str]) -> UnknownNameError:
     """The error for a name that is not among `available`, with the nearest right one."""
     names = sorted(available)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, requires
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -19,16 +20,21 @@ def wanted(package: str) -> str:
         lines = requires(package) or []
     except (PackageNotFoundError, ValueError):
         return ""
-    for line in lines:
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            continue
-        named = canonicalize_name(requirement.name) == "nasforge"
-        meant = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if named and meant and not requirement.specifier.contains(__version__, prereleases=True):
+    for requirement in filter(None, map(_of_nasforge, lines)):
+        if not requirement.specifier.contains(__version__, prereleases=True):
             return str(requirement.specifier)
     return ""
+
+
+def _of_nasforge(line: str) -> Requirement | None:
+    """The requirement in a line of metadata if it is one of nasforge that holds here; others may be nonsense."""
+    try:
+        requirement = Requirement(line)
+        if canonicalize_name(requirement.name) != "nasforge":
+            return None
+        return requirement if requirement.marker is None or requirement.marker.evaluate({"extra": ""}) else None
+    except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
+        return None
 
 
 def refusal(package: str, version: str) -> str:

@@ -22,15 +22,21 @@ Built = TypeVar("Built")
 def checked(cls: Callable[..., Built], options: Mapping[str, Any], *, where: str) -> Built:
     """`cls(**options)`, after every option was checked against the annotations of the constructor.
 
-    Numbers must be numbers ("8" and true are none), whole ones fit where fractions may stand, lists become tuples
-    where a tuple is asked for.
-
     Args:
         cls: a class whose constructor takes keyword-only arguments, or a dataclass.
         where: the section of the configuration, for the messages: `strategy`, `retrain`.
 
     Raises:
         OptionError: the first key that is unknown, missing, or holds a wrong value.
+    """
+    return cls(**arguments(cls, options, where=where))
+
+
+def arguments(cls: Callable[..., Any], options: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """The options as the constructor of `cls` takes them; arguments and errors as for `checked`.
+
+    Numbers must be numbers ("8" and true are none), whole ones fit where fractions may stand, lists become tuples
+    where a tuple is asked for.
     """
     schema = _schema(cls)
     if not isinstance(options, Mapping):
@@ -41,7 +47,7 @@ def checked(cls: Callable[..., Built], options: Mapping[str, Any], *, where: str
     for key, parameter in schema.items():
         if key not in options and parameter.default is inspect.Parameter.empty:
             raise OptionError(f"{where}.{key} is missing: it must be {described(parameter.annotation)}")
-    return cls(**{key: _value(f"{where}.{key}", schema[key].annotation, value) for key, value in options.items()})
+    return {key: _value(f"{where}.{key}", schema[key].annotation, value) for key, value in options.items()}
 
 
 def filled(cls: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from nasforge.errors import NasforgeError, OptionError, UnknownNameError, unknown
-from nasforge.options import checked, filled
+from nasforge.errors import NasforgeError, OptionError, UnknownNameError, reason, unknown
+from nasforge.guests import STOPS, imported
+from nasforge.options import arguments, filled
 
 CONTRACTS = {
     "space": "nasforge.space:SearchSpace",
@@ -112,7 +113,17 @@ class Registry(Mapping[str, type[Any]]):
         (plugin,) = self.plugins[name]
         found = _imported(plugin, self.kind)
         _check_contract(found, plugin, self.kind)
+        self._check_single(found, plugin)
         return _named(found, plugin, self.kind)
+
+    def _check_single(self, found: type[Any], plugin: Plugin) -> None:
+        """A class has one name, which stands in its architectures and in the keys of its estimates."""
+        others = [name for name, one in self._classes.items() if one is found]
+        if others:
+            raise UnknownNameError(
+                f"{self.kind} '{plugin.name}' of {plugin.package} is the class of '{others[0]}' too: "
+                f"a class has one name, so give '{plugin.name}' a subclass of {plugin.attribute}"
+            )
 
 
 @cache
@@ -139,12 +150,27 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
     if not isinstance(name, str):
         known = ", ".join(registry(kind))
         raise OptionError(f"{where or kind}.name={name!r}: it must be the name of a {kind}: {known}")
-    plugin = registry(kind)[name]
-    part = checked(plugin, given, where=where or (f"{kind}.{name}" if kind == "estimator" else kind))
+    found = registry(kind)[name]
+    taken = arguments(found, given, where=where or (f"{kind}.{name}" if kind == "estimator" else kind))
+    part = _constructed(found, taken, registry(kind).plugins[name][0], kind)
     vars(part).setdefault("name", name)  # a worker process imports the class alone, which has its name from here
     if kind == "estimator":
-        part.options = filled(plugin, given)
+        part.options = filled(found, given)
     return part
+
+
+def _constructed(found: type[Any], taken: Mapping[str, Any], plugin: Plugin, kind: str) -> Any:
+    try:
+        return found(**taken)
+    except SystemExit as error:  # it would end the command, and a sweep with it, without a word
+        raise OptionError(
+            f"{kind} '{plugin.name}' of {plugin.package} cannot be built: its constructor raised {reason(error)}; "
+            "an OptionError would say what is wrong"
+        ) from error
+    except OptionError as error:
+        if plugin.package == "nasforge" or plugin.package in str(error):
+            raise
+        raise OptionError(f"{kind} '{plugin.name}' of {plugin.package}: {error}") from error
 
 
 def _imported(plugin: Plugin, kind: str) -> Any:
@@ -154,10 +180,12 @@ def _imported(plugin: Plugin, kind: str) -> Any:
             f"{plugin.name} = MODULE:CLASS would be right"
         )
     try:
-        return attrgetter(plugin.attribute)(importlib.import_module(plugin.module))
-    except (Exception, SystemExit) as error:  # a guest may raise anything; its name must stand in the sentence
+        return attrgetter(plugin.attribute)(imported(plugin.module))
+    except STOPS:
+        raise
+    except BaseException as error:
         raise UnknownNameError(
-            f"{kind} '{plugin.name}' of {plugin.package} cannot be loaded: {type(error).__name__}: {error}"
+            f"{kind} '{plugin.name}' of {plugin.package} cannot be loaded: {reason(error)}"
         ) from error
 
 

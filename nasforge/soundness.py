@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nasforge.configuration import configured
-from nasforge.errors import DataError, NasforgeError, OptionError
+from nasforge.errors import DataError, NasforgeError, OptionError, reason
+from nasforge.guests import STOPS
 from nasforge.options import filled
 from nasforge.registry import build, registry
 
@@ -29,8 +30,10 @@ def fault(kind: str, name: str) -> str:
         return ""
     except NasforgeError as error:
         return str(error)
-    except (Exception, SystemExit) as error:  # a guest's constructor may raise anything
-        return f"{_named(kind, name)} cannot be built from its configuration: {type(error).__name__}: {error}"
+    except STOPS:
+        raise
+    except BaseException as error:
+        return f"{_named(kind, name)} cannot be built from its configuration: {reason(error)}"
     return ""
 
 

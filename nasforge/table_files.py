@@ -6,9 +6,11 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
+from operator import attrgetter
 from pathlib import Path
 
-from nasforge.errors import DataError
+from nasforge.errors import DataError, reason
+from nasforge.guests import STOPS, imported
 from nasforge.table import Table
 
 SUFFIXES = (".safetensors", ".npz")
@@ -77,9 +79,11 @@ def readers() -> dict[str, Reader]:
     found: dict[str, Reader] = {}
     for entry in sorted(entry_points(group="nasforge.table")):
         try:
-            found[entry.name] = entry.load()
-        except (Exception, SystemExit) as error:  # a guest may raise anything; the others are as good as before
-            warnings.warn(f"reader '{entry.name}' is left out: {type(error).__name__}: {error}", stacklevel=2)
+            found[entry.name] = attrgetter(entry.attr)(imported(entry.module))
+        except STOPS:
+            raise
+        except BaseException as error:  # the others are as good as before
+            warnings.warn(f"reader '{entry.name}' is left out: {reason(error)}", stacklevel=2)
     return found
 
 

@@ -3,6 +3,8 @@
 # ruff: noqa: D102  # a test's name says what it holds
 from __future__ import annotations
 
+from packaging.utils import canonicalize_name
+
 from nasforge.listing import first_line
 from nasforge.registry import CONTRACTS, Plugin, registry
 from nasforge.soundness import fault, other_defaults
@@ -37,5 +39,5 @@ class PackageContract:
             for kind in CONTRACTS
             for claims in registry(kind).plugins.values()
             for plugin in claims
-            if plugin.package == self.package
+            if canonicalize_name(plugin.package) == canonicalize_name(self.package)
         ]

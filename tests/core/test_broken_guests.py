@@ -53,9 +53,12 @@ def test_a_sound_one_has_no_fault(odd):
         ({"options": "steps: int = 3"}, "options must be keyword-only, `*` before steps"),
         ({"options": "**steps"}, "options must be keyword-only, `*` before steps"),
         ({"body": "1 / 0"}, "cannot be built from its configuration: ZeroDivisionError"),
-        ({"body": "raise SystemExit"}, "cannot be built from its configuration: SystemExit"),
+        ({"body": "raise SystemExit(3)"}, "of nasforge-odd cannot be built: its constructor raised SystemExit: 3; an"),
+        ({"body": "raise BaseException"}, "cannot be built from its configuration: BaseException"),
+        ({"body": "from nasforge import OptionError; raise OptionError('no')"}, "strategy 'odd' of nasforge-odd: no"),
         ({"base": "Strategy"}, "is not complete: Odd lacks search, which every Strategy must have"),
         ({"code": "raise SystemExit(3)"}, "cannot be loaded: SystemExit: 3"),
+        ({"code": "import pytest; pytest.importorskip('not_there')"}, "cannot be loaded: Skipped: could not import"),
         ({"code": "def ("}, "cannot be loaded: SyntaxError"),
         ({"code": "# \xe9\nOdd = 3"}, "must be a class that inherits from nasforge.Strategy"),
         ({"requires": "nasforge >=9"}, f"made for nasforge >=9, and this is nasforge {__version__}: install another"),
@@ -92,6 +95,26 @@ def test_an_estimator_whose_yaml_lacks_its_header_is_told_the_line(guest):
     assert fault("estimator", "odd") == "estimator/odd.yaml must begin with the line `# @package estimator.odd`"
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("class", "estimator 'odd' of nasforge-odd cannot be loaded: "),
+        ("constructor", "estimator 'odd' of nasforge-odd: "),
+    ],
+)
+def test_an_objective_without_a_direction_is_told_with_its_package(guest, mistake, place, said):
+    """Of a class, and of an object, whose objectives depend on its options."""
+    objectives = "objectives = (Objective('score', 'maximise'),)"
+    code = "from nasforge import Estimator, Objective\nclass Odd(Estimator):\n"
+    code += f"    {objectives}\n" if place == "class" else f"    def __init__(self): self.{objectives}\n"
+    files = {"odd_guest.py": code + "    def estimate(self, architecture, context): ...\n", "odd_conf/__init__.py": ""}
+    files["odd_conf/estimator/odd.yaml"] = "# @package estimator.odd\nname: odd\n"
+    guest("nasforge-odd", {"nasforge.estimator": ["odd = odd_guest:Odd"], "nasforge.conf": ["odd = odd_conf"]}, files)
+    said += "Objective('score') says 'maximise': it must be 'max' or 'min'"
+    assert fault("estimator", "odd") == said
+    assert mistake("strategy=random_search", "space=nasbench201", "estimator=odd") == f"nasforge: {said}"
+
+
 def test_options_that_a_user_must_give_are_no_fault(odd):
     odd(yaml="name: odd\nsteps: ???\n", options="*, steps: int")
     assert fault("strategy", "odd") == ""
@@ -111,7 +134,11 @@ def test_a_default_that_differs_is_found(odd):
 
 
 @pytest.mark.parametrize(
-    "needed", ["nasforge", f"nasforge =={__version__}", "nasforge >=0.1,<0.2", "torch", "no[ sense"]
+    "needed",
+    [
+        *("nasforge", f"nasforge =={__version__}", "nasforge >=0.1,<0.2", "nasforge >=9 ; python_version < '3'"),
+        *("torch", "no[ sense", "foo; sys_platform ~= 'linux'", "nasforge >=9 ; sys_platform ~= 'linux'"),
+    ],
 )
 def test_requirements_that_this_version_meets(odd, needed):
     odd(requires=needed)
@@ -146,6 +173,20 @@ def shambles(guest):
     guest("nasforge-clash", {"nasforge.estimator": ["latency = nowhere:A"], "nasforge.table": ["t = exits:read"]})
     points = {"nasforge.strategy": ["syntax = syntax_error:A"], "nasforge.conf": ["syntax = exits"]}
     site = guest("nasforge-syntax", points, {"syntax_error.py": "def (", "exits.py": "raise SystemExit(3)"})
+    points = {
+        "nasforge.strategy": ["skip = skips:A"],
+        "nasforge.conf": ["skip = skips"],
+        "nasforge.table": ["s = skips:r"],
+    }
+    guest("nasforge-skip", points, {"skips.py": "import pytest; pytest.importorskip('not_there')"})
+    talks = {
+        "talk/__init__.py": "print('TALK')",
+        "talk/conf/__init__.py": "print('MORE TALK')",
+        "talk/odd.py": "Odd = 3",
+    }
+    guest("nasforge-talk", {"nasforge.conf": ["talk = talk.conf"], "nasforge.space": ["talk = talk.odd:Odd"]}, talks)
+    hydra = {"basic/__init__.py": "", "basic/hydra/launcher/basic.yaml": "{}", "basic/hydra/config.yaml": "{}"}
+    guest("nasforge-basic", {"nasforge.conf": ["basic = basic"]}, hydra, requires="foo; sys_platform ~= 'linux'")
     (site / "nasforge_nameless-1.0.dist-info" / "METADATA").unlink()
     (site / "nasforge_rest-1.0.dist-info").mkdir()
     (site / "nasforge_rest-1.0.dist-info" / "entry_points.txt").write_text("nonsense\n[nasforge.strategy\n= =\n")
@@ -165,16 +206,25 @@ def shambles(guest):
     ids=" ".join,
 )
 def test_broken_packages_break_no_command(shambles, command, words):
-    status, _, complaint = command(*words)
+    status, said, complaint = command(*words)
     assert status == 0, complaint
     assert "fault of nasforge" not in complaint
+    assert "TALK" not in said
 
 
 def test_list_names_them_all(shambles, command):
     status, said, _ = command("list", "--check")
     assert status == 1
     broken = [line.split()[0] for line in said.splitlines() if "UNUSABLE" in line]
-    assert broken == ["old", "garbled", "nameless", "syntax", "latency", "classless"]
+    assert broken == ["old", "talk", "garbled", "nameless", "skip", "syntax", "latency", "classless"]
+
+
+def test_a_guest_may_not_take_the_place_of_hydras_own(shambles, command):
+    _, _, complaint = command("--cfg", "job")
+    assert (
+        "the configurations of package nasforge-basic are left out: hydra/config.yaml would take the place of Hydra's "
+        "own; give it another name"
+    ) in complaint
 
 
 def test_tab_completion_still_answers(shambles, command, monkeypatch):

@@ -84,6 +84,30 @@ def test_a_class_that_calls_itself_otherwise_is_refused(guest):
     assert "calls itself 'bad'" in refused("strategy", "good")
 
 
+@pytest.mark.parametrize("first", ["odd", "even"])
+def test_two_names_of_one_class_are_told_so_whichever_is_used_first(guest, first):
+    guest("good", {"nasforge.strategy": ["odd = good_guest:Good", "even = good_guest:Good"]}, {"good_guest.py": GOOD})
+    second = {"odd": "even", "even": "odd"}[first]
+    assert registry("strategy")[first].name == first
+    assert refused("strategy", second) == (
+        f"strategy '{second}' of good is the class of '{first}' too: "
+        f"a class has one name, so give '{second}' a subclass of Good"
+    )
+
+
+def test_an_error_of_many_lines_is_one_sentence(guest):
+    code = "raise ImportError('libodd.so is missing;\\n    install it')"
+    guest("broken", {"nasforge.strategy": ["broken = broken_guest:B"]}, {"broken_guest.py": code})
+    assert refused("strategy", "broken").endswith("cannot be loaded: ImportError: libodd.so is missing; install it")
+
+
+def test_a_stop_while_a_guest_is_imported_is_no_fault_of_the_guest(guest):
+    code = "raise KeyboardInterrupt"
+    guest("slow", {"nasforge.strategy": ["slow = slow_guest:S"]}, {"slow_guest.py": code})
+    with pytest.raises(KeyboardInterrupt):
+        registry("strategy")["slow"]
+
+
 def test_build_checks_the_options():
     with pytest.raises(OptionError, match=r"strategy\.samples=0"):
         build("strategy", {"name": "egnas", "samples": 0})
