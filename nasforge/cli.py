@@ -42,9 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, `| head` say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except BaseException as error:
-        if isinstance(error, SystemExit):
-            raise
+    except BaseException as error:  # a plug-in's SystemExit too, which would end the command without a word
         if wanted:
             traceback.print_exc()
         status, sentence = explained(error)
@@ -116,18 +114,21 @@ def _search(words: list[str]) -> int:
     sys.argv[1:] = words
     if {"-sc", "--shell-completion"} & set(words):
         _complete_commands()
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
     starter = os.getpid()
 
     def job(config: DictConfig) -> None:
         """One search: the only one, or one of a sweep, in whatever process the launcher put it."""
         try:
             _job(config, starter)
-        except Exception as error:  # kept from Hydra, which would add words of its own
+        except (Exception, SystemExit) as error:  # kept from Hydra, which would add words of its own
             failures.append(error)
 
     with translated([word for word in words if "=" in word]), summed_up(words):
-        hydra.main(version_base="1.3", config_path="pkg://nasforge.conf", config_name="config")(job)()
+        try:
+            hydra.main(version_base="1.3", config_path="pkg://nasforge.conf", config_name="config")(job)()
+        except SystemExit as ending:  # of Hydra, which has said what is wrong with its flags
+            return int(ending.code or 0)
     if failures:
         raise failures[0]
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from nasforge.errors import NasforgeError
+from nasforge.errors import NasforgeError, reason
 from nasforge.stopping import Interrupted
 
 HELP = """\
@@ -74,5 +74,4 @@ def explained(error: BaseException) -> tuple[int, str]:
         return 1, f"the disk is full{where}; make room, then `nasforge resume` the run: what was finished is kept"
     if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
         return 2, f"{error.strerror}: {error.filename}"
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    return 1, f"this is a fault of nasforge or of a plug-in: {said}. NASFORGE_TRACEBACK=1 shows where"
+    return 1, f"this is a fault of nasforge or of a plug-in: {reason(error)}. NASFORGE_TRACEBACK=1 shows where"

@@ -14,7 +14,7 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 
-from nasforge.errors import NasforgeError, RunError
+from nasforge.errors import RunError, reason
 from nasforge.journal import write_json
 from nasforge.messages import SweepError
 from nasforge.run_folders import read_json
@@ -85,8 +85,7 @@ def summed_up(words: Sequence[str]) -> Iterator[None]:
         lost = [one for one in _summary(_begun[-1], words) if one.state == "running"] if _begun else []
         if not lost:
             raise
-        said = str(error) if isinstance(error, NasforgeError) else f"{type(error).__name__}: {error}"
-        raise RunError(f"{_jobs(lost)} of this sweep ended without a word: {' '.join(said.split())}") from error
+        raise RunError(f"{_jobs(lost)} of this sweep ended without a word: {reason(error)}") from error
     failed = [one for one in _summary(_begun[-1], words) if one.state == "failed"] if _begun else []
     if failed:
         raise SweepError(failed[0].status)

@@ -49,7 +49,7 @@ class Job:
         self._record("running")
         try:
             self._record(self._done(config()))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a plug-in that exits must not end the other jobs
             status, sentence = explained(error)
             print(f"nasforge: job {self.number}: {sentence}", file=sys.stderr, flush=True)
             self._record("failed", status, sentence)

@@ -139,6 +139,37 @@ def test_a_failed_job_of_a_sweep_does_not_hide_nor_stop_the_others(command, monk
     assert "Traceback" not in complaint
 
 
+def test_nor_does_a_plug_in_that_exits(command, monkeypatch):
+    done = []
+
+    def search(config, folder, overrides):
+        if config["seed"] == 1:
+            sys.exit(3)
+        done.append(config["seed"])
+
+    monkeypatch.setattr(experiment, "search", search)
+    status, said, complaint = command("-m", "seed=0,1,2")
+    assert status == 1
+    assert done == [0, 2]
+    assert "nasforge: job 1: this is a fault of nasforge or of a plug-in: SystemExit: 3." in complaint
+    assert "2 finished, 1 failed" in said
+
+
+@pytest.mark.parametrize("words", [[], ["resume", "run"]])
+def test_a_plug_in_that_exits_does_so_with_a_word(command, monkeypatch, words):
+    for name in ("search", "resume"):
+        monkeypatch.setattr(experiment, name, lambda *_: sys.exit(0))
+    status, _, complaint = command(*words)
+    assert status == 1
+    assert complaint.startswith("nasforge: this is a fault of nasforge or of a plug-in: SystemExit: 0.")
+
+
+def test_what_hydra_says_of_its_own_flags_is_enough(command):
+    status, _, complaint = command("--cfg", "nonsense")
+    assert status == 2
+    assert complaint.splitlines()[-1].startswith("nasforge: error: argument --cfg/-c: invalid choice: 'nonsense'")
+
+
 def test_cfg_prints_the_configuration_and_runs_nothing(command, called):
     status, said, _ = command("--cfg", "job", "seed=5")
     assert status == 0
