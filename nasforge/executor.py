@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nasforge.architecture import Architecture, Metrics, Status
-from nasforge.errors import NasforgeError
+from nasforge.errors import reason
 from nasforge.estimator import Context, Estimate, Estimator, Infeasible
 from nasforge.randomness import isolated
 
@@ -84,10 +84,13 @@ def _together(estimator: Estimator, work: Work) -> list[Answer] | None:
     context = work[0][1]
     try:
         with isolated(context.seed):
-            estimates = estimator.estimate_many([architecture for architecture, _ in work], context)
-    except Exception:
+            estimates = list(estimator.estimate_many([architecture for architecture, _ in work], context))
+    except (Exception, SystemExit):
         return None
     share = (time.perf_counter() - start) / len(work)
+    if len(estimates) != len(work):
+        given = f"estimate_many() gave {len(estimates)} answers for {len(work)} architectures"
+        return [Answer({}, "failed", f"{given}: it must give one for each, in order", share) for _ in work]
     return [_answer(estimator, estimate, share) for estimate in estimates]
 
 
@@ -100,13 +103,14 @@ def _contained(estimator: Estimator, architecture: Architecture, context: Contex
         return Answer({}, "infeasible", str(constraint), time.perf_counter() - start)
     except (MemoryError, torch.OutOfMemoryError) as error:
         return Answer({}, "failed", f"out of memory: {error}", time.perf_counter() - start, machine=True)
-    except Exception as error:
-        said = str(error) if isinstance(error, NasforgeError) else f"{type(error).__name__}: {error}"
-        return Answer({}, "failed", said, time.perf_counter() - start)
+    except (Exception, SystemExit) as error:  # a script's sys.exit() ends no search
+        return Answer({}, "failed", reason(error), time.perf_counter() - start)
     return _answer(estimator, estimate, time.perf_counter() - start)
 
 
 def _answer(estimator: Estimator, estimate: Estimate, seconds: float) -> Answer:
+    if said := _misshapen(estimate):
+        return Answer({}, "failed", said, seconds)
     metrics = {name: float(value) for name, value in estimate.metrics.items()}
     named = {objective.metric for objective in estimator.objectives}
     if missing := sorted(named ^ set(metrics)):
@@ -115,3 +119,28 @@ def _answer(estimator: Estimator, estimate: Estimate, seconds: float) -> Answer:
     if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
         return Answer({}, "failed", f"{', '.join(broken)} is not a finite number", seconds)
     return Answer(metrics, "ok", estimate.flag, seconds, estimate.tensors)
+
+
+def _misshapen(estimate: object) -> str:
+    """What is wrong with the form of what an estimator returned; empty if nothing is."""
+    if not isinstance(estimate, Estimate):
+        return f"estimate() must return Estimate({{...}}), not {_article(estimate)}"
+    if not isinstance(estimate.metrics, Mapping):
+        return f"Estimate() takes metrics by name, {{'accuracy': 0.9}} say, not {_article(estimate.metrics)}"
+    for name, value in estimate.metrics.items():
+        if not isinstance(name, str):
+            return f"a metric's name must be text, not {_article(name)}: {name!r}"
+        try:
+            float(value)
+        except (TypeError, ValueError, RuntimeError):  # the last is torch's, of tensors with several elements
+            return f"metric '{name}' must be a number, not {_article(value)}"
+    kept = {} if estimate.tensors is None else estimate.tensors
+    if not isinstance(kept, Mapping) or not all(isinstance(one, Tensor) for one in kept.values()):
+        return "the tensors of an Estimate must be torch tensors by name, or None"
+    return ""
+
+
+def _article(value: object) -> str:
+    """`a dict`, `an int`, `None`."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

@@ -37,6 +37,8 @@ class Scripted(Estimator):
             raise Infeasible("params_m<=1.0 is broken")
         if behaviour == "random":
             return Estimate({"value": torch.rand(()).item()})
+        if behaviour == "exit":
+            raise SystemExit(3)
         if behaviour == "unnamed":
             return Estimate({"something": 1.0})
         if behaviour == "flagged":
@@ -79,15 +81,75 @@ def opened(tmp_path):
 
 
 def test_failures_are_contained_and_reasons_kept(opened):
-    asked = [candidate(one) for one in ("1", "raise", "nan", "infeasible", "memory", "unnamed", "2")]
+    asked = [candidate(one) for one in ("1", "raise", "nan", "infeasible", "memory", "unnamed", "2", "exit")]
     found = opened(Scripted()).of(asked, context())
     assert [one.architecture for one in found] == asked
-    assert [one.status for one in found] == ["ok", "failed", "failed", "infeasible", "failed", "failed", "ok"]
+    states = ["ok", "failed", "failed", "infeasible", "failed", "failed", "ok", "failed"]
+    assert [one.status for one in found] == states
     assert found[1].reason == "ValueError: no such layer"
     assert found[2].reason == "value is not a finite number"
     assert found[3].reason == "params_m<=1.0 is broken"
     assert found[4].reason == "out of memory: 17 GB"
     assert "'scripted' and its objectives disagree on something, value" in found[5].reason
+    assert found[7].reason == "SystemExit: 3"
+
+
+class Returning(Scripted):
+    """Whatever it is told to."""
+
+    def __init__(self, given):
+        self.given = given
+
+    def estimate(self, architecture, context):
+        return self.given
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"value": 1.0}, "estimate() must return Estimate({...}), not a dict"),
+        (0.5, "estimate() must return Estimate({...}), not a float"),
+        (None, "estimate() must return Estimate({...}), not None"),
+        (Estimate(0.5), "Estimate() takes metrics by name, {'accuracy': 0.9} say, not a float"),
+        (Estimate({"value": None}), "metric 'value' must be a number, not None"),
+        (Estimate({"value": "good"}), "metric 'value' must be a number, not a str"),
+        (Estimate({"value": torch.ones(2)}), "metric 'value' must be a number, not a Tensor"),
+        (Estimate({0: 1.0}), "a metric's name must be text, not an int: 0"),
+        (
+            Estimate({"value": 1.0}, [torch.ones(2)]),
+            "the tensors of an Estimate must be torch tensors by name, or None",
+        ),
+        (Estimate({"value": 1.0}, {"w": [1.0]}), "the tensors of an Estimate must be torch tensors by name, or None"),
+    ],
+)
+def test_what_is_no_estimate_is_a_failure_too(opened, given, said):
+    (found,) = opened(Returning(given)).of([candidate("1")], context())
+    assert (found.status, found.reason) == ("failed", said)
+
+
+class Batched(Scripted):
+    def __init__(self, answer):
+        self.answer, self.calls = answer, []
+
+    def estimate_many(self, architectures, context):
+        return self.answer(architectures)
+
+
+def exits(architectures):
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("answer", [lambda some: [Estimate({"value": 1.0})] * (len(some) - 1), lambda some: []])
+def test_too_few_answers_are_nobodys(opened, answer):
+    found = opened(Batched(answer)).of([candidate("1"), candidate("2")], context())
+    assert {one.status for one in found} == {"failed"}
+    assert found[0].reason.endswith("answers for 2 architectures: it must give one for each, in order")
+
+
+@pytest.mark.parametrize("answer", [exits, lambda some: None])
+def test_where_many_at_once_fail_each_is_tried_alone(opened, answer):
+    found = opened(Batched(answer)).of([candidate("1"), candidate("2")], context())
+    assert [one.metrics for one in found] == [{"value": 1.0}, {"value": 2.0}]
 
 
 def test_a_flag_is_the_reason_of_an_evaluation_that_may_be_used_now_and_after_a_restart(opened):
