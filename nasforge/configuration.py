@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from nasforge.errors import NasforgeError, OptionError, UnknownNameError, unknown
+from nasforge.extras import LAUNCHERS, install_line
 from nasforge.options import unknown_key
 from nasforge.registry import CONTRACTS, registry
 from nasforge.search_path import register
@@ -172,6 +173,9 @@ def _missing(error: MissingConfigException) -> NasforgeError:
             f"{group} '{name}' of {plugins[0].package} has no configuration: "
             f"the package must bring {group}/{name}.yaml in a folder of the entry-point group nasforge.conf"
         )
+    if group == "hydra/launcher" and name in LAUNCHERS:
+        said = unknown(group, name, error.options or _choices(group))
+        return UnknownNameError(f"{said} To have it: {install_line(LAUNCHERS[name])}")
     if group:
         return unknown(group, name, error.options or _choices(group))
     return UnknownNameError(_line(error))

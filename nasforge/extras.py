@@ -18,6 +18,14 @@ _FOR = {
 }
 _LOGGERS = {"wandb": "curves on wandb.ai: +logger.wandb._target_=pytorch_lightning.loggers.WandbLogger"}
 _NO_EXTRAS = {"dev"}
+LAUNCHERS = {
+    "joblib": "joblib",
+    "submitit_local": "submitit",
+    "submitit_slurm": "submitit",
+    "ray": "ray-launcher",
+    "ray_aws": "ray-launcher",
+}
+"""Which extra brings a launcher of sweeps, by the name that people type after `hydra/launcher=`."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +53,14 @@ def extras() -> Iterator[Extra]:
     for name in metadata("nasforge").get_all("Provides-Extra") or []:
         if name not in _NO_EXTRAS:
             own = [one for one in asked if one.marker and _only_for(one, name)]
-            yield _extra(name, own, f"pip install 'nasforge[{name}]'")
+            yield _extra(name, own, install_line(name))
     for name, purpose in _LOGGERS.items():
         yield _extra(name, [Requirement(name)], f"pip install {name}", purpose)
+
+
+def install_line(extra: str) -> str:
+    """What to type to have it."""
+    return f"pip install 'nasforge[{extra}]'"
 
 
 def _extra(name: str, required: list[Requirement], install: str, purpose: str = "") -> Extra:

@@ -7,12 +7,16 @@ import shutil
 import subprocess
 import sys
 import warnings
+from importlib.metadata import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 
 from nasforge import __version__, cli, experiment
+from nasforge.extras import LAUNCHERS
 from nasforge.registry import CONTRACTS
 from nasforge.stopping import Interrupted
 
@@ -168,6 +172,19 @@ def test_what_hydra_says_of_its_own_flags_is_enough(command):
     status, _, complaint = command("--cfg", "nonsense")
     assert status == 2
     assert complaint.splitlines()[-1].startswith("nasforge: error: argument --cfg/-c: invalid choice: 'nonsense'")
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_launcher_that_is_not_here_is_told_with_the_line_that_installs_it(mistake, monkeypatch, launcher):
+    Plugins.instance()  # those that are here have been found, and are forgotten again
+    monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], f"{launcher}.yaml", raising=False)
+    said = mistake("-m", "seed=1,2", f"hydra/launcher={launcher}")
+    assert said.startswith(f"nasforge: no hydra/launcher named '{launcher}'.")
+    assert said.endswith(f" To have it: pip install 'nasforge[{LAUNCHERS[launcher]}]'")
+
+
+def test_those_lines_install_what_there_is():
+    assert set(LAUNCHERS.values()) <= set(metadata("nasforge").get_all("Provides-Extra"))
 
 
 def test_cfg_prints_the_configuration_and_runs_nothing(command, called):
