@@ -127,7 +127,7 @@ class Cascade(Estimator):
                 scored = self.first.estimate(one, alike)
         except (MemoryError, torch.OutOfMemoryError):  # the machine's failure, not the architecture's
             raise
-        except Exception:
+        except (Exception, SystemExit):
             return float(np.inf)
         return float(np.inf) if scored.flag else self.score.cost(scored.metrics)
 
