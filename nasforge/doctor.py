@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from nasforge.configuration import configured
@@ -133,19 +134,22 @@ def _lacking(estimator: str) -> str:
 
 def _plugins() -> Iterator[Row]:
     """How many each package brings, and which cannot be used."""
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    blamed: set[str] = set()
     broken: list[Row] = []
     for kind in CONTRACTS:
         for name, claims in registry(kind).plugins.items():
-            package = f"{claims[0].package} {claims[0].version}".strip()
-            counts[package] = counts.get(package, 0) + 1
-            if said := _fault(kind, name, ours=claims[0].package == "nasforge"):
+            counts.update(f"{claim.package} {claim.version}".strip() for claim in claims)
+            guests = {claim.package for claim in claims} - {"nasforge"}
+            if said := _fault(kind, name, ours=not guests):
                 broken.append((f"{kind}={name}", f"UNUSABLE: {said}"))
+                blamed |= guests
     yield from ((package, f"{count} plug-in{'s' * (count > 1)}") for package, count in counts.items())
     yield from broken
     if broken:
-        packages = _listed({registry(kind).plugins[name][0].package for kind, name in _split(broken)})
-        yield "what to do", f"mend, update or uninstall {packages}; all else works as if it were not there"
+        packages = ", ".join(sorted(blamed))
+        remedy = f"mend, update or uninstall {packages}" if blamed else "mend or install again what is named"
+        yield "what to do", f"{remedy}; all else works as if it were not there"
 
 
 def _fault(kind: str, name: str, *, ours: bool) -> str:
@@ -157,13 +161,3 @@ def _fault(kind: str, name: str, *, ours: bool) -> str:
     except NasforgeError as error:
         return str(error)
     return ""
-
-
-def _split(rows: Iterable[Row]) -> Iterator[Row]:
-    for row, _ in rows:
-        kind, _, name = row.partition("=")
-        yield kind, name
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))

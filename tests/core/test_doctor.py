@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,23 @@ def test_what_lies_there_and_who_is_broken(said, guest, shared_data, monkeypatch
         in (sections["Plug-ins"])
     )
     assert "what to do mend, update or uninstall nasforge-lost, nasforge-odd; all else works" in sections["Plug-ins"]
+
+
+def test_who_claims_a_name_of_ours_or_of_each_other_is_to_go_and_not_we(said, guest):
+    guest("nasforge-twin", {"nasforge.strategy": ["egnas = twin:EGNAS", "odd = twin:Odd"]})
+    guest("a-twin", {"nasforge.strategy": ["odd = twin:Odd"]})
+    plugins = said()["Plug-ins"]
+    assert "nasforge-twin 1.0 2 plug-ins" in plugins
+    assert "strategy=egnas UNUSABLE: strategy 'egnas' is claimed by nasforge and nasforge-twin" in plugins
+    assert "what to do mend, update or uninstall a-twin, nasforge-twin; all else works" in plugins
+
+
+def test_a_library_of_ours_that_is_broken_is_no_reason_to_uninstall_us(said, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nasforge_plugins.strategy.nsga2", None)
+    monkeypatch.delitem(registry("strategy")._classes, "nsga2", raising=False)
+    plugins = said()["Plug-ins"]
+    assert "strategy=nsga2 UNUSABLE: strategy 'nsga2' of nasforge cannot be loaded: ModuleNotFoundError" in plugins
+    assert "uninstall" not in plugins
 
 
 # Extras
