@@ -37,10 +37,24 @@ def fault(kind: str, name: str) -> str:
     return ""
 
 
+def difference(kind: str, name: str) -> str:
+    """What a plug-in that can be used does otherwise in Python than on the command line; empty if nothing."""
+    differing = other_defaults(kind, name)
+    given = ", ".join(f"{option}: {json.dumps(one)}" for option, (one, _) in differing.items())
+    own = ", ".join(json.dumps(one) for _, one in differing.values())
+    said = f"{_named(kind, name)}: {kind}/{name}.yaml says {given}, its constructor {own}; make them equal"
+    return said if differing else ""
+
+
 def other_defaults(kind: str, name: str) -> dict[str, tuple[Any, Any]]:
-    """Options that mean one thing on the command line and another in Python: (the YAML's value, the constructor's)."""
-    given, own = configured(kind, name), filled(registry(kind)[name], {})
-    return {key: (given[key], value) for key, value in own.items() if key in given and not _agree(given[key], value)}
+    """Options that mean one thing on the command line and another in Python: (the YAML's value, the constructor's).
+
+    One without a default in the constructor means nothing in Python until it is given.
+    """
+    found = registry(kind)[name]
+    given, own = configured(kind, name), filled(found, {})
+    optional = [key for key, one in inspect.signature(found).parameters.items() if one.default is not one.empty]
+    return {key: (given[key], own[key]) for key in optional if key in given and not _agree(given[key], own[key])}
 
 
 def _agree(given: Any, own: Any) -> bool:

@@ -125,9 +125,20 @@ def test_data_that_lie_elsewhere_are_no_fault(odd):
     assert fault("strategy", "odd") == ""
 
 
-def test_a_default_that_differs_is_found(odd):
+def test_a_default_that_differs_is_found_and_keeps_nobody_from_using_it(odd, command):
     odd(yaml="name: odd\nsteps: 4\n")
     assert other_defaults("strategy", "odd") == {"steps": (4, 3)}
+    said = "strategy 'odd' of nasforge-odd: strategy/odd.yaml says steps: 4, its constructor 3; make them equal"
+    status, listed, _ = command("list", "strategy", "--check")
+    assert status == 1
+    assert f"  UNSOUND: {said}" in listed
+    assert "UNUSABLE" not in listed + command("doctor")[1]
+
+
+@pytest.mark.parametrize("given", ["4", "???"])
+def test_an_option_without_a_default_in_the_constructor_differs_from_none(odd, given):
+    odd(yaml=f"name: odd\nsteps: {given}\n", options="*, steps: int")
+    assert other_defaults("strategy", "odd") == {}
 
 
 # Another version of nasforge

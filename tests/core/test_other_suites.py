@@ -490,3 +490,9 @@ def test_a_wrong_package_is_told_what_is_wrong(guest, package, yaml, test, sente
     guest("nasforge-few", points, {**files, "few_conf/__init__.py": "", "few_conf/strategy/few.yaml": yaml})
     suite = type("Suite", (PackageContract,), {"package": package})
     assert sentence in failure(suite, test, dict)
+
+
+@pytest.mark.parametrize("package", ["nasforge-few", "nasforge_few", "NASforge.Few"])
+def test_a_package_is_known_however_its_name_is_written(guest, package):
+    guest("nasforge-few", {"nasforge.strategy": ["few = few:Few"]})
+    type("Suite", (PackageContract,), {"package": package})().test_it_has_plug_ins()
