@@ -1,6 +1,8 @@
-"""Every strategy with every space and every estimator: what their stated abilities allow runs, all else is refused.
+"""What stated abilities allow runs, in pairs; all else is refused.
 
-Which triples go together is asked of the classes, never written down here; only sizes are.
+Searches take seconds, so of the allowed triples as few run as hold every strategy with every space, and both with every
+estimator, that go together. Of the others each one is refused. Which triples go together is asked of the classes,
+never written down here; only sizes are.
 """
 
 import itertools
