@@ -59,11 +59,11 @@ def _documentation(module: str, attribute: str, hops: int) -> str:
     spec = _spec(module)
     if spec is None or not spec.origin or not spec.origin.endswith(".py") or hops == 0:
         return ""
-    for node in _statements(Path(spec.origin)):
+    for node in reversed(_statements(Path(spec.origin))):  # of a name given twice, the last one holds
         if isinstance(node, ast.ClassDef) and node.name == attribute:
             return (ast.get_docstring(node) or "").partition("\n")[0]
         if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
+            for alias in reversed(node.names):
                 if (alias.asname or alias.name) == attribute:
                     return _documentation(_absolute(node, spec), alias.name, hops - 1)
     return ""

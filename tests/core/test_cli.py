@@ -83,6 +83,14 @@ def test_list_shows_each_plug_in_with_package_version_and_first_line(command):
     assert "nasbench201" not in command("list", "strategy")[1]
 
 
+@pytest.mark.parametrize("first", ["from nasforge import Odd", "class Odd: 'The first one.'"])
+def test_of_a_name_bound_twice_the_last_one_is_described(guest, command, first):
+    code = f"{first}\nclass Odd(Odd): 'The last one.'\n"
+    guest("nasforge-odd", {"nasforge.strategy": ["odd = odd_guest:Odd"]}, {"odd_guest.py": code})
+    (row,) = [line for line in command("list", "strategy")[1].splitlines() if line.startswith("  odd ")]
+    assert row.split(maxsplit=3)[1:] == ["nasforge-odd", "1.0", "The last one."]
+
+
 def test_list_check_imports_and_finds_all_sound(command):
     status, said, _ = command("list", "--check")
     assert status == 0
