@@ -12,16 +12,21 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from packaging.version import Version
 
-from nasforge import __version__
+from nasforge import __all__ as public_names, __version__
 from nasforge.errors import OptionError
 from nasforge.registry import CONTRACTS, registry
 
 TEMPLATES = Path(__file__).parent / "templates" / "new_plugin"
 """The files of such a package; `package` and NAME in their paths stand for its module and its plug-ins' name."""
 _KINDS = {"space": "a space", "strategy": "a strategy", "estimator": "an estimator", "data": "a data module"}
+_NUMBERS = {"nan", "inf"}
+"""Words that are text to YAML and numbers on the command line."""
+LONGEST = 36
+"""Characters of a name: lines of the templates in which it stands twice are then no longer than 120."""
 USAGE = "nasforge new-plugin NAME [space] [strategy] [estimator] [data] [in=FOLDER]"
 
 
@@ -64,6 +69,12 @@ class Package:
         return f"nasforge_{self.name}"
 
     @cached_property
+    def classes(self) -> Mapping[str, str]:
+        """The names of its classes by kind: `HillClimbStrategy`."""
+        camel = "".join(part.capitalize() for part in self.name.split("_"))
+        return {kind: camel + kind.capitalize() for kind in self.kinds}
+
+    @cached_property
     def words(self) -> list[str]:
         """A search of seconds in which its plug-ins take part."""
         own = dict.fromkeys(self.kinds, self.name)
@@ -73,8 +84,13 @@ class Package:
         return [*words, *([f"data={self.name}"] if "data" in own else [])]
 
     def check_free(self) -> None:
-        """Raise an `OptionError` if an installed package has the name already."""
+        """Raise an `OptionError` if an installed package, or nasforge among its public names, has the name already."""
         for kind in self.kinds:
+            if self.classes[kind] in public_names:
+                raise OptionError(
+                    f"the class of {kind} '{self.name}' would be called {self.classes[kind]}, as one of nasforge is; "
+                    "choose another name"
+                )
             if claims := registry(kind).plugins.get(self.name):
                 raise OptionError(
                     f"{kind} '{self.name}' is already there, from {claims[0].package} {claims[0].version}; "
@@ -103,13 +119,12 @@ class Package:
         return PurePosixPath(*(self.module if part == "package" else part for part in parts))
 
     def _terms(self) -> Mapping[str, Any]:
-        camel = "".join(part.capitalize() for part in self.name.split("_"))
         return {
             "name": self.name,
             "package": self.distribution,
             "module": self.module,
             "kinds": self.kinds,
-            "classes": {kind: camel + kind.capitalize() for kind in self.kinds},
+            "classes": self.classes,
             "requirement": requirement(__version__),
             "command": _command(self),
         }
@@ -140,6 +155,7 @@ def _plain(name: str) -> str:
     """`hill_climb` of nasforge-hill-climb, hill-climb or hill_climb; an `OptionError` for anything that is no name."""
     short = re.sub(r"^nasforge[-_]", "", name)
     if re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", short):
+        _check_plain(short)
         return short.replace("-", "_")
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", short)
     nearest = re.sub(r"[^a-z0-9]+", "-", spaced.lower()).strip("-0123456789")
@@ -147,6 +163,16 @@ def _plain(name: str) -> str:
     raise OptionError(
         f"'{name}' cannot be a plug-in's name; it takes small letters, digits and single dashes, a letter first{would}"
     )
+
+
+def _check_plain(name: str) -> None:
+    """Raise an `OptionError` unless the name is text to all who read it, and short enough for lines of code."""
+    if len(name) > LONGEST:
+        raise OptionError(f"'{name}' has {len(name)} characters, too many to type; {LONGEST} are the most for a name")
+    if name in _NUMBERS or not isinstance(yaml.safe_load(name), str):
+        raise OptionError(
+            f"'{name}' cannot be a plug-in's name: YAML and the command line do not read it as text; my-{name} would do"
+        )
 
 
 def _command(package: Package) -> str:

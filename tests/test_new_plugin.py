@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from nasforge.new_plugin import TEMPLATES, Package, requirement
+from nasforge.new_plugin import LONGEST, TEMPLATES, Package, requirement
 from nasforge.registry import CONTRACTS
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL = Package("all_kinds", tuple(CONTRACTS))
+LONG = Package("the_longest_name_that_one_may_choose", tuple(CONTRACTS))
 SINGLE = [Package(f"one_{kind}", (kind,)) for kind in CONTRACTS]
 
 
@@ -71,11 +72,15 @@ def test_the_search_that_it_suggests_runs(installed, tmp_path):
     assert found["evaluations"]["requested"] == 8
 
 
-def test_linters_have_nothing_to_say(written):
+def test_linters_have_nothing_to_say(written, tmp_path):
     pytest.importorskip("ruff", reason="ruff is not installed: pip install -e '.[dev]'")
-    for package in (ALL, *SINGLE):
+    assert len(LONG.name) == LONGEST
+    for path, text in LONG.files().items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    for folder in (tmp_path, *(written / package.distribution for package in (ALL, *SINGLE))):
         for words in (["check", "."], ["format", "--check", "."]):
-            status, said = python("ruff", *words, cwd=written / package.distribution)
+            status, said = python("ruff", *words, cwd=folder)
             assert status == 0, said
 
 
@@ -121,6 +126,16 @@ def test_however_the_name_is_written(command, name):
         (["HillClimb"], "a letter first: hill-climb would do"),
         (["9lives"], "a letter first: lives would do"),
         (["-"], "a letter first, hill-climb say"),
+        *(
+            (
+                [word],
+                f"'{word}' cannot be a plug-in's name: YAML and the command line do not read it as text; my-{word} ",
+            )
+            for word in ("null", "true", "false", "nan", "inf", "on", "off", "yes", "no")
+        ),
+        (["x" * 37], "has 37 characters, too many to type; 36 are the most for a name"),
+        (["ask-tell"], "the class of strategy 'ask_tell' would be called AskTellStrategy, as one of nasforge is"),
+        (["search", "data", "estimator"], "the class of data 'search' would be called SearchData, as one of nasforge"),
         (["egnas"], "strategy 'egnas' is already there, from nasforge 0.1.0; choose another name"),
         (["egnas-reference"], "strategy=egnas_reference is already a configuration of nasforge"),
         (["digits", "strategy", "data"], "data 'digits' is already there"),
