@@ -6,7 +6,6 @@ import logging
 import os
 import pickle
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,11 +20,9 @@ from nasforge.dispatch import Unit, WorkerLost, dispatched
 from nasforge.errors import OptionError, RunError
 from nasforge.estimator import Estimator
 from nasforge.executor import Answer, Executor, LocalExecutor, Work
+from nasforge.ray_address import probe
 from nasforge.remote_work import Bundle, Bundles, Task, answers, hold, stays_here, units, unpacked
 from nasforge.stopping import held_back
-
-SECONDS_TO_ANSWER = 5.0
-SECONDS_FOR_STATUS = 15.0
 
 
 class RayTasks(Executor):
@@ -71,7 +68,7 @@ class RayTasks(Executor):
         if self._connected:
             return
         if self.address is not None:
-            _probe(self.address)
+            probe(self.address)
         if not self._ray.is_initialized():  # a script may have its own
             self._start()
         self._check_resources()
@@ -158,37 +155,6 @@ def imported_ray() -> Any:
     except ImportError as error:
         raise OptionError(f"executor=ray needs the package ray ({error}): pip install 'nasforge[ray]'") from error
     return ray
-
-
-def _probe(address: str) -> None:
-    """Ray itself would try for minutes."""
-    if address == "auto":
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        raise OptionError(f"executor.address={address}: it must be HOST:PORT, ray://HOST:PORT or auto")
-    try:
-        socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
-    except OSError as error:
-        raise OptionError(
-            f"executor.address={address}: nobody answers there ({error.strerror or error}); "
-            "`ray status` on the cluster's head says its address, null runs Ray on this machine"
-        ) from error
-    if not address.startswith("ray://"):  # there it takes half a minute, and says so
-        _probe_head(address)
-
-
-def _probe_head(address: str) -> None:
-    """In a process that can be ended: whatever else is wrong than that nobody answers, `ray.init` says better."""
-    command = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
-    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    try:
-        subprocess.run(command, **quiet, timeout=SECONDS_FOR_STATUS, check=False)
-    except subprocess.TimeoutExpired:
-        raise OptionError(
-            f"executor.address={address}: something listens there, but in {SECONDS_FOR_STATUS:g} seconds it did not "
-            "answer as the head of a Ray cluster does; `ray status` there says the address"
-        ) from None
 
 
 def _pass_on(exceptions: Any, answered: Future[list[Answer]], sent: Future[bytes]) -> None:

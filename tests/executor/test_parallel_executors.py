@@ -4,16 +4,18 @@ import multiprocessing
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from concurrent.futures import CancelledError, Future
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 
-from nasforge import Architecture, Context, Estimate, Estimator, Objective, OptionError, RunError
+from nasforge import Architecture, Context, Estimate, Estimator, Objective, OptionError, RunError, ray_address
 from nasforge.dispatch import WorkerLost, dispatched
 from nasforge.estimates import Estimates
 from nasforge.executor import Answer, LocalExecutor
@@ -333,15 +335,22 @@ def test_an_address_that_nobody_answers_at_is_named():
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
     with pytest.raises(OptionError, match=f"executor.address={address}: nobody answers there"):
-        ray_tasks._probe(address)
+        ray_address.probe(address)
 
 
 def test_an_address_at_which_something_else_listens_is_named(monkeypatch):
-    monkeypatch.setattr(ray_tasks, "SECONDS_FOR_STATUS", 3.0)
+    monkeypatch.setattr(ray_address, "SECONDS_FOR_STATUS", 3.0)
     with socket.create_server(("", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(OptionError, match=f"executor.address={address}: something listens there, but in 3 seconds"):
-            ray_tasks._probe(address)
+            ray_address.probe(address)
+
+
+def test_what_a_cluster_answers_to_those_it_refuses_is_passed_on(monkeypatch):
+    answer = subprocess.CalledProcessError(1, "ray status", stderr="Traceback:\n  ...\nRayError: another version\n")
+    monkeypatch.setattr(subprocess, "run", Mock(side_effect=answer))
+    with pytest.raises(OptionError, match=r"^executor\.address=head:6379: RayError: another version$"):
+        ray_address._probe_head("head:6379")
 
 
 def test_a_missing_ray_is_said_with_the_line_to_type(mistake, monkeypatch):
