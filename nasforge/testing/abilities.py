@@ -88,6 +88,12 @@ class SharesWeights:
 
 
 def _check_vector(vector: np.ndarray, cardinalities: tuple[int, ...]) -> None:
+    assert isinstance(vector, np.ndarray), (
+        f"encode() must give a numpy array of integers, not a {type(vector).__name__}"
+    )
+    assert np.issubdtype(vector.dtype, np.integer), (
+        f"encode() must give integers, not {vector.dtype}: np.array(..., int)"
+    )
     assert vector.shape == (len(cardinalities),), (
         f"encode() must give one integer for each of the {len(cardinalities)} decisions, not shape {vector.shape}"
     )

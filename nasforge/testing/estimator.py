@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ import torch
 from safetensors.torch import save_file
 
 from nasforge.architecture import Architecture, Objective
-from nasforge.estimator import Context, Estimator, Weights
+from nasforge.estimator import Context, Estimator, Infeasible, Weights
 from nasforge.executor import Answer, LocalExecutor
 from nasforge.journal import file_digest
+from nasforge.randomness import isolated
 from nasforge.space import SearchSpace, WeightSharing
+from nasforge.testing.another_process import ORDER, elsewhere
 from nasforge.testing.samples import samples, tiny_data, variation
-from nasforge.testing.watching import copied, settings_kept
+from nasforge.testing.watching import copied, generators, settings_kept
 
 UNITLESS = re.compile(r"(^|_)(latency|time|memory|energy)$")
 """Names of quantities that mean nothing without their unit; `params` and `flops` are counts."""
@@ -73,14 +77,31 @@ class EstimatorContract:
         self, estimator: Estimator, space: SearchSpace, context: Context
     ) -> None:
         some = samples(space, 2, 3)
-        copy = copied(estimator, f"estimator '{getattr(estimator, 'name', type(estimator).__name__)}'")
+        copied(estimator, f"estimator '{getattr(estimator, 'name', type(estimator).__name__)}'")
         one_by_one = [_estimated(estimator, [one], context)[0] for one in some]
         assert _estimated(estimator, some, context) == one_by_one, (
             "estimates depend on what is estimated beside or before them; an estimator must keep nothing of one for "
             "the next, and estimate_many() must give what estimate() gives"
         )
-        assert _estimated(copy, some[-1:], context) == one_by_one[-1:], (
-            "a copy in another process estimates otherwise; an estimate must depend on options and arguments alone"
+        there = elsewhere(_estimated, estimator, some[::-1], context)[::-1]
+        assert there == one_by_one, (
+            "a copy in another process, which gets the candidates in reverse, estimates otherwise "
+            f"({_shown(one_by_one)} here, {_shown(there)} there): an estimate must depend on options and arguments "
+            f"alone, and on nothing that its class or module has kept; {ORDER}"
+        )
+
+    def test_global_generators_are_not_seeded(self, estimator: Estimator, space: SearchSpace, context: Context) -> None:
+        (one,) = samples(space, 5, 1)
+        ends = []
+        for seed in (1, 2):
+            with isolated(seed):
+                with suppress(Infeasible):
+                    estimator.estimate(one, replace(context, seed=seed))
+                ends.append(generators())
+        fixed = [name for name, state in ends[0].items() if state == ends[1][name]]
+        assert not fixed, (
+            f"estimate() seeds the global generator of {' and '.join(fixed)} with a number of its own: it is seeded "
+            "for each estimate before that begins, and estimates of different seeds must differ by chance"
         )
 
     def test_arguments_are_left_alone(self, estimator: Estimator, space: SearchSpace, context: Context) -> None:

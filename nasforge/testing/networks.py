@@ -3,11 +3,15 @@
 # ruff: noqa: D102  # a test's name says what it holds
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from nasforge.architecture import Architecture
 from nasforge.errors import OptionError
 from nasforge.space import Network, SearchSpace, Shape
 from nasforge.testing.samples import SHAPES
@@ -44,15 +48,18 @@ class BuildsNetworks:
 
     def test_networks_come_from_the_global_generator(self, space: SearchSpace) -> None:
         one = space.sample(np.random.default_rng(6))
-        built = []
-        for _ in range(2):
-            torch.manual_seed(7)
-            with left_alone("build()", but_torch=True):
-                built.append(space.build(one, (3, 8, 8), 2, channels=8, cells=3).state_dict())
-        assert built[0].keys() == built[1].keys(), "one architecture must always give tensors of the same names"
-        differing = [name for name in built[0] if not torch.equal(built[0][name], built[1][name])]
+        first, second, third = (_seeded(space, one, seed) for seed in (7, 7, 8))
+        _check_apart(first, second)
+        assert first.keys() == second.keys(), "one architecture must always give tensors of the same names"
+        differing = [name for name in first if not torch.equal(first[name], second[name])]
         assert not differing, (
             f"equal seeds must give equal weights, drawn from torch's generator; {differing[0]} differs"
+        )
+        drawn = [name for name, tensor in first.items() if (tensor != tensor.flatten()[:1]).any()]
+        moved = [name for name in drawn if not torch.equal(first[name], third[name])]
+        assert moved or not drawn, (
+            f"build() gave the same weights under another seed of torch's generator ({drawn[0]}, say): build each "
+            "network anew, and draw its weights from that generator"
         )
 
     def test_drop_path_is_off_in_eval_mode(self, space: SearchSpace) -> None:
@@ -72,6 +79,32 @@ class BuildsNetworks:
         assert torch.allclose(together[:2], alone, atol=1e-4), (
             "in eval mode an image's logits must not depend on the other images of its batch"
         )
+
+
+def _seeded(space: SearchSpace, one: Architecture, seed: int) -> dict[str, Tensor]:
+    """The tensors of a small network, drawn from torch's global generator so seeded."""
+    torch.manual_seed(seed)
+    with left_alone("build()", but_torch=True):
+        return space.build(one, (3, 8, 8), 2, channels=8, cells=3).state_dict()
+
+
+def _check_apart(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> None:
+    """Two networks that share a tensor train each other."""
+    known = {tensor.untyped_storage().data_ptr() for tensor in first.values() if tensor.numel()}
+    shared = [
+        name for name, tensor in second.items() if tensor.numel() and tensor.untyped_storage().data_ptr() in known
+    ]
+    assert not shared, f"two networks that build() gave share {shared[0]}: what trains one changes the other"
+
+
+def weights_of(space: SearchSpace) -> list[tuple[str, str]]:
+    """(name, digest) of the tensors of a small network, in its order."""
+    tensors = _seeded(space, space.sample(np.random.default_rng(6)), 7)
+    return [(name, _digest(tensor)) for name, tensor in tensors.items()]
+
+
+def _digest(tensor: Tensor) -> str:
+    return hashlib.sha256(bytes(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())).hexdigest()
 
 
 def _check_logits(logits: Tensor, images: int, classes: int, whence: str) -> None:

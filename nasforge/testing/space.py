@@ -13,7 +13,8 @@ from nasforge.architecture import Architecture
 from nasforge.errors import ArchitectureError
 from nasforge.space import SearchSpace
 from nasforge.testing.abilities import SharesWeights, TakesVectors
-from nasforge.testing.networks import BuildsNetworks
+from nasforge.testing.another_process import ORDER, elsewhere
+from nasforge.testing.networks import BuildsNetworks, weights_of
 from nasforge.testing.samples import samples, variation
 from nasforge.testing.watching import copied, left_alone
 
@@ -39,7 +40,9 @@ class SpaceContract(BuildsNetworks, TakesVectors, SharesWeights):
             "sample, mutate and crossover gave something else from an equal generator: they must draw from the "
             "generator given, nothing else, and keep nothing between calls"
         )
-        assert list(variation(space, 1)) != list(variation(space, 2)), "another seed must give other architectures"
+        assert samples(space, 1, 20) != samples(space, 2, 20), (
+            "another seed must give other architectures: sample() draws from the generator that it is given"
+        )
 
     def test_global_random_state_is_left_alone(self, space: SearchSpace, architectures: list[Architecture]) -> None:
         with left_alone("sample(), mutate() or crossover()"):
@@ -104,7 +107,15 @@ class SpaceContract(BuildsNetworks, TakesVectors, SharesWeights):
 
     def test_a_copy_in_another_process_is_the_same(self, space: SearchSpace) -> None:
         copy = copied(space, f"space '{space.name}'")
-        assert list(variation(copy, 5)) == list(variation(space, 5)), "a pickled copy gives other architectures"
+        given, built = _given(space)
+        assert list(variation(copy, 5)) == given, "a pickled copy gives other architectures"
+        given_there, built_there = elsewhere(_given, space)
+        assert given_there == given, f"another process gives other architectures from an equal generator; {ORDER}"
+        assert built_there == built, f"another process builds another network from an equal seed; {ORDER}"
+
+
+def _given(space: SearchSpace) -> tuple[list[Architecture], list[tuple[str, str]]]:
+    return list(variation(space, 5)), weights_of(space)
 
 
 def _hashable(one: Architecture) -> bool:

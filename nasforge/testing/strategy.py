@@ -18,6 +18,7 @@ from nasforge.registry import build, registry
 from nasforge.run import Run
 from nasforge.space import SearchSpace
 from nasforge.strategy import Result, Strategy
+from nasforge.testing.another_process import ORDER, elsewhere
 from nasforge.testing.samples import variation
 from nasforge.testing.watching import copied, left_alone, settings_kept
 
@@ -41,13 +42,15 @@ class StrategyContract:
             type(self)._known = known  # type: ignore[attr-defined]
         return known[words]
 
-    def test_same_seed_same_result(self, finished: Path, search: Search) -> None:
-        first, second = finished, search("second")
+    def test_same_seed_same_result(self, finished: Path, overrides: list[str], tmp_path: Path) -> None:
+        first, second = finished, elsewhere(_searched, overrides, tmp_path)
         assert _finished_work(first) == _finished_work(second), (
-            "two searches with one seed asked for different things: draw from run.rng, and read no clock"
+            "two searches with one seed, in two processes, asked for different things: draw from run.rng, read no "
+            f"clock, and {ORDER}"
         )
         assert (first / "result.json").read_bytes() == (second / "result.json").read_bytes(), (
-            "two searches with one seed found different things: draw from run.rng, and read no clock"
+            "two searches with one seed, in two processes, found different things: draw from run.rng, read no clock, "
+            f"and {ORDER}"
         )
 
     def test_a_finished_search_replays_from_its_journal(self, finished: Path) -> None:
@@ -85,6 +88,10 @@ def searches(overrides: Sequence[str], place: Path) -> Search:
         return search(compose(words).config, place / name, words).folder
 
     return run
+
+
+def _searched(overrides: Sequence[str], place: Path) -> Path:
+    return searches(overrides, place)("second")
 
 
 def watched_search(overrides: Sequence[str], place: Path) -> Path:

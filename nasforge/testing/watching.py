@@ -23,9 +23,9 @@ def left_alone(who: str, *, but_torch: bool = False) -> Iterator[None]:
         who: the beginning of the sentence: `sample()`, say.
         but_torch: torch's may be drawn from, though not seeded.
     """
-    before = _generators(but_torch)
+    before = generators(but_torch)
     yield
-    after = _generators(but_torch)
+    after = generators(but_torch)
     touched = [name for name, state in after.items() if state != before[name]]
     assert not touched, (
         f"{who} moved the global random state of {' and '.join(touched)}; "
@@ -34,7 +34,7 @@ def left_alone(who: str, *, but_torch: bool = False) -> Iterator[None]:
     )
 
 
-def _generators(but_torch: bool) -> dict[str, Any]:
+def generators(but_torch: bool = False) -> dict[str, Any]:
     """By name: which state each is in; of torch alone its seed, if it may be drawn from."""
     name, keys, *rest = np.random.get_state()
     return {

@@ -88,9 +88,34 @@ class Remembering(Brightness):
         return Estimate({"accuracy": 0.5 + seen / 4, "latency_ms": 3.0})
 
 
+class FirstSeen(Brightness):
+    """Scores by the first one that any of its kind has seen."""
+
+    first = None
+
+    def estimate(self, architecture, context):
+        FirstSeen.first = FirstSeen.first or architecture
+        return Estimate({"accuracy": float(architecture == FirstSeen.first), "latency_ms": 3.0})
+
+
+class Hashing(Brightness):
+    def estimate(self, architecture, context):
+        return Estimate({"accuracy": hash(str(architecture)) % 9973 / 9973, "latency_ms": 3.0})
+
+
 class InBatches(Brightness):
     def estimate_many(self, architectures, context):
         return [Estimate({"accuracy": 1 / len(architectures), "latency_ms": 3.0}) for _ in architectures]
+
+
+class TooFew(Brightness):
+    def estimate_many(self, architectures, context):
+        return [self.estimate(one, context) for one in architectures[1:]]
+
+
+class Plain(Brightness):
+    def estimate(self, architecture, context):
+        return {"accuracy": 0.5, "latency_ms": 3.0}
 
 
 class Unsendable(Brightness):
@@ -145,6 +170,18 @@ def narrow(estimator, architecture, context):
     context.space.cardinalities = (2, 2, 2)
 
 
+def seed_torch(estimator, architecture, context):
+    torch.manual_seed(0)
+
+
+def seed_numpy(estimator, architecture, context):
+    np.random.seed(0)
+
+
+def seed_python(estimator, architecture, context):
+    random.seed(0)
+
+
 def no_gradients(estimator, architecture, context):
     torch.autograd.set_grad_enabled(False)
 
@@ -172,9 +209,25 @@ ESTIMATORS = [
     (Clock, "equal_arguments_give_equal_metrics", "two estimates of one architecture differ: accuracy="),
     (OwnGenerator, "equal_arguments_give_equal_metrics", "draw from torch's global generator"),
     (Remembering, "nothing_is_kept_between_estimates", "an estimator must keep nothing of one for the next"),
+    (FirstSeen, "nothing_is_kept_between_estimates", "on nothing that its class or module has kept"),
+    (
+        Hashing,
+        "nothing_is_kept_between_estimates",
+        "sort what must have an order, since sets, and hash() of text, differ",
+    ),
+    (TooFew, "nothing_is_kept_between_estimates", "estimate_many() gave 2 answers for 3 architectures: it must give"),
+    (Plain, "metrics_are_those_of_the_objectives", "estimate() must return Estimate({...}), not a dict"),
+    (giving("loss", None), "metrics_are_those_of_the_objectives", "metric 'loss' must be a number, not None"),
     (InBatches, "nothing_is_kept_between_estimates", "estimate_many() must give what estimate() gives"),
     (Unsendable, "nothing_is_kept_between_estimates", "estimator 'brightness' cannot be pickled, so no worker process"),
-    (ByProcess, "nothing_is_kept_between_estimates", "a copy in another process estimates otherwise"),
+    (
+        ByProcess,
+        "nothing_is_kept_between_estimates",
+        "a copy in another process, which gets the candidates in reverse, estimates otherwise",
+    ),
+    (doing(seed_torch), "global_generators_are_not_seeded", "seeds the global generator of torch with a number"),
+    (doing(seed_numpy), "global_generators_are_not_seeded", "seeds the global generator of NumPy with a number"),
+    (doing(seed_python), "global_generators_are_not_seeded", "the global generator of Python's random with a number"),
     (doing(rewrite), "arguments_are_left_alone", "estimate() changed the architecture"),
     (doing(paint), "arguments_are_left_alone", "estimate() changed the images of context.data"),
     (doing(relabel), "arguments_are_left_alone", "estimate() changed the labels of context.data"),
@@ -360,6 +413,11 @@ class OwnWalk(Walk):
         return [self.space.sample(self.own)]
 
 
+class HashingWalk(Walk):
+    def ask(self):
+        return [self.space.decode([hash(f"{place} of {self.rng.random()}") % 3 for place in range(3)])]
+
+
 class GlobalWalk(Walk):
     def ask(self):
         return [self.space.decode(np.random.randint(0, self.space.cardinalities))]
@@ -402,6 +460,7 @@ class UnsendableWalk(Walk):
 
 WALKS = {
     "own": OwnWalk,
+    "hashing": HashingWalk,
     "global": GlobalWalk,
     "reseeding": ReseedingWalk,
     "stubborn": StubbornWalk,
@@ -439,7 +498,12 @@ def words(name):
 @pytest.mark.parametrize(
     ("wrong", "test", "sentence"),
     [
-        ("own", "same_seed_same_result", "two searches with one seed asked for different things: draw from run.rng"),
+        (
+            "own",
+            "same_seed_same_result",
+            "with one seed, in two processes, asked for different things: draw from run.rng",
+        ),
+        ("hashing", "same_seed_same_result", "sort what must have an order, since sets, and hash() of text, differ"),
         ("stubborn", "a_finished_search_replays_from_its_journal", "a resumed search ended otherwise"),
         (
             "global",
@@ -458,14 +522,14 @@ def test_a_wrong_strategy_is_told_what_is_wrong(walks, wrong, test, sentence, tm
 
     def offered():
         finished = watched_search(words(wrong), tmp_path) if test == WATCHED else search("finished")
-        return {"overrides": words(wrong), "search": search, "finished": finished}
+        return {"overrides": words(wrong), "finished": finished, "tmp_path": tmp_path}
 
     assert sentence in failure(StrategyContract, test, offered)
 
 
 def test_a_right_strategy_passes(walks, tmp_path):
     suite, finished = StrategyContract(), watched_search(words("walk"), tmp_path)
-    suite.test_same_seed_same_result(finished, searches(words("walk"), tmp_path))
+    suite.test_same_seed_same_result(finished, words("walk"), tmp_path)
     suite.test_a_finished_search_replays_from_its_journal(finished)
     suite.test_what_it_found_is_of_the_space_and_nothing_else_has_changed(finished, words("walk"))
     suite.test_a_copy_can_go_to_another_process(words("walk"))

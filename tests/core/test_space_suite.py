@@ -1,5 +1,6 @@
 """Spaces that are wrong in one way each: `SpaceContract` says which, in a sentence that their author understands."""
 
+import copy
 import random
 
 import numpy as np
@@ -99,6 +100,22 @@ class Deaf(Steps):
     mutate = crossover = lambda self, *_: self.decode((0, 1, 1))
 
 
+class DeafSample(Steps):
+    """Its mutants are honest."""
+
+    def sample(self, rng):
+        return self.decode((0, 1, 2))
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+class SetOrder(Steps):
+    def sample(self, rng):
+        letters = list(set(LETTERS))
+        return self.decode([ord(letters[place]) % 3 for place in rng.integers(len(letters), size=3)])
+
+
 class Same(Steps):
     def mutate(self, architecture, rng):
         return architecture
@@ -173,6 +190,16 @@ class WritesVector(Steps):
         one = super().decode(vector)
         vector[:] = 0
         return one
+
+
+class Fractions(Steps):
+    def encode(self, architecture):
+        return super().encode(architecture).astype(float)
+
+
+class Listed(Steps):
+    def encode(self, architecture):
+        return list(super().encode(architecture))
 
 
 class OneVector(Steps):
@@ -299,6 +326,39 @@ class BatchMean(StepsNetwork):
         return super().forward(images - images.mean(0))
 
 
+class BuildsOnce(Steps):
+    """Hands out one network for each shape."""
+
+    def __init__(self):
+        self.built = {}
+
+    def build(self, architecture, *shape, **options):
+        if shape not in self.built:
+            self.built[shape] = super().build(architecture, *shape, **options)
+        return self.built[shape]
+
+
+class Copies(BuildsOnce):
+    def build(self, architecture, *shape, **options):
+        return copy.deepcopy(super().build(architecture, *shape, **options))
+
+
+class Constant(StepsNetwork):
+    """No fault: nothing in it is random."""
+
+    def __init__(self, channels, classes):
+        super().__init__(channels, classes)
+        nn.init.ones_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+
+
+class LayersInSetOrder(Steps):
+    def build(self, architecture, input_shape, classes, **options):
+        network = super().build(architecture, input_shape, classes)
+        network.layers = nn.ModuleDict({letter: nn.Linear(1, 1) for letter in set(LETTERS)})
+        return network
+
+
 class BuildsInPlace(Steps):
     def build(self, architecture, *shape, **options):
         network = super().build(architecture, *shape, **options)
@@ -310,6 +370,7 @@ WRONG = [
     (Forgetful, "the_same_generator_gives_the_same", "they must draw from the generator given, nothing else"),
     (Counting, "the_same_generator_gives_the_same", "keep nothing between calls"),
     (Deaf, "the_same_generator_gives_the_same", "another seed must give other architectures"),
+    (DeafSample, "the_same_generator_gives_the_same", "sample() draws from the generator that it is given"),
     (GlobalSample, "global_random_state_is_left_alone", "crossover() moved the global random state of NumPy"),
     (GlobalMutate, "global_random_state_is_left_alone", "moved the global random state of Python's random"),
     (GlobalDraw, "global_random_state_is_left_alone", "presets moved the global random state of torch"),
@@ -323,6 +384,8 @@ WRONG = [
     (Reversed, "vectors_there_and_back", "decode(encode(a)) must be a: "),
     (Narrow, "vectors_there_and_back", "encode() gave 2 at 2, where cardinalities allow 0 to 1"),
     (Short, "vectors_there_and_back", "one integer for each of the 3 decisions, not shape (2,)"),
+    (Fractions, "vectors_there_and_back", "encode() must give integers, not float64"),
+    (Listed, "vectors_there_and_back", "encode() must give a numpy array of integers, not a list"),
     (OneVector, "vectors_there_and_back", "encode() handed out an array of its own; give a new one each time"),
     (Rounding, "every_vector_is_an_architecture", "encode(decode(v)) must be v: "),
     (WritesVector, "every_vector_is_an_architecture", "decode() changed the vector"),
@@ -334,6 +397,10 @@ WRONG = [
     (BackwardEdge, "drawings_have_valid_edges", "'steps' has no edge 1 -> 0: edges go from earlier to later nodes"),
     (Unsendable, "a_copy_in_another_process_is_the_same", "space 'steps' cannot be pickled"),
     (SeededByProcess, "a_copy_in_another_process_is_the_same", "a pickled copy gives other architectures"),
+    (SetOrder, "a_copy_in_another_process_is_the_same", "another process gives other architectures"),
+    (LayersInSetOrder, "a_copy_in_another_process_is_the_same", "another process builds another network"),
+    (BuildsOnce, "networks_come_from_the_global_generator", "two networks that build() gave share classifier.weight"),
+    (Copies, "networks_come_from_the_global_generator", "the same weights under another seed"),
     (BuildsInPlace, "networks_give_logits", "build() changed the architecture"),
     (building(nn.Linear), "networks_give_logits", "build() must give a nasforge.Network, not a Linear"),
     (building(OneClassTooMany), "networks_give_logits", "must give logits (B, classes), here (4, 2), not (4, 3)"),
@@ -359,6 +426,10 @@ def test_a_wrong_space_is_told_what_is_wrong(wrong, test, sentence, tmp_path):
     offered = {"space": space, "tmp_path": tmp_path, "shape": (3, 8, 8), "classes": 2}
     said = failure(SpaceContract, test, lambda: {**offered, "architectures": samples(space, 0)})
     assert sentence in said
+
+
+def test_a_network_without_chance_is_the_same_under_every_seed():
+    SpaceContract().test_networks_come_from_the_global_generator(building(Constant)())
 
 
 def failure(suite, test, offered):
