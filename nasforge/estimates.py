@@ -76,7 +76,7 @@ class Estimates:
         if answer.tensors is not None:
             path = self._folder / "candidates" / f"{key}.safetensors"
             with atomic(path) as temporary:
-                save_file(dict(answer.tensors), temporary)
+                save_file({name: tensor.contiguous() for name, tensor in answer.tensors.items()}, temporary)
             weights = {"weights": f"candidates/{path.name}", "digest": file_digest(path)}
         return self._journal.write(
             "estimate",

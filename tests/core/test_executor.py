@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from nasforge import (
     AbilityError,
@@ -125,6 +126,12 @@ class Returning(Scripted):
 def test_what_is_no_estimate_is_a_failure_too(opened, given, said):
     (found,) = opened(Returning(given)).of([candidate("1")], context())
     assert (found.status, found.reason) == ("failed", said)
+
+
+def test_tensors_are_kept_however_they_lie_in_memory(opened, tmp_path):
+    kept = torch.arange(6.0).view(2, 3).T
+    (found,) = opened(Returning(Estimate({"value": 1.0}, {"w": kept}))).of([candidate("1")], context())
+    assert torch.equal(load_file(tmp_path / found.weights)["w"], kept)
 
 
 class Batched(Scripted):
