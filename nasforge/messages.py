@@ -18,7 +18,7 @@ nasforge searches neural network architectures: a strategy looks through a searc
 
 Commands (`search` may be left out)
   search [KEY=VALUE]...            search, compare with random architectures, retrain, write a report
-  resume RUN [KEY=VALUE]...        go on with a run that was stopped or killed; budget, executor, trainer may change
+  resume RUN [KEY=VALUE]...        go on with a stopped or killed run; budget, executor, trainer may change
   retrain RUN [KEY=VALUE]...       train what a run found from scratch; no RUN: architecture=NAME or FILE
   report RUN                       write the report and the drawings of a run again
   compare RUN... [out=FOLDER]      runs and sweeps side by side: tables, curves, and rank tests
