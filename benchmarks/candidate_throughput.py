@@ -121,4 +121,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from candidate_throughput import main as importable  # workers of Ray import the estimator's module
+
+    importable()

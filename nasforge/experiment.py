@@ -141,7 +141,7 @@ def read_config(folder: Path) -> Config:
 def _search_parts(config: Config) -> Parts:
     """All parts, so that what does not fit together is said before anything is written."""
     parts = Parts(config)
-    parts.strategy.check(parts.estimators, parts.goals.followed, parts.goals.constraints)
+    parts.strategy.check_goals(parts.estimators, parts.goals.followed, parts.goals.constraints)
     _ = parts.ranks
     parts.executor.check(device_of(parts.config["trainer"]))
     _ = parts.threads, parts.search_data

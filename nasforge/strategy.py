@@ -63,7 +63,7 @@ class Strategy(ABC):
     def search(self, run: Run) -> Result:
         """Search, and return `run.result(...)`."""
 
-    def check(  # noqa: B027  # most have nothing more to check than what they say above
+    def check_goals(  # noqa: B027  # most have nothing more to check than what they say above
         self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]
     ) -> None:
         """Called before a run begins: raise a `NasforgeError` if the strategy cannot do with these.

@@ -85,7 +85,7 @@ class TENAS(Strategy):
         run.estimate([found])
         return run.result(found)
 
-    def check(
+    def check_goals(
         self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]
     ) -> None:
         """Raise an `OptionError` on what pruning would ignore: constraints, and draws of weights by the estimator."""
