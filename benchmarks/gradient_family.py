@@ -11,7 +11,6 @@ again, the study goes on where it was. Writes `benchmarks/results/gradient_famil
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -22,9 +21,9 @@ import numpy as np
 import torch
 from scipy.stats import mannwhitneyu
 
-from nasforge import ImageSet, experiment
-from nasforge.configuration import compose
+from nasforge import ImageSet
 from nasforge.journal import atomic, digest
+from searches import searched
 
 RESULTS = Path(__file__).parent / "results" / "gradient_family.md"
 os.environ.setdefault("NASFORGE_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
@@ -85,17 +84,6 @@ def packed(path: Path, n: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
 
 
-def outcome(folder: Path, command: Sequence[str]) -> dict[str, Any]:
-    """The run's `result.json`; one that was broken is resumed, a finished one is read."""
-    if not (folder / "result.json").exists():
-        if (folder / "config.yaml").exists():
-            experiment.resume(folder, [])
-        else:
-            experiment.search(compose(command).config, folder, command)
-    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    return result
-
-
 def study(data: str, seeds: int, runs: Path) -> list[str]:
     total = sum(epochs * population * steps(images, data) for _, _, epochs, population, images in STAGES[data])
     assert total == EPOCHS[data] * steps(None, data), "all strategies take equally many steps"
@@ -108,7 +96,7 @@ def study(data: str, seeds: int, runs: Path) -> list[str]:
         for strategy in STRATEGIES:
             command = words(strategy, data, seed, images)
             # Other settings get other folders: what they found is not this study's.
-            result = outcome(runs / f"{data}_{strategy}_{seed}_{digest(command)[:8]}", command)
+            result = searched(runs / f"{data}_{strategy}_{seed}_{digest(command)[:8]}", command)
             rows = {row["name"]: row for row in result["retrain"]["rows"]}
             found[strategy].append({**rows["found"], **result["control"]})
             random += [row["mean"] for name, row in rows.items() if name != "found"]

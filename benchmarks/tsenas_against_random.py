@@ -24,10 +24,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from nasforge import experiment
-from nasforge.configuration import compose
 from nasforge.journal import atomic, digest
 from nasforge_plugins.strategy.tsenas.supernet import PATHS
+from searches import searched
 
 RESULTS = Path(__file__).parent / "results" / "tsenas_against_random.md"
 SHARED = Path(__file__).parents[2] / "shared"
@@ -63,13 +62,7 @@ def small_fashion_mnist(path: Path) -> None:
 def outcome(runs: Path, name: str, command: Sequence[str]) -> dict[str, Any]:
     """The run's `result.json`; one that was broken is resumed, a finished one is read."""
     folder = runs / f"{name}_{digest(list(command))[:8]}"
-    if not (folder / "result.json").exists():
-        if (folder / "config.yaml").exists():
-            experiment.resume(folder, [])
-        else:
-            experiment.search(compose(command).config, folder, command)
-    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    return {**result, "folder": folder}
+    return {**searched(folder, command), "folder": folder}
 
 
 def epochs_of(result: Mapping[str, Any]) -> int:
@@ -93,10 +86,10 @@ def study(seeds: int, runs: Path) -> list[str]:
         baseline = outcome(runs, f"random_{seed}", ["strategy=random_search", *common, "retrain.random=0", budget])
         for name, one in (("TS-ENAS", result), ("random search", baseline)):
             rows = {row["name"]: row for row in one["retrain"]["rows"]}
-            searched = one["metrics"]["accuracy"]
-            found[name].append({**rows["found"], "searched": searched, "seconds": seconds(one["folder"])})
+            accuracy = one["metrics"]["accuracy"]
+            found[name].append({**rows["found"], "searched": accuracy, "seconds": seconds(one["folder"])})
             random += [row["mean"] for label, row in rows.items() if label != "found"]
-            print(name, seed, f"{searched:.4f}", f"{rows['found']['mean']:.4f}", flush=True)
+            print(name, seed, f"{accuracy:.4f}", f"{rows['found']['mean']:.4f}", flush=True)
     return [f"Epochs of training in each search: {', '.join(map(str, epochs))}.", "", *table(found, random)]
 
 
