@@ -99,8 +99,8 @@ class Ranks:
         self._fitting = str(fit.arguments["name"])
         self._begin()
         try:
+            _external.fitting = True  # from here on the others wait for a fit, and for nothing else
             _broadcast(packed, self._control)
-            _external.fitting = True
             done = fit.here(placement, **own)
         except Exception as error:
             if _of_another(error) and (lost := self._lost()):

@@ -103,7 +103,7 @@ class Run:
                 name,
                 epochs,
                 data,
-                exhausted=lambda: self._epoch_ended() and budgeted and self.out_of_time(),
+                exhausted=lambda: self._ends_with_epoch(budgeted),
                 callbacks=self._machinery.callbacks,
                 loggers=self._machinery.loggers,
             )
@@ -315,11 +315,11 @@ class Run:
             self._synced = time.perf_counter()
         return due
 
-    def _epoch_ended(self) -> bool:
-        """Always; a killed fit has used what its epochs took."""
+    def _ends_with_epoch(self, budgeted: bool) -> bool:
+        """Whether a fit must stop here; the time until now is written down, since a killed fit has used it too."""
         if self.seconds > self._ticked + 1.0:
             self._tick()
-        return True
+        return budgeted and self.out_of_time()
 
     def _tick(self) -> None:
         self._ticked = self.seconds
