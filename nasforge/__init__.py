@@ -26,12 +26,16 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         WeightInheritance as WeightInheritance,
     )
     from nasforge.cells import (
-        DepthwiseConv2d as DepthwiseConv2d,
-        depthwise as depthwise,
         drop_path as drop_path,
         partial_join as partial_join,
         scaled_norm as scaled_norm,
         weighted_sum as weighted_sum,
+    )
+    from nasforge.convolutions import (
+        DepthwiseConv2d as DepthwiseConv2d,
+        PointwiseConv2d as PointwiseConv2d,
+        depthwise as depthwise,
+        pointwise as pointwise,
     )
     from nasforge.data import (
         DataModule as DataModule,
@@ -171,7 +175,8 @@ _HOMES = {
     "api": "search",
     "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
     "cell_chain": "CellChain WeightInheritance",
-    "cells": "DepthwiseConv2d depthwise drop_path partial_join scaled_norm weighted_sum",
+    "cells": "drop_path partial_join scaled_norm weighted_sum",
+    "convolutions": "DepthwiseConv2d PointwiseConv2d depthwise pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError unknown",
     "estimator": "Context Estimate Estimator Infeasible Weights",

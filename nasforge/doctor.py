@@ -13,7 +13,9 @@ from nasforge.errors import DataError, NasforgeError
 from nasforge.executor_options import available_threads
 from nasforge.extras import extras
 from nasforge.guests import STOPS
+from nasforge.kernel_trials import LIBRARY, broken_operations
 from nasforge.machine import accelerators, disk, memory, processors
+from nasforge.operations import OPERATIONS
 from nasforge.registry import CONTRACTS, build, registry
 from nasforge.soundness import fault
 from nasforge.table_files import places, readers, recognised, tables
@@ -27,6 +29,7 @@ def diagnosis() -> str:
     sections = {
         "Versions": _versions(),
         "Devices": _devices(),
+        "Kernels": _kernels(),
         "Extras": _extras(),
         "Data": _data(),
         "Tables": _tables(),
@@ -64,6 +67,19 @@ def _devices() -> Iterator[Row]:
     yield "memory", memory()
     yield "disk", disk()
     yield from accelerators()
+
+
+def _kernels() -> Iterator[Row]:
+    """Whether operations compute rightly on this processor, and what to do about those that do not."""
+    faults = broken_operations()
+    library = faults.pop(LIBRARY, "")
+    if not faults:
+        yield "operations", f"all {len(OPERATIONS)} compute rightly here, forward and backward, in both memory layouts"
+    yield from ((name, f"BROKEN: it {fault}") for name, fault in faults.items())
+    if faults:
+        yield "what to do", "install another torch, or set ONEDNN_MAX_CPU_ISA=SSE41, whose kernels are slower"
+    if library:
+        yield "in modules of yours", f"{LIBRARY} {library}; nasforge.PointwiseConv2d takes its place"
 
 
 def _extras() -> Iterator[Row]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasforge.convolutions import PointwiseConv2d
 from nasforge.errors import unknown
 
 Operation = Callable[[int, int, bool], nn.Module]
@@ -39,7 +40,9 @@ class ReLUConvBN(nn.Sequential):
     ) -> None:
         super().__init__(
             nn.ReLU(),
-            nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False),
+            PointwiseConv2d(channels_in, channels_out, stride)
+            if kernel == 1
+            else nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False),
             nn.BatchNorm2d(channels_out, affine=affine),
         )
 
@@ -55,8 +58,8 @@ class FactorizedReduce(nn.Module):
         super().__init__()
         if channels_out % 2:
             raise ValueError(f"FactorizedReduce makes an even number of channels, not {channels_out}")
-        self.conv_even = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
-        self.conv_odd = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
+        self.conv_even = PointwiseConv2d(channels_in, channels_out // 2, stride=2)
+        self.conv_odd = PointwiseConv2d(channels_in, channels_out // 2, stride=2)
         self.norm = nn.BatchNorm2d(channels_out, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from nasforge.convolutions import layout_of
 from nasforge.data import FitData
 from nasforge.errors import NasforgeError
 from nasforge.portions import Portion, averages, total
@@ -285,7 +286,7 @@ class NetworkModule(FitModule):
         auxiliary_weight: float = 0.0,
     ) -> None:
         super().__init__(clip=clip)
-        self.network = network.to(memory_format=torch.channels_last)  # a step takes three quarters of the time
+        self.network = network.to(memory_format=layout_of(network))
         self._sgd = (learning_rate, 0.0, momentum, weight_decay)
         self._drop_path, self._auxiliary_weight = drop_path, auxiliary_weight
 

@@ -14,13 +14,14 @@ from nasforge import machine
 from nasforge.extras import Extra, extras
 from nasforge.registry import CONTRACTS, registry
 
-TITLES = ["Versions", "Devices", "Extras", "Data", "Tables", "Plug-ins"]
+TITLES = ["Versions", "Devices", "Kernels", "Extras", "Data", "Tables", "Plug-ins"]
 
 
 @pytest.fixture
 def said(command, monkeypatch):
     """What it says of a place that has nothing, by section."""
     monkeypatch.delenv("NASFORGE_DATA", raising=False)
+    monkeypatch.setattr("nasforge.doctor.broken_operations", dict)  # tests/core/test_kernel_trials.py tries them
 
     def run():
         status, text, _ = command("doctor")

@@ -16,7 +16,8 @@ class FastBackward(Recorder):
     """Inside, a convolution goes forward as ever, to the last bit, and backward in channels_last order.
 
     With the few channels of a proxy network that takes a third of the time. The forward pass stays as it is because a
-    ReLU's sign may hang on the last bit, and with it a gradient. Biases get no gradient.
+    ReLU's sign may hang on the last bit, and with it a gradient. Biases get no gradient. A strided 1x1 convolution is
+    the library's own: its kernels for channels_last order corrupt memory (`PointwiseConv2d` says when).
     """
 
     def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -33,7 +34,8 @@ def _conv2d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    if input.ndim != 4 or input.device.type != "cpu" or isinstance(padding, str):
+    strided_pointwise = weight.shape[2:] == (1, 1) and _pair(stride) != [1, 1]
+    if input.ndim != 4 or input.device.type != "cpu" or isinstance(padding, str) or strided_pointwise:
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
     how = (_pair(stride), _pair(padding), _pair(dilation), groups)
     out: Tensor = _Convolution.apply(input, weight, None if bias is None else bias.detach(), how)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasforge import DepthwiseConv2d, depthwise, operation, pad_to_even, scaled_norm
+from nasforge import DepthwiseConv2d, PointwiseConv2d, depthwise, operation, pad_to_even, pointwise, scaled_norm
 
 Edges = Sequence[int] | None
 """Which of the edges take part; None for all. A part of them only makes sense without gradients, in eval mode."""
@@ -92,15 +92,15 @@ class ReducingEdges(nn.Module):
     def __init__(self, edges: int, channels: int) -> None:
         super().__init__()
         self.edges = edges
-        self.conv_even = nn.Conv2d(channels, edges * channels // 2, 1, stride=2, bias=False)
-        self.conv_odd = nn.Conv2d(channels, edges * channels // 2, 1, stride=2, bias=False)
+        self.conv_even = PointwiseConv2d(channels, edges * channels // 2, stride=2)
+        self.conv_odd = PointwiseConv2d(channels, edges * channels // 2, stride=2)
         self.norm = nn.BatchNorm2d(edges * channels, affine=False)
 
     def forward(self, rectified: Tensor, scale: Tensor, edges: Edges = None) -> Tensor:
         """As `SeparableEdges.forward`."""
         x, count = pad_to_even(rectified), self.edges if edges is None else len(edges)
-        even = F.conv2d(x, _rows(self.conv_even.weight, edges, self.edges), stride=2)
-        odd = F.conv2d(x[:, :, 1:, 1:], _rows(self.conv_odd.weight, edges, self.edges), stride=2)
+        even = pointwise(x, _rows(self.conv_even.weight, edges, self.edges), stride=2)
+        odd = pointwise(x[:, :, 1:, 1:], _rows(self.conv_odd.weight, edges, self.edges), stride=2)
         pairs = zip(even.chunk(count, dim=1), odd.chunk(count, dim=1), strict=True)
         out = torch.cat([half for pair in pairs for half in pair], dim=1)
         return _normalise(self.norm, out, scale, edges, self.edges)
