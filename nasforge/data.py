@@ -165,6 +165,12 @@ class SearchData:
         return len(self.class_names)
 
     @property
+    def class_counts(self) -> tuple[int, ...]:
+        """How many training images each class has, in the order of the labels."""
+        labels = self.train.labels[self.train.positions]
+        return tuple(torch.bincount(labels, minlength=self.classes).tolist())
+
+    @property
     def fingerprint(self) -> str:
         """A hash of the images, their classes, and how they are split and read."""
         parts = (self.train.fingerprint, self.class_names, self.preprocessing, self.batch_size, self.seed)
@@ -253,9 +259,12 @@ class DataModule(pl.LightningDataModule, ABC):
         """The view that a search gets; its splits and subsets are drawn from `seed`.
 
         Raises:
-            DataError: files are missing or broken, a label has no class name, or the normalisation does not fit.
+            DataError: files are missing or broken, a label has no class name, a class name is no text, or the
+                normalisation does not fit.
         """
         train, names, preprocessing = self.train, self.class_names, self.preprocessing
+        for name in names:
+            self._check_text(name)
         if (largest := int(train.labels[train.positions].max())) >= len(names):
             raise DataError(
                 f"data '{self.name}' has a label {largest}, but {len(names)} class names: 0 to {len(names) - 1}"
@@ -266,6 +275,15 @@ class DataModule(pl.LightningDataModule, ABC):
                 f"{len(preprocessing.mean)} and {len(preprocessing.std)}"
             )
         return SearchData(train, names, preprocessing, self.batch_size, seed, self.workers)
+
+    def _check_text(self, name: str) -> None:
+        """Refuse a class name that no file of a run can hold, such as a folder's whose bytes are not UTF-8."""
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"data '{self.name}' has a class called {name!a}, which is no UTF-8 text; rename its folder or the class"
+            ) from None
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         """Plain batches for use outside nasforge: uint8 images (B, C, H, W), labels (B,)."""

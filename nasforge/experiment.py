@@ -219,6 +219,7 @@ def _images(parts: Parts) -> dict[str, Any]:
         "training images": len(data.train),
         "input shape": list(data.input_shape),
         "class names": list(data.class_names),
+        "class counts": dict(zip(data.class_names, data.class_counts, strict=True)),
         "mean": list(data.preprocessing.mean),
         "deviation": list(data.preprocessing.std),
         "split": f"class-balanced halves, seed {parts.seed}",

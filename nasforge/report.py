@@ -142,6 +142,8 @@ def _picture(svg: str, name: str, caption: str, scale: float = 1.0) -> Markup:
 
 def _brief(value: Any) -> str:
     """A fact in one line; long lists by their length."""
+    if isinstance(value, dict):
+        value = [f"{name}: {number}" for name, number in value.items()]
     if isinstance(value, list):
         return f"{len(value)} in data.json" if len(value) > 20 else ", ".join(str(item) for item in value)
     return str(value)

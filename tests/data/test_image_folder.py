@@ -6,7 +6,7 @@ import torch
 from PIL import Image, ImageOps
 
 from nasforge import HELD_OUT_NOTE, DataError
-from nasforge_plugins.data.image_folder import ImageFolder
+from nasforge_plugins.data.image_folder import Files, ImageFolder
 
 SIZES = [(20, 12), (12, 20), (16, 16), (9, 31), (40, 40), (16, 17)]
 
@@ -52,6 +52,28 @@ def complaint(data):
 def fitted(file, side=8):
     with Image.open(file) as image:
         return np.array(ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.LANCZOS))
+
+
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_pictures_of_a_turned_camera_are_read_upright(plain, orientation, suffix):
+    """0 and 9 are no orientations, and are passed over as Pillow does."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = plain / "cat" / f"00.{suffix}"
+    Image.open(plain / "owl" / "00.png").resize((24, 12)).save(file, exif=exif)
+    with Image.open(file) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    assert upright.size == ((12, 24) if orientation in (5, 6, 7, 8) else (24, 12))
+    expected = np.array(ImageOps.fit(upright, (8, 8), Image.Resampling.LANCZOS))
+    files = Files(plain, [file], 8)
+    assert np.array_equal(files[torch.tensor([0])][0].permute(1, 2, 0).numpy(), expected)
+
+
+def test_broken_metadata_cost_no_picture(plain):
+    file = plain / "cat" / "00.jpg"
+    Image.open(plain / "owl" / "00.png").save(file, exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff\x00")
+    assert Files(plain, [file], 8)[torch.tensor([0])].shape == (1, 3, 8, 8)
 
 
 @pytest.mark.parametrize("side", [4, 8, 32])
@@ -104,14 +126,15 @@ def test_a_file_that_vanished_is_named(parted):
 def test_a_test_folder_is_the_test_set(parted):
     data = folder(parted)
     assert (len(data.train), len(data.test)) == (12, 6)
-    assert data.notes == ()
+    assert data.notes == ("training images of each class: 6 cat, 6 owl", "test images of each class: 3 cat, 3 owl")
 
 
 def test_without_a_test_folder_a_balanced_fifth_is_held_out_and_said_to_be(plain):
     data = folder(plain)
     assert (len(data.train), len(data.test)) == (24, 6)
     assert torch.bincount(data.test[torch.arange(6)][1]).tolist() == [2, 2, 2]
-    assert data.notes == (HELD_OUT_NOTE,)
+    assert data.notes[0] == "training images of each class: 8 cat, 8 dog, 8 owl"
+    assert data.notes[2:] == (HELD_OUT_NOTE,)
     assert data.test.fingerprint == folder(plain).test.fingerprint
 
 
@@ -122,7 +145,7 @@ def test_a_train_folder_alone_is_parted_too(parted):
         (parted / path).rmdir()
     data = folder(parted)
     assert (len(data.train), len(data.test)) == (10, 2)
-    assert data.notes == (HELD_OUT_NOTE,)
+    assert data.notes[2:] == (HELD_OUT_NOTE,)
 
 
 def test_no_search_reaches_the_held_out_files(plain):

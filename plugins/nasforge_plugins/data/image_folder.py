@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -17,11 +18,23 @@ from pydantic import Field
 from torch import Tensor
 
 from nasforge import HELD_OUT_NOTE, DataError, DataModule, ImageSet, hold_out
-from nasforge_plugins.data.own_images import SIDE, require_enough, statistics
+from nasforge_plugins.data import folders
+from nasforge_plugins.data.own_images import SIDE, counted, require_enough, statistics
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 SAMPLE = 2_000
 """Of how many images mean and deviation are measured: each must be read from its file."""
+ORIENTATION = 0x0112
+"""The EXIF tag by which a camera says how it was held."""
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture of each orientation upright; 1 is upright."""
 
 
 class Files:
@@ -39,25 +52,37 @@ class Files:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of names, sizes and the side: reading every pixel first would cost an epoch."""
+        """Of names, sizes, the side and how files are read: reading every pixel first would cost an epoch."""
         facts = [(file.relative_to(self.root).as_posix(), file.stat().st_size) for file in self.files]
-        return hashlib.sha256(repr((facts, self.side)).encode()).hexdigest()
+        return hashlib.sha256(repr((facts, self.side, "upright")).encode()).hexdigest()
 
     def _read(self, file: Path) -> Tensor:
-        """RGB, the middle square, scaled to `side` with Lanczos resampling: (3, side, side)."""
+        """RGB, upright, the middle square, scaled to `side` with Lanczos resampling: (3, side, side)."""
         try:
             with Image.open(file) as image:
-                square = ImageOps.fit(image.convert("RGB"), (self.side, self.side), Image.Resampling.LANCZOS)
+                square = ImageOps.fit(_upright(image).convert("RGB"), (self.side,) * 2, Image.Resampling.LANCZOS)
         except OSError as error:
             raise DataError(f"{file} could be read before, and no longer can ({error})") from None
         return torch.from_numpy(np.array(square).transpose(2, 0, 1).copy())
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """As its camera was held. `ImageOps.exif_transpose` rewrites the metadata too, and fails where they are odd."""
+    image.load()  # turns a TIFF by itself
+    try:
+        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # Pillow has many kinds of error for broken metadata; the pixels are as good as before
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
 class ImageFolder(DataModule):
     """Your own images in folders: root/train/CLASS/*.png and root/test/CLASS/*.png, or root/CLASS/*.png alone.
 
-    Read as RGB, the middle square, `image_size` pixels a side (4 or more). `val` may stand for `test`; without either a
-    class-balanced fifth is held out. `DataError` names the folder or the files that are missing or broken.
+    Read as RGB, upright, the middle square, `image_size` pixels a side (4 or more). Split folders may have their other
+    usual names (`Training`, `seg_test`, `valid`); a validation folder stands for `test` where there is none, and
+    without either a class-balanced fifth is held out. `DataError` names the folder or the files that are missing or
+    broken.
     """
 
     name = "image_folder"
@@ -76,15 +101,8 @@ class ImageFolder(DataModule):
         self.root, self.image_size, self.pad, self.flip = Path(root).expanduser().absolute(), image_size, pad, flip
 
     @cached_property
-    def _folders(self) -> tuple[Path, Path | None]:
-        """Where training images lie and, if there are any, test images."""
-        if not self.root.is_dir():
-            raise DataError(f"there is no folder {self.root}; it must hold one folder of images for each class")
-        train = self.root / "train"
-        test = next((self.root / name for name in ("test", "val") if (self.root / name).is_dir()), None)
-        if test and not train.is_dir():
-            raise DataError(f"{self.root} has a folder '{test.name}', but no 'train' beside it")
-        return (train, test) if train.is_dir() else (self.root, None)
+    def _layout(self) -> folders.Layout:
+        return folders.layout(self.root)
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -94,11 +112,11 @@ class ImageFolder(DataModule):
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """Names of the folders, sorted."""
-        return _class_names(self._folders[0])
+        return tuple(folder.name for folder in folders.subfolders(self._layout.train))
 
     @cached_property
     def _split(self) -> tuple[ImageSet, ImageSet]:
-        train, test = self._folders
+        train, test = self._layout.train, self._layout.test
         files, labels = self._listed(train)
         require_enough(train, labels, self.class_names, held_out=test is None)
         if test is None:
@@ -109,7 +127,7 @@ class ImageFolder(DataModule):
                 self._set([files[i] for i in part.positions.tolist()], labels[part.positions]) for part in parts
             )
             return first, second
-        if extra := set(_class_names(test)) - set(self.class_names):
+        if extra := {folder.name for folder in folders.subfolders(test)} - set(self.class_names):
             raise DataError(f"{test} has a class '{min(extra)}' that {train} lacks")
         test_files, test_labels = self._listed(test)
         present = torch.bincount(test_labels, minlength=len(self.class_names))
@@ -125,7 +143,7 @@ class ImageFolder(DataModule):
         files: list[Path] = []
         labels: list[int] = []
         for label, name in enumerate(self.class_names):
-            own = sorted(file for file in (base / name).rglob("*") if file.suffix.lower() in SUFFIXES and _shown(file))
+            own, _ = folders.images(base / name)
             files += own
             labels += [label] * len(own)
         return files, torch.tensor(labels, dtype=torch.int64)
@@ -150,20 +168,28 @@ class ImageFolder(DataModule):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Whether the test set was held out by us, or is what others call a validation set."""
-        test = self._folders[1]
-        if test is None:
-            return (HELD_OUT_NOTE,)
-        return (f"there is no folder 'test': the images of {test} are the test set",) if test.name == "val" else ()
+        """How many images of which class were read, where the test set comes from, and what was left unread."""
+        layout = self._layout
+        notes = [
+            f"{part} images of each class: {counted(images.labels[images.positions], self.class_names)}"
+            for part, images in (("training", self.train), ("test", self.test))
+        ]
+        if layout.test is None:
+            notes.append(HELD_OUT_NOTE)
+        elif layout.validation:
+            notes.append(f"there is no folder 'test': the images of {layout.test} are the test set")
+        if layout.unread:
+            notes.append(f"folders of {self.root} that are not read: {', '.join(one.name for one in layout.unread)}")
+        if others := self._others():
+            listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
+            notes.append(f"files in the folders of classes that are not read, by their suffix: {listed}")
+        return tuple(notes)
 
-
-def _class_names(base: Path) -> tuple[str, ...]:
-    return tuple(sorted(folder.name for folder in base.iterdir() if folder.is_dir() and _shown(folder)))
-
-
-def _shown(path: Path) -> bool:
-    """Whether it is the user's own: systems and programs leave hidden files and folders behind."""
-    return not path.name.startswith(".") and path.name != "__MACOSX"
+    def _others(self) -> Counter[str]:
+        """Files in the class folders that are no images, by suffix."""
+        bases = [base for base in (self._layout.train, self._layout.test) if base]
+        each = (folders.images(base / name)[1] for base in bases for name in self.class_names)
+        return sum(each, start=Counter())
 
 
 def _verify(files: Sequence[Path]) -> None:

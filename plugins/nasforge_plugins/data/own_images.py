@@ -12,6 +12,9 @@ from nasforge import DataError, ImageSet
 SIDE = 4
 """The shortest side, in pixels, that the networks of the spaces in the box can read: they halve it twice."""
 
+LISTED = 20
+"""Most classes whose counts are listed one by one."""
+
 
 def require_enough(where: object, labels: Tensor, names: Sequence[str], *, held_out: bool) -> None:
     """Each class needs an image in each half of a search and, if a fifth is `held_out`, one in that too.
@@ -33,6 +36,14 @@ def require_enough(where: object, labels: Tensor, names: Sequence[str], *, held_
     if few:
         why = ", of which a fifth becomes the test set" if held_out else ""
         raise DataError(f"{where}: each class needs {fewest} or more training images{why}, but {', '.join(few[:5])}")
+
+
+def counted(labels: Tensor, names: Sequence[str]) -> str:
+    """How many images each class has, for people: `9 cat, 12 dog`; of many classes the range."""
+    counts = torch.bincount(labels, minlength=len(names)).tolist()
+    if len(names) > LISTED:
+        return f"{min(counts)} to {max(counts)} of {len(names)} classes"
+    return ", ".join(f"{count} {name}" for count, name in zip(counts, names, strict=True))
 
 
 def statistics(images: ImageSet, *, sample: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
