@@ -51,9 +51,9 @@ def _many(fits: Histories, kind: str) -> list[Curve]:
     lines = []
     for fit, metrics in fits.items():
         part = fit.split("/")[1] if "/" in fit else fit
-        part = "random cells" if part.startswith("random") else part
+        part = "random" if part.startswith("random") else part
         fresh = part not in colours
-        colour = {"found": "found", "random cells": "random"}.get(part, SERIES[len(colours) % len(SERIES)])
+        colour = {"found": "found", "random": "random"}.get(part, SERIES[len(colours) % len(SERIES)])
         colour = colours.setdefault(part, colour)
         names = [name for name in metrics if _kind(name) == kind]
         for i, name in enumerate(names):

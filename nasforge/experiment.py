@@ -26,11 +26,12 @@ from nasforge.resumption import computed_as, resumed
 from nasforge.retraining import retrain as retrain_networks
 from nasforge.run import Run
 from nasforge.run_folders import read_json
-from nasforge.shared_weights import SharedWeights, random_architectures, verdict
+from nasforge.shared_weights import SharedWeights, random_architectures
 from nasforge.sizes import architecture_size
 from nasforge.stopping import Interrupted, interruptible
 from nasforge.strategy import Result
 from nasforge.summary import print_summary
+from nasforge.verdicts import control_verdict
 
 Config = dict[str, Any]
 
@@ -105,8 +106,10 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
     parts = Parts(config)
     if not parts.retraining.seeds:
         raise OptionError("retrain.seeds=0 leaves nothing to do; set it to 1 or more")
+    called = "found"
     if config["architecture"]:
         architecture = parts.space.read(config["architecture"])
+        called = next((name for name in parts.space.presets if name == config["architecture"]), "given")
     elif run:
         architecture = parts.space.read(str(_existing(folder / "architecture.json")))
     else:
@@ -117,7 +120,7 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
         folder = folder / f"retrain-{digest(what)[:8]}"
     with closing(Journal(folder)) as journal:
         _write_config(folder, config)
-        return _retrain(parts, folder, journal, architecture)
+        return _retrain(parts, folder, journal, architecture, called)
 
 
 def report(folder: Path) -> Path:
@@ -167,10 +170,10 @@ def _search(parts: Parts, folder: Path, journal: Journal) -> Outcome:
         return _finish(parts, run, found.architecture, result)
 
 
-def _retrain(parts: Parts, folder: Path, journal: Journal, architecture: Architecture) -> Outcome:
+def _retrain(parts: Parts, folder: Path, journal: Journal, architecture: Architecture, called: str) -> Outcome:
     with _named(folder), interruptible(), closing(_open(parts, folder, journal, estimates=False)) as run:
         result = _result(parts, run, "retrain", architecture)
-        result["retrain"] = _retraining(parts, run, architecture)
+        result["retrain"] = _retraining(parts, run, architecture, called)
         return _finish(parts, run, architecture, result)
 
 
@@ -242,13 +245,13 @@ def _control(parts: Parts, run: Run, found: Result) -> tuple[Mapping[str, Any], 
     if not usable:
         raise RunError(f"no random architecture can be scored: {scored[1].reason}")
     best = max(usable, key=lambda one: one.metrics["accuracy"]).architecture
-    return verdict(scored[0].metrics["accuracy"], [one.metrics["accuracy"] for one in usable]), best
+    return control_verdict(scored[0].metrics["accuracy"], [one.metrics["accuracy"] for one in usable]), best
 
 
-def _retraining(parts: Parts, run: Run, architecture: Architecture) -> Any:
+def _retraining(parts: Parts, run: Run, architecture: Architecture, called: str = "found") -> Any:
     how = parts.retraining
     others = random_architectures(run.space, how.random, run.seed, "retrain", architecture)
-    return retrain_networks(run, parts.data, how, architecture, others)
+    return retrain_networks(run, parts.data, how, architecture, others, called=called)
 
 
 def _result(parts: Parts, run: Run, strategy: str, architecture: Architecture) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from nasforge.pages import write_page
 from nasforge.run_folders import followed
 from nasforge.summary import in_folder
 from nasforge.svg import image, inline
+from nasforge.verdicts import conclusion
 from nasforge.wording import amount, sentence_case, words
 
 _ABSENT: Mapping[str, Any] = {
@@ -47,6 +48,7 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "result": result,
         "cells": [_picture(cell_svg(graph), f"cell{i}", graph.title, scale=1.25) for i, graph in enumerate(graphs)],
         "families": {kind: name for kind, name in FAMILIES.items() if kind in used},
+        "conclusion": conclusion(result),
         "control": _control(result["control"]),
         "trained": _trained(result["retrain"]),
         "fits": [

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from pydantic import Field
 
 from nasforge.architecture import Architecture
+from nasforge.confusion import MOST_KEPT, accuracy, added, confusion
 from nasforge.data import DataModule, FitData, SearchData
 from nasforge.errors import OptionError
 from nasforge.randomness import isolated, rng_of, seed_of
@@ -19,9 +19,17 @@ from nasforge.scoring import ordered_batches
 from nasforge.sizes import architecture_size
 from nasforge.space import SearchSpace
 from nasforge.training import NetworkModule
+from nasforge.verdicts import training_verdict
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Tested(TypedDict):
+    """Test accuracy of one training, and its confusion matrix, if there are not too many classes for one."""
+
+    accuracy: float
+    confusion: list[list[int]] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,33 +72,47 @@ class Retraining:
             space.build(space.sample(rng_of("retraining")), data.input_shape, data.classes, **size)
 
 
-def retrain(run: Run, data: DataModule, how: Retraining, found: Architecture, random: Sequence[Architecture]) -> Any:
-    """Train `found` with every seed and each of `random` with one of them; the section `retrain` of `result.json`.
+def retrain(
+    run: Run,
+    data: DataModule,
+    how: Retraining,
+    architecture: Architecture,
+    random: Sequence[Architecture],
+    *,
+    called: str = "found",
+) -> Any:
+    """Train `architecture` with every seed, and each of `random` with one; the section `retrain` of `result.json`.
 
-    Accuracies are on the test images, which are read here for the first time.
+    Accuracies are on the test images, which are read here for the first time. Which of them the trainings of
+    `architecture` took for which other class goes into `confusion.json`, unless there are very many classes.
+
+    Args:
+        called: what its row is called.
     """
-    rows = [_row(run, data, how, "found", found, list(range(how.seeds)))]
-    rows += [_row(run, data, how, f"random {index + 1}", one, [index % how.seeds]) for index, one in enumerate(random)]
+    # Its fits are called alike whatever it is called: their first weights are drawn from that name.
+    own = [_tested(run, data, how, f"retrain/found/seed-{seed}", architecture, seed) for seed in range(how.seeds)]
+    if (confusions := added(run.data.class_names, [one["confusion"] for one in own])) is not None:
+        confusions.write(run.folder)
+    rows = [_row(run, how, called, architecture, list(range(how.seeds)), own)]
+    for number, one in enumerate(random, 1):
+        seed = (number - 1) % how.seeds
+        tested = _tested(run, data, how, f"retrain/random {number}/seed-{seed}", one, seed)
+        rows.append(_row(run, how, f"random {number}", one, [seed], [tested]))
     others = [accuracy for row in rows[1:] for accuracy in row["test_accuracy"]]
-    random_cells = {"mean": statistics.fmean(others), "std": _deviation(others)} if others else None
-    return {"epochs": how.epochs, "rows": rows, "random": random_cells, "sentence": _verdict(rows[0], random_cells)}
-
-
-def _verdict(found: Mapping[str, Any], random: Mapping[str, float] | None) -> str:
-    """How the found architecture compares with the random ones, said plainly."""
-    if random is None:
-        return ""
-    difference, spread = found["mean"] - random["mean"], math.hypot(found["std"], random["std"])
-    numbers = f"{found['mean']:.2%} against {random['mean']:.2%}"
-    if abs(difference) <= spread:
-        return f"Trained from scratch it does not stand out from random cells: {numbers}, within the spread of seeds."
-    return f"Trained from scratch it is {'better' if difference > 0 else 'WORSE'} than random cells: {numbers}."
+    images = len(data.test)
+    return {
+        "epochs": how.epochs,
+        "images": images,
+        "rows": rows,
+        "random": {"mean": statistics.fmean(others), "std": _deviation(others)} if others else None,
+        **training_verdict(rows[0]["test_accuracy"], others, images),
+    }
 
 
 def _row(
-    run: Run, data: DataModule, how: Retraining, name: str, architecture: Architecture, seeds: list[int]
+    run: Run, how: Retraining, name: str, architecture: Architecture, seeds: list[int], tested: Sequence[Tested]
 ) -> dict[str, Any]:
-    accuracies = [_test_accuracy(run, data, how, f"retrain/{name}/seed-{seed}", architecture, seed) for seed in seeds]
+    accuracies = [one["accuracy"] for one in tested]
     size = {"channels": how.channels, "cells": how.cells}
     return {
         "name": name,
@@ -103,10 +125,8 @@ def _row(
     }
 
 
-def _test_accuracy(
-    run: Run, data: DataModule, how: Retraining, name: str, architecture: Architecture, seed: int
-) -> float:
-    """Train on all training images; the last epoch's accuracy on the test images, as a fraction."""
+def _tested(run: Run, data: DataModule, how: Retraining, name: str, architecture: Architecture, seed: int) -> Tested:
+    """Train on all training images; what the last epoch's network makes of the test images."""
     with isolated(seed_of(run.seed, "weights of", name, seed)):
         network = run.space.build(
             architecture,
@@ -136,12 +156,15 @@ def _test_accuracy(
     weights = run.weights(name, module).digest
     known = run.journal.find("test", f"{name}/{weights}")
     if known is not None:
-        return float(known["accuracy"])
+        return {"accuracy": float(known["accuracy"]), "confusion": known.get("confusion")}
     with run.timed("test"):
         network.eval().to(run.device)
-        accuracy = module.score(network, ordered_batches(data.test, preprocessing, 500, run.device))["accuracy"]
-    run.journal.write("test", f"{name}/{weights}", accuracy=accuracy)
-    return accuracy
+        batches = ordered_batches(data.test, preprocessing, 500, run.device)
+        matrix = confusion(network, ((images.to(module.dtype), labels) for images, labels in batches), run.data.classes)
+    kept = matrix.tolist() if run.data.classes <= MOST_KEPT else None
+    tested: Tested = {"accuracy": accuracy(matrix), "confusion": kept}
+    run.journal.write("test", f"{name}/{weights}", **tested)
+    return tested
 
 
 def _deviation(values: Sequence[float]) -> float:

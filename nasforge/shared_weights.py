@@ -1,8 +1,7 @@
-"""Scores of discrete architectures under a supernet's shared weights, and the control that ends a supernet search."""
+"""Scores of discrete architectures under a supernet's shared weights, and the random ones of the control."""
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -83,28 +82,3 @@ def random_architectures(
         found[space.sample(rng)] = None
         found.pop(besides, None)
     return list(found)
-
-
-def verdict(found: float, others: Sequence[float]) -> dict[str, Any]:
-    """Where `found` stands among the accuracies of random architectures, ties counted half.
-
-    Were it but another random one, it would reach percentile 90 one time in ten: below that the sentence says plainly
-    that it is not better.
-    """
-    below = sum(found > other for other in others) + 0.5 * sum(found == other for other in others)
-    percentile = 100 * below / len(others)
-    better = percentile >= 90
-    mean, deviation = statistics.fmean(others), statistics.pstdev(others)
-    sentence = (
-        f"{'Better than random' if better else 'NOT clearly better than random'}: "
-        f"with the shared weights the found cell scores {found:.1%}, "
-        f"{len(others)} random ones {mean:.1%} ± {deviation:.1%}; it stands at percentile {percentile:.0f}."
-    )
-    return {
-        "metric": "accuracy",
-        "found": found,
-        "random": list(others),
-        "percentile": percentile,
-        "better_than_random": better,
-        "sentence": sentence,
-    }

@@ -14,7 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nasforge.wording import words
+from nasforge.verdicts import conclusion
+from nasforge.wording import counted, words
+
+_MOODS = {True: "green", False: "yellow", None: ""}
+"""By whether what was found is better than random architectures; None: it cannot be told."""
 
 
 def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, console: Console | None = None) -> None:
@@ -41,16 +45,15 @@ def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, co
     if result["evaluations"]["requested"]:
         console.print(_measured(result["metrics"]))
         _say(console, _asked(result["evaluations"]))
-    if result["control"]:
-        _say(console, f"\n{result['control']['sentence']}", _mood(result["control"]["better_than_random"]))
     if result.get("table"):
         _say(console, f"\nTest accuracy in the table ({result['table']['about']})")
         console.print(_known(result["table"]))
     if result["retrain"]:
-        _say(console, f"\nTrained from scratch for {result['retrain']['epochs']} epochs")
+        _say(console, f"\nTrained from scratch for {counted(result['retrain']['epochs'], 'epoch')}")
         console.print(_table(result["retrain"]))
-        if result["retrain"]["sentence"]:
-            _say(console, f"\n{result['retrain']['sentence']}")
+    sentence, better = conclusion(result)
+    if sentence:
+        _say(console, f"\n{sentence}", _MOODS[better])
     for note in result["notes"]:
         _say(console, f"Note: {note}", "dim")
     _failures(console, result["failures"])
@@ -104,12 +107,14 @@ def _table(retrain: Mapping[str, Any]) -> Table:
         table.add_column(column, justify="right")
     found, *others = retrain["rows"]
     size = f"{found['params_m']:.3f} M"
-    table.add_row("found", _share(found["mean"], found["std"], len(found["seeds"])), str(len(found["seeds"])), size)
+    table.add_row(
+        found["name"], _share(found["mean"], found["std"], len(found["seeds"])), str(len(found["seeds"])), size
+    )
     if others:
         sizes = sorted({f"{row['params_m']:.3f}" for row in others}, key=float)
         span = " to ".join(dict.fromkeys([sizes[0], sizes[-1]])) + " M"
         random = retrain["random"]
-        table.add_row("random cells", _share(random["mean"], random["std"], len(others)), str(len(others)), span)
+        table.add_row("random", _share(random["mean"], random["std"], len(others)), str(len(others)), span)
     return table
 
 
@@ -125,10 +130,6 @@ def _wrapped(notation: str, width: int) -> str:
     whole = re.sub(r" (?=[^()\[\]]*[)\]])", "\N{NO-BREAK SPACE}", notation)
     wrap = textwrap.TextWrapper(width, subsequent_indent="  ", break_on_hyphens=False)
     return "\n".join(wrap.wrap(whole)).replace("\N{NO-BREAK SPACE}", " ")
-
-
-def _mood(better: bool) -> str:
-    return "green" if better else "yellow"
 
 
 def _share(mean: float, deviation: float, n: int) -> str:

@@ -52,6 +52,11 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def counted(n: int, noun: str) -> str:
+    """A number with its noun: "1 epoch", "6 epochs"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def is_share(name: str) -> bool:
     """Whether a metric is a fraction that people see in percent."""
     return "accuracy" in name or name == "inherited"

@@ -174,6 +174,16 @@ def test_retraining_a_run_goes_into_a_folder_of_its_own(run, images):
     assert again.result == outcome.result
 
 
+def test_the_confusion_matrix_of_the_retrained_network_adds_up_to_its_accuracy(found):
+    confusions = json.loads((found.folder / "confusion.json").read_text())
+    accuracies = found.result["retrain"]["rows"][0]["test_accuracy"]
+    counts = np.array(confusions["counts"])
+    assert counts.shape == (10, 10)
+    assert confusions["trainings"] == len(accuracies)
+    assert counts.sum() == len(accuracies) * found.result["retrain"]["images"]
+    assert np.trace(counts) / counts.sum() == pytest.approx(np.mean(accuracies))
+
+
 def test_a_published_cell_is_retrained_by_its_name(tmp_path, images):
     words = (
         "architecture=DARTS_V2",
@@ -184,6 +194,7 @@ def test_a_published_cell_is_retrained_by_its_name(tmp_path, images):
     )
     outcome = experiment.retrain(config(images, *words), tmp_path / "run", run=False)
     assert outcome.result["size"]["params_m"] == pytest.approx(3.349342, abs=0.01)  # grey images: a smaller stem
+    assert [row["name"] for row in outcome.result["retrain"]["rows"]] == ["DARTS_V2"]  # nobody found it
     assert (tmp_path / "run" / "report.html").exists()
 
 

@@ -4,14 +4,11 @@ import json
 import math
 import re
 
-import pytest
-
 from nasforge import CellGraph
 from nasforge.curves import fit_charts
 from nasforge.report import write_report
-from nasforge.retraining import _verdict
-from nasforge.shared_weights import verdict
 from nasforge.svg import inline
+from nasforge.verdicts import control_verdict
 
 CELL = CellGraph("normal cell", ("in", "out"), ((0, 1, "sep_conv_3x3"),))
 RESULT = {
@@ -88,13 +85,13 @@ def test_every_part_appears_with_its_data(tmp_path):
             "artifacts/front.svg": '<svg viewBox="0 0 10 10"><circle cx="5" cy="5" r="2"/></svg>',
             "artifacts.json": [{"file": "artifacts/front.svg", "caption": "the front of the search"}],
         },
-        control=verdict(0.6, [0.1 * i for i in range(20)]),
+        control=control_verdict(0.6, [0.1 * i for i in range(20)]),
         retrain=RETRAIN,
     )
     for part in (
         "Is it better than chance?",
         "98.00 ± 1.00 % of the test images right",
-        "± 1.00 over 3 seeds",
+        "± 1.00, deviation of 3 seeds",
         "found: 60.0%",
         "Curves",
         "Where the time went",
@@ -105,14 +102,13 @@ def test_every_part_appears_with_its_data(tmp_path):
         "50 in data.json",
         "Best candidates",
         "the front of the search",
-        "NOT clearly better than random",
-        "does not stand out",
+        "stands at percentile 30 among 20 random ones (95 % interval 12 to 54), and trained from scratch it does not",
     ):
         assert part in page, part
 
 
 def test_it_needs_no_network_no_script_and_turns_dark(tmp_path):
-    page = written(tmp_path, {}, control=verdict(0.6, [0.5] * 20))
+    page = written(tmp_path, {}, control=control_verdict(0.6, [0.5] * 20))
     assert not re.search(r'(?:src|href)\s*=\s*"(?!data:|#)', page)
     assert "<script" not in page
     assert "@import" not in page
@@ -154,7 +150,7 @@ def test_a_picture_that_reaches_outside_is_no_part_of_the_page():
 
 def test_pictures_have_ids_of_their_own(tmp_path):
     fits = {f"fits/retrain/{name}/history.json": {"metrics": {"train_loss": [2.0, 1.0]}} for name in ("found/0", "x/1")}
-    page = written(tmp_path, fits, control=verdict(0.6, [0.5] * 20))
+    page = written(tmp_path, fits, control=control_verdict(0.6, [0.5] * 20))
     ids = re.findall(r' id="([^"]*)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]*)"', page)) <= set(ids)
@@ -173,7 +169,7 @@ def test_fits_of_one_group_share_charts_by_kind(tmp_path):
         ("retrain", ["accuracy", "loss"]),
     ]
     (_, shared), _ = charts[1][1]
-    assert shared.count(">found<") == shared.count(">random cells<") == 1
+    assert shared.count(">found<") == shared.count(">random<") == 1
 
 
 def test_estimates_without_a_value_are_passed_over(tmp_path):
@@ -203,26 +199,3 @@ def test_a_note_keeps_its_capitals(tmp_path):
 def test_the_same_folder_gives_the_same_bytes(tmp_path):
     files = {"fits/supernet/history.json": {"metrics": {"train_loss": [2.0, 1.0]}, "epochs": 2}}
     assert written(tmp_path, files) == written(tmp_path, files)
-
-
-@pytest.mark.parametrize(
-    ("found", "others", "percentile", "words"),
-    [
-        (0.9, [0.1] * 20, 100.0, "Better than random"),
-        (0.5, [0.1] * 10 + [0.9] * 10, 50.0, "NOT clearly better than random"),
-        (0.5, [0.5] * 20, 50.0, "NOT clearly better than random"),
-        (0.1, [0.5] * 20, 0.0, "NOT clearly better than random"),
-    ],
-)
-def test_the_control_says_plainly_where_the_found_one_stands(found, others, percentile, words):
-    said = verdict(found, others)
-    assert said["percentile"] == percentile
-    assert said["sentence"].startswith(words)
-    assert said["better_than_random"] == (words == "Better than random")
-
-
-@pytest.mark.parametrize(
-    ("mean", "words"), [(0.98, "does not stand out"), (0.999, "is better than"), (0.90, "is WORSE than")]
-)
-def test_retraining_says_plainly_how_the_found_one_compares(mean, words):
-    assert words in _verdict({"mean": mean, "std": 0.005}, {"mean": 0.978, "std": 0.004})

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nasforge.shared_weights import verdict
 from nasforge.summary import in_folder, print_summary
+from nasforge.verdicts import control_verdict
 
 FOLDER = Path("/a/rather/long/path/to/the/folder/of/a/run/that/goes/on/beyond/a/terminal")
 PAIRS = ", ".join("('sep_conv_3x3', 0), ('skip_connect', 1)" for _ in range(4))
@@ -48,7 +48,7 @@ def summary(**changes):
 
 
 def test_it_fits_a_terminal_and_keeps_paths_and_commands_whole():
-    text = summary(retrain=RETRAIN, control=verdict(0.6, [0.5] * 20))
+    text = summary(retrain=RETRAIN, control=control_verdict(0.6, [0.5] * 20))
     assert "98.00% ± 1.00%" in text
     assert f"report  {FOLDER}/report.html\n" in text
     assert f"  nasforge retrain {FOLDER} retrain.epochs=24\n" in text
@@ -88,7 +88,7 @@ def test_a_notation_breaks_between_its_parts_only():
 
 @pytest.mark.parametrize(("found", "words"), [(0.9, "Better than random"), (0.1, "NOT clearly better than random")])
 def test_the_controls_sentence_is_there(found, words):
-    assert words in summary(control=verdict(found, [0.5] * 20))
+    assert words in summary(control=control_verdict(found, [0.5] * 20))
 
 
 def test_what_is_missing_is_left_out():
