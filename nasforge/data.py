@@ -18,6 +18,7 @@ from nasforge.errors import DataError
 from nasforge.images import ImageSet, SeededBatches
 from nasforge.portions import Portion
 from nasforge.space import Shape
+from nasforge.threads import threads
 
 
 @dataclass(frozen=True)
@@ -251,18 +252,20 @@ class DataModule(pl.LightningDataModule, ABC):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """Normalisation, and the augmentation that these images stand."""
-        mean, std = self.normalization
+        """Normalisation, measured with one thread whatever the run has, and the augmentation that these images stand."""
+        with threads(1):
+            mean, std = self.normalization
         return Preprocessing(mean, std, self.pad, self.flip)
 
     def for_search(self, seed: int) -> SearchData:
-        """The view that a search gets; its splits and subsets are drawn from `seed`.
+        """The view that a search gets, read with one thread; its splits and subsets are drawn from `seed`.
 
         Raises:
             DataError: files are missing or broken, a label has no class name, a class name is no text, or the
                 normalisation does not fit.
         """
-        train, names, preprocessing = self.train, self.class_names, self.preprocessing
+        with threads(1):
+            train, names, preprocessing = self.train, self.class_names, self.preprocessing
         for name in names:
             self._check_text(name)
         if (largest := int(train.labels[train.positions].max())) >= len(names):

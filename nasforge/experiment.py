@@ -31,6 +31,7 @@ from nasforge.sizes import architecture_size
 from nasforge.stopping import Interrupted, interruptible
 from nasforge.strategy import Result
 from nasforge.summary import print_summary
+from nasforge.threads import threads
 from nasforge.verdicts import control_verdict
 
 Config = dict[str, Any]
@@ -153,7 +154,7 @@ def _search_parts(config: Config) -> Parts:
 
 
 def _search(parts: Parts, folder: Path, journal: Journal) -> Outcome:
-    with _named(folder), interruptible(), closing(_open(parts, folder, journal)) as run:
+    with _named(folder), interruptible(), threads(parts.threads), closing(_open(parts, folder, journal)) as run:
         found = parts.strategy.search(run)
         result = _result(parts, run, str(parts.config["strategy"]["name"]), found.architecture)
         result["metrics"] = dict(found.metrics)
@@ -171,7 +172,12 @@ def _search(parts: Parts, folder: Path, journal: Journal) -> Outcome:
 
 
 def _retrain(parts: Parts, folder: Path, journal: Journal, architecture: Architecture, called: str) -> Outcome:
-    with _named(folder), interruptible(), closing(_open(parts, folder, journal, estimates=False)) as run:
+    with (
+        _named(folder),
+        interruptible(),
+        threads(parts.threads),
+        closing(_open(parts, folder, journal, estimates=False)) as run,
+    ):
         result = _result(parts, run, "retrain", architecture)
         result["retrain"] = _retraining(parts, run, architecture, called)
         return _finish(parts, run, architecture, result)

@@ -45,12 +45,12 @@ def python(*words, cwd, path=(), **variables):
     return said.returncode, said.stdout + said.stderr
 
 
-def test_their_own_tests_pass(written, installed):
-    all_kinds = written / ALL.distribution / "tests"
-    tests = [all_kinds, *(f"{written / one.distribution}/tests/test_package.py" for one in SINGLE)]
-    tests += [f"{written}/nasforge-one-{kind}/tests/test_{kind}.py" for kind in ("strategy", "estimator")]
-    command = ["pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", *map(str, tests)]
-    status, said = python(*command, cwd=written, path=[installed])
+@pytest.mark.parametrize(("packages", "threads"), [([ALL], "2"), (SINGLE, "1")], ids=["together", "alone"])
+def test_their_own_tests_pass(written, installed, packages, threads):
+    """Untouched, and however many threads torch has."""
+    tests = [str(written / package.distribution / "tests") for package in packages]
+    command = ["pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", *tests]
+    status, said = python(*command, cwd=written, path=[installed], OMP_NUM_THREADS=threads)
     assert status == 0, said
     assert "skipped" not in said
 

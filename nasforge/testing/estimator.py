@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from nasforge.space import SearchSpace, WeightSharing
 from nasforge.testing.another_process import ORDER, elsewhere
 from nasforge.testing.samples import samples, tiny_data, variation
 from nasforge.testing.watching import copied, generators, settings_kept
+from nasforge.threads import threads
 
 UNITLESS = re.compile(r"(^|_)(latency|time|memory|energy)$")
 """Names of quantities that mean nothing without their unit; `params` and `flops` are counts."""
@@ -34,11 +35,11 @@ class EstimatorContract:
     """Any `Estimator`. Supply the fixtures `estimator` and `space`, a space that it can estimate in."""
 
     @pytest.fixture
-    def context(self, estimator: Estimator, space: SearchSpace, tmp_path: Path) -> Context:
+    def context(self, estimator: Estimator, space: SearchSpace, tmp_path: Path) -> Iterator[Context]:
         """Tiny data, one thread and, where the estimator needs them, untrained shared weights."""
-        torch.set_num_threads(1)
-        weights = _untrained(space, tmp_path) if estimator.needs_weights else None
-        return Context(space, tiny_data(), "cpu", 1, seed=0, weights=weights)
+        with threads(1):
+            weights = _untrained(space, tmp_path) if estimator.needs_weights else None
+            yield Context(space, tiny_data(), "cpu", 1, seed=0, weights=weights)
 
     def test_objectives_say_what_is_better(self, estimator: Estimator) -> None:
         objectives = _objectives(estimator)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,14 @@ import pytest
 from nasforge.architecture import Evaluation
 from nasforge.configuration import compose
 from nasforge.experiment import resume, search
-from nasforge.journal import Journal
 from nasforge.registry import build, registry
 from nasforge.run import Run
 from nasforge.space import SearchSpace
 from nasforge.strategy import Result, Strategy
-from nasforge.testing.another_process import ORDER, elsewhere
+from nasforge.testing.another_process import elsewhere
+from nasforge.testing.parting import parting, work
 from nasforge.testing.samples import variation
-from nasforge.testing.watching import copied, left_alone, settings_kept
+from nasforge.testing.watching import copied, left_alone
 
 Search = Callable[..., Path]
 
@@ -43,26 +42,19 @@ class StrategyContract:
         return known[words]
 
     def test_same_seed_same_result(self, finished: Path, overrides: list[str], tmp_path: Path) -> None:
-        first, second = finished, elsewhere(_searched, overrides, tmp_path)
-        assert _finished_work(first) == _finished_work(second), (
-            "two searches with one seed, in two processes, asked for different things: draw from run.rng, read no "
-            f"clock, and {ORDER}"
-        )
-        assert (first / "result.json").read_bytes() == (second / "result.json").read_bytes(), (
-            "two searches with one seed, in two processes, found different things: draw from run.rng, read no clock, "
-            f"and {ORDER}"
-        )
+        apart = parting(finished, elsewhere(_searched, overrides, tmp_path))
+        assert not apart, f"two searches with one seed, in two processes, {apart}"
 
     def test_a_finished_search_replays_from_its_journal(self, finished: Path) -> None:
         folder = finished
         result = (folder / "result.json").read_bytes()
-        done = _finished_work(folder)
+        done = work(folder)
         resume(folder)
         assert (folder / "result.json").read_bytes() == result, (
             "a resumed search ended otherwise: search() must run again from its first line alike, and keep nothing "
             "but through the run"
         )
-        more = len(_finished_work(folder)) - len(done)
+        more = len(work(folder)) - len(done)
         assert not more, (
             f"a replay of {len(done)} finished steps asked for {more} more: it must ask for nothing that is not in the "
             "journal"
@@ -118,7 +110,7 @@ def _watched(search: Callable[[Any, Run], Result]) -> Callable[[Strategy, Run], 
 
         run.estimate = remembered  # type: ignore[method-assign]
         before = list(variation(run.space, 0))
-        with left_alone("search()", but_torch=True), settings_kept("search()"):
+        with left_alone("search()", but_torch=True):
             result = search(self, run)
         assert isinstance(result, Result), f"search() must return run.result(...), not {type(result).__name__}"
         assert list(variation(run.space, 0)) == before, "search() changed the space; it must leave it as it is"
@@ -127,9 +119,3 @@ def _watched(search: Callable[[Any, Run], Result]) -> Callable[[Strategy, Run], 
         return result
 
     return watched
-
-
-def _finished_work(folder: Path) -> list[str]:
-    """Keys of its estimates and fits; in which order they ended is no matter of the strategy."""
-    with closing(Journal(folder)) as journal:
-        return sorted(line["key"] for kind in ("estimate", "fit") for line in journal.of_kind(kind))

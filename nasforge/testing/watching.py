@@ -17,14 +17,15 @@ Anything = TypeVar("Anything")
 
 @contextmanager
 def left_alone(who: str, *, but_torch: bool = False) -> Iterator[None]:
-    """Inside, no global generator may be drawn from or seeded.
+    """Inside, no global generator may be drawn from or seeded, and what torch computes with stays as it is.
 
     Args:
         who: the beginning of the sentence: `sample()`, say.
         but_torch: torch's may be drawn from, though not seeded.
     """
     before = generators(but_torch)
-    yield
+    with settings_kept(who):
+        yield
     after = generators(but_torch)
     touched = [name for name, state in after.items() if state != before[name]]
     assert not touched, (

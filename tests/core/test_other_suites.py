@@ -13,6 +13,7 @@ from nasforge import AskTellStrategy, DataModule, Estimate, Estimator, ImageSet,
 from nasforge.estimator import Context
 from nasforge.testing import DataContract, EstimatorContract, PackageContract, StrategyContract, tiny_data
 from nasforge.testing.strategy import searches, watched_search
+from nasforge.threads import threads
 
 # Estimators
 
@@ -343,6 +344,13 @@ class GlobalSplit(Squares):
         return squares().subset(48, 0), squares().subset(48, int(order[0]))
 
 
+class Threaded(Squares):
+    @cached_property
+    def _parts(self):
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        return super()._parts
+
+
 class Reader:
     """Images that are read when asked for, by something that cannot be sent to another process."""
 
@@ -386,11 +394,28 @@ class OpenFiles(Squares):
         ),
         (Shuffling, "asked_twice_it_gives_the_same", "split and shuffle with a fixed seed"),
         (GlobalSplit, "asked_twice_it_gives_the_same", "`test` moved the global random state of torch"),
+        (Threaded, "asked_twice_it_gives_the_same", "`test` changed how torch computes for all who come after it: thr"),
         (OpenFiles, "a_copy_in_another_process_is_the_same", "the images of data 'squares' cannot be pickled"),
     ],
 )
 def test_a_wrong_data_module_is_told_what_is_wrong(wrong, test, sentence):
-    assert sentence in failure(DataContract, test, lambda: {"data": wrong(), "part": "train"})
+    with threads(1):
+        assert sentence in failure(DataContract, test, lambda: {"data": wrong(), "part": "train"})
+
+
+def test_a_data_module_reads_and_measures_with_one_thread():
+    class Measuring(Squares):
+        normalization = property(lambda self: ((torch.get_num_threads() / 2,), (0.29,)))
+
+        @property
+        def train(self):
+            return squares(10 * torch.get_num_threads())
+
+    with threads(2):
+        seen, again = Measuring().for_search(0), Measuring().preprocessing
+        assert torch.get_num_threads() == 2
+    assert len(seen.train) == 10
+    assert seen.preprocessing.mean == again.mean == (0.5,)
 
 
 # Strategies
@@ -443,9 +468,30 @@ class ImprovingWalk(Walk):
         evaluations[0].metrics["latency_ms"] = 1.0
 
 
+class ThreadedWalk(Walk):
+    def tell(self, evaluations):
+        torch.set_num_threads(torch.get_num_threads() + 1)
+
+
 class NarrowingWalk(Walk):
     def begin(self):
         self.space.cardinalities = (2, 2, 2)
+
+
+class MoodyMeasure(Brightness):
+    """The same twice in one process."""
+
+    name = "moody_measure"
+
+    def estimate(self, architecture, context):
+        return Estimate({"accuracy": hash("measure") % 9973 / 9973, "latency_ms": 3.0})
+
+
+class MoodySquares(Squares):
+    """Centred otherwise in each process."""
+
+    name = "moody_squares"
+    normalization = property(lambda self: ((hash("squares") % 9973 / 9973,), (0.29,)))
 
 
 class SilentWalk(Walk):
@@ -465,6 +511,7 @@ WALKS = {
     "reseeding": ReseedingWalk,
     "stubborn": StubbornWalk,
     "improving": ImprovingWalk,
+    "threaded": ThreadedWalk,
     "narrowing": NarrowingWalk,
     "silent": SilentWalk,
     "unsendable": UnsendableWalk,
@@ -479,20 +526,23 @@ def walks(guest):
     points = {
         "nasforge.strategy": [f"{name} = {here}:{walk.__name__}" for name, walk in WALKS.items()],
         "nasforge.space": [f"steps = {here}:Steps"],
-        "nasforge.estimator": [f"brightness = {here}:Brightness"],
+        "nasforge.estimator": [f"brightness = {here}:Brightness", f"moody_measure = {here}:MoodyMeasure"],
+        "nasforge.data": [f"moody_squares = {here}:MoodySquares"],
         "nasforge.conf": ["walks = walks_conf"],
     }
     estimator = "# @package estimator.brightness\nname: brightness\n"
     files = {f"walks_conf/strategy/{name}.yaml": f"name: {name}\n" for name in WALKS}
     files |= {"walks_conf/space/steps.yaml": "name: steps\n", "walks_conf/estimator/brightness.yaml": estimator}
+    files |= {"walks_conf/data/moody_squares.yaml": "name: moody_squares\n"}
+    files |= {"walks_conf/estimator/moody_measure.yaml": estimator.replace("brightness", "moody_measure")}
     yield guest("nasforge-walks", points, {**files, "walks_conf/__init__.py": ""})
     for walk in WALKS.values():
         walk.name = None
         del walk.name
 
 
-def words(name):
-    return [f"strategy={name}", "space=steps", "estimator=brightness", "budget.evaluations=4"]
+def words(name, *more):
+    return [f"strategy={name}", "space=steps", "estimator=brightness", "budget.evaluations=4", *more]
 
 
 @pytest.mark.parametrize(
@@ -501,7 +551,7 @@ def words(name):
         (
             "own",
             "same_seed_same_result",
-            "with one seed, in two processes, asked for different things: draw from run.rng",
+            "with one seed, in two processes, asked for different things, the first alone for ",
         ),
         ("hashing", "same_seed_same_result", "sort what must have an order, since sets, and hash() of text, differ"),
         ("stubborn", "a_finished_search_replays_from_its_journal", "a resumed search ended otherwise"),
@@ -512,6 +562,7 @@ def words(name):
         ),
         ("reseeding", WATCHED, "search() moved the global random state of torch"),
         ("improving", WATCHED, "search() changed the metrics of "),
+        ("threaded", WATCHED, "search() changed how torch computes for all who come after it: threads 1 -> 2"),
         ("narrowing", WATCHED, "search() changed the space; it must leave it as it is"),
         ("silent", WATCHED, "search() must return run.result(...), not NoneType"),
         ("unsendable", "a_copy_can_go_to_another_process", "strategy 'unsendable' cannot be pickled"),
@@ -527,8 +578,28 @@ def test_a_wrong_strategy_is_told_what_is_wrong(walks, wrong, test, sentence, tm
     assert sentence in failure(StrategyContract, test, offered)
 
 
-def test_a_right_strategy_passes(walks, tmp_path):
-    suite, finished = StrategyContract(), watched_search(words("walk"), tmp_path)
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("data=moody_squares", "in two processes, read different data (mean: ["),
+        ("estimator=moody_measure", "in two processes, got different answers of "),
+    ],
+)
+def test_a_strategy_is_not_blamed_for_what_it_is_given(walks, word, sentence, tmp_path):
+    walk = words("walk", word)
+    finished = searches(walk, tmp_path)("finished")
+    offered = {"overrides": walk, "finished": finished, "tmp_path": tmp_path}
+    said = failure(StrategyContract, "same_seed_same_result", lambda: offered)
+    assert sentence in said
+    assert "run.rng" not in said
+
+
+@pytest.mark.parametrize("outside", [1, 2])
+def test_a_right_strategy_passes(walks, outside, tmp_path):
+    """However many threads pytest has: a search sets its own, and leaves them as they were."""
+    with threads(outside):
+        suite, finished = StrategyContract(), watched_search(words("walk"), tmp_path)
+        assert torch.get_num_threads() == outside
     suite.test_same_seed_same_result(finished, words("walk"), tmp_path)
     suite.test_a_finished_search_replays_from_its_journal(finished)
     suite.test_what_it_found_is_of_the_space_and_nothing_else_has_changed(finished, words("walk"))
