@@ -51,6 +51,8 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         OptionError as OptionError,
         RunError as RunError,
         UnknownNameError as UnknownNameError,
+        reason as reason,
+        text_of as text_of,
         unknown as unknown,
     )
     from nasforge.estimator import (
@@ -178,7 +180,8 @@ _HOMES = {
     "cells": "drop_path partial_join scaled_norm weighted_sum",
     "convolutions": "DepthwiseConv2d PointwiseConv2d depthwise pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
-    "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError unknown",
+    "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError "
+    "reason text_of unknown",
     "estimator": "Context Estimate Estimator Infeasible Weights",
     "evolution_charts": "Generation fitness_over_generations inherited_over_generations population_slices",
     "experiment": "Outcome",

@@ -18,7 +18,7 @@ from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from nasforge.errors import NasforgeError, OptionError, UnknownNameError, unknown
+from nasforge.errors import NasforgeError, OptionError, UnknownNameError, text_of, unknown
 from nasforge.extras import LAUNCHERS, install_line
 from nasforge.options import unknown_key
 from nasforge.registry import CONTRACTS, registry
@@ -233,5 +233,4 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> NasforgeError:
 
 def _line(error: BaseException) -> str:
     """An error's message, and its cause's, on one line."""
-    said = " ".join(f"{error} {error.__cause__ or ''}".split())
-    return said or type(error).__name__
+    return " ".join(map(text_of, filter(None, [error, error.__cause__])))

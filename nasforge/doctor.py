@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nasforge.configuration import configured
 from nasforge.environment import environment
-from nasforge.errors import DataError, NasforgeError
+from nasforge.errors import DataError, NasforgeError, text_of
 from nasforge.executor_options import available_threads
 from nasforge.extras import extras
 from nasforge.guests import STOPS
@@ -103,7 +103,7 @@ def _where(name: str) -> str:
     except STOPS:
         raise
     except BaseException as error:  # the section on plug-ins says more
-        return f"cannot be asked: {error}"
+        return f"cannot be asked: {text_of(error)}"
     if not places:
         return "ready: it needs no files of its own"
     if found := next((place for place in places if place.exists()), None):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import traceback
 from collections.abc import Iterable
 
 
@@ -34,10 +36,47 @@ class RunError(NasforgeError):
     """A run's folder that is missing, locked, damaged, or belongs to another configuration."""
 
 
+LONGEST = 1000
+"""Characters of another's text that a sentence of ours repeats."""
+
+
+def on_one_line(text: str) -> str:
+    """`text` without line breaks, and cut where it is too long for a sentence."""
+    line = " ".join(text[: 2 * LONGEST].split())
+    return (
+        line if len(line) <= LONGEST and len(text) <= 2 * LONGEST else f"{line[:LONGEST]}... ({len(text)} characters)"
+    )
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says, on one line; if it says nothing, its class and, of an assertion, what was asserted."""
+    try:
+        said = on_one_line(str(error))
+    except Exception:  # of a `__str__` that is broken itself
+        said = ""
+    if said:
+        return said
+    asserted = traceback.extract_tb(error.__traceback__)[-1:] if isinstance(error, AssertionError) else []
+    return " ".join([type(error).__name__, *(f"at '{frame.line}'" for frame in asserted if frame.line)])
+
+
 def reason(error: BaseException) -> str:
-    """What an error says, on one line; a sentence of ours stands without the name of its class."""
-    said = str(error) if isinstance(error, NasforgeError) else f"{type(error).__name__}: {error}"
-    return " ".join(said.split()).removesuffix(":")
+    """What an error is and says, on one line; a sentence of ours stands without the name of its class."""
+    said, name = text_of(error), type(error).__name__
+    return said if isinstance(error, NasforgeError) or said.startswith(name) else f"{name}: {said}"
+
+
+NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "alloc_failed")
+"""What libraries say of it, in lower case, in errors that are not `MemoryError`: torch on CPUs, CUDA, cuDNN, cuBLAS."""
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or the one that it was raised from, says that the machine had no memory left."""
+    if error is None:
+        return False
+    said = text_of(error).lower() if isinstance(error, RuntimeError) else ""
+    direct = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    return direct or any(words in said for words in NO_MEMORY) or out_of_memory(error.__cause__)
 
 
 def unknown(kind: str, name: str, available: Iterable[str]) -> UnknownNameError:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from nasforge.architecture import Architecture, Metrics, Status
-from nasforge.errors import reason
+from nasforge.errors import on_one_line, out_of_memory, reason, text_of
 from nasforge.estimator import Context, Estimate, Estimator, Infeasible
+from nasforge.guests import STOPS
 from nasforge.randomness import isolated
 
 
@@ -85,13 +86,15 @@ def _together(estimator: Estimator, work: Work) -> list[Answer] | None:
     try:
         with isolated(context.seed):
             estimates = list(estimator.estimate_many([architecture for architecture, _ in work], context))
-    except (Exception, SystemExit):
+        share = (time.perf_counter() - start) / len(work)
+        if len(estimates) != len(work):
+            given = f"estimate_many() gave {len(estimates)} answers for {len(work)} architectures"
+            return [Answer({}, "failed", f"{given}: it must give one for each, in order", share) for _ in work]
+        return [_answer(estimator, estimate, share) for estimate in estimates]
+    except STOPS:
+        raise
+    except BaseException:
         return None
-    share = (time.perf_counter() - start) / len(work)
-    if len(estimates) != len(work):
-        given = f"estimate_many() gave {len(estimates)} answers for {len(work)} architectures"
-        return [Answer({}, "failed", f"{given}: it must give one for each, in order", share) for _ in work]
-    return [_answer(estimator, estimate, share) for estimate in estimates]
 
 
 def _contained(estimator: Estimator, architecture: Architecture, context: Context) -> Answer:
@@ -99,13 +102,15 @@ def _contained(estimator: Estimator, architecture: Architecture, context: Contex
     try:
         with isolated(context.seed):
             estimate = estimator.estimate(architecture, context)
+        return _answer(estimator, estimate, time.perf_counter() - start)
+    except STOPS:
+        raise
     except Infeasible as constraint:
-        return Answer({}, "infeasible", str(constraint), time.perf_counter() - start)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        return Answer({}, "failed", f"out of memory: {error}", time.perf_counter() - start, machine=True)
-    except (Exception, SystemExit) as error:  # a script's sys.exit() ends no search
-        return Answer({}, "failed", reason(error), time.perf_counter() - start)
-    return _answer(estimator, estimate, time.perf_counter() - start)
+        return Answer({}, "infeasible", text_of(constraint), time.perf_counter() - start)
+    except BaseException as error:  # a script's sys.exit() ends no search, nor does what is no `Exception` at all
+        short = out_of_memory(error)
+        said = f"out of memory: {text_of(error)}" if short else reason(error)
+        return Answer({}, "failed", said, time.perf_counter() - start, machine=short)
 
 
 def _answer(estimator: Estimator, estimate: Estimate, seconds: float) -> Answer:
@@ -118,7 +123,7 @@ def _answer(estimator: Estimator, estimate: Estimate, seconds: float) -> Answer:
         return Answer({}, "failed", reason, seconds)
     if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
         return Answer({}, "failed", f"{', '.join(broken)} is not a finite number", seconds)
-    return Answer(metrics, "ok", estimate.flag, seconds, estimate.tensors)
+    return Answer(metrics, "ok", on_one_line(estimate.flag), seconds, estimate.tensors)
 
 
 def _misshapen(estimate: object) -> str:
@@ -134,6 +139,8 @@ def _misshapen(estimate: object) -> str:
             float(value)
         except (TypeError, ValueError, RuntimeError):  # the last is torch's, of tensors with several elements
             return f"metric '{name}' must be a number, not {_article(value)}"
+    if not isinstance(estimate.flag, str):
+        return f"the flag of an Estimate must be text, not {_article(estimate.flag)}"
     kept = {} if estimate.tensors is None else estimate.tensors
     if not isinstance(kept, Mapping) or not all(isinstance(one, Tensor) for one in kept.values()):
         return "the tensors of an Estimate must be torch tensors by name, or None"

@@ -63,16 +63,18 @@ class _Worker:
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self._lost_starts = 0
         self._pool = self._started()
 
     def submit(self, bundle: Bundle, task: Task, finished: Callable[[], object]) -> Future[list[Answer]]:
         """Its answers; `finished` is called before they are there, when it can take another task."""
         with held_back():  # the first task starts the process, and one half started would complain of it
-            try:
-                return self._submit(bundle, task, finished)
-            except BrokenProcessPool:  # it died while it had nothing to do
-                self._pool = self._started()
-                return self._submit(bundle, task, finished)
+            for _ in range(STARTS):
+                try:
+                    return self._submit(bundle, task, finished)
+                except BrokenProcessPool:  # it died while it had nothing to do
+                    self._pool = self._started()
+        raise RunError(_KILLED_AT_START)
 
     def kill(self) -> None:
         """End the process, whatever it is at; a pool by itself would wait for that."""
@@ -84,6 +86,7 @@ class _Worker:
         # Its one process takes things in order, so that it lets go of the bundles of which we do.
         taken = kept(self._sent, bundle.name, lambda: self._pool.submit(_take, bundle))
         sent = self._pool.submit(_estimate, bundle.name, task)
+        (process,) = self._pool._processes.values()
         answered: Future[list[Answer]] = Future()
 
         def done(future: Future[bytes]) -> None:
@@ -95,17 +98,29 @@ class _Worker:
                 self._pool = self._started()
             finished()
             not_taken = taken.exception()
-            if broken and not_taken:
-                answered.set_exception(RunError(_NO_START))
-            elif broken:
-                answered.set_exception(WorkerLost("its process ended at once, as one does that the system kills"))
+            if broken:
+                process.join(GRACE)
+                answered.set_exception(self._lost(process.exitcode or 0, started=not not_taken))
             elif not_taken:
                 answered.set_exception(not_taken)
             else:
+                self._lost_starts = 0
                 _pass_on(future, answered)
 
         sent.add_done_callback(done)
         return answered
+
+    def _lost(self, status: int, *, started: bool) -> Exception:
+        """What the end of the process means for the candidates that it had, or was to have once it had started."""
+        if started:
+            self._lost_starts = 0
+            return WorkerLost(f"its process ended {_how(status)}")
+        self._lost_starts += 1
+        if status >= 0:
+            return RunError(_NO_START.format(how=_how(status)))
+        if self._lost_starts >= STARTS:
+            return RunError(_KILLED_AT_START)
+        return WorkerLost(f"its process ended {_how(status)} while it started", blameless=True)
 
     def _started(self) -> ProcessPoolExecutor:
         """A process that starts with its first task."""
@@ -115,10 +130,26 @@ class _Worker:
         return ProcessPoolExecutor(1, spawn, initializer=_begin)
 
 
+STARTS = 5
+"""A worker that was killed so many times in a row while it started will not do better the next time."""
+GRACE = 5.0
+"""Seconds that a process whose pipes are closed has to be gone."""
 _NO_START = (
-    "a worker process could not be started. A script that searches with executor.workers above 1 must do so inside "
-    "`if __name__ == '__main__':`, since its processes read it again"
+    "a worker process ended {how} while it started; what it printed says why. A script that searches with "
+    "executor.workers above 1 must do so inside `if __name__ == '__main__':`, since its processes read it again"
 )
+_KILLED_AT_START = (
+    f"worker processes were killed {STARTS} times in a row while they started, as the system does where memory runs "
+    "out; `nasforge resume` goes on, with a smaller executor.workers say"
+)
+
+
+def _how(status: int) -> str:
+    """In which way a process ended, from its exit status, which is negative for a signal."""
+    if status >= 0:
+        return f"with status {status}"
+    name = next((one.name for one in signal.Signals if one == -status), f"signal {-status}")
+    return f"by {name}, as one does that the system kills" if name == "SIGKILL" else f"by {name}"
 
 
 def _name_a_start_method() -> None:

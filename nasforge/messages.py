@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from nasforge.errors import NasforgeError, reason
+from nasforge.errors import NasforgeError, out_of_memory, reason, text_of
 from nasforge.stopping import Interrupted
 
 HELP = """\
@@ -72,6 +72,11 @@ def explained(error: BaseException) -> tuple[int, str]:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         where = f" ({error.filename})" if error.filename else ""
         return 1, f"the disk is full{where}; make room, then `nasforge resume` the run: what was finished is kept"
+    if out_of_memory(error):
+        return (
+            1,
+            f"out of memory ({text_of(error)}); make room, then `nasforge resume` the run: what was finished is kept",
+        )
     if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
         return 2, f"{error.strerror}: {error.filename}"
     return 1, f"this is a fault of nasforge or of a plug-in: {reason(error)}. NASFORGE_TRACEBACK=1 shows where"

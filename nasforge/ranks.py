@@ -21,7 +21,7 @@ from pytorch_lightning.callbacks import Callback
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from nasforge.data import FitData
-from nasforge.errors import NasforgeError, OptionError, RunError
+from nasforge.errors import NasforgeError, OptionError, RunError, reason, text_of
 from nasforge.lightning_fit import Placement, train
 from nasforge.rank_options import asked_for, started_by_others
 from nasforge.training import FitModule
@@ -56,7 +56,8 @@ class Fit:
         except Exception as error:
             raise OptionError(
                 f"fit '{self.arguments['name']}' cannot be shared by several processes: "
-                f"{type(self.module).__name__} or a callback cannot be pickled ({error}); trainer.devices=1 would do"
+                f"{type(self.module).__name__} or a callback cannot be pickled ({text_of(error)}); "
+                "trainer.devices=1 would do"
             ) from error
 
 
@@ -227,8 +228,8 @@ def _train_along(placement: Placement, join: Callable[[], Any]) -> None:
     except Exception as error:
         if _of_another(error):  # the first process is gone, or says what is lost
             os._exit(1)
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"nasforge: process {placement.rank + 1} of {placement.ranks}: {said}", file=sys.stderr, flush=True)
+        which = f"process {placement.rank + 1} of {placement.ranks}"
+        print(f"nasforge: {which}: {reason(error)}", file=sys.stderr, flush=True)
         os._exit(1)
 
 

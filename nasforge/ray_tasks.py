@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from nasforge.dispatch import Unit, WorkerLost, dispatched
-from nasforge.errors import OptionError, RunError
+from nasforge.errors import OptionError, RunError, text_of
 from nasforge.estimator import Estimator
 from nasforge.executor import Answer, Executor, LocalExecutor, Work
 from nasforge.ray_address import probe
@@ -87,7 +87,7 @@ class RayTasks(Executor):
             with _path_for_workers(), held_back():
                 self._starter.submit(self._ray.init, address=self.address or "local", **options).result()
         except ConnectionError as error:
-            raise OptionError(f"executor.address={self.address}: {' '.join(str(error).split())}") from error
+            raise OptionError(f"executor.address={self.address}: {text_of(error)}") from error
 
     def check(self) -> None:
         """Whether candidates could run: on this machine that is known without starting Ray.
@@ -162,7 +162,7 @@ def _pass_on(exceptions: Any, answered: Future[list[Answer]], sent: Future[bytes
     if error is None:
         answered.set_result(unpacked(sent.result()))
     elif isinstance(error, exceptions.OutOfMemoryError | exceptions.NodeDiedError):
-        answered.set_exception(WorkerLost(_line(error), blameless=True))
+        answered.set_exception(WorkerLost(text_of(error), blameless=True))
     elif isinstance(error, exceptions.WorkerCrashedError):
         answered.set_exception(WorkerLost("its process ended at once, as one does that the system kills"))
     elif isinstance(cause := getattr(error, "cause", None), RunError):
@@ -171,10 +171,6 @@ def _pass_on(exceptions: Any, answered: Future[list[Answer]], sent: Future[bytes
         answered.set_exception(RunError(f"a Ray worker cannot load a candidate ({cause}): install the same packages"))
     else:
         answered.set_exception(error)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _estimate(name: str, reference: list[Any], task: Task) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from nasforge.architecture import Architecture
-from nasforge.errors import OptionError, RunError
+from nasforge.errors import OptionError, RunError, reason
 from nasforge.estimator import Context, Estimator, Weights
 from nasforge.executor import Answer, LocalExecutor, Work, estimates_many
 
@@ -64,7 +64,7 @@ class Bundles:
             except Exception as error:
                 raise OptionError(
                     f"estimator '{estimator.name}' on space '{context.space.name}' cannot be sent to other processes "
-                    f"({type(error).__name__}: {error}); executor=local executor.workers=1 estimates in this one"
+                    f"({reason(error)}); executor=local executor.workers=1 estimates in this one"
                 ) from error
             bundle = Bundle(hashlib.sha256(packed).hexdigest(), packed)
             self._known[key] = bundle, (estimator, context)  # held, so that no id is used again
@@ -99,7 +99,7 @@ def _unpickled(packed: bytes) -> tuple[Estimator, Context]:
         estimator, context = pickle.loads(packed)
     except Exception as error:
         raise RunError(
-            f"a worker cannot unpickle the estimator, its space or its data ({type(error).__name__}: {error}): "
+            f"a worker cannot unpickle the estimator, its space or its data ({reason(error)}): "
             "every machine needs the same packages; executor=local executor.workers=1 sends nothing elsewhere"
         ) from error
     return estimator, context

@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from nasforge.architecture import Objective
-from nasforge.errors import DataError, unknown
+from nasforge.errors import DataError, reason, text_of, unknown
 from nasforge.journal import atomic, digest
 
 FORMAT = 1
@@ -129,8 +129,7 @@ class Table:
         try:
             table = _from_header(json.loads(header), path)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            said = f"{type(error).__name__}: {error}"
-            raise DataError(f"{path}: its header is damaged ({said}); import the table again") from None
+            raise DataError(f"{path}: its header is damaged ({reason(error)}); import the table again") from None
         for key in table.digests:
             if key not in keys:
                 raise DataError(f"{path} lacks the column '{key}' that its header lists; import the table again")
@@ -226,7 +225,7 @@ def _header(path: Path) -> tuple[str | None, set[str]]:
             return (file.metadata() or {}).get(HEADER), set(file.keys())
     except (SafetensorError, OSError) as error:
         raise DataError(
-            f"{path} is no safetensors file, or not a whole one ({error}); import the table again"
+            f"{path} is no safetensors file, or not a whole one ({text_of(error)}); import the table again"
         ) from None
 
 
@@ -253,7 +252,9 @@ def _tensor(path: Path, key: str) -> np.ndarray:
         with safe_open(path, framework="numpy") as file:
             values: np.ndarray = file.get_tensor(key)
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: the column '{key}' cannot be read ({error}); import the table again") from None
+        raise DataError(
+            f"{path}: the column '{key}' cannot be read ({text_of(error)}); import the table again"
+        ) from None
     return values
 
 

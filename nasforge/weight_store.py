@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nasforge.architecture import Architecture
 from nasforge.cell_chain import WeightInheritance
-from nasforge.errors import RunError
+from nasforge.errors import RunError, text_of
 from nasforge.journal import atomic
 
 VERSION = "1"
@@ -56,7 +56,7 @@ class WeightStore:
             with safe_open(path, "pt") as file:  # type: ignore[no-untyped-call]
                 held: dict[str, str] = json.loads((file.metadata() or {}).get(FACTS, "{}"))
         except (OSError, SafetensorError) as error:
-            raise RunError(f"{path} cannot be read as a weight store: {error}") from None
+            raise RunError(f"{path} cannot be read as a weight store: {text_of(error)}") from None
         wanted = {"version": VERSION, **(facts or {})}
         if differing := [name for name, value in wanted.items() if held.get(name) != value]:
             told = (

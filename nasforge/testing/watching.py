@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from nasforge.errors import reason
+
 Anything = TypeVar("Anything")
 
 
@@ -69,7 +71,7 @@ def copied(what: Anything, who: str) -> Anything:
         copy: Anything = pickle.loads(pickle.dumps(what))
     except Exception as error:  # pickle raises whatever the objects inside do
         pytest.fail(
-            f"{who} cannot be pickled, so no worker process can get it ({type(error).__name__}: {error}); keep "
+            f"{who} cannot be pickled, so no worker process can get it ({reason(error)}); keep "
             "lambdas, generators, open files and locks out of its attributes, and its class at the top of a module",
             pytrace=False,
         )

@@ -310,6 +310,14 @@ def test_a_full_disk_is_one_sentence(command, monkeypatch):
     assert len(complaint.splitlines()) == 1
 
 
+def test_a_lack_of_memory_is_one_sentence(command, monkeypatch):
+    failing(monkeypatch, RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."))
+    status, _, complaint = command()
+    assert status == 1
+    assert complaint.startswith("nasforge: out of memory (DefaultCPUAllocator: can't allocate memory: ")
+    assert len(complaint.splitlines()) == 1
+
+
 def test_a_fault_of_ours_says_how_to_see_it_whole(command, monkeypatch):
     failing(monkeypatch, ZeroDivisionError("by zero"))
     status, _, complaint = command()

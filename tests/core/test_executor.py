@@ -18,6 +18,7 @@ from nasforge.estimates import Estimates
 from nasforge.executor import LocalExecutor
 from nasforge.journal import Journal
 from nasforge.progress import Progress
+from nasforge.stopping import Interrupted
 
 
 class Scripted(Estimator):
@@ -45,6 +46,25 @@ class Scripted(Estimator):
         if behaviour == "flagged":
             return Estimate({"value": -1e8}, flag="value is its worst value: it has no layer")
         return Estimate({"value": float(behaviour)})
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+class Beyond(BaseException):
+    """No `Exception`, as the skips of pytest are not."""
+
+
+class Raising(Scripted):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def estimate(self, architecture, context):
+        self.calls.append(architecture["behaviour"])
+        raise self.error
 
 
 class Another(Scripted):
@@ -120,6 +140,7 @@ class Returning(Scripted):
             Estimate({"value": 1.0}, [torch.ones(2)]),
             "the tensors of an Estimate must be torch tensors by name, or None",
         ),
+        (Estimate({"value": 1.0}, flag=None), "the flag of an Estimate must be text, not None"),
         (Estimate({"value": 1.0}, {"w": [1.0]}), "the tensors of an Estimate must be torch tensors by name, or None"),
     ],
 )
@@ -132,6 +153,67 @@ def test_tensors_are_kept_however_they_lie_in_memory(opened, tmp_path):
     kept = torch.arange(6.0).view(2, 3).T
     (found,) = opened(Returning(Estimate({"value": 1.0}, {"w": kept}))).of([candidate("1")], context())
     assert torch.equal(load_file(tmp_path / found.weights)["w"], kept)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Beyond("away"), "Beyond: away"),
+        (GeneratorExit(), "GeneratorExit"),
+        (Unspeakable(), "Unspeakable"),
+        (AssertionError(), "AssertionError at 'raise self.error'"),
+        (ValueError("word " * 2_000_000), f"ValueError: {('word ' * 200)}... (10000000 characters)"),
+    ],
+)
+def test_whatever_a_candidate_raises_is_one_failure_with_a_short_reason(opened, error, said):
+    (found,) = opened(Raising(error)).of([candidate("1")], context())
+    assert (found.status, found.reason) == ("failed", said)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), Interrupted(2)])
+def test_stop_signals_are_no_failures(opened, stop):
+    with pytest.raises(type(stop)):
+        opened(Raising(stop)).of([candidate("1")], context())
+
+
+def test_a_long_flag_is_cut(opened):
+    (found,) = opened(Returning(Estimate({"value": 1.0}, flag="x" * 10_000_000))).of([candidate("1")], context())
+    assert (found.ok, len(found.reason)) == (True, 1025)
+
+
+def larger_than_any_memory(kind):
+    """The error of a library that was asked for 10^15 bytes."""
+    try:
+        return torch.empty(10**15, dtype=torch.uint8) if kind == "torch" else np.empty(10**15, dtype=np.uint8)
+    except (RuntimeError, MemoryError) as error:
+        return error
+
+
+def wrapped(error):
+    try:
+        raise ValueError("this network cannot be built") from error
+    except ValueError as outer:
+        return outer
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        larger_than_any_memory("torch"),
+        larger_than_any_memory("numpy"),
+        MemoryError(),
+        OSError(12, "Cannot allocate memory"),
+        RuntimeError("CUDA error: out of memory"),
+        wrapped(larger_than_any_memory("torch")),
+    ],
+    ids=["torch", "numpy", "python", "system", "cuda", "wrapped"],
+)
+def test_a_lack_of_memory_is_the_machines_and_is_tried_again(opened, error):
+    estimator = Raising(error)
+    for _ in range(2):
+        (found,) = opened(estimator).of([candidate("1")], context())
+        assert (found.status, found.reason[:13]) == ("failed", "out of memory")
+    assert estimator.calls == ["1", "1"]
 
 
 class Batched(Scripted):

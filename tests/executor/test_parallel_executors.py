@@ -5,17 +5,27 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import CancelledError, Future
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 import torch
 
-from nasforge import Architecture, Context, Estimate, Estimator, Objective, OptionError, RunError, ray_address
+from nasforge import (
+    Architecture,
+    Context,
+    Estimate,
+    Estimator,
+    Objective,
+    OptionError,
+    RunError,
+    ray_address,
+)
 from nasforge.dispatch import WorkerLost, dispatched
 from nasforge.estimates import Estimates
 from nasforge.executor import Answer, LocalExecutor
@@ -167,6 +177,52 @@ def test_a_worker_killed_from_outside_is_replaced(executor, tmp_path):
     killer.start()
     assert [status for status, *_ in told(executor, tmp_path, "a", "slow", "b")] == ["ok"] * 3
     killer.join()
+
+
+@contextmanager
+def starts_killed(executor, most):
+    """Inside, up to so many of its worker's processes are killed, each before it can have imported anything."""
+    seen, ended = set(), threading.Event()
+
+    def kill():
+        while len(seen) < most and not ended.wait(0.005):
+            for pid in {pid for worker in executor._pool for pid in worker._pool._processes or {}} - seen:
+                os.kill(pid, signal.SIGKILL)
+                seen.add(pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    yield seen
+    ended.set()
+    killer.join()
+
+
+def test_a_worker_killed_while_it_starts_is_started_again_and_so_is_its_successor(tmp_path):
+    with closing(LocalWorkers(1, 1)) as executor, starts_killed(executor, 2) as killed:
+        assert told(executor, tmp_path, "a", "b")[0][0] == "ok"
+    assert len(killed) == 2
+    assert len(processes(tmp_path, "a")) == 1
+
+
+def test_workers_that_are_always_killed_while_they_start_end_the_search(tmp_path):
+    with (
+        closing(LocalWorkers(1, 1)) as executor,
+        starts_killed(executor, 1000),
+        pytest.raises(RunError, match="killed 5 times in a row while they started, as the system does where memory"),
+    ):
+        told(executor, tmp_path, "a")
+
+
+def test_a_worker_that_ends_by_itself_while_it_starts_says_what_scripts_must_do(tmp_path, monkeypatch):
+    script = tmp_path / "script.py"
+    script.write_text("raise SystemExit(7)")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script))
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    with (
+        closing(LocalWorkers(1, 1)) as executor,
+        pytest.raises(RunError, match=r"ended with status 7 while it started; .* inside `if __name__ == '__main__':`"),
+    ):
+        told(executor, tmp_path, "a")
 
 
 def test_workers_are_kept_between_calls(local, tmp_path):

@@ -243,6 +243,15 @@ def test_optimizers_of_nevergrad_by_name(optimizer, tmp_path):
     assert found.metrics["accuracy"] > np.median([one.metrics["accuracy"] for one in TRUTH])
 
 
+def test_an_optimizer_that_cannot_be_set_up_says_what_it_asserts(tmp_path):
+    with pytest.raises(OptionError) as wrong:
+        searched(tmp_path, Nevergrad(optimizer="CMandAS3", batch=9), 20)
+    assert str(wrong.value) == (
+        "nevergrad's CMandAS3 cannot be set up (AssertionError at 'assert budget is not None'); what it calls budget "
+        "is strategy.horizon=None, and num_workers strategy.batch=9"
+    )
+
+
 def test_an_optimizer_that_nevergrad_lacks():
     with pytest.raises(OptionError, match=r"strategy\.optimizer: no optimizer of nevergrad named 'CMAA'.*'CMA'"):
         Nevergrad(optimizer="CMAA")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from nasforge import DataError, DataModule, ImageSet
+from nasforge import DataError, DataModule, ImageSet, text_of
 from nasforge_plugins.data.npz import NpzImages, read_npz
 
 SILENCE = 30.0
@@ -82,7 +82,7 @@ class PublishedImages(DataModule):
                 with _fetching(self.root):
                     return self.torchvision(train, download=True)
             except (OSError, RuntimeError, HTTPException, tarfile.TarError, EOFError) as error:
-                reason = " ".join(str(error).split()) or type(error).__name__
+                reason = text_of(error)
         folder = self.root / self.folder
         state = "incomplete or damaged" if folder.is_dir() and any(folder.iterdir()) else "not there"
         raise DataError(

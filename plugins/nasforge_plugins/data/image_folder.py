@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from pydantic import Field
 from torch import Tensor
 
-from nasforge import HELD_OUT_NOTE, DataError, DataModule, ImageSet, hold_out
+from nasforge import HELD_OUT_NOTE, DataError, DataModule, ImageSet, hold_out, text_of
 from nasforge_plugins.data import folders
 from nasforge_plugins.data.own_images import SIDE, counted, require_enough, statistics
 
@@ -62,7 +62,7 @@ class Files:
             with Image.open(file) as image:
                 square = ImageOps.fit(_upright(image).convert("RGB"), (self.side,) * 2, Image.Resampling.LANCZOS)
         except OSError as error:
-            raise DataError(f"{file} could be read before, and no longer can ({error})") from None
+            raise DataError(f"{file} could be read before, and no longer can ({text_of(error)})") from None
         return torch.from_numpy(np.array(square).transpose(2, 0, 1).copy())
 
 
@@ -209,5 +209,5 @@ def _complaint(file: Path) -> str | None:
             image.load()
             deep = image.mode.startswith(("I", "F"))
     except Exception as error:  # Pillow's decoders have as many kinds of error as there are formats
-        return f"{file} ({error})"
+        return f"{file} ({text_of(error)})"
     return f"{file} (more than 8 bits a channel, which would be cut off)" if deep else None

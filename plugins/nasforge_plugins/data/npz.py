@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nasforge import DataError, ImageSet, hold_out
+from nasforge import DataError, ImageSet, hold_out, text_of
 from nasforge_plugins.data.own_images import SIDE, require_enough
 
 NEEDED = ("train_images", "train_labels", "classes")
@@ -74,7 +74,8 @@ def _array(path: Path, file: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
         array = file[key]
     except Exception as error:  # zipfile, zlib, lzma and numpy each have errors of their own for a damaged member
         raise DataError(
-            f"{path}: '{key}' cannot be read ({error}); it must be whole, and a plain array of numbers or strings"
+            f"{path}: '{key}' cannot be read ({text_of(error)}); "
+            "it must be whole, and a plain array of numbers or strings"
         ) from None
     if not isinstance(array, np.ndarray):  # numpy returns the bytes of what does not begin as an array does
         raise DataError(f"{path}: '{key}' is no array; numpy.savez writes arrays")

@@ -10,7 +10,16 @@ import nevergrad as ng
 import numpy as np
 from pydantic import Field
 
-from nasforge import Architecture, AskTellStrategy, Evaluation, OptionError, SearchSpace, VectorEncoded, unknown
+from nasforge import (
+    Architecture,
+    AskTellStrategy,
+    Evaluation,
+    OptionError,
+    SearchSpace,
+    VectorEncoded,
+    text_of,
+    unknown,
+)
 
 Positive = Annotated[int, Field(ge=1)]
 WORST = 1e12
@@ -51,7 +60,10 @@ class Nevergrad(AskTellStrategy):
                 parametrization, budget=self.horizon, num_workers=self.batch
             )
         except Exception as error:  # each optimizer has its own way of refusing
-            raise OptionError(f"nevergrad's {self.optimizer_name} cannot be set up: {error}") from error
+            raise OptionError(
+                f"nevergrad's {self.optimizer_name} cannot be set up ({text_of(error)}); what it calls budget is "
+                f"strategy.horizon={self.horizon}, and num_workers strategy.batch={self.batch}"
+            ) from error
 
     def ask(self) -> Sequence[Architecture]:
         """The optimizer's next points."""

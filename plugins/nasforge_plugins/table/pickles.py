@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from nasforge import DataError
+from nasforge import DataError, text_of
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 """The first number in a file that torch.save wrote before 1.6."""
@@ -53,8 +53,9 @@ def load_torch(path: Path) -> Any:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    said = " ".join(str(error).split()) or type(error).__name__
-    return DataError(f"{path} cannot be read ({said}); it must be whole, and hold nothing but numbers and texts")
+    return DataError(
+        f"{path} cannot be read ({text_of(error)}); it must be whole, and hold nothing but numbers and texts"
+    )
 
 
 class _Numbers(pickle.Unpickler):

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from nasforge import Column, DataError, Table
+from nasforge import Column, DataError, Table, reason
 from nasforge_plugins.table.cells import CARDINALITIES, SPACE, rows_of
 from nasforge_plugins.table.pickles import load_bz2, load_torch
 
@@ -96,7 +96,7 @@ def _answers(where: str, by_epochs: Mapping[str, Trials]) -> list[float]:
         named = {LEGACY.get(epochs, epochs): trials for epochs, trials in by_epochs.items()}
         return [_answer(question, _trials(named.get(question.epochs), question.trained)) for question in QUESTIONS]
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{where} is not of the published form ({type(error).__name__}: {error})") from None
+        raise DataError(f"{where} is not of the published form ({reason(error)})") from None
 
 
 def _trials(trials: Trials | None, trained: str) -> list[Trial]:
