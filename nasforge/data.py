@@ -285,7 +285,8 @@ class DataModule(pl.LightningDataModule, ABC):
             name.encode()
         except UnicodeEncodeError:
             raise DataError(
-                f"data '{self.name}' has a class called {name!a}, which is no UTF-8 text; rename its folder or the class"
+                f"data '{self.name}' has a class called {name!a}, which is no UTF-8 text; "
+                "rename its folder or the class"
             ) from None
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
