@@ -252,7 +252,7 @@ class DataModule(pl.LightningDataModule, ABC):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """Normalisation, measured with one thread whatever the run has, and the augmentation that these images stand."""
+        """Normalisation, measured with one thread whatever the run has, and the augmentation that these images take."""
         with threads(1):
             mean, std = self.normalization
         return Preprocessing(mean, std, self.pad, self.flip)
