@@ -113,6 +113,23 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         rng_of as rng_of,
         seed_of as seed_of,
     )
+    from nasforge.ranges import (
+        BatchSize as BatchSize,
+        Cells as Cells,
+        Channels as Channels,
+        Clip as Clip,
+        Count as Count,
+        CountOrZero as CountOrZero,
+        Factor as Factor,
+        FinalLearningRate as FinalLearningRate,
+        Fraction as Fraction,
+        LearningRate as LearningRate,
+        Momentum as Momentum,
+        Population as Population,
+        Probability as Probability,
+        WeightDecay as WeightDecay,
+        Workers as Workers,
+    )
     from nasforge.registry import (
         build as build,
     )
@@ -195,6 +212,8 @@ _HOMES = {
     "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
     "pareto": "rank_sums",
     "randomness": "isolated rng_of seed_of",
+    "ranges": "BatchSize Cells Channels Clip Count CountOrZero Factor FinalLearningRate Fraction LearningRate Momentum "
+    "Population Probability WeightDecay Workers",
     "registry": "build",
     "run": "Run",
     "score_charts": "scores_in_space",

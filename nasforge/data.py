@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nasforge.errors import DataError
+from nasforge.errors import DataError, OptionError
 from nasforge.images import ImageSet, SeededBatches
 from nasforge.portions import Portion
 from nasforge.space import Shape
@@ -263,6 +263,7 @@ class DataModule(pl.LightningDataModule, ABC):
         Raises:
             DataError: files are missing or broken, a label has no class name, a class name is no text, or the
                 normalisation does not fit.
+            OptionError: `pad` is as long as the images' side.
         """
         with threads(1):
             train, names, preprocessing = self.train, self.class_names, self.preprocessing
@@ -276,6 +277,11 @@ class DataModule(pl.LightningDataModule, ABC):
             raise DataError(
                 f"data '{self.name}' has images of {train.shape[0]} channel(s), but its normalisation is of "
                 f"{len(preprocessing.mean)} and {len(preprocessing.std)}"
+            )
+        if preprocessing.pad >= min(train.shape[1:]):
+            raise OptionError(
+                f"data.pad={preprocessing.pad} can shift images of {train.shape[1]} x {train.shape[2]} pixels out of "
+                "sight; it must be smaller than their side"
             )
         return SearchData(train, names, preprocessing, self.batch_size, seed, self.workers)
 

@@ -24,8 +24,8 @@ class Budget:
         seconds: of wall-clock time over all starts of the run; a fit stops at the end of an epoch.
     """
 
-    evaluations: Annotated[int, Field(ge=1)] | None = None
-    seconds: Annotated[float, Field(gt=0)] | None = None
+    evaluations: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    seconds: Annotated[float, Field(gt=0, le=1_000_000_000)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,10 +98,10 @@ _WORDS: dict[Any, str] = {
     type(None): "null",
 }
 _BOUNDS = {
-    "ge": "at least {}",
-    "gt": "above {}",
-    "le": "at most {}",
-    "lt": "below {}",
+    "ge": "at least {:,}",
+    "gt": "above {:,}",
+    "le": "at most {:,}",
+    "lt": "below {:,}",
     "multiple_of": "a multiple of {}",
     "min_length": "at least {} long",
     "max_length": "at most {} long",
@@ -145,11 +145,21 @@ def _value(key: str, annotation: Any, value: Any) -> Any:
         return tuple(_value(f"{key}[{index}]", items[0], item) for index, item in enumerate(value))
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
-        return adapter.validate_json(json.dumps(value, default=str), strict=True)
+        found = adapter.validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         own = str(first["msg"]).removeprefix("Value error, ") if first["type"] == "value_error" else ""
         raise OptionError(f"{key}={_shown(value)}: it must be {own or described(annotation)}") from None
+    if not _same_truths(value, found):
+        raise OptionError(f"{key}={_shown(value)}: it must be {described(annotation)}")
+    return found
+
+
+def _same_truths(given: Any, found: Any) -> bool:
+    """Whether what was true or false still is, and nothing else: true equals 1, so `Literal[1, 2]` takes it."""
+    if isinstance(given, list | tuple) and isinstance(found, list | tuple):
+        return all(_same_truths(*pair) for pair in zip(given, found, strict=False))
+    return isinstance(given, bool) == isinstance(found, bool)
 
 
 def _shown(value: Any) -> str:

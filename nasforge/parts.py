@@ -25,12 +25,24 @@ from nasforge.retraining import Retraining
 from nasforge.space import SearchSpace
 from nasforge.strategy import Strategy
 
+WORTH_READING = 20
+"""Random architectures that make a percentile among them worth reading."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """How many random architectures the found one is compared with; 20 at least make a percentile worth reading."""
+    """How many random architectures the found one is compared with."""
 
-    samples: Annotated[int, Field(ge=20)]
+    samples: Annotated[int, Field(ge=1, le=10_000)]
+
+    def notes(self) -> list[str]:
+        """Whether a percentile among so few is worth reading."""
+        if self.samples >= WORTH_READING:
+            return []
+        return [
+            f"control.samples={self.samples}: a percentile among fewer than {WORTH_READING} random architectures says "
+            "little"
+        ]
 
 
 SMALL_SIDE = 16

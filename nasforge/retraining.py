@@ -14,15 +14,25 @@ from nasforge.confusion import MOST_KEPT, accuracy, added, confusion
 from nasforge.data import DataModule, FitData, SearchData
 from nasforge.errors import OptionError
 from nasforge.randomness import isolated, rng_of, seed_of
+from nasforge.ranges import (
+    BatchSize,
+    Cells,
+    Channels,
+    Clip,
+    Count,
+    CountOrZero,
+    Factor,
+    LearningRate,
+    Momentum,
+    Probability,
+    WeightDecay,
+)
 from nasforge.run import Run
 from nasforge.scoring import ordered_batches
 from nasforge.sizes import architecture_size
 from nasforge.space import SearchSpace
 from nasforge.training import NetworkModule
 from nasforge.verdicts import training_verdict
-
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Tested(TypedDict):
@@ -45,20 +55,20 @@ class Retraining:
         cutout: side of the blanked square in pixels; 0 is none.
     """
 
-    epochs: Positive
-    seeds: Annotated[int, Field(ge=0)]
-    random: Annotated[int, Field(ge=0)]
-    channels: Positive
-    cells: Positive
-    batch_size: Annotated[int, Field(ge=2)]
-    learning_rate: Annotated[float, Field(gt=0)]
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: NotNegative
-    clip: Annotated[float, Field(gt=0)]
-    cutout: Annotated[int, Field(ge=0)]
-    drop_path: Annotated[float, Field(ge=0, lt=1)]
+    epochs: Count
+    seeds: Annotated[int, Field(ge=0, le=1_000)]
+    random: Annotated[int, Field(ge=0, le=1_000)]
+    channels: Channels
+    cells: Cells
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    momentum: Momentum
+    weight_decay: WeightDecay
+    clip: Clip
+    cutout: CountOrZero
+    drop_path: Probability
     auxiliary: bool
-    auxiliary_weight: NotNegative
+    auxiliary_weight: Factor
 
     def check(self, space: SearchSpace, data: SearchData) -> None:
         """Raise an `OptionError` if networks of this size, or cutout, do not fit the space and the images."""

@@ -217,7 +217,7 @@ def test_a_folder_that_is_no_run_is_named(tmp_path, call):
     [
         ("retrain.cutout=8", "would blank whole images of 8 x 8"),
         ("space.channels=6", r"space\.channels=6|is not divisible"),
-        ("control.samples=5", r"control\.samples=5: it must be a whole number, at least 20"),
+        ("control.samples=0", r"control\.samples=0: it must be a whole number, at least 1"),
     ],
 )
 def test_mistakes_are_found_before_anything_is_written(tmp_path, images, word, sentence):
@@ -225,6 +225,12 @@ def test_mistakes_are_found_before_anything_is_written(tmp_path, images, word, s
     with pytest.raises(NasforgeError, match=sentence):
         experiment.search(config(images, *words), tmp_path / "run")
     assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_few_random_architectures_make_a_control_with_a_note(tmp_path, images):
+    result = experiment.search(config(images, "control.samples=5", "retrain.seeds=0"), tmp_path / "run").result
+    assert len(result["control"]["random"]) == 5
+    assert "control.samples=5: a percentile among fewer than 20 random architectures says little" in result["notes"]
 
 
 def test_a_fit_that_was_killed_between_checkpoint_and_weights_keeps_them_even_out_of_time(tmp_path, monkeypatch):

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
-
-from nasforge import HELD_OUT_NOTE, DataModule, ImageSet
+from nasforge import HELD_OUT_NOTE, BatchSize, CountOrZero, DataModule, ImageSet, Workers
 from nasforge_plugins.data.npz import NpzImages, read_npz
 from nasforge_plugins.data.own_images import statistics
 
@@ -26,10 +23,10 @@ class Arrays(DataModule):
         self,
         *,
         path: str = "data.npz",
-        pad: Annotated[int, Field(ge=0)] = 2,
+        pad: CountOrZero = 2,
         flip: bool = False,
-        batch_size: Annotated[int, Field(ge=2)] = 64,
-        workers: Annotated[int, Field(ge=0)] = 0,
+        batch_size: BatchSize = 64,
+        workers: Workers = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, workers=workers)
         self.path, self.pad, self.flip = Path(path).expanduser().absolute(), pad, flip

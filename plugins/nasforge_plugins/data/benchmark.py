@@ -11,13 +11,12 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field
 
-from nasforge import DataError, DataModule, ImageSet, text_of
+from nasforge import BatchSize, DataError, DataModule, ImageSet, Workers, text_of
 from nasforge_plugins.data.npz import NpzImages, read_npz
 
 SILENCE = 30.0
@@ -42,8 +41,8 @@ class PublishedImages(DataModule):
         *,
         root: str | None = None,
         download: bool = True,
-        batch_size: Annotated[int, Field(ge=2)] = 64,
-        workers: Annotated[int, Field(ge=0)] = 0,
+        batch_size: BatchSize = 64,
+        workers: Workers = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, workers=workers)
         self.root = Path(root or os.environ.get("NASFORGE_DATA") or "data").expanduser().absolute()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 from sklearn.datasets import load_digits
 
-from nasforge import DataModule, ImageSet, hold_out
+from nasforge import BatchSize, DataModule, ImageSet, Workers, hold_out
 from nasforge_plugins.data.own_images import statistics
 
 
@@ -24,7 +22,7 @@ class Digits(DataModule):
     pad = 1
     flip = False  # a mirrored 2 is no 2
 
-    def __init__(self, *, batch_size: Annotated[int, Field(ge=2)] = 64, workers: Annotated[int, Field(ge=0)] = 0):
+    def __init__(self, *, batch_size: BatchSize = 64, workers: Workers = 0):
         super().__init__(batch_size=batch_size, workers=workers)
 
     @cached_property

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from pydantic import Field
 from torch import Tensor
 
-from nasforge import HELD_OUT_NOTE, DataError, DataModule, ImageSet, hold_out, text_of
+from nasforge import HELD_OUT_NOTE, BatchSize, CountOrZero, DataError, DataModule, ImageSet, Workers, hold_out, text_of
 from nasforge_plugins.data import folders
 from nasforge_plugins.data.own_images import SIDE, counted, require_enough, statistics
 
@@ -91,11 +91,11 @@ class ImageFolder(DataModule):
         self,
         *,
         root: str = "data",
-        image_size: Annotated[int, Field(ge=SIDE)] = 32,
-        pad: Annotated[int, Field(ge=0)] = 4,
+        image_size: Annotated[int, Field(ge=SIDE, le=1_024)] = 32,
+        pad: CountOrZero = 4,
         flip: bool = True,
-        batch_size: Annotated[int, Field(ge=2)] = 64,
-        workers: Annotated[int, Field(ge=0)] = 0,
+        batch_size: BatchSize = 64,
+        workers: Workers = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, workers=workers)
         self.root, self.image_size, self.pad, self.flip = Path(root).expanduser().absolute(), image_size, pad, flip

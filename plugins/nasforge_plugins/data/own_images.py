@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +12,8 @@ from nasforge import DataError, ImageSet
 
 SIDE = 4
 """The shortest side, in pixels, that the networks of the spaces in the box can read: they halve it twice."""
+PIXELS = 2**26
+"""How many are counted at a time."""
 
 LISTED = 20
 """Most classes whose counts are listed one by one."""
@@ -54,7 +57,8 @@ def statistics(images: ImageSet, *, sample: int) -> tuple[tuple[float, ...], tup
     chosen = images if len(images) <= sample else images.subset(sample, seed=0)
     levels = torch.arange(256, dtype=torch.float64) / 255
     counts = torch.zeros(images.shape[0], 256, dtype=torch.float64)
-    for part in torch.split(torch.arange(len(chosen)), 256):  # all at once may need many gigabytes
+    few = max(1, PIXELS // math.prod(images.shape))
+    for part in torch.split(torch.arange(len(chosen)), few):  # all at once may need many gigabytes
         for channel, pixels in enumerate(chosen[part][0].transpose(0, 1)):
             counts[channel] += torch.bincount(pixels.flatten(), minlength=256)
     shares = counts / counts.sum(1, keepdim=True)

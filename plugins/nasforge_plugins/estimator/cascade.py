@@ -18,6 +18,7 @@ from nasforge import (
     Infeasible,
     Objective,
     OptionError,
+    Population,
     SearchData,
     SearchSpace,
     build,
@@ -58,7 +59,7 @@ class Cascade(Estimator):
         first: Mapping[str, Any] = FIRST,
         then: Mapping[str, Any] = THEN,
         keep: Annotated[float, Field(gt=0, le=1)] = 0.25,
-        reference: Annotated[int, Field(ge=2)] = 32,
+        reference: Population = 32,
         by: str | None = None,
     ) -> None:
         self.first: Estimator = build("estimator", first, where="estimator.cascade.first")

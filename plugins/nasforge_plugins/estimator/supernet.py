@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
-
-from nasforge import SharedWeights
+from nasforge import BatchSize, SharedWeights
 
 
 class Supernet(SharedWeights):
@@ -17,5 +15,5 @@ class Supernet(SharedWeights):
 
     name: ClassVar[str] = "supernet"
 
-    def __init__(self, *, batch_size: Annotated[int, Field(ge=2)] = 256) -> None:
+    def __init__(self, *, batch_size: BatchSize = 256) -> None:
         super().__init__(batch_size=batch_size)

@@ -21,7 +21,8 @@ from nasforge import (
     unknown,
 )
 
-Positive = Annotated[int, Field(ge=1)]
+Horizon = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Batch = Annotated[int, Field(ge=1, le=10_000)]
 WORST = 1e12
 """Loss of a candidate that failed or breaks a constraint; nevergrad takes no infinity."""
 
@@ -39,7 +40,7 @@ class Nevergrad(AskTellStrategy):
     name: ClassVar[str] = "nevergrad"
     needs: ClassVar[tuple[type[SearchSpace], ...]] = (VectorEncoded,)
 
-    def __init__(self, *, optimizer: str = "DE", horizon: Positive | None = None, batch: Positive = 1) -> None:
+    def __init__(self, *, optimizer: str = "DE", horizon: Horizon | None = None, batch: Batch = 1) -> None:
         if optimizer not in ng.optimizers.registry:
             raise OptionError(f"strategy.optimizer: {unknown('optimizer of nevergrad', optimizer, _readable())}")
         if batch > 1 and ng.optimizers.registry[optimizer].no_parallelization:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field
 from pymoo.algorithms.moo.nsga2 import NSGA2 as PymooNSGA2
 from pymoo.core.crossover import Crossover
 from pymoo.core.duplicate import ElementwiseDuplicateElimination
 from pymoo.core.mutation import Mutation
-from pymoo.core.population import Population
+from pymoo.core.population import Population as Individuals
 from pymoo.core.problem import Problem
 from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
 
-from nasforge import Architecture, AskTellStrategy, Evaluation, SearchSpace
+from nasforge import Architecture, AskTellStrategy, Evaluation, Fraction, OptionError, Population, SearchSpace
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
 FAILED = 1e12
 """Violation of a candidate that could not be estimated: it loses to every one that could."""
 
@@ -40,10 +38,15 @@ class NSGA2(AskTellStrategy):
     def __init__(
         self,
         *,
-        population: Annotated[int, Field(ge=2)] = 20,
+        population: Population = 20,
         crossover_rate: Fraction = 0.9,
         mutation_rate: Fraction = 1.0,
     ) -> None:
+        if not crossover_rate and not mutation_rate:
+            raise OptionError(
+                "strategy.crossover_rate=0 and strategy.mutation_rate=0 leave children as their parents are; one of "
+                "them must be above 0"
+            )
         self.population, self.crossover_rate, self.mutation_rate = population, crossover_rate, mutation_rate
 
     def begin(self) -> None:
@@ -63,7 +66,7 @@ class NSGA2(AskTellStrategy):
         """A generation; afresh from the space where variation finds nothing new."""
         asked = self.algorithm.ask()
         if asked is None or not len(asked):
-            asked = Population.new("X", _column([self.space.sample(self.rng) for _ in range(self.population)]))
+            asked = Individuals.new("X", _column([self.space.sample(self.rng) for _ in range(self.population)]))
         self.asked = asked
         return [individual.X[0] for individual in asked]
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from nasforge import Result, Run
+from nasforge import (
+    Cells,
+    Channels,
+    Clip,
+    Count,
+    CountOrZero,
+    FinalLearningRate,
+    LearningRate,
+    Momentum,
+    Result,
+    Run,
+    WeightDecay,
+)
 from nasforge_plugins.strategy.darts import DARTS
-from nasforge_plugins.strategy.darts.algorithm import AboveZero, NotNegative, Positive
 
 
 class PCDARTS(DARTS):
@@ -22,24 +31,24 @@ class PCDARTS(DARTS):
     def __init__(
         self,
         *,
-        epochs: Positive = 8,
+        epochs: Count = 8,
         order: Literal[1, 2] = 1,
-        warmup_epochs: Annotated[int, Field(ge=0)] = 2,
-        alpha_learning_rate: AboveZero = 6e-3,
-        alpha_weight_decay: NotNegative = 1e-3,
+        warmup_epochs: CountOrZero = 2,
+        alpha_learning_rate: LearningRate = 6e-3,
+        alpha_weight_decay: WeightDecay = 1e-3,
         augment_validation: bool = True,
-        channels: Positive | None = None,
-        cells: Positive | None = None,
-        partial_channels: Positive | None = None,
+        channels: Channels | None = None,
+        cells: Cells | None = None,
+        partial_channels: Channels | None = None,
         edge_normalization: bool = True,
         include_none: bool | None = True,
         pool_normalization: bool | None = None,
-        learning_rate: AboveZero = 0.1,
-        final_learning_rate: NotNegative = 0.0,
-        momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
-        weight_decay: NotNegative = 3e-4,
-        clip: AboveZero = 5.0,
-        max_parameter_free: Annotated[int, Field(ge=0)] | None = None,
+        learning_rate: LearningRate = 0.1,
+        final_learning_rate: FinalLearningRate = 0.0,
+        momentum: Momentum = 0.9,
+        weight_decay: WeightDecay = 3e-4,
+        clip: Clip = 5.0,
+        max_parameter_free: CountOrZero | None = None,
     ) -> None:
         super().__init__(
             epochs=epochs,

@@ -24,7 +24,10 @@ class RandomSearch(AskTellStrategy):
     name: ClassVar[str] = "random_search"
 
     def __init__(
-        self, *, select: Literal["foremost", "rank_sum"] = "foremost", batch: Annotated[int, Field(ge=1)] = 16
+        self,
+        *,
+        select: Literal["foremost", "rank_sum"] = "foremost",
+        batch: Annotated[int, Field(ge=1, le=10_000)] = 16,
     ) -> None:
         self.select, self.batch = select, batch
 

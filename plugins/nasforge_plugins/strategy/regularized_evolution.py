@@ -10,7 +10,7 @@ from pydantic import Field
 
 from nasforge import Architecture, AskTellStrategy, Evaluation, OptionError
 
-Positive = Annotated[int, Field(ge=1)]
+Members = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class RegularizedEvolution(AskTellStrategy):
@@ -25,7 +25,7 @@ class RegularizedEvolution(AskTellStrategy):
 
     name: ClassVar[str] = "regularized_evolution"
 
-    def __init__(self, *, population: Positive = 50, sample: Positive = 10, batch: Positive = 1) -> None:
+    def __init__(self, *, population: Members = 50, sample: Members = 10, batch: Members = 1) -> None:
         for option, value in (("sample", sample), ("batch", batch)):
             if value > population:
                 raise OptionError(f"strategy.{option}={value} is more than strategy.population={population}")

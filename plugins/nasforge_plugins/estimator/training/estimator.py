@@ -10,14 +10,23 @@ from torch.optim.swa_utils import update_bn
 
 from nasforge import (
     Architecture,
+    Cells,
+    Channels,
+    Clip,
     Context,
+    Count,
     Estimate,
     Estimator,
     FitData,
+    Fraction,
+    LearningRate,
+    Momentum,
     Network,
     NetworkModule,
     Objective,
     OptionError,
+    SearchData,
+    WeightDecay,
     WeightInheritance,
     WeightStore,
     entries,
@@ -28,9 +37,6 @@ from nasforge import (
 )
 
 from .learning_curve import POINTS, StopBelow
-
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Training(Estimator):
@@ -69,16 +75,16 @@ class Training(Estimator):
     def __init__(
         self,
         *,
-        epochs: Positive = 3,
-        channels: Positive = 8,
-        cells: Positive = 4,
+        epochs: Count = 3,
+        channels: Channels = 8,
+        cells: Cells = 4,
         held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2,
-        learning_rate: Annotated[float, Field(gt=0)] = 0.05,
-        momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
-        weight_decay: NotNegative = 3e-4,
-        clip: Annotated[float, Field(gt=0)] = 5.0,
+        learning_rate: LearningRate = 0.05,
+        momentum: Momentum = 0.9,
+        weight_decay: WeightDecay = 3e-4,
+        clip: Clip = 5.0,
         recalibrate: bool = True,
-        stop_below: Annotated[float, Field(ge=0, le=1)] | None = None,
+        stop_below: Fraction | None = None,
     ) -> None:
         self.epochs, self.channels, self.cells, self.held_out = epochs, channels, cells, held_out
         self.learning_rate, self.momentum, self.weight_decay, self.clip = learning_rate, momentum, weight_decay, clip
@@ -88,6 +94,16 @@ class Training(Estimator):
                 f"least: a curve is looked at after {POINTS}, and epochs={epochs} would train to the end in any case"
             )
         self.recalibrate, self.stop_below = recalibrate, stop_below
+
+    def check_data(self, data: SearchData) -> None:
+        """Raise an `OptionError` if `held_out` leaves too few images to train on, or to score on."""
+        scored = round(len(data.train) * self.held_out)
+        trained = len(data.train) - scored
+        if scored < 1 or trained < 2:
+            raise OptionError(
+                f"estimator.training.held_out={self.held_out:g} leaves {trained} of {len(data.train)} images to train "
+                f"on and {scored} to score on; 2 and 1 are the fewest"
+            )
 
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
         """Build, inherit, train, score."""

@@ -11,7 +11,11 @@ from pydantic import Field
 
 from nasforge import (
     Architecture,
+    BatchSize,
+    Cells,
+    Channels,
     Context,
+    Count,
     DataError,
     Estimate,
     Estimator,
@@ -29,9 +33,6 @@ from .probe import LOSSES, Probe
 from .proxies import PROXIES
 from .spectrum import Degenerate
 from .views import Batch, View
-
-Positive = Annotated[int, Field(ge=1)]
-AtLeastTwo = Annotated[int, Field(ge=2)]
 
 
 class ZeroCost(Estimator):
@@ -62,19 +63,19 @@ class ZeroCost(Estimator):
         self,
         *,
         proxies: tuple[str, ...] = ("synflow", "jacob_cov", "ntk_condition", "linear_regions"),
-        seeds: Positive = 1,
-        batches: Positive = 1,
-        batch_size: AtLeastTwo = 32,
-        channels: Positive = 16,
-        cells: Positive = 5,
+        seeds: Count = 1,
+        batches: Count = 1,
+        batch_size: BatchSize = 32,
+        channels: Channels = 16,
+        cells: Cells = 5,
         loss: Literal["cross_entropy", "l1"] = "cross_entropy",
-        ntk_batch_size: AtLeastTwo = 32,
-        ntk_channels: Positive = 3,
-        ntk_cells: Positive = 1,
-        region_images: AtLeastTwo = 3000,
-        region_side: Positive = 3,
-        region_channels: Positive = 1,
-        region_cells: Positive = 1,
+        ntk_batch_size: BatchSize = 32,
+        ntk_channels: Channels = 3,
+        ntk_cells: Cells = 1,
+        region_images: BatchSize = 3000,
+        region_side: Annotated[int, Field(ge=1, le=1_024)] = 3,
+        region_channels: Channels = 1,
+        region_cells: Cells = 1,
     ) -> None:
         _check_names(proxies)
         self.proxies = proxies

@@ -16,6 +16,8 @@ from nasforge import (
     Architecture,
     ArchitectureError,
     CellGraph,
+    Cells,
+    Channels,
     Mix,
     Network,
     OptionError,
@@ -35,7 +37,6 @@ from .supernet import DARTSSupernet
 PAIRS = tuple(tuple(combinations(range(INPUTS + node), 2)) for node in range(NODES))
 """By node: the choices of two distinct source states."""
 CONCAT = tuple(range(INPUTS, INPUTS + NODES))
-AtLeastOne = Annotated[int, Field(ge=1)]
 
 
 class DARTS(WeightSharing, VectorEncoded):
@@ -65,11 +66,11 @@ class DARTS(WeightSharing, VectorEncoded):
     def __init__(
         self,
         *,
-        channels: AtLeastOne = 8,
-        cells: AtLeastOne = 4,
-        evaluation_channels: AtLeastOne = 36,
-        evaluation_cells: AtLeastOne = 20,
-        partial_channels: AtLeastOne = 4,
+        channels: Channels = 8,
+        cells: Cells = 4,
+        evaluation_channels: Channels = 36,
+        evaluation_cells: Cells = 20,
+        partial_channels: Channels = 4,
         include_none: bool = False,
         pool_normalization: bool = True,
         operations: Annotated[Sequence[str], Field(min_length=1)] = (

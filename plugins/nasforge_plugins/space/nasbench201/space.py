@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from nasforge import (
     Architecture,
     ArchitectureError,
     CellGraph,
+    Cells,
+    Channels,
     Mix,
     Network,
     OptionError,
@@ -28,8 +28,6 @@ from . import cell
 from .cell import EDGES, GENE, NODES, OPERATIONS
 from .network import EvaluationNetwork
 from .supernet import NASBench201Supernet
-
-AtLeastOne = Annotated[int, Field(ge=1)]
 
 
 class NASBench201(WeightSharing, VectorEncoded):
@@ -50,10 +48,10 @@ class NASBench201(WeightSharing, VectorEncoded):
     def __init__(
         self,
         *,
-        channels: AtLeastOne = 16,
-        cells: AtLeastOne = 1,
-        evaluation_channels: AtLeastOne = 16,
-        evaluation_cells: AtLeastOne = 5,
+        channels: Channels = 16,
+        cells: Cells = 1,
+        evaluation_channels: Channels = 16,
+        evaluation_cells: Cells = 5,
     ) -> None:
         self.channels, self.cells = channels, cells
         self.evaluation_channels, self.evaluation_cells = evaluation_channels, evaluation_cells

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 from torch import nn
 
 from nasforge import (
     Architecture,
     ArchitectureError,
     CellGraph,
+    Cells,
     CrossoverMode,
     GrowingCells,
     GrowthRates,
@@ -29,7 +29,6 @@ from .genome import CELLS_APART, Genome
 from .network import CellSequence, GrowingNetwork, Pooling
 from .operations import NAMES
 
-AtLeastOne = Annotated[int, Field(ge=1)]
 EXAMPLE = "0|0|2|0|0|2|0|0  1|0|0|1|1|0|0|0  0|1|0|0|0|0|2|1--1  7"
 MOST_EDITS = 8
 
@@ -51,9 +50,7 @@ class Reolon(GrowingCells):
 
     name = "reolon"
 
-    def __init__(
-        self, *, operations: tuple[str, ...] = NAMES, pooling: Pooling = "large", cells: AtLeastOne = 1
-    ) -> None:
+    def __init__(self, *, operations: tuple[str, ...] = NAMES, pooling: Pooling = "large", cells: Cells = 1) -> None:
         for name in operations:
             if name not in NAMES:
                 raise unknown("operation of space 'reolon'", name, NAMES)

@@ -14,6 +14,8 @@ from nasforge import (
     ArchitectureError,
     CellChain,
     CellGraph,
+    Cells,
+    Channels,
     Network,
     OptionError,
     Shape,
@@ -27,7 +29,6 @@ from .network import ChainNetwork, running_statistic
 
 T = TypeVar("T")
 Edit = Callable[[Architecture, int, np.random.Generator], Architecture]
-AtLeastOne = Annotated[int, Field(ge=1)]
 
 
 class TSENAS(CellChain, WeightInheritance):
@@ -55,15 +56,15 @@ class TSENAS(CellChain, WeightInheritance):
     def __init__(
         self,
         *,
-        min_cells: AtLeastOne = 4,
-        max_cells: AtLeastOne = 12,
-        reductions: Annotated[int, Field(ge=0)] = 3,
-        widening: Annotated[int, Field(ge=2)] = 8,
+        min_cells: Cells = 4,
+        max_cells: Cells = 12,
+        reductions: Annotated[int, Field(ge=0, le=16)] = 3,
+        widening: Annotated[int, Field(ge=2, le=1_024)] = 8,
         previous_input: bool = False,
         darts: DARTSCells = "V2",
         amoebanet: AmoebaNetCells = "transcription",
         dil_conv_5x5: bool = True,
-        channels: AtLeastOne = 16,
+        channels: Channels = 16,
     ) -> None:
         if min_cells > max_cells:
             raise OptionError(

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
-
-from nasforge import OptionError, Result, Run, SearchSpace, Strategy, Supernet, WeightSharing, mix_over_time
+from nasforge import (
+    Cells,
+    Channels,
+    Clip,
+    Count,
+    CountOrZero,
+    FinalLearningRate,
+    LearningRate,
+    Momentum,
+    OptionError,
+    Result,
+    Run,
+    SearchSpace,
+    Strategy,
+    Supernet,
+    WeightDecay,
+    WeightSharing,
+    mix_over_time,
+)
 from nasforge_plugins.strategy.darts.collapse import collapse_warning
 from nasforge_plugins.strategy.darts.module import GradientAlphas
-
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-AboveZero = Annotated[float, Field(gt=0)]
 
 
 def check_depth(supernet: Supernet) -> None:
@@ -41,24 +53,24 @@ class DARTS(Strategy):
     def __init__(
         self,
         *,
-        epochs: Positive = 6,
+        epochs: Count = 6,
         order: Literal[1, 2] = 1,
-        warmup_epochs: Annotated[int, Field(ge=0)] = 0,
-        alpha_learning_rate: AboveZero = 3e-3,
-        alpha_weight_decay: NotNegative = 1e-3,
+        warmup_epochs: CountOrZero = 0,
+        alpha_learning_rate: LearningRate = 3e-3,
+        alpha_weight_decay: WeightDecay = 1e-3,
         augment_validation: bool = True,
-        channels: Positive | None = None,
-        cells: Positive | None = None,
-        partial_channels: Positive | None = 1,
+        channels: Channels | None = None,
+        cells: Cells | None = None,
+        partial_channels: Channels | None = 1,
         edge_normalization: bool = False,
         include_none: bool | None = True,
         pool_normalization: bool | None = None,
-        learning_rate: AboveZero = 0.025,
-        final_learning_rate: NotNegative = 0.001,
-        momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
-        weight_decay: NotNegative = 3e-4,
-        clip: AboveZero = 5.0,
-        max_parameter_free: Annotated[int, Field(ge=0)] | None = None,
+        learning_rate: LearningRate = 0.025,
+        final_learning_rate: FinalLearningRate = 0.001,
+        momentum: Momentum = 0.9,
+        weight_decay: WeightDecay = 3e-4,
+        clip: Clip = 5.0,
+        max_parameter_free: CountOrZero | None = None,
     ) -> None:
         if warmup_epochs >= epochs:
             raise OptionError(

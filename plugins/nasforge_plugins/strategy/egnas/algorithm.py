@@ -13,12 +13,28 @@ import nevergrad as ng
 import numpy as np
 from pydantic import Field
 
-from nasforge import Result, Run, SearchSpace, Strategy, WeightSharing
+from nasforge import (
+    BatchSize,
+    Cells,
+    Channels,
+    Clip,
+    Count,
+    CountOrZero,
+    Factor,
+    FinalLearningRate,
+    LearningRate,
+    Momentum,
+    OptionError,
+    Population,
+    Result,
+    Run,
+    SearchSpace,
+    Strategy,
+    WeightDecay,
+    WeightSharing,
+)
 from nasforge_plugins.strategy.egnas.alphas import Alphas, Direction, SearchIn, Similarity, Vector
 from nasforge_plugins.strategy.egnas.module import EvolvedAlphas
-
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -50,42 +66,49 @@ class EGNAS(Strategy):
     def __init__(
         self,
         *,
-        epochs: Positive = 6,
-        warmup_epochs: Annotated[int, Field(ge=0)] = 2,
-        samples: Positive = 2,
-        population: Annotated[int, Field(ge=2)] = 12,
-        generations: Positive = 1,
-        step_size: float = 0.6,
-        zeta: NotNegative = 1.0,
-        eta: NotNegative = 0.4,
+        epochs: Count = 6,
+        warmup_epochs: CountOrZero = 2,
+        samples: Count = 2,
+        population: Population = 12,
+        generations: Count = 1,
+        step_size: Annotated[float, Field(gt=0, le=100)] = 0.6,
+        zeta: Factor = 1.0,
+        eta: Factor = 0.4,
         search_in: SearchIn = "alpha",
         row_normalize: bool = False,
-        sigma_noise: NotNegative = 0.01,
-        sigma: Annotated[float, Field(gt=0)] = 1.0,
+        sigma_noise: Annotated[float, Field(ge=0, le=100)] = 0.01,
+        sigma: Annotated[float, Field(gt=0, le=100)] = 1.0,
         sigma_schedule: Literal["constant", "inverse"] = "constant",
         direction: Direction = "prob",
         similarity: Similarity = "flat",
         include_mean: bool = True,
         shared_noise: bool = False,
-        es_seed: int | None = None,
+        es_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None,
         statistics: Literal["batch", "running"] = "batch",
-        validation_batches: Positive = 1,
-        validation_batch_size: Annotated[int, Field(ge=2)] = 128,
+        validation_batches: Count = 1,
+        validation_batch_size: BatchSize = 128,
         augment_validation: bool = False,
         order: Literal["weights_first", "es_first"] = "weights_first",
-        channels: Positive | None = None,
-        cells: Positive | None = None,
-        partial_channels: Positive | None = None,
+        channels: Channels | None = None,
+        cells: Cells | None = None,
+        partial_channels: Channels | None = None,
         edge_normalization: bool = False,
         include_none: bool | None = None,
         pool_normalization: bool | None = None,
-        learning_rate: Annotated[float, Field(gt=0)] = 0.1,
-        final_learning_rate: NotNegative = 0.0,
-        momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
-        weight_decay: NotNegative = 3e-4,
-        clip: Annotated[float, Field(gt=0)] = 5.0,
+        learning_rate: LearningRate = 0.1,
+        final_learning_rate: FinalLearningRate = 0.0,
+        momentum: Momentum = 0.9,
+        weight_decay: WeightDecay = 3e-4,
+        clip: Clip = 5.0,
         clip_counts_alphas: bool = False,
     ) -> None:
+        if warmup_epochs >= epochs:
+            raise OptionError(
+                f"strategy.warmup_epochs={warmup_epochs} leaves none of strategy.epochs={epochs} to the alphas; "
+                "it must be smaller"
+            )
+        if not zeta and not eta:
+            raise OptionError("strategy.zeta=0 and strategy.eta=0 leave no fitness; one of them must be above 0")
         self.epochs, self.warmup_epochs, self.order = epochs, warmup_epochs, order
         self.samples, self.population, self.generations = samples, population, generations
         self.step_size, self.zeta, self.eta = step_size, zeta, eta

@@ -12,7 +12,14 @@ import torch
 from pydantic import Field
 
 from nasforge import (
+    Cells,
+    Channels,
+    Clip,
+    CountOrZero,
+    FinalLearningRate,
     FitData,
+    LearningRate,
+    Momentum,
     NasforgeError,
     OptionError,
     Result,
@@ -20,6 +27,7 @@ from nasforge import (
     SearchSpace,
     Strategy,
     Supernet,
+    WeightDecay,
     WeightSharing,
     isolated,
 )
@@ -31,9 +39,6 @@ from nasforge_plugins.strategy.medarts.pictures import keep_pictures, note_unequ
 from nasforge_plugins.strategy.medarts.selection import Dominance, Size, most_accurate, select
 from nasforge_plugins.strategy.medarts.stages import Stage, check_images, check_stages, without_crossing
 
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-AboveZero = Annotated[float, Field(gt=0)]
 STAGES = (
     Stage(name="init", cells=4, epochs=1, population=4),
     Stage(name="mid", cells=6, epochs=1, population=3),
@@ -61,21 +66,21 @@ class MEDARTS(Strategy):
         scale: Annotated[float, Field(gt=0, le=1)] | None = None,
         dominance: Dominance = "weak",
         size: Size = "max",
-        evaluation_channels: Positive | None = None,
-        evaluation_cells: Positive | None = None,
+        evaluation_channels: Channels | None = None,
+        evaluation_cells: Cells | None = None,
         start: str | None = None,
         order: Literal[1, 2] = 1,
-        alpha_learning_rate: AboveZero = 3e-3,
-        alpha_weight_decay: NotNegative = 1e-3,
+        alpha_learning_rate: LearningRate = 3e-3,
+        alpha_weight_decay: WeightDecay = 1e-3,
         augment_validation: bool = True,
-        partial_channels: Positive | None = 1,
+        partial_channels: Channels | None = 1,
         include_none: bool | None = True,
-        learning_rate: AboveZero = 0.025,
-        final_learning_rate: NotNegative = 0.001,
-        momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
-        weight_decay: NotNegative = 3e-4,
-        clip: AboveZero = 5.0,
-        max_parameter_free: Annotated[int, Field(ge=0)] | None = None,
+        learning_rate: LearningRate = 0.025,
+        final_learning_rate: FinalLearningRate = 0.001,
+        momentum: Momentum = 0.9,
+        weight_decay: WeightDecay = 3e-4,
+        clip: Clip = 5.0,
+        max_parameter_free: CountOrZero | None = None,
     ) -> None:
         check_stages(stages)
         self.stages, self.scale, self.start = stages, scale, start

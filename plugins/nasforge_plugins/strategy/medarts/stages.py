@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nasforge import OptionError
+from nasforge import Cells, Channels, Count, OptionError
 
-Positive = Annotated[int, Field(ge=1)]
+Members = Annotated[int, Field(ge=1, le=10_000)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,12 @@ class Stage:
     """
 
     name: str
-    cells: Positive
-    epochs: Positive
-    population: Positive
-    channels: Positive | None = None
-    images: Positive | None = None
-    parents: Positive | None = None
+    cells: Cells
+    epochs: Count
+    population: Members
+    channels: Channels | None = None
+    images: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    parents: Members | None = None
 
     @property
     def survivors(self) -> int:

@@ -9,7 +9,26 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from nasforge import Architecture, Evaluation, GrowingCells, OptionError, Result, Run, SearchSpace, Strategy
+from nasforge import (
+    Architecture,
+    Cells,
+    Channels,
+    Clip,
+    Count,
+    CountOrZero,
+    Evaluation,
+    Fraction,
+    GrowingCells,
+    LearningRate,
+    OptionError,
+    Population,
+    Probability,
+    Result,
+    Run,
+    SearchSpace,
+    Strategy,
+    WeightDecay,
+)
 
 from .adaptation import Adaptation
 from .pictures import keep_pictures
@@ -18,10 +37,6 @@ from .tournament import Arena, survivors
 from .training import Loss
 from .variation import GenericVariation, GrowingVariation, Variation
 
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[int, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-AboveZero = Annotated[float, Field(gt=0)]
 Step = Literal["breed", "breed more", "breed and compete", "compete"]
 
 
@@ -54,30 +69,30 @@ class NTKGA(Strategy):
     def __init__(
         self,
         *,
-        population: Annotated[int, Field(ge=2)] = 5,
-        offspring: Positive = 15,
-        generations: Positive | None = 9,
-        max_age: Positive = 10,
+        population: Population = 5,
+        offspring: Annotated[int, Field(ge=1, le=10_000)] = 15,
+        generations: Count | None = 9,
+        max_age: Count = 10,
         dominance: Dominance = "strict",
         uniform_rate: Fraction = 0.3,
         minimum_rate: Fraction = 0.2,
         exploration: Fraction = 0.5,
         resize_rate: Fraction = 0.55,
         swap_rate: Fraction = 0.2,
-        tournament_period: NotNegative = 3,
-        tournament_size: Annotated[int, Field(ge=2)] = 2,
+        tournament_period: CountOrZero = 3,
+        tournament_size: Population = 2,
         schedule: Literal["paper", "code"] = "paper",
-        tournament_images: Annotated[int, Field(ge=10)] = 2000,
-        tournament_epochs: Positive = 1,
+        tournament_images: Annotated[int, Field(ge=10, le=1_000_000_000)] = 2000,
+        tournament_epochs: Count = 1,
         tournament_loss: Loss = "cross_entropy",
-        tournament_channels: Positive | None = None,
-        tournament_cells: Positive | None = None,
-        learning_rate: AboveZero = 0.004,
-        weight_decay: Annotated[float, Field(ge=0)] = 1e-5,
-        clip: AboveZero = 2.0,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
-        final_cells: Positive = 3,
-        landmarks: NotNegative = 20,
+        tournament_channels: Channels | None = None,
+        tournament_cells: Cells | None = None,
+        learning_rate: LearningRate = 0.004,
+        weight_decay: WeightDecay = 1e-5,
+        clip: Clip = 2.0,
+        dropout: Probability = 0.2,
+        final_cells: Cells = 3,
+        landmarks: Annotated[int, Field(ge=0, le=10_000)] = 20,
     ) -> None:
         if tournament_period and tournament_size > population:
             raise OptionError(

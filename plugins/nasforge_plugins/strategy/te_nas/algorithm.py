@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 
 from nasforge import (
     Constraint,
+    Count,
     Estimator,
     Objective,
     OptionError,
@@ -27,7 +28,6 @@ from nasforge import (
 
 from .prunings import Kept, Prunings
 
-Positive = Annotated[int, Field(ge=1)]
 Place = tuple[str, int, int | slice]
 """What may go: cell type, edge, and operation; all of them where the edge itself may."""
 
@@ -51,8 +51,8 @@ class TENAS(Strategy):
     def __init__(
         self,
         *,
-        repeats: Positive = 1,
-        per_round: Positive = 1,
+        repeats: Count = 1,
+        per_round: Count = 1,
         precision: Annotated[int, Field(ge=1, le=15)] = 3,
     ) -> None:
         self.repeats, self.per_round, self.precision = repeats, per_round, precision

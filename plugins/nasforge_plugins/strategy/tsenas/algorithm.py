@@ -8,7 +8,22 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from nasforge import CellChain, OptionError, Result, Run, SearchSpace, Strategy
+from nasforge import (
+    CellChain,
+    Clip,
+    Count,
+    CountOrZero,
+    Fraction,
+    LearningRate,
+    Momentum,
+    OptionError,
+    Population,
+    Result,
+    Run,
+    SearchSpace,
+    Strategy,
+    WeightDecay,
+)
 
 from .census import Census
 from .cost import announce
@@ -16,10 +31,6 @@ from .fine import edited, pruned
 from .inheritance import Inheritance
 from .pictures import keep_pictures
 from .rough import Individual, environmental_selection, offspring
-
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class TSENAS(Strategy):
@@ -40,23 +51,23 @@ class TSENAS(Strategy):
     def __init__(
         self,
         *,
-        population: Annotated[int, Field(ge=2)] = 10,
-        generations: Positive = 6,
+        population: Population = 10,
+        generations: Count = 6,
         crossover_rate: Fraction = 0.8,
         mutation_rate: Fraction = 0.2,
-        threshold: NotNegative = 0.005,
-        fine_population: Positive = 4,
-        fine_generations: Annotated[int, Field(ge=0)] = 4,
+        threshold: Annotated[float, Field(ge=0, le=1_000_000)] = 0.005,
+        fine_population: Count = 4,
+        fine_generations: CountOrZero = 4,
         inherit: bool = True,
         store: str | None = None,
-        refresh: Positive = 3,
-        supernet_epochs: Positive = 4,
-        supernet_chains: Annotated[int, Field(ge=0)] = 16,
-        learning_rate: Annotated[float, Field(gt=0)] = 0.05,
-        momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
-        weight_decay: NotNegative = 3e-4,
-        clip: Annotated[float, Field(gt=0)] = 5.0,
-        from_scratch: Annotated[int, Field(ge=0)] = 2,
+        refresh: Count = 3,
+        supernet_epochs: Count = 4,
+        supernet_chains: Annotated[int, Field(ge=0, le=1_000)] = 16,
+        learning_rate: LearningRate = 0.05,
+        momentum: Momentum = 0.9,
+        weight_decay: WeightDecay = 3e-4,
+        clip: Clip = 5.0,
+        from_scratch: CountOrZero = 2,
     ) -> None:
         if fine_population > population:
             raise OptionError(

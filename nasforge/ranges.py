@@ -1,0 +1,33 @@
+"""Ranges that many options share.
+
+They end far beyond any experiment: what lies outside is a slip of the keyboard, and the message tells the range.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
+Population = Annotated[int, Field(ge=2, le=10_000)]
+Cells = Annotated[int, Field(ge=1, le=1_000)]
+"""Depth of a network."""
+Channels = Annotated[int, Field(ge=1, le=65_536)]
+"""Width of a network; the memory that it takes is counted apart."""
+BatchSize = Annotated[int, Field(ge=2, le=1_000_000)]
+"""Images a batch; BatchNorm cannot train on one."""
+Workers = Annotated[int, Field(ge=0, le=256)]
+"""Processes that read images."""
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+"""Of dropping something: not everything may go."""
+LearningRate = Annotated[float, Field(gt=0, le=100)]
+FinalLearningRate = Annotated[float, Field(ge=0, le=100)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+WeightDecay = Annotated[float, Field(ge=0, le=1)]
+Clip = Annotated[float, Field(ge=1e-6, le=1_000_000)]
+"""Gradient norm."""
+Factor = Annotated[float, Field(ge=0, le=1_000)]
+"""Weight of a term in a loss or a fitness."""

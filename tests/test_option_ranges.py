@@ -1,0 +1,104 @@
+"""Every number that a person may set has its range: what lies outside is refused by the constructor, with the key."""
+
+import inspect
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import yaml
+
+from nasforge import OptionError
+from nasforge.machinery import Budget
+from nasforge.options import checked, described
+from nasforge.parts import Control
+from nasforge.registry import registry
+from nasforge.retraining import Retraining
+from nasforge_plugins.strategy.medarts.stages import Stage
+
+CONFIG = yaml.safe_load((Path(__file__).resolve().parents[1] / "conf" / "config.yaml").read_text())
+PLUGINS = {f"{kind}.{name}": registry(kind)[name] for kind in ("space", "strategy", "estimator", "data")
+           for name, (plugin,) in registry(kind).plugins.items() if plugin.package == "nasforge"}  # fmt: skip
+SECTIONS = {"budget": Budget, "control": Control, "retrain": Retraining, "strategy.medarts.stages": Stage}
+PARTS = {**PLUGINS, **SECTIONS}
+REQUIRED = {**CONFIG, "strategy.medarts.stages": {"name": "init", "cells": 4, "epochs": 1, "population": 1}}
+NONSENSE = [-1, 0, 1e300, float("nan"), float("inf"), 10**18, 10**400, True, "8", [1], {"a": 1}]
+
+
+def numbers(cls):
+    """The options of a class that are numbers, or one of a few."""
+    source = cls if hasattr(cls, "__dataclass_fields__") else cls.__init__
+    hints = get_type_hints(source, include_extras=True)
+    said = {key: described(hints[key]) for key in inspect.signature(cls).parameters}
+    return [key for key, words in said.items() if "number" in words or words.startswith("one of")]
+
+
+OPTIONS = [(part, key) for part, cls in PARTS.items() for key in numbers(cls)]
+ZERO = {  # options that 0 turns off, or of which none is a sensible amount
+    "space.tsenas": "reductions",
+    **dict.fromkeys(
+        ("strategy.darts", "strategy.pc_darts"),
+        "warmup_epochs alpha_weight_decay final_learning_rate momentum weight_decay max_parameter_free",
+    ),
+    "strategy.egnas": "warmup_epochs zeta eta sigma_noise es_seed final_learning_rate momentum weight_decay",
+    "strategy.medarts": "alpha_weight_decay final_learning_rate momentum weight_decay max_parameter_free",
+    "strategy.nsga2": "crossover_rate mutation_rate",
+    "strategy.ntk_ga": "uniform_rate minimum_rate exploration resize_rate swap_rate tournament_period weight_decay "
+    "dropout landmarks",
+    "strategy.tsenas": "crossover_rate mutation_rate threshold fine_generations supernet_chains momentum weight_decay "
+    "from_scratch",
+    "estimator.training": "momentum weight_decay",
+    "data.arrays": "pad workers",
+    "data.image_folder": "pad workers",
+    **dict.fromkeys(("data.cifar10", "data.cifar100", "data.digits", "data.fashion_mnist"), "workers"),
+    "retrain": "seeds random momentum weight_decay cutout drop_path auxiliary_weight",
+}
+
+
+def refused(part, key, value):
+    """Whether the constructor refuses the value, by a sentence that names the key."""
+    try:
+        checked(PARTS[part], {**REQUIRED.get(part, {}), key: value}, where=part)
+    except OptionError as error:
+        return f".{key}=" in str(error)
+    return False
+
+
+@pytest.mark.parametrize(("part", "key"), OPTIONS)
+def test_of_all_nonsense_a_constructor_takes_none_but_a_zero_that_makes_sense(part, key):
+    taken = [value for value in NONSENSE if not refused(part, key, value)]
+    assert taken == ([0] if key in ZERO.get(part, "").split() else [])
+
+
+def test_every_plugin_with_numbers_was_driven():
+    driven = {part for part, _ in OPTIONS}
+    assert driven >= {"space.darts", "strategy.egnas", "estimator.zero_cost", "data.image_folder"}
+    assert ("strategy.darts", "order") in OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "sentence"),
+    [
+        ("egnas", {"epochs": 6, "warmup_epochs": 6}, "strategy.warmup_epochs=6 leaves none of strategy.epochs=6"),
+        ("egnas", {"zeta": 0, "eta": 0}, "strategy.zeta=0 and strategy.eta=0 leave no fitness"),
+        ("egnas", {"es_seed": 2**32}, "strategy.es_seed=4294967296: it must be a whole number, at least 0 and below"),
+        ("nsga2", {"crossover_rate": 0, "mutation_rate": 0}, "leave children as their parents are"),
+        ("darts", {"order": True}, "strategy.order=true: it must be one of 1, 2"),
+        ("darts", {"cells": 10**18}, "it must be a whole number, at least 1 and at most 1,000, or null"),
+    ],
+)
+def test_nonsense_of_several_options_together_is_named(strategy, options, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        checked(registry("strategy")[strategy], options, where="strategy")
+
+
+def test_crops_must_show_something_of_the_image(mistake, few_images):
+    said = mistake("data=arrays", f"data.path={few_images}", "data.pad=8")
+    assert "data.pad=8 can shift images of 8 x 8 pixels out of sight" in said
+
+
+@pytest.mark.parametrize(("fraction", "left"), [("0.001", "38 of 38"), ("0.98", "1 of 38"), ("0.999", "0 of 38")])
+def test_a_held_out_part_that_leaves_too_few_images_is_refused_before_the_search(mistake, few_images, fraction, left):
+    words = ["strategy=random_search", "data=arrays", f"data.path={few_images}", "budget.evaluations=2"]
+    said = mistake(*words, f"estimator.training.held_out={fraction}")
+    assert f"estimator.training.held_out={fraction} leaves {left} images to train on" in said
+    assert not [path for path in Path("runs").rglob("*") if path.is_file()]
