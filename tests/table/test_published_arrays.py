@@ -9,6 +9,8 @@ from nasforge_plugins.table.cells import CARDINALITIES, EDGES, OPERATIONS
 
 CELLS = 40
 DATASETS = ("cifar10", "cifar100", "imagenet16_120")
+RANGES = {"ep": (1, 90), "an": (1, 90), "_m": (1.6, 1.9)}
+"""Accuracies in percent; parameters and multiply-accumulates in millions, which may be either here."""
 
 
 def vectors():
@@ -27,7 +29,7 @@ def accuracies():
     rng = np.random.default_rng(1)
     arrays = {"ops": vectors().astype(np.uint8), "op_names": np.array(OPERATIONS), "edges": np.array(EDGES)}
     for dataset in DATASETS:
-        arrays |= {f"{dataset}_{suffix}": rng.uniform(1, 90, CELLS) for suffix in npz.NUMBERS}
+        arrays |= {f"{dataset}_{suffix}": rng.uniform(*RANGES[suffix[-2:]], CELLS) for suffix in npz.NUMBERS}
     return arrays
 
 
@@ -133,6 +135,15 @@ def test_some_data_sets_and_some_cells_are_enough(saved):
     assert np.isfinite(by_key(latencies.read(saved(times())))["phone/latency_ms"]).sum() == CELLS
 
 
+def test_accuracies_may_be_fractions_and_sizes_may_be_counted_one_by_one(saved):
+    plain, turned = by_key(npz.read(saved(accuracies()))), accuracies()
+    turned = {key: array / 100 if "_acc_" in key else array for key, array in turned.items()}
+    turned |= {key: 1e6 * array for key, array in turned.items() if key.endswith("_params_m")}
+    turned |= {key: 1e3 * array for key, array in turned.items() if key.endswith("_macs_m")}
+    for key, values in by_key(npz.read(saved(turned))).items():
+        assert np.allclose(values, plain[key], rtol=1e-15, equal_nan=True), key
+
+
 @pytest.mark.parametrize("read", [npz.read, latencies.read])
 def test_other_files_are_left_to_others(saved, tmp_path, read):
     assert read(saved({"images": np.zeros(3)})) is None
@@ -148,9 +159,16 @@ def test_other_files_are_left_to_others(saved, tmp_path, read):
         ({"cifar10_valid_acc_12ep": None}, "has no array 'cifar10_valid_acc_12ep'"),
         ({"cifar10_macs_m": np.zeros(CELLS - 1)}, "'cifar10_macs_m' has the shape (39,); it must be (40,)"),
         ({"cifar10_macs_m": np.full(CELLS, "many")}, "'cifar10_macs_m' holds <U4; it must hold numbers"),
-        ({"cifar10_macs_m": np.full(CELLS, np.inf)}, "'cifar10/macs_m' holds an infinite number"),
+        ({"cifar10_macs_m": np.full(CELLS, np.inf)}, "'cifar10_macs_m' holds inf to inf; networks of NAS-Bench-201"),
         ({"cifar10_macs_m": np.full(CELLS, None)}, "'cifar10_macs_m' cannot be read"),
-        ({"cifar10_valid_acc_12ep": np.full(CELLS, 120.0)}, "'cifar10/accuracy' holds 1.2; accuracies are fractions"),
+        ({"cifar10_valid_acc_12ep": np.full(CELLS, 120.0)}, "'cifar10_valid_acc_12ep' holds 120; an accuracy is"),
+        ({"cifar10_valid_acc_12ep": np.full(CELLS, -0.1)}, "holds -0.1; an accuracy is a fraction, or 0 to 100"),
+        (
+            {"cifar100_valid_acc_12ep": np.full(CELLS, 0.61)},
+            "so it is in percent, but 'cifar100_valid_acc_12ep' only to 0.61; all accuracies of a file must be in",
+        ),
+        ({"cifar10_params_m": np.full(CELLS, 30.0)}, "'cifar10_params_m' holds 30 to 30; networks of NAS-Bench-201"),
+        ({"cifar10_macs_m": np.full(CELLS, 440.0)}, "multiply-accumulates, which are half as many as FLOPs"),
         ({"op_names": np.array(["none", "max_pool_3x3"])}, "'op_names' and 'edges' must be those of NAS-Bench-201"),
         ({"ops": vectors() + 1}, "'ops' must hold whole numbers from 0 to 4"),
         ({"ops": np.zeros((CELLS, 6), int)}, "cells 0 and 1 (counted from 0) are the same"),
@@ -167,6 +185,8 @@ def test_wrong_accuracies_are_named(saved, changes, sentence):
         ({"devices": None}, "has no array 'devices'"),
         ({"devices": np.array(["phone", "phone"])}, "'latency_ms' has the shape (40, 3); it must be (40, 2)"),
         ({"latency_ms": -times()["latency_ms"]}, "a latency is above 0"),
+        ({"latency_ms": times()["latency_ms"] / 1e3}, "'latency_ms of phone' must be in milliseconds, and goes up to"),
+        ({"latency_ms": times()["latency_ms"] * 1e4}, "which looks like microseconds; convert it"),
         ({"arch_str": np.full(CELLS, "|none~0|")}, "'|none~0|' is no cell of NAS-Bench-201"),
         ({"arch_str": strings(np.zeros((CELLS, 6), int))}, "are the same"),
     ],

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nasforge import Column, DataError, Table
+from nasforge import Column, Table
 from nasforge_plugins.table.arrays import opened
 from nasforge_plugins.table.cells import CARDINALITIES, SPACE, rows_of
+from nasforge_plugins.table.units import milliseconds
 
 NAME = "hwnasbench201"
 METRIC = "latency_ms"
@@ -31,12 +32,10 @@ def read(source: Path) -> Table | None:
         devices = [str(device) for device in arrays["devices"]]
         rows = rows_of(arrays["arch_str"].tolist(), str(source))
         latencies = arrays.numbers(METRIC, len(rows), len(devices))
-    if (latencies <= 0).any():
-        raise DataError(f"{source}: '{METRIC}' holds {latencies[latencies <= 0][0]:g}; a latency is above 0")
     values = {}
     for device, latency in zip(devices, latencies.T, strict=True):
         column = np.full(np.prod(CARDINALITIES), np.nan)
-        column[rows] = latency
+        column[rows] = milliseconds(latency, f"{METRIC} of {device}", source)
         values[Column(device, METRIC, "min", about="milliseconds, the CIFAR-10 network")] = column
     source_of_numbers = "HW-NAS-Bench (Li et al., ICLR 2021) and HELP (Lee et al., NeurIPS 2021)"
     return Table.of(SPACE, CARDINALITIES, values, source=source_of_numbers, name=NAME, path=source)

@@ -11,18 +11,18 @@ import numpy as np
 from nasforge import Column, DataError, Table
 from nasforge_plugins.table.arrays import Arrays, opened
 from nasforge_plugins.table.cells import CARDINALITIES, EDGES, OPERATIONS, SPACE, distinct_rows
+from nasforge_plugins.table.units import fractions, millions
 
 DATASETS = ("cifar10", "cifar100", "imagenet16_120")
-PERCENT = 100.0
-NUMBERS: Mapping[str, tuple[str, Literal["max", "min"], bool, float, str]] = {
-    "valid_acc_12ep": ("accuracy", "max", False, PERCENT, "validation, one run of 12 epochs"),
-    "test_acc_200ep_mean": ("test_accuracy", "max", True, PERCENT, "test, 200 epochs, mean over seeds"),
-    "test_acc_12ep": ("test_accuracy_12ep", "max", True, PERCENT, "test, one run of 12 epochs"),
-    "params_m": ("params_m", "min", False, 1.0, "1e6 parameters of the whole network"),
-    "macs_m": ("macs_m", "min", False, 1.0, "1e6 multiply-accumulates, counted with BatchNorm and ReLU as NASLib does"),
+NUMBERS: Mapping[str, tuple[str, Literal["max", "min"], bool, str]] = {
+    "valid_acc_12ep": ("accuracy", "max", False, "validation, one run of 12 epochs"),
+    "test_acc_200ep_mean": ("test_accuracy", "max", True, "test, 200 epochs, mean over seeds"),
+    "test_acc_12ep": ("test_accuracy_12ep", "max", True, "test, one run of 12 epochs"),
+    "params_m": ("params_m", "min", False, "1e6 parameters of the whole network"),
+    "macs_m": ("macs_m", "min", False, "1e6 multiply-accumulates, counted with BatchNorm and ReLU as NASLib does"),
 }
-"""Suffix of an array: metric, direction, report_only, divisor, about. `*_acc_200ep_single` is left out: it is one run's
-test accuracy by another name."""
+"""Suffix of an array: metric, direction, report_only, about. `*_acc_200ep_single` is left out: it is one run's test
+accuracy by another name."""
 
 
 def read(source: Path) -> Table | None:
@@ -41,12 +41,15 @@ def read(source: Path) -> Table | None:
         if not datasets:
             return None
         rows = _rows(arrays)
-        values = {}
-        for dataset in datasets:
-            for suffix, (metric, direction, report_only, divisor, about) in NUMBERS.items():
-                column = np.full(np.prod(CARDINALITIES), np.nan)
-                column[rows] = arrays.numbers(f"{dataset}_{suffix}", len(rows)) / divisor
-                values[Column(dataset, metric, direction, report_only, about)] = column
+        names = {(dataset, suffix): f"{dataset}_{suffix}" for dataset in datasets for suffix in NUMBERS}
+        numbers = {name: arrays.numbers(name, len(rows)) for name in names.values()}
+    numbers |= fractions({name: array for name, array in numbers.items() if "_acc_" in name}, source)
+    values = {}
+    for (dataset, suffix), name in names.items():
+        metric, direction, report_only, about = NUMBERS[suffix]
+        column = np.full(np.prod(CARDINALITIES), np.nan)
+        column[rows] = numbers[name] if "accuracy" in metric else millions(metric, numbers[name], name, source)
+        values[Column(dataset, metric, direction, report_only, about)] = column
     return Table.of(SPACE, CARDINALITIES, values, source="NAS-Bench-201 (Dong and Yang, ICLR 2020)", path=source)
 
 
