@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from nasforge.charts import SERIES, Curve, curves
+from nasforge.run_folders import is_own
 from nasforge.wording import words
 
 _SHARED = ("accuracy", "loss")
@@ -23,7 +24,7 @@ def fit_charts(folder: Path) -> list[tuple[str, list[tuple[str, str]]]]:
         folder: a run's; reads `fits/**/history.json`.
     """
     root = folder / "fits"
-    files = sorted(root.rglob("history.json"))
+    files = sorted(file for file in root.rglob("history.json") if is_own(folder, file))
     histories = {file.parent.relative_to(root).as_posix(): json.loads(file.read_text())["metrics"] for file in files}
     groups = groupby(sorted(histories), key=lambda name: name.split("/")[0])
     charts = [(group, _group({name: histories[name] for name in names})) for group, names in groups]

@@ -154,11 +154,16 @@ def _search_parts(config: Config) -> Parts:
 
 
 def _search(parts: Parts, folder: Path, journal: Journal) -> Outcome:
-    with _named(folder), interruptible(), threads(parts.threads), closing(_open(parts, folder, journal)) as run:
+    ledger: list[Evaluation] = []
+    with _named(folder), interruptible(), threads(parts.threads), closing(_open(parts, folder, journal, ledger)) as run:
         found = parts.strategy.search(run)
         result = _result(parts, run, str(parts.config["strategy"]["name"]), found.architecture)
-        result["metrics"] = dict(found.metrics)
-        result["front"] = [{"notation": str(one.architecture), "metrics": dict(one.metrics)} for one in found.front]
+        known = {one.architecture: one.metrics for one in ledger if one.ok}  # what was only reported is among it
+        result["metrics"] = {**known.get(found.architecture, {}), **found.metrics}
+        result["front"] = [
+            {"notation": str(one.architecture), "metrics": {**known.get(one.architecture, {}), **one.metrics}}
+            for one in found.front
+        ]
         if found.weights is not None:
             with run.timed("control"):
                 result["control"], best = _control(parts, run, found)
@@ -168,7 +173,7 @@ def _search(parts: Parts, folder: Path, journal: Journal) -> Outcome:
             result["metrics"] = result["metrics"] or {"accuracy": result["control"]["found"]}
         if parts.retraining.seeds:
             result["retrain"] = _retraining(parts, run, found.architecture)
-        return _finish(parts, run, found.architecture, result)
+        return _finish(parts, run, found.architecture, result, ledger)
 
 
 def _retrain(parts: Parts, folder: Path, journal: Journal, architecture: Architecture, called: str) -> Outcome:
@@ -176,11 +181,11 @@ def _retrain(parts: Parts, folder: Path, journal: Journal, architecture: Archite
         _named(folder),
         interruptible(),
         threads(parts.threads),
-        closing(_open(parts, folder, journal, estimates=False)) as run,
+        closing(_open(parts, folder, journal)) as run,
     ):
         result = _result(parts, run, "retrain", architecture)
         result["retrain"] = _retraining(parts, run, architecture, called)
-        return _finish(parts, run, architecture, result)
+        return _finish(parts, run, architecture, result, [])
 
 
 class _named:
@@ -196,9 +201,14 @@ class _named:
             error.folder = self._folder
 
 
-def _open(parts: Parts, folder: Path, journal: Journal, *, estimates: bool = True) -> Run:
-    """The run, its data read and found to be the same as in earlier starts."""
-    data, goals = parts.search_data, parts.goals if estimates else Goals()
+def _open(parts: Parts, folder: Path, journal: Journal, ledger: list[Evaluation] | None = None) -> Run:
+    """The run, its data read and found to be the same as in earlier starts.
+
+    Args:
+        ledger: takes all that is known of each candidate, for people; None: nothing is to be estimated.
+    """
+    estimates, data = ledger is not None, parts.search_data
+    goals = parts.goals if estimates else Goals()
     facts = _images(parts) if parts.reads_data else {"name": parts.data_name, "fingerprint": ""}
     known = folder / "data.json"
     if known.exists() and json.loads(known.read_text())["fingerprint"] != data.fingerprint:
@@ -216,6 +226,7 @@ def _open(parts: Parts, folder: Path, journal: Journal, *, estimates: bool = Tru
         seed=parts.seed,
         budget=parts.budget,
         machinery=machinery,
+        ledger=ledger,
     )
 
 
@@ -308,20 +319,22 @@ def _size(run: Run, architecture: Architecture) -> Mapping[str, float]:
     return architecture_size(run.space, architecture, run.data.input_shape, run.data.classes)
 
 
-def _finish(parts: Parts, run: Run, architecture: Architecture, result: dict[str, Any]) -> Outcome:
-    failures = [one for one in run.evaluations if one.status == "failed"]
+def _finish(
+    parts: Parts, run: Run, architecture: Architecture, result: dict[str, Any], ledger: Sequence[Evaluation]
+) -> Outcome:
+    failures = [one for one in ledger if one.status == "failed"]
     result |= {
         "status": f"stopped: {run.stopped}" if run.stopped else "finished",
-        "evaluations": _count(run.evaluations),
+        "evaluations": _count(ledger),
         "failures": [{"architecture": str(one.architecture), "reason": one.reason} for one in failures],
-        "notes": [*(parts.data.notes if parts.reads_data else ()), *run.notes, *_flagged(run.evaluations)],
+        "notes": [*(parts.data.notes if parts.reads_data else ()), *run.notes, *_flagged(ledger)],
         "next": next_steps(parts, result, _words(run.folder)),
     }
     write_json(run.folder / "architecture.json", architecture.to_json())
-    if run.evaluations:
+    if ledger:
         rows = [
             {"notation": str(one.architecture), "metrics": one.metrics, "status": one.status, "reason": one.reason}
-            for one in run.evaluations
+            for one in ledger
         ]
         write_json(run.folder / "evaluations.json", rows)
     write_json(run.folder / "result.json", result)

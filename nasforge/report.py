@@ -15,7 +15,7 @@ from nasforge.curves import fit_charts
 from nasforge.drawing import FAMILIES, cell_svg, family
 from nasforge.fronts import candidate_table, front_table, hypervolume_sentence
 from nasforge.pages import write_page
-from nasforge.run_folders import followed
+from nasforge.run_folders import followed, is_own
 from nasforge.summary import in_folder
 from nasforge.svg import image, inline
 from nasforge.verdicts import conclusion
@@ -38,11 +38,10 @@ def write_report(folder: Path, graphs: Sequence[CellGraph]) -> Path:
 
 
 def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
-    result = {**_ABSENT, **_json(folder / "result.json")}
-    timing = _json(folder / "timing.json") or {"seconds": {}, "total": 0.0}
-    evaluations = _json(folder / "evaluations.json") or []
+    result = {**_ABSENT, **_json(folder, "result.json")}
+    timing = _json(folder, "timing.json") or {"seconds": {}, "total": 0.0}
+    evaluations = _json(folder, "evaluations.json") or []
     objectives = followed(result)
-    config = folder / "config.yaml"
     used = {family(operation) for graph in graphs for _, _, operation in graph.edges if operation}
     return {
         "result": result,
@@ -62,11 +61,11 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "front": front_table(result["front"], objectives),
         "hypervolume": hypervolume_sentence(evaluations, objectives),
         "best": _best(objectives, evaluations),
-        "artifacts": [_artifact(folder, one) for one in _json(folder / "artifacts.json") or [] if one["caption"]],
-        "config": config.read_text() if config.exists() else "",
+        "artifacts": [_artifact(folder, one) for one in _json(folder, "artifacts.json") or [] if one["caption"]],
+        "config": _text(folder, "config.yaml"),
         "facts": {
-            "Data": {key: _brief(value) for key, value in (_json(folder / "data.json") or {}).items()},
-            "Environment": _json(folder / "environment.json") or {},
+            "Data": {key: _brief(value) for key, value in (_json(folder, "data.json") or {}).items()},
+            "Environment": _json(folder, "environment.json") or {},
         },
         "commands": [(one["why"], in_folder(one["command"], folder)) for one in result["next"]],
     }
@@ -130,8 +129,8 @@ def _best(objectives: Sequence[Objective], evaluations: Any) -> list[list[str]]:
 
 def _artifact(folder: Path, artifact: Mapping[str, str]) -> tuple[str, Markup]:
     path, caption = folder / artifact["file"], artifact["caption"]
-    if not path.is_file():
-        return caption, Markup("<p class='muted'>{} is missing.</p>").format(artifact["file"])
+    if path.suffix not in (".svg", ".png") or not is_own(folder, path):
+        return caption, Markup("<p class='muted'>{} is no picture in this run.</p>").format(artifact["file"])
     if path.suffix == ".svg":
         return caption, _picture(path.read_text(encoding="utf-8"), path.stem, caption)
     return caption, Markup(image(path.read_bytes(), "image/png", caption))
@@ -151,5 +150,11 @@ def _brief(value: Any) -> str:
     return str(value)
 
 
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+def _text(folder: Path, name: str) -> str:
+    """The content of a file of the run; empty if it has none of that name."""
+    return (folder / name).read_text(encoding="utf-8") if is_own(folder, folder / name) else ""
+
+
+def _json(folder: Path, name: str) -> Any:
+    text = _text(folder, name)
+    return json.loads(text) if text else None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from nasforge.architecture import Architecture, Evaluation, Metrics, ParetoFront
+from nasforge.architecture import Architecture, Evaluation, Metrics, Objective, ParetoFront
 from nasforge.data import FitData, SearchData
 from nasforge.errors import OptionError, RunError
 from nasforge.estimates import Estimates
@@ -43,7 +43,11 @@ class Run:
         estimators: what `estimate` asks.
         objectives: what a strategy follows, the first one foremost; report-only metrics are never among them.
         constraints: what makes a candidate infeasible.
+        evaluations: what `estimate` has answered until now.
         folder: the run's folder.
+
+    Args:
+        ledger: takes each evaluation with report-only metrics, which no attribute and no service of the run shows.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Run:
         budget: Budget,
         machinery: Machinery,
         goals: Goals | None = None,
+        ledger: list[Evaluation] | None = None,
     ) -> None:
         self.folder, self.journal = folder, journal
         self.space, self.data, self.seed = space, data, seed
@@ -68,7 +73,7 @@ class Run:
         self._estimates = Estimates(folder, journal, estimators, self._executor, machinery.progress)
         self.goals = goals or Goals.of(estimators, None, ())
         self.objectives, self.constraints = self.goals.followed, self.goals.constraints
-        self._hidden = frozenset(one.metric for one in self.goals.given if one.report_only)
+        self._hidden = _report_only(self.goals.given)
         self._fits = Fits(
             folder, journal, seed=seed, threads=machinery.threads, trainer=machinery.trainer, ranks=machinery.ranks
         )
@@ -76,6 +81,7 @@ class Run:
         self._synced = self._ticked = 0.0
         self._start = time.perf_counter()
         self.evaluations: list[Evaluation] = []
+        self._ledger = [] if ledger is None else ledger
         self.timing: dict[str, float] = {}
         self.notes: list[str] = []
         self.stopped = ""
@@ -150,18 +156,16 @@ class Run:
             evaluations = self._estimates.of(architectures, self._context(weights))
             if self.constraints:
                 evaluations = [self._judged(evaluation) for evaluation in evaluations]
+            self._ledger.extend(evaluations)
+            evaluations = [_without(self._hidden, evaluation) for evaluation in evaluations]
             self.evaluations.extend(evaluations)
-            return [self._for_strategy(evaluation) for evaluation in evaluations] if self._hidden else evaluations
+            return evaluations
 
     def _judged(self, evaluation: Evaluation) -> Evaluation:
         broken = self.goals.broken(evaluation) if evaluation.ok else None
         if broken is None:
             return evaluation
         return replace(evaluation, status="infeasible", reason=f"{evaluation.metrics[broken.metric]:g} breaks {broken}")
-
-    def _for_strategy(self, evaluation: Evaluation) -> Evaluation:
-        open_ones = {name: value for name, value in evaluation.metrics.items() if name not in self._hidden}
-        return replace(evaluation, metrics=open_ones)
 
     def score(
         self,
@@ -178,7 +182,9 @@ class Run:
         """
         one = Estimates(self.folder, self.journal, [estimator], self._executor, self._machinery.progress)
         context = self._context(weights)
-        return one.of(architectures, context if space is None else replace(context, space=space))
+        scored = one.of(architectures, context if space is None else replace(context, space=space))
+        hidden = self._hidden | _report_only(estimator.objectives)
+        return [_without(hidden, evaluation) for evaluation in scored]
 
     def generations(self, n: int | None, name: str) -> Iterator[int]:
         """Count 0, 1, ... up to `n` (None: until the budget is used up), with a progress bar.
@@ -249,8 +255,14 @@ class Run:
             logger.log_metrics(metrics, step)
 
     def keep(self, name: str, content: str | bytes, caption: str = "") -> Path:
-        """An artefact in the run's folder; an SVG or PNG with a caption is shown in the report."""
+        """An artefact in the run's folder; an SVG or PNG with a caption is shown in the report.
+
+        Raises:
+            RunError: `name` leads out of the run's folder of artefacts.
+        """
         path = self.folder / "artifacts" / name
+        if not path.resolve().is_relative_to((self.folder / "artifacts").resolve()):
+            raise RunError(f"an artefact cannot be called '{name}': that is no place in {self.folder / 'artifacts'}")
         with atomic(path) as temporary:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         self._kept[f"artifacts/{name}"] = caption
@@ -324,3 +336,13 @@ class Run:
     def _tick(self) -> None:
         self._ticked = self.seconds
         self.journal.write("clock", "", seconds=round(self._ticked, 3))
+
+
+def _report_only(objectives: Sequence[Objective]) -> frozenset[str]:
+    return frozenset(one.metric for one in objectives if one.report_only)
+
+
+def _without(hidden: frozenset[str], evaluation: Evaluation) -> Evaluation:
+    """The evaluation as a strategy may see it."""
+    open_ones = {name: value for name, value in evaluation.metrics.items() if name not in hidden}
+    return replace(evaluation, metrics=open_ones) if len(open_ones) < len(evaluation.metrics) else evaluation

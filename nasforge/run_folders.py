@@ -149,6 +149,11 @@ def read_yaml(path: Path) -> Any:
     return content
 
 
+def is_own(folder: Path, path: Path) -> bool:
+    """Whether `path` is a file and lies in the run's folder, wherever links lead: a report shows no other one."""
+    return path.is_file() and path.resolve().is_relative_to(folder.resolve())
+
+
 def flat(options: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Dotted keys and their values."""
     found: dict[str, Any] = {}

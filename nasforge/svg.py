@@ -7,6 +7,8 @@ import io
 import re
 from typing import TYPE_CHECKING
 
+from nasforge.safe_svg import is_drawing
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -36,25 +38,6 @@ PALETTE = {
 LIGHT = {name: light for name, (light, _) in PALETTE.items()}
 
 _FONTS = ["DejaVu Sans", "Verdana", "Arial", "sans-serif"]
-_DRAWING_TAGS = {
-    "svg",
-    "g",
-    "defs",
-    "path",
-    "text",
-    "tspan",
-    "use",
-    "rect",
-    "circle",
-    "ellipse",
-    "line",
-    "polyline",
-    "polygon",
-    "clippath",
-    "title",
-}
-# Handlers, links and references that lead out of the picture.
-_FOREIGN = r"""[\s/"']on\w+\s*=|javascript:|<!|href\s*=\s*["']?(?!["'#])|url\(["']?(?!["'#])"""
 
 
 def svg_of(figure: Figure) -> str:
@@ -71,7 +54,8 @@ def svg_of(figure: Figure) -> str:
 def inline(svg: str, name: str, caption: str, *, scale: float = 1.0) -> str:
     """The SVG as part of a page: ids of its own, colours from the page's variables, a caption for screen readers.
 
-    One with anything but shapes and text in it becomes an image, in which no script runs.
+    One with anything but shapes and text in it (`is_drawing`) becomes an image, in which no script runs and which
+    reaches nothing outside its frame.
 
     Args:
         svg: the text of an SVG file.
@@ -80,8 +64,7 @@ def inline(svg: str, name: str, caption: str, *, scale: float = 1.0) -> str:
         scale: how much larger than its own size it is shown.
     """
     body = re.sub(r"<style.*?</style>|<metadata.*?</metadata>|<!--.*?-->", "", svg[svg.find("<svg") :], flags=re.S)
-    tags = {tag.lower() for tag in re.findall(r"<\s*([\w:-]+)", body)}
-    if not tags <= _DRAWING_TAGS or re.search(_FOREIGN, body, re.I):
+    if not is_drawing(body):
         return image(svg.encode(), "image/svg+xml", caption)
     name = re.sub(r"[^\w-]", "-", name)
     body = re.sub(r' xmlns(:\w+)?="[^"]*"', "", body)

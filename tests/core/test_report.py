@@ -139,6 +139,16 @@ def test_a_picture_that_reaches_outside_is_no_part_of_the_page():
         '<path/onclick="alert(1)"/>',
         "<foreignObject><p>x</p></foreignObject>",
         '<a href="javascript:alert(1)"><path/></a>',
+        '<g style="position:fixed; inset:0"><path/></g>',
+        '<g style="fill: red; p&#111;sition: fixed"><path/></g>',
+        '<g class="tile"><path/></g>',
+        '<g onload="alert(1)"><path/></g>',
+        '<path style="fill: image-set(&quot;http://somewhere/x&quot;)"/>',
+        '<path style="fill: u\\72l(http://somewhere/x)"/>',
+        '<path fill="url(&#104;ttp://somewhere/x)"/>',
+        '<svg transform="translate(-500)"><path/></svg>',
+        "<path id='x' onclick='alert(1)'/>",
+        '<path d="M0 0',
     ):
         assert inline(f'<svg viewBox="0 0 1 1">{inside}</svg>', "x", "").startswith("<img src=")
     own = '<svg viewBox="0 0 1 1"><defs><path id="a"/></defs><use xlink:href="#a"/></svg>'
@@ -146,6 +156,31 @@ def test_a_picture_that_reaches_outside_is_no_part_of_the_page():
         '<svg viewBox="0 0 1 1" width="1" role="img" aria-label="&quot;&lt;b&gt;">'
         '<defs><path id="x--onload---a"/></defs><use xlink:href="#x--onload---a"/></svg>'
     )
+
+
+def test_what_our_charts_are_made_of_becomes_part_of_the_page(tmp_path):
+    page = written(
+        tmp_path,
+        {"fits/supernet/history.json": {"metrics": {"train_loss": [2.0, 1.0], "es_loss": [None, 0.5]}}},
+        control=control_verdict(0.6, [0.5] * 20),
+    )
+    assert "<img" not in page
+    assert page.count("<svg") == 3
+
+
+def test_only_pictures_of_the_run_itself_are_shown(tmp_path):
+    run, secret = tmp_path / "run", "root:x:0:0"
+    run.mkdir()
+    (tmp_path / "outside.svg").write_text(f'<svg viewBox="0 0 9 9"><text>{secret}</text></svg>')
+    (run / "link.svg").symlink_to(tmp_path / "outside.svg")
+    (run / "data.json").symlink_to(tmp_path / "outside.json")
+    (tmp_path / "outside.json").write_text(json.dumps({"name": secret}))
+    names = ["../outside.svg", str(tmp_path / "outside.svg"), "link.svg", "/etc/passwd", "config.yaml"]
+    page = written(run, {"config.yaml": secret, "artifacts.json": [{"file": name, "caption": name} for name in names]})
+    assert page.count("is no picture in this run") == len(names)
+    assert page.count(secret) == 1  # its own configuration
+    assert "<img" not in page
+    assert "root:" not in page.replace(secret, "")
 
 
 def test_pictures_have_ids_of_their_own(tmp_path):

@@ -80,7 +80,7 @@ class Constant(Estimator):
         return Estimate({"value": float(architecture["x"]), "test_value": 0.0})
 
 
-def opened(folder, data, budget=None, seed=3):
+def opened(folder, data, budget=None, seed=3, **more):
     return Run(
         folder,
         Journal(folder),
@@ -90,6 +90,7 @@ def opened(folder, data, budget=None, seed=3):
         seed=seed,
         budget=budget or Budget(),
         machinery=Machinery(trainer={"accelerator": "cpu", "devices": 1}, threads=1),
+        **more,
     )
 
 
@@ -204,7 +205,14 @@ def test_ask_and_tell_use_up_the_budget_exactly_and_the_best_wins(tmp_path, data
 
 
 def test_strategies_see_no_report_only_metric(tmp_path, data):
-    assert [objective.metric for objective in opened(tmp_path, data).objectives] == ["value"]
+    ledger = []
+    run = opened(tmp_path, data, Budget(evaluations=7), ledger=ledger)
+    assert [objective.metric for objective in run.objectives] == ["value"]
+    result = Counting().search(run)
+    seen = [*run.evaluations, *run.score([result.architecture], Constant()), *run.estimate([result.architecture])]
+    assert {name for one in seen for name in one.metrics} == {"value"}
+    assert set(result.metrics) == {"value"}
+    assert all({"value", "test_value"} == set(one.metrics) for one in ledger)  # people see it
 
 
 def test_a_loop_without_end_is_refused(tmp_path, data):
@@ -225,3 +233,6 @@ def test_artefacts_are_kept_with_their_captions(tmp_path, data):
     run.keep("more/table.csv", b"a,b\n")
     assert (tmp_path / "artifacts" / "front.svg").read_text() == "<svg/>"
     assert '"the front"' in (tmp_path / "artifacts.json").read_text()
+    for outside in ("../result.json", "/tmp/elsewhere.svg"):
+        with pytest.raises(RunError, match="that is no place in"):
+            run.keep(outside, "")
