@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _FLAGS = {
     *("-h", "--help", "--hydra-help", "--version", "--cfg", "-c", "--resolve", "--package", "-p", "--run", "-r"),
     *("--multirun", "-m", "--shell-completion", "-sc", "--config-path", "-cp", "--config-name", "-cn"),
-    *("--config-dir", "-cd", "--experimental-rerun", "--info", "-i"),
+    *("--config-dir", "-cd", "--info", "-i"),  # not --experimental-rerun, which reads a pickle
 }
 
 
@@ -187,7 +187,9 @@ def _retrain(words: list[str]) -> int:
 
     if named:
         folder = _run_folder("retrain", words[:1])
-        config = compose([*_recorded(folder), *overrides]).config
+        from nasforge.resumption import without_hydras
+
+        config = compose([*without_hydras(_recorded(folder)), *overrides]).config
     else:
         composition = compose(overrides)
         folder, config = composition.folder, composition.config

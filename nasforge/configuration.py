@@ -14,7 +14,6 @@ from hydra import compose as hydra_compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
-from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -70,12 +69,17 @@ def compose(overrides: Sequence[str]) -> Composition:
 def plain(config: DictConfig) -> dict[str, Any]:
     """The configuration as dictionaries and lists, interpolations resolved, every section present."""
     content: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    check_whole(content)
+    return dict(content)
+
+
+def check_whole(content: Mapping[str, Any]) -> None:
+    """Raise an `OptionError` unless all sections and keys that every configuration has are there."""
     for section in SECTIONS:
-        if not isinstance(content.get(section), dict):
+        if not isinstance(content.get(section), Mapping):
             raise OptionError(f"{section}={content.get(section)!r}: it must be a section of the configuration")
     for missing in {"seed", "architecture"} - set(content):
         raise OptionError(f"the configuration needs the key {missing}")
-    return dict(content)
 
 
 def configured(kind: str, name: str) -> dict[str, Any]:
@@ -91,25 +95,6 @@ def configured(kind: str, name: str) -> dict[str, Any]:
     if not isinstance(options, dict):
         raise OptionError(f"estimator/{name}.yaml must begin with the line `# @package estimator.{name}`")
     return options
-
-
-def instantiate(section: Mapping[str, Any] | None, folder: Path | None = None) -> list[Any]:
-    """The objects of a section of foreign classes (loggers, callbacks), each made from its `_target_`.
-
-    Args:
-        section: options by a name of one's choice.
-        folder: takes the place of the word RUN at the head of an option's value.
-    """
-    made = []
-    for name, options in (section or {}).items():
-        if not isinstance(options, Mapping) or "_target_" not in options:
-            raise OptionError(f"'{name}' must have a key _target_ that names a class: pytorch_lightning.callbacks.X")
-        placed = {key: _in_folder(value, folder) for key, value in options.items()}
-        try:
-            made.append(hydra_instantiate(placed))
-        except HydraException as error:
-            raise OptionError(f"'{name}' cannot be made: {_line(error)}") from error
-    return made
 
 
 @contextmanager
@@ -140,11 +125,6 @@ def _compose(overrides: Sequence[str]) -> tuple[DictConfig, Path]:
     with open_dict(config):
         del config["hydra"]
     return config, folder
-
-
-def _in_folder(value: Any, folder: Path | None) -> Any:
-    inside = isinstance(value, str) and (value == "RUN" or value.startswith("RUN/"))
-    return str(folder / value.removeprefix("RUN").lstrip("/")) if inside and folder else value
 
 
 def _translation(error: Exception, overrides: Sequence[str]) -> NasforgeError:

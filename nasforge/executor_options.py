@@ -16,6 +16,8 @@ from nasforge.options import checked
 
 Threads = Annotated[int, Field(ge=1)] | None
 Share = Annotated[float, Field(ge=0)]
+PER_PROCESSOR = 8
+"""How many threads may share a processor. More only wait for each other; thousands bring a machine to its knees."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,10 @@ class ExecutorOptions(ABC):
 
     name: str
     threads: Threads
+
+    def __post_init__(self) -> None:
+        """Raise an `OptionError` for more threads than this machine can serve: fits compute here in any case."""
+        _check_bound(f"executor.threads={self.threads}", self.threads or 1)
 
     @abstractmethod
     def default_threads(self, *, small: bool) -> int:
@@ -52,6 +58,12 @@ class Local(ExecutorOptions):
     """
 
     workers: Annotated[int, Field(ge=1)]
+
+    def __post_init__(self) -> None:
+        """The same for what all workers need together."""
+        super().__post_init__()
+        threads = "" if self.threads is None else f" with executor.threads={self.threads}"
+        _check_bound(f"executor.workers={self.workers}{threads}", self.workers * (self.threads or 1))
 
     def default_threads(self, *, small: bool) -> int:
         """The workers share this machine's processors."""
@@ -116,9 +128,20 @@ def executor_options(section: Mapping[str, Any]) -> ExecutorOptions:
         UnknownNameError: there is no executor of that name.
     """
     name = section.get("name")
+    if not isinstance(name, str):
+        raise OptionError(f"executor.name={name!r}: it must be one of {', '.join(KINDS)}")
     if name not in KINDS:
-        raise unknown("executor", str(name), KINDS)
-    return checked(KINDS[str(name)], section, where="executor")
+        raise unknown("executor", name, KINDS)
+    return checked(KINDS[name], section, where="executor")
+
+
+def _check_bound(what: str, threads: int) -> None:
+    there = available_threads()
+    if threads > PER_PROCESSOR * there:
+        raise OptionError(
+            f"{what} makes {threads} threads; this process may use {there} processor(s), which can serve "
+            f"{PER_PROCESSOR} threads each, {PER_PROCESSOR * there} in all"
+        )
 
 
 def available_threads() -> int:

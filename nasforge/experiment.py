@@ -115,7 +115,8 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
         architecture = parts.space.read(str(_existing(folder / "architecture.json")))
     else:
         raise OptionError("retrain needs a run's folder, or architecture= with a preset's name or a JSON file")
-    _ = parts.ranks, parts.search_data  # what is wrong with them is said before anything is written
+    parts.check_machinery()
+    _ = parts.search_data  # what is wrong with them is said before anything is written
     if run:
         what = [architecture.to_json(), config["retrain"], config["data"], config["seed"]]
         folder = folder / f"retrain-{digest(what)[:8]}"
@@ -146,8 +147,8 @@ def _search_parts(config: Config) -> Parts:
     """All parts, so that what does not fit together is said before anything is written."""
     parts = Parts(config)
     parts.strategy.check_goals(parts.estimators, parts.goals.followed, parts.goals.constraints)
-    _ = parts.ranks
-    parts.executor.check(device_of(parts.config["trainer"]))
+    parts.check_machinery()
+    parts.executor.check(device_of(parts.trainer))
     _ = parts.threads, parts.search_data
     parts.check_estimators()
     return parts

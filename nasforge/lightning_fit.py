@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
@@ -124,6 +125,21 @@ class _StopWhen(Callback):
         trainer.should_stop = trainer.strategy.broadcast(self._exhausted())
 
 
+def _profiler(trainer: Mapping[str, Any], checkpoint: Path | None, placement: Placement) -> Profiler | None:
+    """One that writes beside the checkpoint, since Lightning's advice, and its tables, are not shown."""
+    name = trainer.get("profiler")
+    if name is None or checkpoint is None or placement.rank:
+        return None
+    return _PROFILERS[name](dirpath=checkpoint.parent, filename="profile")
+
+
+_PROFILERS: Mapping[str, type[Profiler]] = {
+    "simple": SimpleProfiler,
+    "advanced": AdvancedProfiler,
+    "pytorch": PyTorchProfiler,
+}
+
+
 def _never() -> bool:
     return False
 
@@ -176,7 +192,7 @@ def train(
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in own),
-            **placement.arguments(trainer),
+            **{**placement.arguments(trainer), "profiler": _profiler(trainer, checkpoint, placement)},
         )
         if placement.ranks > 1:  # Lightning's own would tell the other ranks of it, who may wait for something else
             lightning._signal_connector.register_signal_handlers = _heard_elsewhere  # type: ignore[method-assign]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 from pydantic import Field
 
 from nasforge.abilities import check_estimator, check_space
-from nasforge.configuration import instantiate
+from nasforge.configuration import check_whole
 from nasforge.data import DataModule, NoData, SearchData
 from nasforge.errors import OptionError
 from nasforge.estimator import Estimator
@@ -24,6 +24,8 @@ from nasforge.registry import build
 from nasforge.retraining import Retraining
 from nasforge.space import SearchSpace
 from nasforge.strategy import Strategy
+from nasforge.trainer_options import trainer_options
+from nasforge.watchers import check_watchers, watchers
 
 WORTH_READING = 20
 """Random architectures that make a percentile among them worth reading."""
@@ -58,6 +60,7 @@ class Parts:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
+        check_whole(config)  # it may have been read from a file that anyone wrote
         self.config = config
         self.seed: int = _seed(config["seed"])
         self.budget = checked(Budget, config["budget"], where="budget")
@@ -134,17 +137,27 @@ class Parts:
         return executor_options(self.config["executor"])
 
     @cached_property
+    def trainer(self) -> Mapping[str, Any]:
+        """Arguments of Lightning's trainer, found to be such as a run may set."""
+        return trainer_options(self.config["trainer"])
+
+    @cached_property
     def ranks(self) -> Ranks:
         """The processes that share each fit."""
-        return ranks_of(self.config["trainer"])
+        return ranks_of(self.trainer)
+
+    def check_machinery(self) -> None:
+        """Raise a `NasforgeError` if this machine, or this installation, cannot compute as the configuration says."""
+        _ = self.ranks, self.executor
+        check_watchers(self.config)
 
     def machinery(self, folder: Path) -> Machinery:
         """Trainer arguments, threads, and a user's loggers and callbacks, which may write into the run's `folder`."""
         return Machinery(
-            trainer=self.config["trainer"],
+            trainer=self.trainer,
             threads=self.threads,
-            callbacks=instantiate(self.config.get("callbacks"), folder),
-            loggers=instantiate(self.config.get("logger"), folder),
+            callbacks=watchers(self.config, "callbacks", folder),
+            loggers=watchers(self.config, "logger", folder),
             ranks=self.ranks,
             executor=self.executor.executor(self.threads),
         )

@@ -46,6 +46,9 @@ def started_by_others() -> Started | None:
 def asked_for(trainer: Mapping[str, Any]) -> tuple[int, int, bool]:
     """Processes on each node, nodes, and whether they compute on GPUs.
 
+    Args:
+        trainer: as `trainer_options` checks it.
+
     Raises:
         OptionError: more devices than there are, or another number than `torchrun` or SLURM started.
     """
@@ -53,11 +56,6 @@ def asked_for(trainer: Mapping[str, Any]) -> tuple[int, int, bool]:
     _check_accelerator(accelerator)
     cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     local, nodes = _device_count(trainer.get("devices", 1), cuda), trainer.get("num_nodes", 1)
-    if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
-        raise OptionError(f"trainer.num_nodes={nodes!r}: it must be a whole number, 1 or more")
-    strategy = trainer.get("strategy", "auto")
-    if local * nodes > 1 and strategy not in ("auto", "ddp"):
-        raise OptionError(f"trainer.strategy={strategy}: several devices share a fit by ddp; leave it out, or say ddp")
     started = started_by_others()
     if nodes > 1 and started is None:
         raise OptionError(
@@ -72,11 +70,9 @@ def asked_for(trainer: Mapping[str, Any]) -> tuple[int, int, bool]:
     return local, nodes, cuda
 
 
-def _check_accelerator(accelerator: Any) -> None:
+def _check_accelerator(accelerator: str) -> None:
     there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     there["gpu"] = there["cuda"] or there["mps"]
-    if accelerator not in there:
-        raise OptionError(f"trainer.accelerator={accelerator}: it must be one of {', '.join(there)}")
     if not there[accelerator]:
         raise OptionError(
             f"trainer.accelerator={accelerator}: torch finds no such device here; `nasforge doctor` says more, "
@@ -87,13 +83,15 @@ def _check_accelerator(accelerator: Any) -> None:
 def _device_count(devices: Any, cuda: bool) -> int:
     there = torch.cuda.device_count() if cuda else os.cpu_count() or 1
     what = f"{there} GPU(s)" if cuda else f"{there} processor(s)"
-    if devices in ("auto", -1, "-1"):
+    if devices in ("auto", -1):
         return there if cuda else 1
     if isinstance(devices, list) and cuda and devices:
+        if len(set(devices)) < len(devices):
+            raise OptionError(f"trainer.devices={devices}: it names a GPU twice")
         if missing := [one for one in devices if one not in range(there)]:
             raise OptionError(f"trainer.devices={devices}: there is no GPU {missing[0]}; this machine has {what}")
         return len(devices)
-    if isinstance(devices, bool) or not isinstance(devices, int) or devices < 1:
+    if not isinstance(devices, int) or devices < 1:
         raise OptionError(f"trainer.devices={devices!r}: it must be a whole number, 1 or more, or auto")
     if devices > there:
         raise OptionError(f"trainer.devices={devices}: this machine has {what}")

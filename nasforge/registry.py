@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from nasforge.errors import NasforgeError, OptionError, UnknownNameError, reason, unknown
 from nasforge.guests import STOPS, imported
@@ -21,6 +21,18 @@ CONTRACTS = {
     "data": "nasforge.data:DataModule",
 }
 """The kinds of plug-in, and the class that each must inherit from."""
+
+WATCHERS = {"logger": "pytorch_lightning.loggers:Logger", "callback": "pytorch_lightning.callbacks:Callback"}
+"""What may watch a fit, likewise: these classes are Lightning's, and packages offer theirs as they offer plug-ins."""
+
+_OF_LIGHTNING = {
+    "logger": {
+        "csv": "pytorch_lightning.loggers:CSVLogger",
+        "tensorboard": "pytorch_lightning.loggers:TensorBoardLogger",
+    },
+    "callback": {"learning_rate_monitor": "pytorch_lightning.callbacks:LearningRateMonitor"},
+}
+"""Those that come with Lightning and change nothing of what is computed."""
 
 
 class Plugin(NamedTuple):
@@ -65,6 +77,9 @@ class Registry(Mapping[str, type[Any]]):
         claims: dict[str, list[Plugin]] = {}
         for entry in sorted(entry_points(group=f"nasforge.{self.kind}")):
             claims.setdefault(entry.name, []).append(Plugin.of(entry))
+        for name, value in _OF_LIGHTNING.get(self.kind, {}).items():
+            module, _, attribute = value.partition(":")
+            claims.setdefault(name, []).append(Plugin(name, "nasforge", "", module, attribute))
         return {name: tuple(sorted(plugins, key=lambda one: one.package)) for name, plugins in claims.items()}
 
     def __iter__(self) -> Iterator[str]:
@@ -113,6 +128,8 @@ class Registry(Mapping[str, type[Any]]):
         (plugin,) = self.plugins[name]
         found = _imported(plugin, self.kind)
         _check_contract(found, plugin, self.kind)
+        if self.kind in WATCHERS:  # a name is for choosing one; Lightning's loggers have another by that word
+            return cast(type[Any], found)
         self._check_single(found, plugin)
         return _named(found, plugin, self.kind)
 
@@ -128,8 +145,8 @@ class Registry(Mapping[str, type[Any]]):
 
 @cache
 def registry(kind: str) -> Registry:
-    """The plug-ins of `kind`: space, strategy, estimator or data."""
-    if kind not in CONTRACTS:
+    """The plug-ins of `kind`: space, strategy, estimator or data; or a logger or callback."""
+    if kind not in CONTRACTS and kind not in WATCHERS:
         raise unknown("kind of plug-in", kind, CONTRACTS)
     return Registry(kind)
 
@@ -145,6 +162,8 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
         UnknownNameError: no working plug-in has that name.
         OptionError: an option's key, type or value is wrong; the message says which and what would be right.
     """
+    if not isinstance(options, Mapping):
+        raise OptionError(f"{where or kind}={options!r}: it must hold the name of a {kind}, and its options")
     given = dict(options)
     name = given.pop("name", None)
     if not isinstance(name, str):
@@ -190,11 +209,12 @@ def _imported(plugin: Plugin, kind: str) -> Any:
 
 
 def _check_contract(found: Any, plugin: Plugin, kind: str) -> None:
-    module, _, name = CONTRACTS[kind].partition(":")
+    module, _, name = (CONTRACTS | WATCHERS)[kind].partition(":")
     if not (isinstance(found, type) and issubclass(found, getattr(importlib.import_module(module), name))):
         raise UnknownNameError(
             f"{kind} '{plugin.name}' of {plugin.package} is not a {name}: "
-            f"{plugin.module}.{plugin.attribute} must be a class that inherits from nasforge.{name}"
+            f"{plugin.module}.{plugin.attribute} must be a class that inherits from "
+            f"{'nasforge' if kind in CONTRACTS else module}.{name}"
         )
     if inspect.isabstract(found):
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,11 @@ IDENTITY = (("executor", "threads"), ("trainer", "precision"))
 def key_of(word: str) -> str:
     """The dotted key of an override."""
     return word.partition("=")[0].lstrip("+~")
+
+
+def without_hydras(words: Sequence[str]) -> list[str]:
+    """Recorded words without those for Hydra itself, which could name folders, and modules, to read anything from."""
+    return [word for word in words if re.split(r"[./@]", key_of(word))[0] != "hydra"]
 
 
 def may_change(word: str) -> bool:
@@ -42,11 +48,13 @@ def resumed(config: Mapping[str, Any], words: Sequence[str], changes: Sequence[s
                 "executor, trainer, logger and callbacks, but for executor.threads and trainer.precision"
             )
     if not changes:
+        check_cluster(config, changes)
         return dict(config)
     from nasforge.configuration import compose
 
     keys = {key_of(change) for change in changes}
-    composed = compose([*(word for word in words if key_of(word) not in keys), *changes]).config
+    kept = [word for word in without_hydras(words) if key_of(word) not in keys]
+    composed = compose([*kept, *changes]).config
     changed = copy.deepcopy(dict(config))
     for key in keys:
         section, *path = key.split(".")
@@ -54,7 +62,22 @@ def resumed(config: Mapping[str, Any], words: Sequence[str], changes: Sequence[s
             _set(changed, composed, [section, *path])
         else:
             changed[section] = composed[section]
+    check_cluster(changed, changes)
     return computed_as(config, changed)
+
+
+def check_cluster(config: Mapping[str, Any], changes: Sequence[str]) -> None:
+    """Raise an `OptionError` if a run is about to use a cluster that nobody but its own folder names.
+
+    Answers of a cluster are pickles, and so may run code here; a run's folder may come from anyone.
+    """
+    executor = config.get("executor")
+    address = executor.get("address") if isinstance(executor, Mapping) else None
+    if address not in (None, "auto") and "executor.address" not in map(key_of, changes):
+        raise OptionError(
+            f"this run's folder names a cluster of Ray that may run code here: add executor.address={address} to go on "
+            "there if you trust it, executor.address=null to start Ray on this machine, or executor=local"
+        )
 
 
 def computed_as(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

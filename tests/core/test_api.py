@@ -43,10 +43,10 @@ def test_the_default_is_the_bare_command(searched):
 
 
 def test_several_estimators_and_words_of_the_command_line(searched):
-    nasforge.search(estimator=["training", "supernet"], overrides=["+callbacks.mine._target_=x.Y"])
+    nasforge.search(estimator=["training", "supernet"], overrides=["+callbacks.mine.level=3"])
     ((config, _, _),) = searched
     assert sorted(config["estimator"]) == ["supernet", "training"]
-    assert config["callbacks"] == {"mine": {"_target_": "x.Y"}}
+    assert config["callbacks"] == {"mine": {"level": 3}}
 
 
 def test_errors_are_the_commands():

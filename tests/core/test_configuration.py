@@ -1,12 +1,9 @@
 """Words become a plain configuration; what Hydra would complain of at length is one sentence each."""
 
-import sys
-from types import SimpleNamespace
-
 import pytest
 
 from nasforge import NasforgeError, OptionError, UnknownNameError
-from nasforge.configuration import compose, instantiate
+from nasforge.configuration import compose
 
 CONFIG = {
     "guest_conf/__init__.py": "",
@@ -128,32 +125,3 @@ def test_each_mistake_is_one_sentence(word, sentence):
     assert "\n" not in str(error)
     unknown_name = sentence.startswith("no ") and not sentence.startswith("no option")
     assert isinstance(error, UnknownNameError if unknown_name else OptionError)
-
-
-def test_loggers_are_made_in_the_runs_folder(tmp_path, monkeypatch):
-    made = []
-    monkeypatch.setitem(sys.modules, "foreign", SimpleNamespace(Logger=lambda **options: made.append(options)))
-    instantiate({"mine": {"_target_": "foreign.Logger", "save_dir": "RUN/logs", "name": "RUNNER"}}, tmp_path)
-    assert made == [{"save_dir": f"{tmp_path}/logs", "name": "RUNNER"}]
-
-
-def test_no_logger_makes_none():
-    assert instantiate(None) == instantiate({}) == instantiate(compose([]).config["logger"]) == []
-
-
-def test_shipped_loggers_can_be_made(tmp_path):
-    config = compose(["logger=[csv,tensorboard]"]).config["logger"]
-    assert [type(one).__name__ for one in instantiate(config, tmp_path)] == ["CSVLogger", "TensorBoardLogger"]
-
-
-@pytest.mark.parametrize(
-    ("section", "sentence"),
-    [
-        ({"mine": {"save_dir": "x"}}, "'mine' must have a key _target_ that names a class"),
-        ({"mine": {"_target_": "no.such.Thing"}}, "'mine' cannot be made: Error locating target 'no.such.Thing'"),
-    ],
-)
-def test_foreign_classes_that_cannot_be_made_are_named(section, sentence):
-    with pytest.raises(OptionError) as error:
-        instantiate(section)
-    assert sentence in str(error.value)
