@@ -6,13 +6,13 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor, nn
 
 from nasforge.architecture import Architecture, CellGraph
-from nasforge.errors import ArchitectureError, unknown
+from nasforge.errors import ArchitectureError, OptionError, unknown
 
 Shape = tuple[int, int, int]
 """An image's (channels, height, width)."""
@@ -42,7 +42,8 @@ class Supernet(nn.Module, ABC):
     """All of a space's architectures with shared weights; it receives mixing weights and never softmaxes.
 
     Attributes:
-        options: what `WeightSharing.supernet` was called with, every default resolved: enough to build it again.
+        options: of those of `WeightSharing.supernet` that the space has, each with its value, the defaults resolved:
+            enough to build it again.
         alpha_shapes: (edges, columns) of the architecture parameters by cell type.
     """
 
@@ -183,6 +184,10 @@ class VectorEncoded(SearchSpace):
 class WeightSharing(SearchSpace):
     """Ability: a supernet whose mixing weights come from outside, and the ways between alphas, mixes and cells."""
 
+    supernet_options: ClassVar[frozenset[str]] = frozenset()
+    """Which of `partial_channels`, `include_none` and `pool_normalization` this space leaves open; of its own accord no
+    strategy asks for another."""
+
     @abstractmethod
     def supernet(
         self,
@@ -198,7 +203,7 @@ class WeightSharing(SearchSpace):
         """A supernet with fresh weights; an option left None is the space's own.
 
         Args:
-            channels: initial width C.
+            channels: initial width C. A supernet that has but one, or one depth, takes these all the same.
             cells: depth in cells.
             partial_channels: K of PC-DARTS; 1 mixes all channels.
             include_none: whether the alphas have a column for `none`.
@@ -208,6 +213,22 @@ class WeightSharing(SearchSpace):
             OptionError: the space lacks an option (named), or the values do not go together.
         """
 
+    def supernet_choices(self, asked: Mapping[str, Any], preferred: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments for `supernet`: what a person asked for; where they did not (None), what a strategy prefers, if
+        this space leaves it open (`supernet_options`)."""
+        preferred = {option: value for option, value in preferred.items() if option in self.supernet_options}
+        given = {option: value for option, value in asked.items() if value is not None}
+        return {**asked, **preferred, **given}
+
+    def check_supernet_choices(self, **asked: Any) -> None:
+        """Raise an `OptionError` if something is asked for (not None) that this space does not leave open."""
+        for option, value in asked.items():
+            if value is not None and option not in self.supernet_options:
+                raise OptionError(
+                    f"{option}={str(value).lower()} does not go with space '{self.name}', whose supernet has no such "
+                    f"choice; {option}=null would be right"
+                )
+
     @property
     def mix_labels(self) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
         """Names of the edges and of the operations of a mix by cell type, for charts; absent ones are numbered."""
@@ -215,8 +236,8 @@ class WeightSharing(SearchSpace):
 
     @abstractmethod
     def mix(self, alphas: Mapping[str, Tensor], betas: Mapping[str, Tensor] | None = None) -> Mix:
-        """Mixing weights of logits: softmax over each row of alphas (edges, columns), times the per-node softmax
-        of betas (edges,) if given. Differentiable."""
+        """Mixing weights of logits: softmax over each row of alphas (..., edges, columns), times the per-node softmax
+        of betas (..., edges) if given: where no two edges share a node, that is 1. Differentiable."""
 
     @abstractmethod
     def mix_of(self, architecture: Architecture) -> Mix:

@@ -37,8 +37,11 @@ def test_the_papers_sizes():
 
 
 def test_the_references_options_are_the_published_ones():
-    strategy = Parts(compose(["+experiment=egnas_reference_cifar10"]).config).strategy
+    parts = Parts(compose(["+experiment=egnas_reference_cifar10"]).config)
+    strategy = parts.strategy
     assert (strategy.step_size, strategy.samples, strategy.population, strategy.es_seed) == (0.1, 3, 50, 1)
+    choices = parts.space.supernet_choices(strategy.supernet_options, strategy.preferred)
+    assert (choices["partial_channels"], choices["include_none"], choices["pool_normalization"]) == (4, False, False)
 
 
 def test_an_experiment_may_be_changed_word_by_word():

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from nasforge.architecture import Architecture
+from nasforge.errors import OptionError
 from nasforge.space import SearchSpace, VectorEncoded, WeightSharing
 from nasforge.testing.samples import samples
+
+CHOICES = {"partial_channels": (1, 2), "include_none": (False, True), "pool_normalization": (False, True)}
+"""What a supernet may leave open, with two values that the suites ask for."""
 
 
 class TakesVectors:
@@ -70,6 +75,37 @@ class SharesWeights:
             same = torch.allclose(supernet.eval()(images, mix), again.eval()(images, mix), atol=1e-5)
         assert same, "a supernet built again from `options`, with the same weights, must compute the same"
 
+    def test_betas_weigh_edges(self, space: SearchSpace) -> None:
+        if not isinstance(space, WeightSharing):
+            return
+        shapes = space.supernet((3, 8, 8), 4, channels=16, cells=3).alpha_shapes
+        alphas = {cell: torch.randn(shape) for cell, shape in shapes.items()}
+        betas = {cell: torch.zeros(shape[0], requires_grad=True) for cell, shape in shapes.items()}
+        mix, plain = space.mix(alphas, betas), space.mix(alphas)
+        for cell, rows in plain.items():
+            assert mix[cell].shape == rows.shape, (
+                f"mix() with betas must give what it gives without: '{cell}' has shape {tuple(mix[cell].shape)}, not "
+                f"{tuple(rows.shape)}"
+            )
+            assert (mix[cell] <= rows + 1e-6).all(), (
+                f"betas are softmaxed over the edges into a node: mix()['{cell}'] with them must nowhere be larger"
+            )
+
+    def test_supernet_options_are_what_it_leaves_open(self, space: SearchSpace) -> None:
+        if not isinstance(space, WeightSharing):
+            return
+        unknown = space.supernet_options - set(CHOICES)
+        assert not unknown, f"`supernet_options` may hold {', '.join(CHOICES)}, not {', '.join(sorted(unknown))}"
+        for option, values in CHOICES.items():
+            refused = [value for value in values if not _takes(space, option, value)]
+            if option in space.supernet_options:
+                assert not refused, f"`supernet_options` says {option}, and supernet({option}={refused[0]}) is refused"
+            else:
+                assert refused, (
+                    f"supernet() takes {option}={values[0]} and {values[1]}: name it in `supernet_options`, or refuse "
+                    f"it, self.check_supernet_choices({option}={option}), so that nobody asks for it in vain"
+                )
+
     def test_derived_architectures_are_what_their_mix_says(self, space: SearchSpace) -> None:
         if not isinstance(space, WeightSharing):
             return
@@ -85,6 +121,20 @@ class SharesWeights:
             assert space.validate(one) == one, f"derive() gave what validate() changes: {one}"
             back = space.derive(space.mix_of(one))
             assert back == one, f"derive(mix_of(a)) must be a: {one} came back as {back}"
+
+
+def _takes(space: WeightSharing, option: str, value: int | bool) -> bool:
+    """Whether the supernet can be asked for this; if so, its `options` must say it."""
+    try:
+        supernet = space.supernet((3, 8, 8), 4, channels=16, cells=3, **{option: value})  # type: ignore[arg-type]
+    except OptionError as refusal:
+        if option in str(refusal):
+            return False
+        pytest.fail(f"supernet({option}={value}) is refused without naming {option}: {refusal}", pytrace=False)
+    if option in space.supernet_options:
+        said = supernet.options.get(option)
+        assert said == value, f"`options` of supernet({option}={value}) says {option}: {said}"
+    return True
 
 
 def _check_vector(vector: np.ndarray, cardinalities: tuple[int, ...]) -> None:

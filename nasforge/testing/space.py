@@ -15,11 +15,12 @@ from nasforge.space import SearchSpace
 from nasforge.testing.abilities import SharesWeights, TakesVectors
 from nasforge.testing.another_process import ORDER, elsewhere
 from nasforge.testing.networks import BuildsNetworks, weights_of
+from nasforge.testing.one_shot import SearchedOneShot
 from nasforge.testing.samples import samples, variation
 from nasforge.testing.watching import copied, left_alone
 
 
-class SpaceContract(BuildsNetworks, TakesVectors, SharesWeights):
+class SpaceContract(BuildsNetworks, TakesVectors, SharesWeights, SearchedOneShot):
     """Any `SearchSpace`, with its abilities. Supply the fixture `space`."""
 
     @pytest.fixture

@@ -8,7 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from nasforge import Architecture, ArchitectureError, CellGraph, Network, Supernet, VectorEncoded, WeightSharing
+from nasforge import (
+    Architecture,
+    ArchitectureError,
+    CellGraph,
+    Network,
+    OptionError,
+    Supernet,
+    VectorEncoded,
+    WeightSharing,
+)
 from nasforge.testing import SpaceContract
 from nasforge.testing.samples import samples
 
@@ -471,7 +480,8 @@ class Shared(Steps, WeightSharing):
             raise ArchitectureError(f"{architecture} is no step of 0, 1 or 2")
         return Architecture.of(self.name, {"steps": architecture["steps"]}, str(architecture["steps"][0]))
 
-    def supernet(self, input_shape, classes, *, channels=None, **options):
+    def supernet(self, input_shape, classes, *, channels=None, cells=None, **options):
+        self.check_supernet_choices(**options)
         return self.made(input_shape[0], classes, channels or 8)
 
     def mix(self, alphas, betas=None):
@@ -531,6 +541,46 @@ class DerivesInPlace(Shared):
         return one
 
 
+class Swallowing(Shared):
+    def check_supernet_choices(self, **asked):
+        pass
+
+
+class Promising(Shared):
+    supernet_options = frozenset({"include_none"})
+
+    def check_supernet_choices(self, **asked):
+        if any(value is not None for value in asked.values()):
+            raise OptionError("no include_none, no partial_channels, no pool_normalization")
+
+
+class Forgetting(Shared):
+    """Takes it, and its supernet's options do not say so."""
+
+    supernet_options = frozenset({"include_none"})
+
+
+class Inventing(Shared):
+    supernet_options = frozenset({"betas"})
+
+
+class Mumbling(Shared):
+    def check_supernet_choices(self, **asked):
+        raise OptionError("no")
+
+
+class WithoutBetas(Shared):
+    def mix(self, alphas, betas=None):
+        mix = super().mix(alphas)
+        return mix if betas is None else {"step": mix["step"] * betas["step"][:, None, None]}
+
+
+class Amplifying(Shared):
+    def mix(self, alphas, betas=None):
+        mix = super().mix(alphas)
+        return mix if betas is None else {"step": mix["step"] * 2}
+
+
 class Contrary(Shared):
     def derive(self, mix):
         return self.decode([int(mix["step"].argmin())])
@@ -544,8 +594,40 @@ class Contrary(Shared):
         (NotItsOptions, "options_build_the_supernet_again", "with the same weights, must compute the same"),
         (MixesInPlace, "derived_architectures_are_what_their_mix_says", "mix() changed the alphas"),
         (DerivesInPlace, "derived_architectures_are_what_their_mix_says", "derive() changed the mix"),
+        (
+            Swallowing,
+            OPEN := "supernet_options_are_what_it_leaves_open",
+            "takes partial_channels=1 and 2: name it in `su",
+        ),
+        (Promising, OPEN, "`supernet_options` says include_none, and supernet(include_none=False) is refused"),
+        (Forgetting, OPEN, "`options` of supernet(include_none=False) says include_none: None"),
+        (Inventing, OPEN, "may hold partial_channels, include_none, pool_normalization, not betas"),
+        (Mumbling, OPEN, "is refused without naming partial_channels: no"),
+        (WithoutBetas, "betas_weigh_edges", "'step' has shape (1, 1, 3), not (1, 3)"),
+        (Amplifying, "betas_weigh_edges", "mix()['step'] with them must nowhere be larger"),
         (Contrary, "derived_architectures_are_what_their_mix_says", "derive(mix_of(a)) must be a: "),
     ],
 )
 def test_wrong_shared_weights_are_told_what_is_wrong(wrong, test, sentence):
     assert sentence in failure(SpaceContract, test, lambda: {"space": wrong()})
+
+
+def test_a_space_that_refuses_what_it_says_it_leaves_open_cannot_be_searched(tmp_path):
+    offered = {"space": Promising(), "strategy": "darts", "tmp_path": tmp_path}
+    said = failure(SpaceContract, "one_shot_strategies_search_it", lambda: offered)
+    assert (
+        said
+        == "strategy=darts with its defaults is refused: no include_none, no partial_channels, no pool_normalization"
+    )
+
+
+def test_what_a_person_asks_for_is_refused_where_a_space_has_it_not():
+    space, preferred = Shared(), {"include_none": True}
+    assert space.supernet_choices({"include_none": None, "channels": None}, preferred) == {
+        "include_none": None,
+        "channels": None,
+    }
+    asked = space.supernet_choices({"include_none": False}, preferred)
+    with pytest.raises(OptionError, match=r"include_none=false does not go with space 'steps'.*null would be right"):
+        space.supernet((3, 8, 8), 2, **asked)
+    assert Forgetting().supernet_choices({"include_none": None}, preferred) == preferred

@@ -286,7 +286,8 @@ def test_derivation_is_by_alpha_times_beta():
 @pytest.mark.parametrize(("experiment", "weights"), [("darts_cifar10", 1_930_618), ("pc_darts_cifar10", 299_578)])
 def test_the_papers_supernets_have_their_size(experiment, weights):
     parts = Parts(compose([f"+experiment={experiment}"]).config)
-    supernet = parts.space.supernet((3, 32, 32), 10, **parts.strategy.supernet_options)
+    choices = parts.space.supernet_choices(parts.strategy.supernet_options, parts.strategy.paper)
+    supernet = parts.space.supernet((3, 32, 32), 10, **choices)
     assert sum(parameter.numel() for parameter in supernet.parameters()) == weights
     assert supernet.alpha_shapes == {"normal": (14, 8), "reduce": (14, 8)}
 

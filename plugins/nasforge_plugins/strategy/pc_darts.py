@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from nasforge import (
@@ -27,6 +29,7 @@ class PCDARTS(DARTS):
     """
 
     name: ClassVar[str] = "pc_darts"
+    paper: ClassVar[Mapping[str, int | bool]] = MappingProxyType({"include_none": True})
 
     def __init__(
         self,
@@ -41,7 +44,7 @@ class PCDARTS(DARTS):
         cells: Cells | None = None,
         partial_channels: Channels | None = None,
         edge_normalization: bool = True,
-        include_none: bool | None = True,
+        include_none: bool | None = None,
         pool_normalization: bool | None = None,
         learning_rate: LearningRate = 0.1,
         final_learning_rate: FinalLearningRate = 0.0,
@@ -76,7 +79,7 @@ class PCDARTS(DARTS):
         result = super().search(run)
         if result.weights is not None and result.weights.options.get("partial_channels", 1) == 1:
             run.notes.append(
-                f"every channel was mixed (K=1): of PC-DARTS, edge normalisation and warm-up are what acts on space "
-                f"'{run.space.name}'"
+                "every channel was mixed (K=1): of PC-DARTS, the warm-up and, where edges share a node, edge "
+                f"normalisation are what acts on space '{run.space.name}'"
             )
         return result

@@ -61,6 +61,7 @@ class DARTS(WeightSharing, VectorEncoded):
     """
 
     name = "darts"
+    supernet_options = frozenset({"partial_channels", "include_none", "pool_normalization"})
     least_cells = 3  # L//3 and 2L//3 reduce: with one or two cells there is no normal one
 
     def __init__(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from nasforge import (
@@ -27,13 +29,13 @@ from nasforge_plugins.strategy.darts.collapse import collapse_warning
 from nasforge_plugins.strategy.darts.module import GradientAlphas
 
 
-def check_depth(supernet: Supernet) -> None:
+def check_depth(supernet: Supernet, space: SearchSpace) -> None:
     """Raise an `OptionError` if all cells are reductions, so that the alphas of the normal cell would not learn."""
-    cells, kinds = supernet.options["cells"], list(supernet.alpha_shapes)
-    if len(kinds) > 1 and cells <= len(kinds):
+    cells = supernet.options.get("cells", space.least_cells)
+    if cells < space.least_cells:
         raise OptionError(
-            f"a supernet of {cells} cells has reductions alone, and no {kinds[0]} cell would learn; "
-            f"space.cells={len(kinds) + 1} is the least"
+            f"a supernet of {cells} cells has reductions alone, and no {next(iter(supernet.alpha_shapes))} cell would "
+            f"learn; space.cells={space.least_cells} is the least"
         )
 
 
@@ -42,6 +44,9 @@ class DARTS(Strategy):
 
     Each option's meaning and the paper's value stand beside it in `conf/strategy/darts.yaml`.
 
+    Attributes:
+        paper: what null stands for in the supernet's options, where the space leaves them open.
+
     Raises:
         OptionError: the warm-up leaves no epoch to the alphas; the supernet is too shallow for a normal cell.
     """
@@ -49,6 +54,7 @@ class DARTS(Strategy):
     name: ClassVar[str] = "darts"
     needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
     shares_weights: ClassVar[bool] = True
+    paper: ClassVar[Mapping[str, int | bool]] = MappingProxyType({"partial_channels": 1, "include_none": True})
 
     def __init__(
         self,
@@ -61,9 +67,9 @@ class DARTS(Strategy):
         augment_validation: bool = True,
         channels: Channels | None = None,
         cells: Cells | None = None,
-        partial_channels: Channels | None = 1,
+        partial_channels: Channels | None = None,
         edge_normalization: bool = False,
-        include_none: bool | None = True,
+        include_none: bool | None = None,
         pool_normalization: bool | None = None,
         learning_rate: LearningRate = 0.025,
         final_learning_rate: FinalLearningRate = 0.001,
@@ -102,8 +108,9 @@ class DARTS(Strategy):
     def search(self, run: Run) -> Result:
         """While not converged: step alpha, step w. Then derive the architecture from alpha."""
         assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
-        supernet = run.space.supernet(run.data.input_shape, run.data.classes, **self.supernet_options)
-        check_depth(supernet)
+        choices = run.space.supernet_choices(self.supernet_options, self.paper)
+        supernet = run.space.supernet(run.data.input_shape, run.data.classes, **choices)
+        check_depth(supernet, run.space)
         module = GradientAlphas(supernet, run.space, epochs=self.epochs, **self.module_options)
         run.fit(module, "supernet", self.epochs, run.data.halves())
         found = run.space.derive(module.mix)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 import nevergrad as ng
@@ -35,6 +36,9 @@ from nasforge import (
 )
 from nasforge_plugins.strategy.egnas.alphas import Alphas, Direction, SearchIn, Similarity, Vector
 from nasforge_plugins.strategy.egnas.module import EvolvedAlphas
+
+CODE = MappingProxyType({"partial_channels": 4, "include_none": False, "pool_normalization": False})
+"""The supernet of the published code, where a space leaves these open."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class EGNAS(Strategy):
         validation_batch_size: BatchSize = 128,
         augment_validation: bool = False,
         order: Literal["weights_first", "es_first"] = "weights_first",
+        supernet: Literal["space", "code"] = "space",
         channels: Channels | None = None,
         cells: Cells | None = None,
         partial_channels: Channels | None = None,
@@ -119,6 +124,7 @@ class EGNAS(Strategy):
         self.statistics, self.augment_validation = statistics, augment_validation
         self.validation_batches, self.validation_batch_size = validation_batches, validation_batch_size
         self.clip_counts_alphas = clip_counts_alphas
+        self.preferred: Mapping[str, int | bool] = CODE if supernet == "code" else {}
         self.supernet_options: dict[str, Any] = {
             "channels": channels,
             "cells": cells,
@@ -138,7 +144,8 @@ class EGNAS(Strategy):
     def search(self, run: Run) -> Result:
         """Train the supernet while its alphas evolve (lines 1 to 17); derive the cell from the last ones (line 18)."""
         assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
-        supernet = run.space.supernet(run.data.input_shape, run.data.classes, **self.supernet_options)
+        choices = run.space.supernet_choices(self.supernet_options, self.preferred)
+        supernet = run.space.supernet(run.data.input_shape, run.data.classes, **choices)
         module = EvolvedAlphas(supernet, run.space, self, **self.weight_options)
         run.fit(module, "supernet", self.epochs, run.data.halves())
         return run.result(run.space.derive(module.mix), run.weights("supernet", module))

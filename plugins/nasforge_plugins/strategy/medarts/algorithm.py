@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -51,6 +52,9 @@ class MEDARTS(Strategy):
 
     Each option's meaning and the paper's value stand beside it in `conf/strategy/medarts.yaml`.
 
+    Attributes:
+        paper: what null stands for in the supernet's options, where the space leaves them open: DARTS's supernet.
+
     Raises:
         OptionError: the stages do not go together.
     """
@@ -58,6 +62,7 @@ class MEDARTS(Strategy):
     name: ClassVar[str] = "medarts"
     needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
     shares_weights: ClassVar[bool] = True
+    paper: ClassVar[Mapping[str, int | bool]] = MappingProxyType({"partial_channels": 1, "include_none": True})
 
     def __init__(
         self,
@@ -73,8 +78,8 @@ class MEDARTS(Strategy):
         alpha_learning_rate: LearningRate = 3e-3,
         alpha_weight_decay: WeightDecay = 1e-3,
         augment_validation: bool = True,
-        partial_channels: Channels | None = 1,
-        include_none: bool | None = True,
+        partial_channels: Channels | None = None,
+        include_none: bool | None = None,
         learning_rate: LearningRate = 0.025,
         final_learning_rate: FinalLearningRate = 0.001,
         momentum: Momentum = 0.9,
@@ -157,14 +162,16 @@ class MEDARTS(Strategy):
         assert best.architecture is not None  # it has been trained
         keep_pictures(run, space, everyone, best)
         run.notes += collapse_warning(best.architecture, space, self.max_parameter_free)
+        if len(self.stages) > 1 and "cells" not in module.supernet.options:
+            run.notes.append(f"supernets of space '{space.name}' have one depth: from stage to stage none grew")
         controlled = fits_full_size(module.supernet, space, run, scale_of(run.data, self.scale))
         return run.result(best.architecture, run.weights(best.name, module) if controlled else None)
 
     def supernet(self, stage: Stage, images: FitData, run: Run) -> Supernet:
         """Of the stage's depth and width, with fresh weights."""
-        return _sharing(run.space).supernet(
-            images.train.shape, run.data.classes, channels=stage.channels, cells=stage.cells, **self.supernet_options
-        )  # fmt: skip
+        space = _sharing(run.space)
+        asked = {"channels": stage.channels, "cells": stage.cells, **self.supernet_options}
+        return space.supernet(images.train.shape, run.data.classes, **space.supernet_choices(asked, self.paper))
 
     def planned(self, run: Run) -> tuple[tuple[Stage, ...], dict[str, FitData]]:
         """The stages, and the images of each by its name; what one would raise is raised before the first is trained.
@@ -192,10 +199,10 @@ class MEDARTS(Strategy):
         except NasforgeError as error:
             side = "x".join(map(str, images.train.shape[1:]))
             raise type(error)(f"strategy.stages: '{stage.name}', on images of {side} pixels: {error}") from None
-        if stage.cells <= len(cells) and len(cells) > 1:
+        if stage.cells < run.space.least_cells:
             raise OptionError(
                 f"strategy.stages: '{stage.name}' has {stage.cells} cells, which are reductions all of them: "
-                f"no {cells[0]} cell would learn; it takes at least {len(cells) + 1}"
+                f"no {cells[0]} cell would learn; it takes at least {run.space.least_cells}"
             )
         return cells
 

@@ -90,9 +90,15 @@ class Prunings(WiderSpace):
         super().__init__(space, f"{space.name}, pruned")
         self._shared, self._seed = space, run.seed
         with isolated(0):  # of which nothing but its shapes is of interest
-            supernet = space.supernet(run.data.input_shape, run.data.classes, channels=2, partial_channels=1)
+            supernet = self._supernet(run.data.input_shape, run.data.classes)
         whole = space.mix({cell: torch.zeros(shape) for cell, shape in supernet.alpha_shapes.items()})
         self.shapes = {cell: tuple(whole[cell].shape) for cell in supernet.alpha_shapes}
+
+    def _supernet(self, input_shape: Shape, classes: int, **size: int | None) -> Supernet:
+        """One that mixes all channels."""
+        return self._shared.supernet(
+            input_shape, classes, **self._shared.supernet_choices(size, {"partial_channels": 1})
+        )
 
     def whole(self) -> dict[str, np.ndarray]:
         """Every operation on every edge but `none`, which TE-NAS leaves out from the first round on."""
@@ -121,6 +127,6 @@ class Prunings(WiderSpace):
         """The supernet of a pruning, with the weights of its draw."""
         depth = None if cells is None else max(cells, self.least_cells)
         with isolated(seed_of(self._seed, "te_nas", architecture[_DRAW])):
-            supernet = self._shared.supernet(input_shape, classes, channels=channels, cells=depth, partial_channels=1)
+            supernet = self._supernet(input_shape, classes, channels=channels, cells=depth)
         kept = {cell: np.array([[one == "1" for one in row] for row in architecture[cell]]) for cell in self.shapes}
         return PrunedSupernet(supernet, self.mix(kept))

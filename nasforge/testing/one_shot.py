@@ -1,0 +1,98 @@
+"""The part of the spaces' suite in which the one-shot strategies of the box search a space that shares weights."""
+
+# ruff: noqa: D102  # a test's name says what it holds
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nasforge.architecture import Architecture, Objective
+from nasforge.errors import NasforgeError
+from nasforge.estimator import Context, Estimate, Estimator
+from nasforge.journal import Journal
+from nasforge.machinery import Budget, Machinery
+from nasforge.registry import build, registry
+from nasforge.run import Run
+from nasforge.shared_weights import SharedWeights
+from nasforge.space import SearchSpace, WeightSharing
+from nasforge.strategy import Result, Strategy
+from nasforge.testing.samples import samples, tiny_data
+from nasforge.threads import threads
+
+ONE_SHOT: Mapping[str, Mapping[str, Any]] = {
+    "egnas": {"epochs": 2, "warmup_epochs": 1, "samples": 1, "population": 2},
+    "egnas_reference": {
+        "name": "egnas", "epochs": 1, "warmup_epochs": 0, "samples": 1, "population": 2, "supernet": "code",
+        "search_in": "prob", "row_normalize": True, "similarity": "edge_mean", "edge_normalization": True,
+    },
+    "darts": {"epochs": 1},
+    "pc_darts": {"epochs": 2, "warmup_epochs": 1},
+    "medarts": {
+        "stages": [
+            {"name": "init", "cells": 3, "epochs": 1, "population": 2},
+            {"name": "final", "cells": 4, "epochs": 1, "population": 1},
+        ]
+    },
+    "te_nas": {"per_round": 100},
+}  # fmt: skip
+"""The smallest options of each, the others as they come: what a strategy prefers must not get in a space's way."""
+
+
+class SearchedOneShot:
+    """Strategies that are not installed are left out."""
+
+    @pytest.mark.parametrize("strategy", ONE_SHOT)
+    def test_one_shot_strategies_search_it(self, space: SearchSpace, strategy: str, tmp_path: Path) -> None:
+        options = {"name": strategy, **ONE_SHOT[strategy]}
+        if not isinstance(space, WeightSharing) or options["name"] not in registry("strategy"):
+            return
+        try:
+            found, scored = _searched(space, build("strategy", options), tmp_path)
+        except NasforgeError as refusal:
+            pytest.fail(f"strategy={strategy} with its defaults is refused: {refusal}", pytrace=False)
+        assert space.validate(found.architecture) == found.architecture
+        assert all(one == "" for one in scored), f"with the weights of strategy={strategy}: {'; '.join(scored)}"
+
+
+def _searched(space: WeightSharing, strategy: Strategy, folder: Path) -> tuple[Result, list[str]]:
+    """What it finds on tiny images, and what keeps its weights from scoring single architectures."""
+    with closing(Journal(folder)) as journal, threads(1):
+        estimator: Estimator = SharedWeights() if strategy.shares_weights else _FirstBuilt()
+        run = Run(
+            folder,
+            journal,
+            space=space,
+            data=tiny_data(),
+            estimators=[estimator],
+            seed=0,
+            budget=Budget(),
+            machinery=Machinery(trainer={"accelerator": "cpu", "devices": 1}, threads=1),
+        )
+        with closing(run):
+            found = strategy.search(run)
+            if found.weights is None:
+                return found, []
+            asked = [found.architecture, *samples(space, 0, 2)]
+            return found, [one.reason for one in run.score(asked, SharedWeights(), found.weights)]
+
+
+class _FirstBuilt(Estimator):
+    """Of those that are asked for together only the first one is built, since a pruning search asks for hundreds."""
+
+    name = "first_built"
+    objectives = (Objective("kept", "min"),)
+
+    def estimate(self, architecture: Architecture, context: Context) -> Estimate:
+        return self.estimate_many([architecture], context)[0]
+
+    def estimate_many(self, architectures: Sequence[Architecture], context: Context) -> list[Estimate]:
+        data = context.data
+        network = context.space.build(architectures[0], data.input_shape, data.classes, channels=8, cells=1)
+        images, _ = data.train[torch.arange(4)]
+        network(data.preprocessing.normalize(images)).sum().backward()
+        return [Estimate({"kept": str(one.genes).count("1")}) for one in architectures]
