@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasforge.configuration import compose
+from nasforge.configuration import compose, quoted
 
 if TYPE_CHECKING:
     from nasforge.experiment import Outcome
@@ -22,6 +22,7 @@ def search(
     *,
     run_dir: str | PathLike[str] | None = None,
     overrides: Sequence[str] = (),
+    config_dir: str | PathLike[str] | None = None,
     **options: Any,
 ) -> Outcome:
     """Search, and return what was found.
@@ -35,6 +36,7 @@ def search(
         strategy, space, data: which plug-ins; the command's own defaults where None.
         run_dir: the run's folder; by default one in `runs/` that is named after the time.
         overrides: words as the command line takes them, for what cannot be said otherwise ("+experiment=...").
+        config_dir: a folder of your own configurations, as the command's --config-dir.
         options: any other key of the configuration, dotted or as nested dictionaries.
 
     Raises:
@@ -45,8 +47,9 @@ def search(
     chosen = {"strategy": strategy, "space": space, "data": data}
     named = {kind: name for kind, name in chosen.items() if name is not None}
     words = [*overrides, *(_word(key, value) for key, value in _flat({**named, **options}))]
-    composition = compose(words)
-    return experiment.search(composition.config, Path(run_dir) if run_dir else composition.folder, words)
+    composition = compose(words, config_dir=config_dir)
+    flags = [] if config_dir is None else [f"--config-dir={config_dir}"]
+    return experiment.search(composition.config, Path(run_dir) if run_dir else composition.folder, [*flags, *words])
 
 
 def _flat(options: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -73,9 +76,7 @@ def _written(value: Any) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _SPECIAL:
         return value
     if isinstance(value, str | PathLike):
-        # In the grammar a backslash is itself, unless a quote follows a row of them.
-        escaped = re.sub(r"(\\*)'", r"\1\1\'", str(value))
-        return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
+        return quoted(str(value))
     if hasattr(value, "item"):  # a number of numpy or torch
         value = value.item()
     return repr(value) if isinstance(value, float) else json.dumps(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import sys
 import traceback
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasforge import __version__
-from nasforge.errors import OptionError, RunError
+from nasforge.errors import OptionError
 from nasforge.messages import HELP, explained
 from nasforge.registry import CONTRACTS
 
@@ -116,11 +115,13 @@ def _search(words: list[str]) -> int:
         _complete_commands()
     failures: list[BaseException] = []
     starter = os.getpid()
+    config_dir, _ = _config_dir(words)
+    flags = [] if config_dir is None else [f"--config-dir={config_dir}"]
 
     def job(config: DictConfig) -> None:
         """One search: the only one, or one of a sweep, in whatever process the launcher put it."""
         try:
-            _job(config, starter)
+            _job(config, starter, flags)
         except (Exception, SystemExit) as error:  # kept from Hydra, which would add words of its own
             failures.append(error)
 
@@ -142,7 +143,8 @@ def _complete_commands() -> None:
     os.environ["COMP_LINE"] = " ".join([first, *(word for word in words[:-1] if "=" in word), *words[-1:]])
 
 
-def _job(config: DictConfig, starter: int) -> None:
+def _job(config: DictConfig, starter: int, flags: list[str]) -> None:
+    """Search as Hydra has composed; `flags` are recorded with the words, for whoever types the command again."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -159,42 +161,43 @@ def _job(config: DictConfig, starter: int) -> None:
         if hydra_config.mode == RunMode.MULTIRUN:
             warnings.showwarning = _warn
             end_with(starter)
-            Job(hydra_config.job.num, overrides, folder, Path(hydra_config.sweep.dir)).do(content)
+            Job(hydra_config.job.num, [*flags, *overrides], folder, Path(hydra_config.sweep.dir)).do(content)
         else:
             from nasforge import experiment
 
-            experiment.search(content(), folder, overrides)
+            experiment.search(content(), folder, [*flags, *overrides])
     finally:
         if folder.is_dir() and not any(folder.iterdir()):  # Hydra makes it before anything is checked
             folder.rmdir()
 
 
 def _resume(words: list[str]) -> int:
+    config_dir, words = _config_dir(words)
     folder = _run_folder("resume", words)
     from nasforge import experiment
 
-    experiment.resume(folder, words[1:])
+    experiment.resume(folder, words[1:], config_dir=config_dir)
     return 0
 
 
 def _retrain(words: list[str]) -> int:
-    named = bool(words) and "=" not in words[0] and not words[0].startswith(("~", "-"))
+    config_dir, words = _config_dir(words)
+    named = bool(words) and (Path(words[0]).is_dir() or not ("=" in words[0] or words[0].startswith(("~", "-"))))
     overrides = words[1:] if named else words
     for word in overrides:
         if word.startswith("-"):
-            raise OptionError(f"retrain takes KEY=VALUE, not {word}")
+            raise OptionError(f"retrain takes KEY=VALUE and --config-dir, not {word}")
+    from nasforge import experiment
     from nasforge.configuration import compose
+    from nasforge.resumption import check_retraining, retrained
 
     if named:
-        folder = _run_folder("retrain", words[:1])
-        from nasforge.resumption import without_hydras
-
-        config = compose([*without_hydras(_recorded(folder)), *overrides]).config
+        folder = _run_folder("retrain", words)
+        config = retrained(experiment.read_config(folder), overrides, config_dir)
     else:
-        composition = compose(overrides)
+        check_retraining(overrides)
+        composition = compose(overrides, config_dir=config_dir)
         folder, config = composition.folder, composition.config
-    from nasforge import experiment
-
     experiment.retrain(config, folder, run=named)
     return 0
 
@@ -262,18 +265,19 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 
 def _run_folder(command: str, words: list[str]) -> Path:
-    if not words or words[0].startswith("-") or "=" in words[0]:
+    """The first word: a folder that is there, whatever its name, or else one that looks like a folder's name."""
+    if not words or not (Path(words[0]).is_dir() or not (words[0].startswith("-") or "=" in words[0])):
         raise OptionError(f"{command} needs a run's folder: nasforge {command} runs/...")
     return Path(words[0])
 
 
-def _recorded(folder: Path) -> list[str]:
-    """The words of the search that made a run."""
-    path = folder / "overrides.json"
-    if not path.is_file():
-        raise RunError(f"{folder} is not a run's folder: it has no overrides.json")
-    try:
-        content = json.loads(path.read_text())
-        return [str(override) for override in content]
-    except (ValueError, TypeError):
-        raise RunError(f"{path} is damaged: it must be a JSON list of the search's words") from None
+def _config_dir(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Hydra's option --config-dir, for the commands that Hydra does not run, and the other words."""
+    found, others, left = None, [], iter(words)
+    for word in left:
+        flag, equals, value = word.partition("=")
+        if flag not in ("--config-dir", "-cd"):
+            others.append(word)
+        elif (found := value if equals else next(left, "")) == "":
+            raise OptionError(f"{flag} needs a folder of configurations: {flag} FOLDER")
+    return found, others

@@ -25,7 +25,7 @@ from nasforge.report import write_report
 from nasforge.resumption import computed_as, resumed
 from nasforge.retraining import retrain as retrain_networks
 from nasforge.run import Run
-from nasforge.run_folders import read_json
+from nasforge.run_folders import read_yaml
 from nasforge.shared_weights import SharedWeights, random_architectures
 from nasforge.sizes import architecture_size
 from nasforge.stopping import Interrupted, interruptible
@@ -57,7 +57,7 @@ def search(config: Config, folder: Path, overrides: Sequence[str] = ()) -> Outco
 
     Args:
         config: resolved, as `configuration.compose` makes it.
-        overrides: the command line's words, recorded so that `retrain` can compose from them.
+        overrides: the command line's words, recorded for whoever types the command again.
 
     Raises:
         NasforgeError: the configuration, the data or the folder is wrong; nothing has been written then.
@@ -73,11 +73,14 @@ def search(config: Config, folder: Path, overrides: Sequence[str] = ()) -> Outco
         return _search(parts, folder, journal)
 
 
-def resume(folder: Path, changes: Sequence[str] = (), *, how: Config | None = None) -> Outcome:
+def resume(
+    folder: Path, changes: Sequence[str] = (), *, how: Config | None = None, config_dir: str | None = None
+) -> Outcome:
     """Go on with the run in `folder`; `changes` may set budget, executor, trainer, logger and callbacks anew.
 
     Args:
         how: a configuration from which all of these are taken instead.
+        config_dir: one more folder of configurations that `changes` may choose from.
 
     Raises:
         RunError: there is no run, another process writes it, or its journal, weights or data are not what they were.
@@ -85,8 +88,7 @@ def resume(folder: Path, changes: Sequence[str] = (), *, how: Config | None = No
     """
     folder = folder.absolute()
     config = read_config(folder)
-    words = read_json(folder / "overrides.json", list) if (folder / "overrides.json").exists() else []
-    config = computed_as(config, how) if how is not None else resumed(config, words, changes)
+    config = computed_as(config, how) if how is not None else resumed(config, changes, config_dir)
     parts = _search_parts(config)
     with closing(Journal(folder)) as journal:
         _write_config(folder, config)
@@ -139,8 +141,7 @@ def read_config(folder: Path) -> Config:
         raise RunError(f"there is no folder {folder}")
     if not (folder / "config.yaml").exists():
         raise RunError(f"{folder} is not a run's folder: it has no config.yaml")
-    config: Config = yaml.safe_load((folder / "config.yaml").read_text())
-    return config
+    return dict(read_yaml(folder / "config.yaml"))
 
 
 def _search_parts(config: Config) -> Parts:

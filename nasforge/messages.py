@@ -41,6 +41,7 @@ Common keys
 Options
   -m, --multirun      sweep over comma-separated values and ranges: seed=1,2 'seed=range(8)'
   --cfg job           print the configuration instead of running; --info, --resolve: more of it
+  --config-dir DIR    a folder of your own configurations, for +experiment=mine say; resume, retrain: too
   --hydra-help        what else the configuration system can do
   -sc install=bash    tab completion: eval "$(nasforge -sc install=bash)"
   --version, -h, --help

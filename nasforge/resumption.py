@@ -1,10 +1,9 @@
-"""What may change when a run goes on: how it computes and for how long, never what it computes."""
+"""What may change when a run goes on: how it computes, for how long, not what; and when what it found is trained."""
 
 from __future__ import annotations
 
-import copy
-import re
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 from nasforge.errors import OptionError
@@ -13,16 +12,13 @@ HOW = ("budget", "executor", "trainer", "logger", "callbacks")
 """Sections that say how a run computes, and for how long."""
 IDENTITY = (("executor", "threads"), ("trainer", "precision"))
 """What decides results nevertheless: sums of numbers depend on it."""
+SEARCH = ("strategy", "estimator", "objectives", "constraints", "budget", "control")
+"""What a retraining has no use for."""
 
 
 def key_of(word: str) -> str:
     """The dotted key of an override."""
     return word.partition("=")[0].lstrip("+~")
-
-
-def without_hydras(words: Sequence[str]) -> list[str]:
-    """Recorded words without those for Hydra itself, which could name folders, and modules, to read anything from."""
-    return [word for word in words if re.split(r"[./@]", key_of(word))[0] != "hydra"]
 
 
 def may_change(word: str) -> bool:
@@ -31,12 +27,14 @@ def may_change(word: str) -> bool:
     return path[0] in HOW and path not in IDENTITY
 
 
-def resumed(config: Mapping[str, Any], words: Sequence[str], changes: Sequence[str]) -> dict[str, Any]:
+def resumed(
+    config: Mapping[str, Any], changes: Sequence[str], config_dir: str | PathLike[str] | None = None
+) -> dict[str, Any]:
     """A run's configuration with what `changes` say: another section as a whole (`executor=ray`), or options of one.
 
     Args:
         config: resolved, as it was recorded.
-        words: those that made the run.
+        config_dir: one more folder of configurations to choose from.
 
     Raises:
         OptionError: a change of something else.
@@ -50,20 +48,41 @@ def resumed(config: Mapping[str, Any], words: Sequence[str], changes: Sequence[s
     if not changes:
         check_cluster(config, changes)
         return dict(config)
-    from nasforge.configuration import compose
+    from nasforge.configuration import recomposed
 
-    keys = {key_of(change) for change in changes}
-    kept = [word for word in without_hydras(words) if key_of(word) not in keys]
-    composed = compose([*kept, *changes]).config
-    changed = copy.deepcopy(dict(config))
-    for key in keys:
-        section, *path = key.split(".")
-        if path:
-            _set(changed, composed, [section, *path])
-        else:
-            changed[section] = composed[section]
+    changed = recomposed(config, changes, config_dir=config_dir)
     check_cluster(changed, changes)
     return computed_as(config, changed)
+
+
+def retrained(
+    config: Mapping[str, Any], words: Sequence[str], config_dir: str | PathLike[str] | None = None
+) -> dict[str, Any]:
+    """A search's configuration with what `words` say of the training of what it found; arguments as for `resumed`.
+
+    Raises:
+        OptionError: a word that a retraining has no use for.
+    """
+    check_retraining(words)
+    for word in words:
+        if key_of(word).startswith("hydra"):
+            raise OptionError(f"'{word}' changes nothing: what a run found is trained in a folder inside the run's own")
+    from nasforge.configuration import recomposed
+
+    changed = recomposed(config, words, config_dir=config_dir)
+    if changed["data"]["name"] != config["data"]["name"] and "executor.threads" not in map(key_of, words):
+        changed["executor"]["threads"] = None  # the search's own were chosen for the size of its images
+    return changed
+
+
+def check_retraining(words: Sequence[str]) -> None:
+    """Raise an `OptionError` for a word that says how to search."""
+    for word in words:
+        if key_of(word).split(".")[0] in SEARCH:
+            raise OptionError(
+                f"'{word}' says how to search, and a retraining does not; it takes architecture, seed, retrain, space, "
+                "data, trainer and executor.threads"
+            )
 
 
 def check_cluster(config: Mapping[str, Any], changes: Sequence[str]) -> None:
@@ -87,14 +106,3 @@ def computed_as(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
         if option in config[section]:
             changed[section][option] = config[section][option]
     return changed
-
-
-def _set(changed: dict[str, Any], composed: Mapping[str, Any], path: Sequence[str]) -> None:
-    """Take over one option, or all below it, from `composed`; one that is gone there goes."""
-    *above, last = path
-    for part in above:
-        changed, composed = changed.setdefault(part, {}), composed.get(part, {})
-    if last in composed:
-        changed[last] = composed[last]
-    else:
-        changed.pop(last, None)

@@ -101,8 +101,8 @@ class Job:
 
 
 def _what(words: Iterable[str]) -> list[str]:
-    """Those that say what a job computes; how, and for how long, may change between two starts of a sweep."""
-    return sorted(word for word in words if not may_change(word))
+    """Those that say what a job computes; how, how long, and where to look may change between two starts of a sweep."""
+    return sorted(word for word in words if not (may_change(word) or word.startswith("--")))
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,6 @@
 """The command: its words, its sentences, its exit statuses, and how quick it answers."""
 
 import errno
-import json
 import os
 import shutil
 import subprocess
@@ -12,10 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
 from nasforge import __version__, cli, experiment
+from nasforge.configuration import compose
 from nasforge.extras import LAUNCHERS
 from nasforge.registry import CONTRACTS
 from nasforge.stopping import Interrupted
@@ -170,7 +171,7 @@ def test_nor_does_a_plug_in_that_exits(command, monkeypatch):
 @pytest.mark.parametrize("words", [[], ["resume", "run"]])
 def test_a_plug_in_that_exits_does_so_with_a_word(command, monkeypatch, words):
     for name in ("search", "resume"):
-        monkeypatch.setattr(experiment, name, lambda *_: sys.exit(0))
+        monkeypatch.setattr(experiment, name, lambda *_, **__: sys.exit(0))
     status, _, complaint = command(*words)
     assert status == 1
     assert complaint.startswith("nasforge: this is a fault of nasforge or of a plug-in: SystemExit: 0.")
@@ -212,12 +213,23 @@ def test_hydras_own_flags_work(in_process, words):
 
 def test_resume_passes_folder_and_changes(command, called):
     assert command("resume", "runs/x", "budget.evaluations=20")[0] == 0
-    assert called == [("resume", (Path("runs/x"), ["budget.evaluations=20"]), {})]
+    assert called == [("resume", (Path("runs/x"), ["budget.evaluations=20"]), {"config_dir": None})]
 
 
-def test_retrain_composes_from_the_words_of_the_run(command, called):
-    Path("run").mkdir()
-    Path("run/overrides.json").write_text(json.dumps(["seed=4", "retrain.epochs=3"]))
+@pytest.mark.parametrize("flag", [["--config-dir", "mine"], ["--config-dir=mine"], ["-cd", "mine"]])
+def test_resume_passes_a_folder_of_configurations(command, called, flag):
+    assert command("resume", *flag, "runs/x", "executor=cluster")[0] == 0
+    assert called == [("resume", (Path("runs/x"), ["executor=cluster"]), {"config_dir": "mine"})]
+
+
+def recorded(folder, *words):
+    """A folder with the configuration that words stand for."""
+    Path(folder).mkdir()
+    (Path(folder) / "config.yaml").write_text(yaml.safe_dump(compose(words).config))
+
+
+def test_retrain_begins_from_the_configuration_of_the_run(command, called):
+    recorded("run", "seed=4", "retrain.epochs=3")
     assert command("retrain", "run", "retrain.epochs=9")[0] == 0
     ((_, (config, folder), options),) = called
     assert (config["seed"], config["retrain"]["epochs"]) == (4, 9)
@@ -267,8 +279,12 @@ def test_report_takes_a_run(command, called):
         (["report", "nowhere"], "nowhere"),
         (["report", "a", "b"], "report takes one run's folder"),
         (["retrain"], "retrain needs a run's folder, or architecture="),
-        (["retrain", "nowhere"], "nowhere is not a run's folder"),
-        (["retrain", "-m", "seed=1,2"], "retrain takes KEY=VALUE, not -m"),
+        (["retrain", "nowhere"], "there is no folder nowhere"),
+        (["retrain", "-m", "seed=1,2"], "retrain takes KEY=VALUE and --config-dir, not -m"),
+        (["retrain", "architecture=DARTS_V2", "strategy=darts"], "'strategy=darts' says how to search"),
+        (["retrain", "architecture=DARTS_V2", "+budget.seconds=1"], "'+budget.seconds=1' says how to search"),
+        (["retrain", "--config-dir=nowhere", "architecture=DARTS_V2"], "--config-dir=nowhere: there is no such folder"),
+        (["resume", "--config-dir"], "--config-dir needs a folder of configurations"),
         (["retrain", "architecture=DARTS_V3"], "DARTS_V3"),
         (["list", "strategies"], "list takes a kind (space, strategy, estimator, data)"),
         (["doctor", "now"], "doctor takes nothing, not 'now'"),
@@ -283,10 +299,37 @@ def test_a_refused_run_leaves_no_folder(mistake):
     assert list(Path.cwd().iterdir()) == []
 
 
-def test_damaged_words_of_a_run_are_named(mistake):
+@pytest.mark.parametrize("content", ["{", "- 1", "", "!!python/object:os.system {}"])
+def test_a_damaged_configuration_of_a_run_is_named(mistake, content):
     Path("run").mkdir()
-    Path("run/overrides.json").write_text("{")
-    assert "overrides.json is damaged" in mistake("retrain", "run")
+    Path("run/config.yaml").write_text(content)
+    assert "run/config.yaml is damaged" in mistake("retrain", "run")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["retrain.epoch=2"], "there is no option retrain.epoch. Did you mean retrain.epochs?"),
+        (["data=arrays", "data.pat=x"], "there is no option data.pat. Did you mean data.path?"),
+        (["data=array"], "no data named 'array'. Did you mean 'arrays'?"),
+        (["+experiment=retrain_cifar"], "no experiment named 'retrain_cifar'. Did you mean 'retrain_cifar10'?"),
+        (["~data"], "~data would leave nothing of a section that is needed"),
+        (["hydra.run.dir=there"], "trained in a folder inside the run's own"),
+        (["budget.seconds=3"], "'budget.seconds=3' says how to search"),
+        (["retrain.epochs=${nope}"], "nope"),
+    ],
+)
+def test_each_mistake_in_a_change_of_a_run_is_one_sentence(mistake, words, sentence):
+    recorded("run")
+    assert sentence in mistake("retrain", "run", *words)
+
+
+@pytest.mark.parametrize("name", ["seed=1,strategy=egnas", "a=b", "-x", "~y", "+z=1"])
+def test_a_folder_that_is_there_is_a_folder_whatever_its_name(command, called, name):
+    recorded(name)
+    for word in ("resume", "report", "retrain"):
+        assert command(word, name)[0] == 0
+    assert [arguments[0] if kind != "retrain" else arguments[1] for kind, arguments, _ in called] == [Path(name)] * 3
 
 
 def test_a_folder_that_may_not_be_written_is_named(mistake, monkeypatch):

@@ -1,9 +1,12 @@
 """Words become a plain configuration; what Hydra would complain of at length is one sentence each."""
 
+import shutil
+
 import pytest
 
 from nasforge import NasforgeError, OptionError, UnknownNameError
-from nasforge.configuration import compose
+from nasforge.configuration import compose, recomposed
+from nasforge.run_folders import flat
 
 CONFIG = {
     "guest_conf/__init__.py": "",
@@ -125,3 +128,72 @@ def test_each_mistake_is_one_sentence(word, sentence):
     assert "\n" not in str(error)
     unknown_name = sentence.startswith("no ") and not sentence.startswith("no option")
     assert isinstance(error, UnknownNameError if unknown_name else OptionError)
+
+
+# Onto a recorded configuration
+
+
+@pytest.fixture
+def recorded(climb):
+    """The configuration of a guest's experiment, whose files are gone."""
+    config = compose(["+experiment=both", "strategy.steps=5", "data.batch_size=32", "executor.workers=2"]).config
+    shutil.rmtree(climb / "guest_conf/experiment")
+    shutil.rmtree(climb / "guest_conf/strategy")
+    return config
+
+
+def changes(before, after):
+    """What differs, by dotted key."""
+    old, new = flat(before), flat(after)
+    return {key: new.get(key) for key in {**old, **new} if old.get(key) != new.get(key)}
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        ([], {}),
+        (["seed=8", "retrain.epochs=9"], {"seed": 8, "retrain.epochs": 9}),
+        (["retrain.epochs=${strategy.steps}"], {"retrain.epochs": 5}),
+        (["objectives=[accuracy]", "budget.seconds=1.5"], {"objectives": ["accuracy"], "budget.seconds": 1.5}),
+        (["+trainer.profiler=simple", "~trainer.precision"], {"trainer.profiler": "simple", "trainer.precision": None}),
+        (["data=digits", "executor=local"], {}),  # as they were, options included
+        (["data=fashion_mnist"], {"data.name": "fashion_mnist", "data.download": True, "data.batch_size": 64}),
+    ],
+)
+def test_words_change_what_they_name_in_a_recorded_configuration_and_nothing_else(recorded, words, changed):
+    assert changes(recorded, recomposed(recorded, words)) == changed
+
+
+def test_an_experiment_changes_what_it_names_in_a_recorded_configuration(recorded):
+    changed = recomposed(recorded, ["+experiment=retrain_cifar10", "retrain.seeds=2"])
+    assert changed["retrain"] == compose(["+experiment=retrain_cifar10", "retrain.seeds=2"]).config["retrain"]
+    assert changed["data"] == compose(["data=cifar10"]).config["data"]
+    assert {key.split(".")[0] for key in changes(recorded, changed)} == {"retrain", "data"}
+
+
+@pytest.mark.parametrize("text", ["${nope}", "a/${x}/b", "\\${x}", "\\\\${x}", "$", "{}", "it's, [so]"])
+def test_a_recorded_text_is_never_read_as_anything_else(recorded, text):
+    recorded["architecture"] = text
+    assert recomposed(recorded, ["seed=8"])["architecture"] == text
+
+
+def test_a_folder_of_ones_own_gives_groups_and_experiments(recorded, tmp_path):
+    own = tmp_path / "it's, [mine]"
+    (own / "trainer").mkdir(parents=True)
+    (own / "trainer/mine.yaml").write_text("accelerator: cpu\ndevices: 1\n")
+    assert compose(["trainer=mine"], config_dir=own).config["trainer"] == {"accelerator": "cpu", "devices": 1}
+    changed = recomposed(recorded, ["trainer=mine"], config_dir=own)
+    assert changed == {**recorded, "trainer": {"accelerator": "cpu", "devices": 1}}
+    with pytest.raises(UnknownNameError, match="no trainer named 'mine'"):
+        compose(["trainer=mine"])
+
+
+@pytest.mark.parametrize("word", ["+typo.key=1", "+sead=3", "+strateg={epochs: 3}"])
+def test_a_section_or_key_that_nobody_reads_is_refused(word):
+    assert "there is no option" in str(refused(word))
+
+
+def test_the_nearest_right_section_is_named(recorded):
+    assert "Did you mean strategy?" in str(refused("+strategi.epochs=1"))
+    with pytest.raises(OptionError, match="Did you mean seed"):
+        recomposed(recorded, ["+sed=1"])
