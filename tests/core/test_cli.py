@@ -263,7 +263,7 @@ def test_report_takes_a_run(command, called):
         (["strategy.samples=0"], "strategy.samples=0: it must be a whole number, at least 1"),
         (["+strategy.sample=3"], "no option strategy.sample. Did you mean strategy.samples?"),
         (["retrain.epochs=0"], "retrain.epochs=0: it must be a whole number, at least 1"),
-        (["budget.seconds=-1"], "budget.seconds=-1: it must be a number, above 0, or null"),
+        (["budget.seconds=-1"], "budget.seconds=-1: it must be a number, above 0"),
         (["executor.threads=two"], 'executor.threads="two"'),
         (["seed=-1"], "seed=-1"),
         (["space.channels=6"], "6"),
