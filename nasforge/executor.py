@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +39,13 @@ Work = Sequence[tuple[Architecture, Context]]
 """Candidates, each with all that its estimate may read; contexts differ in their seeds alone."""
 
 
+Began = Callable[[Work], object]
+
+
+def nothing(work: Work) -> None:
+    """What is told to nobody."""
+
+
 class Executor(ABC):
     """Where and how many at a time. What comes of a candidate must not depend on it.
 
@@ -49,8 +56,12 @@ class Executor(ABC):
     threads: int
 
     @abstractmethod
-    def run(self, estimator: Estimator, work: Work) -> Iterator[tuple[int, Answer]]:
-        """(index into `work`, answer) as they come."""
+    def run(self, estimator: Estimator, work: Work, began: Began = nothing) -> Iterator[tuple[int, Answer]]:
+        """(index into `work`, answer) as they come.
+
+        Args:
+            began: told of the candidates that this process itself is about to estimate, one or several together.
+        """
 
     def close(self) -> None:  # noqa: B027  # one that starts nothing has nothing to end
         """End what was started."""
@@ -62,15 +73,18 @@ class LocalExecutor(Executor):
     def __init__(self, threads: int) -> None:
         self.threads = threads
 
-    def run(self, estimator: Estimator, work: Work) -> Iterator[tuple[int, Answer]]:
+    def run(self, estimator: Estimator, work: Work, began: Began = nothing) -> Iterator[tuple[int, Answer]]:
         """(index into `work`, answer) as they come."""
         torch.set_num_threads(self.threads)
         rest = list(range(len(work)))
-        if estimates_many(estimator) and len(work) > 1 and (together := _together(estimator, work)):
-            yield from enumerate(together)
-            rest = []
+        if estimates_many(estimator) and len(work) > 1:
+            began(work)
+            if together := _together(estimator, work):
+                yield from enumerate(together)
+                rest = []
         for index in rest:
             architecture, context = work[index]
+            began([work[index]])
             yield index, _contained(estimator, architecture, context)
 
 

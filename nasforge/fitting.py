@@ -64,6 +64,7 @@ class Fits:
         data: FitData,
         *,
         exhausted: Callable[[], bool],
+        began: Callable[[int], object],
         callbacks: Sequence[Callback],
         loggers: Sequence[Any],
     ) -> FitModule:
@@ -79,7 +80,7 @@ class Fits:
         else:
             arguments = {"name": name, "epochs": epochs, "seed": self._seed, "trainer": self._trainer}
             fit = Fit(module, data, self._threads, {**arguments, "checkpoint": checkpoint}, callbacks)
-            done = self._ranks.train(fit, exhausted=exhausted, loggers=loggers)
+            done = self._ranks.train(fit, exhausted=exhausted, began=began, loggers=loggers)
         self._commit(module, name, key, complete=done >= epochs)
         if done >= epochs:
             checkpoint.unlink(missing_ok=True)

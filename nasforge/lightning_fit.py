@@ -140,6 +140,20 @@ _PROFILERS: Mapping[str, type[Profiler]] = {
 }
 
 
+class _Announce(Callback):
+    """Says which epoch begins."""
+
+    def __init__(self, began: Callable[[int], object]) -> None:
+        self._began = began
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._began(trainer.current_epoch)
+
+
+def _to_nobody(epoch: int) -> None:
+    """Who asks not to be told."""
+
+
 def _never() -> bool:
     return False
 
@@ -160,6 +174,7 @@ def train(
     loggers: Sequence[Any] = (),
     checkpoint: Path | None = None,
     exhausted: Callable[[], bool] = _never,
+    began: Callable[[int], object] = _to_nobody,
     placement: Placement | None = None,
 ) -> int:
     """Fit `module` for `epochs` in a Lightning trainer; returns the number of epochs it has behind it.
@@ -170,6 +185,7 @@ def train(
         trainer: arguments of `pytorch_lightning.Trainer`; where fits run is for `placement` to say.
         checkpoint: a file that is written after each epoch; if it exists, the fit begins where it ends.
         exhausted: asked after each epoch whether to stop.
+        began: told of each epoch that begins, from 0.
         placement: of this process among those that share the fit; None: it is alone.
     """
     placement = placement or Placement()
@@ -177,7 +193,7 @@ def train(
     module.rank, module.ranks = placement.rank, placement.ranks
     if trainer.get("precision") == "64-true":
         module.double()  # before Lightning does, which first restores a checkpoint into what is there
-    own = [_StopWhen(exhausted), *callbacks, *([_EpochCheckpoint(checkpoint)] if checkpoint else [])]
+    own = [_Announce(began), _StopWhen(exhausted), *callbacks, *([_EpochCheckpoint(checkpoint)] if checkpoint else [])]
     resume_from = checkpoint if checkpoint and checkpoint.exists() else None
     with ExitStack() as inside:
         inside.enter_context(isolated(seed_of(seed, name, "fit")))

@@ -16,7 +16,7 @@ import torch
 from nasforge.dispatch import Unit, WorkerLost, dispatched
 from nasforge.errors import RunError
 from nasforge.estimator import Estimator
-from nasforge.executor import Answer, Executor, LocalExecutor, Work
+from nasforge.executor import Answer, Began, Executor, LocalExecutor, Work, nothing
 from nasforge.remote_work import Bundle, Bundles, Task, answers, hold, kept, stays_here, units, unpacked
 from nasforge.stopping import held_back
 
@@ -34,10 +34,10 @@ class LocalWorkers(Executor):
         self._pool: list[_Worker] = []
         self._bundles = Bundles()
 
-    def run(self, estimator: Estimator, work: Work) -> Iterator[tuple[int, Answer]]:
+    def run(self, estimator: Estimator, work: Work, began: Began = nothing) -> Iterator[tuple[int, Answer]]:
         """(index into `work`, answer) as they come."""
         if not work or stays_here(estimator):
-            yield from LocalExecutor(self.threads).run(estimator, work)
+            yield from LocalExecutor(self.threads).run(estimator, work, began)
             return
         bundle = self._bundles.of(estimator, work[0][1])
         while len(self._pool) < self.workers:

@@ -19,7 +19,7 @@ import torch
 from nasforge.dispatch import Unit, WorkerLost, dispatched
 from nasforge.errors import OptionError, RunError, text_of
 from nasforge.estimator import Estimator
-from nasforge.executor import Answer, Executor, LocalExecutor, Work
+from nasforge.executor import Answer, Began, Executor, LocalExecutor, Work, nothing
 from nasforge.ray_address import probe
 from nasforge.remote_work import Bundle, Bundles, Task, answers, hold, stays_here, units, unpacked
 from nasforge.stopping import held_back
@@ -44,10 +44,10 @@ class RayTasks(Executor):
         self._starter: ThreadPoolExecutor | None = None
         self._connected = False
 
-    def run(self, estimator: Estimator, work: Work) -> Iterator[tuple[int, Answer]]:
+    def run(self, estimator: Estimator, work: Work, began: Began = nothing) -> Iterator[tuple[int, Answer]]:
         """(index into `work`, answer) as they come."""
         if not work or stays_here(estimator):
-            yield from LocalExecutor(self.threads).run(estimator, work)
+            yield from LocalExecutor(self.threads).run(estimator, work, began)
             return
         self.connect()
         bundle = self._bundles.of(estimator, work[0][1])

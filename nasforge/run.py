@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from nasforge.architecture import Architecture, Evaluation, Metrics, Objective, ParetoFront
 from nasforge.data import FitData, SearchData
+from nasforge.doing import Doing
 from nasforge.errors import OptionError, RunError
 from nasforge.estimates import Estimates
 from nasforge.estimator import Context, Estimator, Weights
@@ -20,6 +21,7 @@ from nasforge.fitting import Fits
 from nasforge.goals import Goals
 from nasforge.journal import Journal, atomic, file_digest, write_json
 from nasforge.machinery import Budget, Machinery
+from nasforge.quarantine import Quarantine
 from nasforge.randomness import rng_of, seed_everything, seed_of
 from nasforge.space import SearchSpace
 from nasforge.strategy import Result
@@ -69,7 +71,8 @@ class Run:
         self.rng = rng_of(seed, "search")
         self._budget, self._machinery = budget, machinery
         self.estimators = tuple(estimators)
-        self._executor = machinery.executor or LocalExecutor(machinery.threads)
+        self._doing = Doing(folder, journal)
+        self._executor = Quarantine(machinery.executor or LocalExecutor(machinery.threads), self._doing)
         self._estimates = Estimates(folder, journal, estimators, self._executor, machinery.progress)
         self.goals = goals or Goals.of(estimators, None, ())
         self.objectives, self.constraints = self.goals.followed, self.goals.constraints
@@ -110,6 +113,9 @@ class Run:
                 epochs,
                 data,
                 exhausted=lambda: self._ends_with_epoch(budgeted),
+                began=lambda epoch: self._doing.note(
+                    f"fit {name}, epoch {epoch}", f"in epoch {epoch + 1} of {epochs} of fit '{name}'"
+                ),
                 callbacks=self._machinery.callbacks,
                 loggers=self._machinery.loggers,
             )
@@ -152,7 +158,7 @@ class Run:
         Raises:
             AbilityError: an estimator needs weights and none are given.
         """
-        with self.timed("estimates"):
+        with self._counted("estimates"):
             evaluations = self._estimates.of(architectures, self._context(weights))
             if self.constraints:
                 evaluations = [self._judged(evaluation) for evaluation in evaluations]
@@ -277,6 +283,12 @@ class Run:
     @contextmanager
     def timed(self, label: str) -> Iterator[None]:
         """Count the seconds inside towards `label` of `timing.json`."""
+        with self._doing.at("", f"in '{label}'"), self._counted(label):
+            yield
+
+    @contextmanager
+    def _counted(self, label: str) -> Iterator[None]:
+        """As `timed`, without a note of it, which would take longer than to look candidates up in a table."""
         start = time.perf_counter()
         try:
             yield
@@ -306,6 +318,8 @@ class Run:
     def close(self) -> None:
         """Write down the time it took, and end the processes that were started for it; whoever made the run calls
         this, however it ended."""
+        self._doing.close()
+        self._executor.close()
         if self.seconds > self._ticked + 1.0:
             self._tick()
         self._machinery.close()
