@@ -32,8 +32,8 @@ PLACES = {  # name: (module, class, function) whose n-th call is the last thing 
     "journal line": ("nasforge.journal", "Journal", "write"),
     "control": ("nasforge.estimates", "Estimates", "_write"),
     "retraining": ("nasforge.retraining", "", "_test_accuracy"),
-    "result": ("nasforge.experiment", "", "_finish"),
-    "report": ("nasforge.experiment", "", "write_report"),
+    "result": ("nasforge.experiment", "", "finish"),
+    "report": ("nasforge.outcome", "", "write_report"),
 }
 OTHERS = {"store": ("nasforge.run", "Run", "store")}
 """Places that the search of `words` does not pass."""
@@ -106,7 +106,7 @@ def _run(folder: Path, command: Sequence[str], place: str, call: int) -> None:
         os.dup2(nowhere.fileno(), 2)
     if place:
         _arm(place, call)
-    if (folder / "config.yaml").exists():
+    if (folder / "journal.jsonl").exists():
         experiment.resume(folder)
     else:
         experiment.search(compose(list(command)).config, folder)

@@ -30,7 +30,7 @@ def cifar10_root(folder: Path) -> Path:
 def searched(folder: Path, command: Sequence[str]) -> dict[str, Any]:
     """The run's result; one that was broken is resumed, a finished one is read."""
     if not (folder / "result.json").exists():
-        if (folder / "config.yaml").exists():
+        if (folder / "journal.jsonl").exists():
             experiment.resume(folder, [])
         else:
             experiment.search(compose(command).config, folder, command)

@@ -68,9 +68,6 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         inherited_over_generations as inherited_over_generations,
         population_slices as population_slices,
     )
-    from nasforge.experiment import (
-        Outcome as Outcome,
-    )
     from nasforge.family_charts import (
         Relative as Relative,
         family_tree as family_tree,
@@ -104,6 +101,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         operation as operation,
         pad_to_even as pad_to_even,
         sep_conv as sep_conv,
+    )
+    from nasforge.outcome import (
+        Outcome as Outcome,
     )
     from nasforge.pareto import (
         rank_sums as rank_sums,
@@ -201,7 +201,6 @@ _HOMES = {
     "reason text_of unknown",
     "estimator": "Context Estimate Estimator Infeasible Weights",
     "evolution_charts": "Generation fitness_over_generations inherited_over_generations population_slices",
-    "experiment": "Outcome",
     "family_charts": "Relative family_tree",
     "lightning_fit": "train",
     "growing_cells": "CrossoverMode GrowingCells GrowthRates",
@@ -210,6 +209,7 @@ _HOMES = {
     "mix_charts": "mix_over_time",
     "sizes": "network_size",
     "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
+    "outcome": "Outcome",
     "pareto": "rank_sums",
     "randomness": "isolated rng_of seed_of",
     "ranges": "BatchSize Cells Channels Clip Count CountOrZero Factor FinalLearningRate Fraction LearningRate Momentum "

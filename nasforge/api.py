@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nasforge.configuration import compose, quoted
 
 if TYPE_CHECKING:
-    from nasforge.experiment import Outcome
+    from nasforge.outcome import Outcome
 
 
 def search(

@@ -188,12 +188,13 @@ def _retrain(words: list[str]) -> int:
         if word.startswith("-"):
             raise OptionError(f"retrain takes KEY=VALUE and --config-dir, not {word}")
     from nasforge import experiment
+    from nasforge.beginning import read_config
     from nasforge.configuration import compose
     from nasforge.resumption import check_retraining, retrained
 
     if named:
         folder = _run_folder("retrain", words)
-        config = retrained(experiment.read_config(folder), overrides, config_dir)
+        config = retrained(read_config(folder), overrides, config_dir)
     else:
         check_retraining(overrides)
         composition = compose(overrides, config_dir=config_dir)

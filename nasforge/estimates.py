@@ -74,6 +74,7 @@ class Estimates:
         """Weights first, then the line that names them."""
         weights: dict[str, Any] = {}
         if answer.tensors is not None:
+            self._journal.check_present()
             path = self._folder / "candidates" / f"{key}.safetensors"
             with atomic(path) as temporary:
                 save_file({name: tensor.contiguous() for name, tensor in answer.tensors.items()}, temporary)

@@ -93,6 +93,7 @@ class Fits:
 
     def _commit(self, module: FitModule, name: str, key: str, *, complete: bool) -> None:
         """Weights first, then the history, then the line that names them."""
+        self._journal.check_present()
         path = self.folder(name) / "weights.safetensors"
         with atomic(path) as temporary:
             save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, temporary)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -60,26 +60,48 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+_RESTORE = "restore the file from a copy, or start a new run in another folder"
+JOURNAL = "journal.jsonl"
+"""The file whose presence makes a folder a run's."""
+
+
 class Journal:
-    """A run's `journal.jsonl`: what was finished, in order, under content keys.
+    """A run's `journal.jsonl`: what it began as, then what was finished, in order, under content keys.
 
     A line is flushed when it is written, which a killed process cannot undo, and synced where `sync` says so, which a
     power cut cannot undo. One process writes it at a time: the lock is POSIX's, which children do not inherit.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, first: Mapping[str, Any] | None = None) -> None:
         """Open or begin the journal of `folder`.
 
+        Args:
+            first: of a run that begins: its journal's first line. The file appears with that line or not at all.
+
         Raises:
-            RunError: another process writes this run, or a line that is not the last is damaged.
+            RunError: another process writes this run, or a line that is not the last is damaged; or the folder holds a
+                run already, and `first` would begin another.
         """
-        self.path = folder / "journal.jsonl"
+        self.path = folder / JOURNAL
         self._lock = _locked(folder)
-        self._by_key: dict[tuple[str, str], dict[str, Any]] = {}
-        self.lines = list(self._read()) if self.path.exists() else []
-        for line in self.lines:
-            self._remember(line)
-        self._file = self.path.open("a", encoding="utf-8")
+        try:
+            if first is not None:
+                self._begin(dict(first))
+            self._by_key: dict[tuple[str, str], dict[str, Any]] = {}
+            self.lines = list(self._read()) if self.path.exists() else []
+            for line in self.lines:
+                self._remember(line)
+            self._file = self.path.open("a", encoding="utf-8")
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _begin(self, first: dict[str, Any]) -> None:
+        folder = self.path.parent
+        if self.path.exists():
+            raise RunError(f"{folder} already holds a run; `nasforge resume {folder}` goes on with it")
+        with atomic(self.path) as temporary:
+            temporary.write_text(_with_checksum(first) + "\n", encoding="utf-8")
 
     def find(self, kind: str, key: str) -> dict[str, Any] | None:
         """The latest line of that kind and key."""
@@ -89,8 +111,26 @@ class Journal:
         """All lines of a kind, in order."""
         return [line for line in self.lines if line["kind"] == kind]
 
+    def latest(self, kind: str) -> list[dict[str, Any]]:
+        """The latest line of each key of a kind."""
+        return [line for (one, _), line in self._by_key.items() if one == kind]
+
+    def check_present(self) -> None:
+        """Raise a `RunError` if the run's folder was removed or renamed: what is written now would be lost."""
+        try:
+            there = os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
+        except FileNotFoundError:
+            there = False
+        if not there:
+            raise gone(self.path.parent)
+
     def write(self, kind: str, key: str, *, sync: bool = False, **content: Any) -> dict[str, Any]:
-        """Append a line and return it; weights it names must already be on disk."""
+        """Append a line and return it; weights it names must already be on disk.
+
+        Raises:
+            RunError: the run's folder is no longer there.
+        """
+        self.check_present()
         line = {"kind": kind, "key": key, **content}
         self._file.write(_with_checksum(line) + "\n")
         self._file.flush()
@@ -118,6 +158,8 @@ class Journal:
         for number, raw in enumerate(text.splitlines(keepends=True), start=1):
             line = _checked(raw)
             if line is None:
+                if number == 1:
+                    raise RunError(f"{self.path} is damaged: its first line says what the run began as; {_RESTORE}")
                 if good + len(raw) < len(text):
                     raise RunError(
                         f"line {number} of {self.path} is damaged: its checksum does not match. Restore the file from "
@@ -130,6 +172,35 @@ class Journal:
             yield line
 
 
+def gone(folder: Path) -> RunError:
+    """What to say of a run whose folder is no longer there."""
+    return RunError(
+        f"{folder} was removed or renamed while the run was under way; if it lies elsewhere now, `nasforge resume` "
+        "goes on with it there"
+    )
+
+
+def read_first(folder: Path) -> dict[str, Any] | None:
+    """The first line of a run's journal, without waiting for whoever writes it; None if there is no such line."""
+    with suppress(FileNotFoundError), (folder / JOURNAL).open("rb") as file:
+        return _checked(file.readline())
+    return None
+
+
+def read_last(folder: Path, kind: str) -> dict[str, Any] | None:
+    """The last line of a kind in a run's journal, without waiting for whoever writes it; None if there is none."""
+    with suppress(FileNotFoundError):
+        lines = (folder / JOURNAL).read_bytes().splitlines(keepends=True)
+        found = (line for raw in reversed(lines) if kind.encode() in raw and (line := _checked(raw)))
+        return next((line for line in found if line["kind"] == kind), None)
+    return None
+
+
+def content(line: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line says, without its kind and key."""
+    return {name: value for name, value in line.items() if name not in ("kind", "key")}
+
+
 def _with_checksum(line: dict[str, Any]) -> str:
     return json.dumps({"checksum": digest(line)[:16], **line})
 
@@ -139,14 +210,14 @@ def _checked(raw: bytes) -> dict[str, Any] | None:
     try:
         line = json.loads(raw)
         checksum = line.pop("checksum")
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
     return line if raw.endswith(b"\n") and checksum == digest(line)[:16] else None
 
 
 def _locked(folder: Path) -> TextIO:
     folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / ".lock").open("w")
+    file = (folder / ".lock").open("a")
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -131,6 +131,11 @@ class Parts:
         small = not self.reads_data or max(self.search_data.input_shape[1:]) <= SMALL_SIDE
         return self.executor.threads or self.executor.default_threads(small=small)
 
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The configuration, with the number of threads where it leaves that to the machine."""
+        return {**self.config, "executor": {**self.config["executor"], "threads": self.threads}}
+
     @cached_property
     def executor(self) -> ExecutorOptions:
         """Where candidates are estimated."""

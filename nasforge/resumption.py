@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
 from nasforge.errors import OptionError
+from nasforge.run_folders import flat
 
 HOW = ("budget", "executor", "trainer", "logger", "callbacks")
 """Sections that say how a run computes, and for how long."""
@@ -25,6 +27,25 @@ def may_change(word: str) -> bool:
     """Whether an override says only how a run computes."""
     path = tuple(key_of(word).split("."))
     return path[0] in HOW and path not in IDENTITY
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a configuration says of what is computed: dotted keys and their values."""
+    return {key: value for key, value in flat(config).items() if not may_change(key)}
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Phrases on the options of the identity that differ between what a run began with and another configuration."""
+    old, new = identity(before), identity(now)
+    return [
+        f"{key} is {_value(new, key)} and was {_value(old, key)} when the run began"
+        for key in {**old, **new}
+        if _value(old, key) != _value(new, key)
+    ]
+
+
+def _value(options: Mapping[str, Any], key: str) -> str:
+    return json.dumps(options[key], sort_keys=True, default=str) if key in options else "missing"
 
 
 def resumed(

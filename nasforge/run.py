@@ -140,7 +140,9 @@ class Run:
         path = self.folder / "weights" / f"{name}.safetensors"
         line = self.journal.find("weights", name)
         if line is None:
-            make().save(path)
+            store = make()
+            self.journal.check_present()
+            store.save(path)
             line = self.journal.write("weights", name, sync=True, digest=file_digest(path))
         elif not path.exists() or file_digest(path) != line["digest"]:
             raise RunError(f"{path} is missing or was altered: the journal names it. Restore it to resume.")
@@ -264,8 +266,9 @@ class Run:
         """An artefact in the run's folder; an SVG or PNG with a caption is shown in the report.
 
         Raises:
-            RunError: `name` leads out of the run's folder of artefacts.
+            RunError: `name` leads out of the run's folder of artefacts, or that folder is no longer there.
         """
+        self.journal.check_present()
         path = self.folder / "artifacts" / name
         if not path.resolve().is_relative_to((self.folder / "artifacts").resolve()):
             raise RunError(f"an artefact cannot be called '{name}': that is no place in {self.folder / 'artifacts'}")
@@ -310,10 +313,12 @@ class Run:
         """CPU threads of every fit and estimate."""
         return self._machinery.threads
 
-    def write_timing(self) -> None:
-        """`timing.json`: seconds of this start by what they went into, and of all starts together."""
+    def write_timing(self) -> float:
+        """`timing.json`: seconds of all starts, by what they went into and in all; the latter."""
+        total = round(self.seconds, 3)
         seconds = {label: round(value, 3) for label, value in self.timing.items()}
-        write_json(self.folder / "timing.json", {"seconds": seconds, "total": round(self.seconds, 3)})
+        write_json(self.folder / "timing.json", {"seconds": seconds, "total": total})
+        return total
 
     def close(self) -> None:
         """Write down the time it took, and end the processes that were started for it; whoever made the run calls

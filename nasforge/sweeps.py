@@ -6,20 +6,17 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from nasforge.beginning import Beginning
 from nasforge.errors import RunError
-from nasforge.journal import Journal
+from nasforge.journal import JOURNAL
 from nasforge.messages import explained
-from nasforge.resumption import HOW, may_change
-from nasforge.run_folders import flat, read_json, read_yaml
+from nasforge.resumption import HOW, differences, may_change
 from nasforge.sweep_summary import Record, relative
 
 
@@ -62,10 +59,10 @@ class Job:
     def _done(self, config: dict[str, Any]) -> str:
         from nasforge import experiment
 
-        if not self._begun():
+        if not (self.folder / JOURNAL).exists():
             experiment.search(config, self.folder, self.words)
             return "finished"
-        self._check_same(config)
+        self._check_same(Beginning.of(self.folder), config)
         if all((self.folder / name).exists() for name in ("result.json", "report.html")):
             print(f"job {self.number} has finished before and is not run again: {relative(self.folder)}", flush=True)
             return "finished before"
@@ -73,27 +70,17 @@ class Job:
         experiment.resume(self.folder, how=config)
         return "finished"
 
-    def _begun(self) -> bool:
-        """Whether its folder holds a run; one that was killed before it had recorded its words is none."""
-        journal = self.folder / "journal.jsonl"
-        if journal.exists() and not (self.folder / "overrides.json").exists():
-            with closing(Journal(self.folder)) as run:
-                if not run.lines:
-                    journal.unlink()
-        return journal.exists()
-
-    def _check_same(self, config: dict[str, Any]) -> None:
+    def _check_same(self, before: Beginning, config: dict[str, Any]) -> None:
         """Raise a `RunError` if the run in its folder is another job's."""
-        words = self.folder / "overrides.json"
-        recorded = read_json(words, list) if words.exists() else []
         rest = "give the changed sweep a folder of its own, hydra.sweep.dir=..."
-        if _what(map(str, recorded)) != _what(self.words):
-            said = " ".join(map(str, recorded)) or "unknown"
+        if _what(before.words) != _what(self.words):
+            said = " ".join(before.words) or "unknown"
             raise RunError(
                 f"its folder {relative(self.folder)} holds a run of other words ({said}): the sweep was changed, and "
                 f"its jobs' numbers are no longer what they were; {rest}"
             )
-        if changed := _changed(read_yaml(self.folder / "config.yaml"), config):
+        same = {section: value for section, value in before.config.items() if section in HOW}  # how may change
+        if changed := differences(before.config, {**config, **same}):
             raise RunError(
                 f"its folder {relative(self.folder)} holds a run of the same words, but what they stand for was "
                 f"changed ({', '.join(changed[:3])}); {rest}"
@@ -103,14 +90,6 @@ class Job:
 def _what(words: Iterable[str]) -> list[str]:
     """Those that say what a job computes; how, how long, and where to look may change between two starts of a sweep."""
     return sorted(word for word in words if not (may_change(word) or word.startswith("--")))
-
-
-def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Sentences on the options that two configurations of a job differ in."""
-    now = yaml.safe_load(yaml.safe_dump(now))
-    old, new = ({key: value for key, value in flat(one).items() if key.split(".")[0] not in HOW}
-                for one in (before, now))  # fmt: skip
-    return [f"{key} was {old.get(key)} and is {new.get(key)}" for key in {**old, **new} if old.get(key) != new.get(key)]
 
 
 @cache

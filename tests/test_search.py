@@ -101,12 +101,16 @@ def test_a_folder_with_a_run_is_not_overwritten(found, images):
     assert (found.folder / "result.json").read_bytes() == before
 
 
-def test_resuming_a_finished_run_computes_nothing_and_changes_nothing(run):
-    before = (run / "result.json").read_bytes()
-    lines = [line for line in (run / "journal.jsonl").read_text().splitlines() if '"clock"' not in line]
-    experiment.resume(run)
-    assert (run / "result.json").read_bytes() == before
-    assert [line for line in (run / "journal.jsonl").read_text().splitlines() if '"clock"' not in line] == lines
+def files_of(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_resuming_a_finished_run_says_so_and_changes_nothing(run, found, capsys):
+    before = files_of(run)
+    for changes in ([], ["budget.seconds=100000"], ["executor.workers=2"]):
+        assert experiment.resume(run, changes).result == found.result
+        assert f"{run} has ended before (finished) and is left as it is\n" in capsys.readouterr().out
+    assert files_of(run) == before
 
 
 def test_a_search_stopped_by_time_says_so_and_an_extended_one_equals_the_undisturbed(found, images, tmp_path):
@@ -147,6 +151,7 @@ def test_how_a_run_computes_may_change(run, images, found):
     assert {**changed, **{key: recorded[key] for key in ("trainer", "executor", "logger")}} == recorded
     back = resumed(changed, small.words(images), ["executor=local", "logger=none"])
     assert (back["executor"], back["logger"]) == (recorded["executor"], recorded["logger"])
+    (run / "result.json").unlink()
     assert experiment.resume(run, changes).result == found.result
     assert experiment.read_config(run)["executor"]["workers"] == 2
 
@@ -155,11 +160,13 @@ def test_other_data_are_refused(run, images):
     with np.load(images) as file:
         arrays = dict(file)
     arrays["train_images"] = 255 - arrays["train_images"]
-    config_file = run / "config.yaml"
-    np.savez(run / "other.npz", **arrays)
-    config_file.write_text(config_file.read_text().replace(str(images), str(run / "other.npz")))
-    with pytest.raises(RunError, match="the data are not those that the run"):
-        experiment.resume(run)
+    (run / "result.json").unlink()
+    try:
+        np.savez(images, **arrays)
+        with pytest.raises(RunError, match="the data are not those that the run"):
+            experiment.resume(run)
+    finally:
+        small.images(images)
 
 
 def test_retraining_a_run_goes_into_a_folder_of_its_own(run, images):
@@ -204,9 +211,9 @@ def test_the_report_is_written_again_from_the_folder(run):
     assert (run / "report.html").exists()
 
 
-@pytest.mark.parametrize("call", [experiment.resume, experiment.report])
-def test_a_folder_that_is_no_run_is_named(tmp_path, call):
-    with pytest.raises(RunError, match=r"is not a run's folder: it has no config\.yaml"):
+@pytest.mark.parametrize(("call", "lacks"), [(experiment.resume, "journal.jsonl"), (experiment.report, "config.yaml")])
+def test_a_folder_that_is_no_run_is_named(tmp_path, call, lacks):
+    with pytest.raises(RunError, match=f"is not a run's folder: it has no {lacks}"):
         call(tmp_path)
     with pytest.raises(RunError, match="there is no folder"):
         call(tmp_path / "nowhere")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from nasforge import Column, Table, cli, experiment
+from nasforge.beginning import Beginning
 from nasforge.machinery import device_of
 from nasforge.run import Run
 from nasforge.stopping import Interrupted
@@ -148,18 +150,20 @@ def test_how_a_broken_job_computes_may_change(command, table, sweep, searched):
 
 
 def test_words_that_stand_for_something_else_now_are_named(command, table, sweep, searched):
-    path = sweep / "3/config.yaml"
-    path.write_text(path.read_text().replace("seeds: 0", "seeds: 2"))
+    began = Beginning.of(sweep / "3")
+    (sweep / "3/journal.jsonl").unlink()
+    other = {**began.config, "retrain": {**began.config["retrain"], "seeds": 2}}
+    replace(began, config=other).journal(sweep / "3").close()
     status, _, complaint = command(*words_of(table, sweep))
     assert (status, searched) == (2, [])
     assert "job 3: its folder" in complaint
-    assert "(retrain.seeds was 2 and is 0)" in complaint
+    assert "(retrain.seeds is 0 and was 2 when the run began)" in complaint
 
 
-def test_a_job_killed_before_it_had_recorded_its_words_begins_anew(command, table, sweep, searched):
-    for name in ("config.yaml", "overrides.json", "result.json"):
-        (sweep / "2" / name).unlink()
-    (sweep / "2/journal.jsonl").write_text("")
+def test_a_job_killed_before_it_had_begun_begins_anew(command, table, sweep, searched):
+    for path in (sweep / "2").iterdir():
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    (sweep / "2/.journal.jsonl.partial").write_text('{"checksum": ')
     assert command(*words_of(table, sweep))[0] == 0
     assert searched == ["2"]
 

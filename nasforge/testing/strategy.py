@@ -49,6 +49,7 @@ class StrategyContract:
         folder = finished
         result = (folder / "result.json").read_bytes()
         done = work(folder)
+        (folder / "result.json").unlink()  # as if it had been killed just before
         resume(folder)
         assert (folder / "result.json").read_bytes() == result, (
             "a resumed search ended otherwise: search() must run again from its first line alike, and keep nothing "

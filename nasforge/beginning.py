@@ -1,0 +1,126 @@
+"""What a run began as: the first line of its journal, which no later start contradicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import yaml
+
+from nasforge.errors import RunError
+from nasforge.journal import JOURNAL, Journal, atomic, content, read_first, write_json
+from nasforge.resumption import differences
+from nasforge.run_folders import read_yaml
+
+CONFIG, WORDS = "config.yaml", "overrides.json"
+_SECTIONS = ("budget", "control", "retrain", "space", "strategy", "estimator", "data", "trainer", "executor")
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What makes a run the run that it is. A folder is a run's as soon as its journal holds this line.
+
+    Attributes:
+        command: what `nasforge resume` goes on with.
+        config: as resolved at the first start.
+        words: of the command line.
+        data: the fingerprint of the data; empty where nothing reads data.
+        architecture: what a retraining trains, as JSON; None in a search.
+        called: what it is to people: "found", "given", or the name of a published one.
+    """
+
+    kind: ClassVar = "begin"
+
+    command: Literal["search", "retrain"]
+    config: Mapping[str, Any]
+    words: Sequence[str]
+    data: str
+    architecture: Mapping[str, Any] | None = None
+    called: str = "found"
+
+    def journal(self, folder: Path) -> Journal:
+        """Make `folder` a run's: a whole one, however early it is killed. What is missing then, `resume` writes.
+
+        Raises:
+            RunError: it holds a run already.
+        """
+        journal = Journal(folder, {"kind": self.kind, "key": "", **asdict(self)})
+        self.restore(folder, self.config)
+        return journal
+
+    def restore(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """Write the files that show it to people, with the `config` of this start."""
+        with atomic(folder / CONFIG) as temporary:
+            temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
+        if self.command == "search":  # a retraining composes from those of its search
+            write_json(folder / WORDS, list(self.words))
+
+    @classmethod
+    def of(cls, folder: Path) -> Beginning:
+        """Of the run in `folder`.
+
+        Raises:
+            RunError: there is no run, or its journal does not say what it began as.
+        """
+        if not folder.is_dir():
+            raise RunError(f"there is no folder {folder}")
+        path = folder / JOURNAL
+        if not path.is_file():
+            raise RunError(f"{folder} is not a run's folder: it has no {JOURNAL}")
+        line = read_first(folder)
+        if line is None:
+            raise RunError(
+                f"{path} is damaged: its first line says what the run began as; restore the file from a copy, or start "
+                "a new run in another folder"
+            )
+        if line["kind"] != cls.kind:
+            raise RunError(
+                f"the run in {folder} was begun by an earlier nasforge, whose journals do not say by which command; "
+                "start it anew in another folder (report and compare still read this one)"
+            )
+        return cls(**content(line))
+
+    @classmethod
+    def if_known(cls, folder: Path) -> Beginning | None:
+        """As `of`; None where the folder has no journal, or one of an earlier nasforge."""
+        line = read_first(folder)
+        return cls.of(folder) if line is not None and line["kind"] == cls.kind else None
+
+    def config_now(self, folder: Path) -> Config:
+        """The configuration of the last start: `config.yaml`, which may differ in how the run computes.
+
+        Raises:
+            RunError: it is damaged, or differs in what the run computes.
+        """
+        path = folder / CONFIG
+        if not path.exists():
+            return dict(self.config)
+        config: Config = read_yaml(path)
+        rest = f"put it back, or delete {path}: `nasforge resume` writes it as it was"
+        if changed := differences(self.config, config):
+            raise RunError(f"{path} was changed: {', '.join(changed[:3])}; {rest}")
+        sections = [key for key, value in self.config.items() if isinstance(value, Mapping)]
+        if wrong := [key for key in sections if not isinstance(config.get(key), Mapping)]:
+            raise RunError(f"{path} is damaged: {wrong[0]} must hold keys and values; {rest}")
+        return config
+
+
+def read_config(folder: Path) -> Config:
+    """The resolved configuration of a run, as of its last start.
+
+    Raises:
+        RunError: `folder` holds no run, or its configuration is damaged or was changed.
+    """
+    if (beginning := Beginning.if_known(folder)) is not None:
+        return beginning.config_now(folder)
+    if not folder.is_dir():
+        raise RunError(f"there is no folder {folder}")
+    if not (folder / CONFIG).exists():
+        raise RunError(f"{folder} is not a run's folder: it has no {CONFIG}")
+    config: Config = read_yaml(folder / CONFIG)
+    if missing := [key for key in ("seed", *_SECTIONS) if key not in config]:
+        raise RunError(f"{folder / CONFIG} is damaged: it has no {missing[0]}; restore it from a copy")
+    return config
