@@ -77,7 +77,9 @@ class AskTellStrategy(Strategy):
     """A strategy that only proposes and learns: write `ask` and `tell`, inherit the loop.
 
     Attributes:
-        space, objectives, constraints, rng: the run's, set before the first `ask`.
+        space, objectives, constraints, rng: the run's, set before `begin`.
+        evaluations_left: how many estimates `budget.evaluations` still allows, all of them in `begin`; None without
+            such a budget. Resumed with more, a search runs again from its first line, as if it had had it all along.
     """
 
     needs_estimates = True
@@ -86,6 +88,7 @@ class AskTellStrategy(Strategy):
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...]
     rng: np.random.Generator
+    evaluations_left: int | None = None
 
     @abstractmethod
     def ask(self) -> Sequence[Architecture]:
@@ -105,7 +108,9 @@ class AskTellStrategy(Strategy):
         """Ask, estimate and tell until the budget is used up; the best of all evaluations is the result."""
         self.space, self.rng = run.space, run.rng
         self.objectives, self.constraints = run.objectives, run.constraints
+        self.evaluations_left = run.remaining
         self.begin()
         for _ in run.generations(None, self.name):
+            self.evaluations_left = run.remaining
             self.tell(run.estimate(self.ask()[: run.remaining]))
         return run.result()

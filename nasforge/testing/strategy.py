@@ -3,6 +3,7 @@
 # ruff: noqa: D102  # a test's name says what it holds
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from nasforge.experiment import resume, search
 from nasforge.registry import build, registry
 from nasforge.run import Run
 from nasforge.space import SearchSpace
-from nasforge.strategy import Result, Strategy
+from nasforge.strategy import AskTellStrategy, Result, Strategy
 from nasforge.testing.another_process import elsewhere
 from nasforge.testing.parting import parting, work
 from nasforge.testing.samples import variation
@@ -59,6 +60,17 @@ class StrategyContract:
         assert not more, (
             f"a replay of {len(done)} finished steps asked for {more} more: it must ask for nothing that is not in the "
             "journal"
+        )
+
+    def test_resumed_with_more_budget_it_ends_as_if_it_had_had_it(self, overrides: list[str], search: Search) -> None:
+        if not issubclass(registry("strategy")[compose(overrides).config["strategy"]["name"]], AskTellStrategy):
+            return
+        extended, whole = search("extended", "budget.evaluations=3"), search("whole", "budget.evaluations=5")
+        resume(extended, ["budget.evaluations=5"])
+        ends = [json.loads((folder / "result.json").read_text()) for folder in (extended, whole)]
+        assert {**ends[0], "next": ""} == {**ends[1], "next": ""}, (
+            "a search of 3 estimates that goes on to 5 ends otherwise than one that has 5 from the start: what depends "
+            "on `evaluations_left`, or on earlier steps, must begin anew in begin()"
         )
 
     def test_what_it_found_is_of_the_space_and_nothing_else_has_changed(

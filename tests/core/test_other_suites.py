@@ -494,6 +494,18 @@ class MoodySquares(Squares):
     normalization = property(lambda self: ((hash("squares") % 9973 / 9973,), (0.29,)))
 
 
+class CoolingWalk(Walk):
+    """Steps become shorter as the budget is used up; itself right."""
+
+    def begin(self):
+        self.budget, self.last = self.evaluations_left, [0, 0, 0]
+
+    def ask(self):
+        share = self.evaluations_left / self.budget
+        self.last = [int(self.rng.integers(3)) if self.rng.random() < share else place for place in self.last]
+        return [self.space.decode(self.last)]
+
+
 class SilentWalk(Walk):
     def search(self, run):
         super().search(run)
@@ -515,6 +527,7 @@ WALKS = {
     "narrowing": NarrowingWalk,
     "silent": SilentWalk,
     "unsendable": UnsendableWalk,
+    "cooling": CoolingWalk,
     "walk": Walk,
 }
 
@@ -554,6 +567,11 @@ def words(name, *more):
             "with one seed, in two processes, asked for different things, the first alone for ",
         ),
         ("hashing", "same_seed_same_result", "sort what must have an order, since sets, and hash() of text, differ"),
+        (
+            "stubborn",
+            "resumed_with_more_budget_it_ends_as_if_it_had_had_it",
+            "what depends on `evaluations_left`, or on earlier steps, must begin anew in begin()",
+        ),
         ("stubborn", "a_finished_search_replays_from_its_journal", "a resumed search ended otherwise"),
         (
             "global",
@@ -573,7 +591,7 @@ def test_a_wrong_strategy_is_told_what_is_wrong(walks, wrong, test, sentence, tm
 
     def offered():
         finished = watched_search(words(wrong), tmp_path) if test == WATCHED else search("finished")
-        return {"overrides": words(wrong), "finished": finished, "tmp_path": tmp_path}
+        return {"overrides": words(wrong), "finished": finished, "tmp_path": tmp_path, "search": search}
 
     assert sentence in failure(StrategyContract, test, offered)
 
@@ -594,16 +612,17 @@ def test_a_strategy_is_not_blamed_for_what_it_is_given(walks, word, sentence, tm
     assert "run.rng" not in said
 
 
-@pytest.mark.parametrize("outside", [1, 2])
-def test_a_right_strategy_passes(walks, outside, tmp_path):
+@pytest.mark.parametrize(("name", "outside"), [("walk", 1), ("cooling", 2)])
+def test_a_right_strategy_passes(walks, name, outside, tmp_path):
     """However many threads pytest has: a search sets its own, and leaves them as they were."""
     with threads(outside):
-        suite, finished = StrategyContract(), watched_search(words("walk"), tmp_path)
+        suite, finished = StrategyContract(), watched_search(words(name), tmp_path)
         assert torch.get_num_threads() == outside
-    suite.test_same_seed_same_result(finished, words("walk"), tmp_path)
+    suite.test_same_seed_same_result(finished, words(name), tmp_path)
     suite.test_a_finished_search_replays_from_its_journal(finished)
-    suite.test_what_it_found_is_of_the_space_and_nothing_else_has_changed(finished, words("walk"))
-    suite.test_a_copy_can_go_to_another_process(words("walk"))
+    suite.test_what_it_found_is_of_the_space_and_nothing_else_has_changed(finished, words(name))
+    suite.test_a_copy_can_go_to_another_process(words(name))
+    suite.test_resumed_with_more_budget_it_ends_as_if_it_had_had_it(words(name), searches(words(name), tmp_path))
 
 
 # Packages
