@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ Row = tuple[str, str]
 
 
 def diagnosis() -> str:
-    """Versions, devices, extras, data, tables and plug-ins, a section each, for a screen of 100 columns."""
+    """Versions, devices, kernels, extras, data, tables and plug-ins, a section each, 100 columns wide at most."""
     sections = {
         "Versions": _versions(),
         "Devices": _devices(),
@@ -48,7 +49,7 @@ def _row(name: str, text: str, width: int) -> str:
     """Continued lines stand below the first one's text; a path is never broken."""
     return textwrap.fill(
         text,
-        WIDTH,
+        min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns),
         initial_indent=f"  {name:{width}}  ",
         subsequent_indent=" " * (width + 4),
         break_long_words=False,

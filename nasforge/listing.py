@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
+from nasforge import __version__
 from nasforge.registry import Plugin, registry
 
 
@@ -20,6 +27,8 @@ def listing(kinds: Sequence[str], *, check: bool = False) -> tuple[str, bool]:
     """
     faults = {(kind, name): fault for kind in kinds for name in registry(kind) if (fault := _fault(kind, name, check))}
     blocks = [_block(kind, {name: fault for (of, name), fault in faults.items() if of == kind}) for kind in kinds]
+    if check:
+        blocks.append(f"{len(faults)} not sound, as said above" if faults else "all sound")
     return "\n\n".join(blocks), not faults
 
 
@@ -28,17 +37,64 @@ def first_line(plugin: Plugin) -> str:
     return _documentation(plugin.module, plugin.attribute, hops=3)
 
 
+class Preset(NamedTuple):
+    """A configuration that may be chosen like a plug-in: one of them with other options.
+
+    Attributes:
+        name: what people type.
+        package, version: the distribution that installed it.
+        of: the plug-in.
+        about: the first line that its file says of itself.
+    """
+
+    name: str
+    package: str
+    version: str
+    of: str
+    about: str
+
+
+def presets(kind: str) -> Iterator[Preset]:
+    """Configurations of `kind` that no plug-in is named after, in order of their packages and names."""
+    ours = find_spec("nasforge.conf")  # which an editable installation has in a place of its own
+    folders = [("nasforge", __version__, ours)]
+    for entry in sorted(entry_points(group="nasforge.conf")):
+        guest = Plugin.of(entry)
+        folders.append((guest.package, guest.version, _spec(guest.module)))
+    for package, version, spec in folders:
+        for place in (spec.submodule_search_locations if spec else None) or []:
+            for path in sorted((Path(place) / kind).glob("*.yaml")):
+                text = path.read_text(encoding="utf-8", errors="replace")
+                found = _NAME.search(text)
+                if path.stem not in registry(kind) and found:
+                    about = next((line[1:].strip() for line in text.splitlines() if re.match("# *[^@ ]", line)), "")
+                    yield Preset(path.stem, package, version, found[1], about)
+
+
+_NAME = re.compile(r"^name: *(\w+)", re.MULTILINE)
+
+
 def _block(kind: str, faults: dict[str, str]) -> str:
-    plugins = registry(kind).plugins
-    width = max(map(len, plugins), default=0)
-    origin = max((len(f"{p.package} {p.version}") for claims in plugins.values() for p in claims), default=0)
-    lines = [f"  {name:{width}}  {_row(claims, origin, faults.get(name, ''))}" for name, claims in plugins.items()]
+    """A heading and a row for each, its text wrapped at a terminal's width; a pipe gets each on one line."""
+    rows = [
+        (
+            name,
+            " and ".join(f"{one.package} {one.version}" for one in claims),
+            faults.get(name) or first_line(claims[0]),
+        )
+        for name, claims in registry(kind).plugins.items()
+    ]
+    rows += [(one.name, f"{one.package} {one.version}", f"{one.of}: {one.about}") for one in presets(kind)]
+    names, origins = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    lines = [_wrapped(f"  {name:{names}}  {origin:{origins}}  ", text) for name, origin, text in rows]
     return "\n".join([kind, *(lines or ["  none installed"])])
 
 
-def _row(claims: tuple[Plugin, ...], origin: int, fault: str) -> str:
-    packages = " and ".join(f"{plugin.package} {plugin.version}" for plugin in claims)
-    return f"{packages:{origin}}  {fault or first_line(claims[0])}".rstrip()
+def _wrapped(head: str, text: str) -> str:
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if width < len(head) + 20:
+        return f"{head}{text}".rstrip()
+    return textwrap.fill(text, width, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)
 
 
 def _fault(kind: str, name: str, check: bool) -> str:

@@ -9,39 +9,56 @@ from nasforge.errors import NasforgeError, out_of_memory, reason, text_of
 from nasforge.stopping import Interrupted
 
 HELP = """\
-nasforge searches neural network architectures: a strategy looks through a search space, on your data.
+nasforge searches neural network architectures: a strategy looks through a
+search space, on your data.
 
-  nasforge                                 EG-NAS on the DARTS space and small digits: two minutes
-  nasforge strategy=egnas data=cifar10     choose parts by name; `nasforge list` shows them
-  nasforge strategy.epochs=20 seed=1       set options: KEY=VALUE, as `nasforge --cfg job` lists them
-  nasforge -m seed=1,2,3                   a sweep: one search for each combination
+  nasforge                               EG-NAS on the DARTS space: two minutes
+  nasforge strategy=egnas data=cifar10   choose parts by name: nasforge list
+  nasforge strategy.epochs=20 seed=1     set options, see nasforge --cfg job
+  nasforge -m seed=1,2,3                 a sweep: a search for each combination
 
 Commands (`search` may be left out)
-  search [KEY=VALUE]...            search, compare with random architectures, retrain, write a report
-  resume RUN [KEY=VALUE]...        go on with a stopped or killed run; budget, executor, trainer may change
-  retrain RUN [KEY=VALUE]...       train what a run found from scratch; no RUN: architecture=NAME or FILE
-  report RUN                       write the report and the drawings of a run again
-  compare RUN... [out=FOLDER]      runs and sweeps side by side: tables, curves, and rank tests
-  table import SOURCE [TARGET]     make a table from a benchmark's published files, for estimator=tabular
-  table info [PATH]                what is in a table, or in all that are found
-  list [KIND] [--check]            installed plug-ins (space, strategy, estimator, data); --check tries them
-  new-plugin NAME [KIND]...        write a package with a plug-in of your own, which works as it is
-  doctor                           what this machine has, and what to do about what it has not
+  search [KEY=VALUE]...         search, compare with random architectures,
+                                retrain, write a report
+  resume RUN [KEY=VALUE]...     go on with a stopped or killed run; budget,
+                                executor and trainer may change
+  retrain RUN [KEY=VALUE]...    train what a run found from scratch; without
+                                RUN: architecture=NAME or a file
+  report RUN                    write the report and the drawings again
+  compare RUN... [out=FOLDER]   runs and sweeps side by side: tables, curves
+                                and rank tests
+  table import SOURCE [TARGET]  make a table from a benchmark's published
+                                files, for estimator=tabular
+  table info [PATH]             what is in a table, or in all that are found
+  list [KIND] [--check]         installed plug-ins and presets (space,
+                                strategy, estimator, data); --check tries them
+  new-plugin NAME [KIND]...     write a package with a plug-in of your own,
+                                which works as it is
+  doctor                        what this machine has, and what to do about
+                                what it has not
 
 Common keys
-  space= strategy= estimator= data=              which plug-ins; estimator=[a,b] takes several
-  seed=0                                         all randomness
-  budget.evaluations= budget.seconds=            when to stop
-  space.channels= space.cells= data.batch_size=  sizes
-  retrain.epochs= retrain.seeds=                 the final training; retrain.seeds=0 leaves it out
-  trainer.accelerator= trainer.devices=          where to train; with trainer=ddp devices share each fit
-  executor.workers= executor.threads=            candidates side by side; executor=ray: on a cluster too
-  hydra.run.dir=PATH                             the run's folder (default: runs/ and the time)
+  space= strategy= data=        which plug-ins
+  estimator=                    the same; estimator=[a,b] takes several
+  seed=0                        all randomness
+  budget.evaluations=           when to stop
+  budget.seconds=               the same
+  space.channels= space.cells= data.batch_size=   sizes
+  retrain.epochs=               of the final training
+  retrain.seeds=                how often; 0 leaves it out
+  trainer.accelerator=          where to train
+  trainer.devices=              on how many, which trainer=ddp lets share a fit
+  executor.workers=             candidates side by side; executor=ray: on a
+                                cluster too
+  executor.threads=             CPU threads of each
+  hydra.run.dir=PATH            the run's folder (default: runs/ and the time)
 
 Options
-  -m, --multirun      sweep over comma-separated values and ranges: seed=1,2 'seed=range(8)'
-  --cfg job           print the configuration instead of running; --info, --resolve: more of it
-  --config-dir DIR    a folder of your own configurations, for +experiment=mine say; resume, retrain: too
+  -m, --multirun      sweep over lists and ranges: seed=1,2 'seed=range(8)'
+  --cfg job           print the configuration instead of running; --info and
+                      --resolve print more of it
+  --config-dir DIR    a folder of your own configurations, for +experiment=mine
+                      say; resume and retrain take it too
   --hydra-help        what else the configuration system can do
   -sc install=bash    tab completion: eval "$(nasforge -sc install=bash)"
   --version, -h, --help

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, cast
 
 from nasforge.errors import NasforgeError, OptionError, UnknownNameError, reason, unknown
 from nasforge.guests import STOPS, imported
-from nasforge.options import arguments, filled
 
 CONTRACTS = {
     "space": "nasforge.space:SearchSpace",
@@ -162,6 +161,8 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
         UnknownNameError: no working plug-in has that name.
         OptionError: an option's key, type or value is wrong; the message says which and what would be right.
     """
+    from nasforge.options import arguments, filled  # which takes a tenth of a second; names alone are quick
+
     if not isinstance(options, Mapping):
         raise OptionError(f"{where or kind}={options!r}: it must hold the name of a {kind}, and its options")
     given = dict(options)

@@ -21,6 +21,8 @@ from nasforge.extras import LAUNCHERS
 from nasforge.registry import CONTRACTS
 from nasforge.stopping import Interrupted
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def called(monkeypatch):
@@ -53,7 +55,7 @@ def failing(monkeypatch, error):
 def test_quick_answers_import_neither_torch_nor_lightning_nor_hydra(words):
     code = (
         "import sys; from nasforge.cli import run; run(sys.argv[1:]);"
-        "heavy = {'torch', 'pytorch_lightning', 'hydra', 'matplotlib', 'sklearn'} & set(sys.modules);"
+        "heavy = {'torch', 'pytorch_lightning', 'hydra', 'pydantic', 'matplotlib', 'sklearn'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
@@ -65,7 +67,7 @@ def test_help_is_for_newcomers(command):
         assert status == 0
         assert all(f"\n  {name} " in said for name in cli.COMMANDS)
         assert "nasforge strategy=egnas" in said
-        assert max(map(len, said.splitlines())) <= 110
+        assert max(map(len, said.splitlines())) < 80
 
 
 def test_version(command):
@@ -96,6 +98,33 @@ def test_list_check_imports_and_finds_all_sound(command):
     status, said, _ = command("list", "--check")
     assert status == 0
     assert "UNUSABLE" not in said
+    assert said.endswith("\n\nall sound\n")
+
+
+def test_list_has_presets_that_may_be_chosen_like_plug_ins(command, guest):
+    files = {
+        "odd/__init__.py": "",
+        "odd/conf/__init__.py": "",
+        "odd/conf/strategy/odd_fast.yaml": "# Odd.\nname: egnas\n",
+    }
+    guest("nasforge-odd", {"nasforge.conf": ["odd = odd.conf"]}, files)
+    rows = {
+        row.split()[0]: " ".join(row.split()[1:]) for row in command("list")[1].splitlines() if row.startswith("  ")
+    }
+    assert rows["egnas_reference"].startswith(f"nasforge {__version__} egnas: EG-NAS as its published code behaves")
+    assert rows["zero_cost_te_nas"].endswith("zero_cost: The two scores of TE-NAS: zero_cost with other proxies.")
+    assert rows["odd_fast"] == "nasforge-odd 1.0 egnas: Odd."
+    chosen = {path.stem for kind in CONTRACTS for path in (ROOT / "conf" / kind).glob("*.yaml")}
+    assert set(rows) == chosen | {"odd_fast"}
+
+
+def test_list_wraps_between_words_on_a_terminal(command, monkeypatch):
+    whole = command("list")[1].split()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    said = command("list")[1]
+    assert said.split() == whole
+    assert max(map(len, said.splitlines())) <= 80
 
 
 def test_list_marks_a_clash_and_check_a_broken_guest(guest, command):
