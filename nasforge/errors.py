@@ -79,9 +79,20 @@ def out_of_memory(error: BaseException | None) -> bool:
     return direct or any(words in said for words in NO_MEMORY) or out_of_memory(error.__cause__)
 
 
-def unknown(kind: str, name: str, available: Iterable[str]) -> UnknownNameError:
-    """The error for a name that is not among `available`, with the nearest right one."""
+def shortened(text: str, longest: int = 60) -> str:
+    """Of a long text the beginning, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[:longest]}..."
+
+
+def unknown(kind: str, name: str, available: Iterable[str], *, or_else: str = "") -> UnknownNameError:
+    """The error for a name that is not among `available`, with the nearest right one.
+
+    Args:
+        or_else: what else would be right than a name.
+    """
     names = sorted(available)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return UnknownNameError(f"no {kind} named '{name}'.{hint} Available: {', '.join(names) or 'none'}.")
+    rest = f" {or_else[0].upper()}{or_else[1:]}." if or_else else ""
+    return UnknownNameError(f"no {kind} named '{name}'.{hint} Available: {', '.join(names) or 'none'}.{rest}")

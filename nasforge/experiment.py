@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nasforge.architecture import Architecture, Evaluation
+from nasforge.architecture_files import typed
 from nasforge.beginning import Beginning, Config, read_config
 from nasforge.ending import check_left
 from nasforge.environment import environment
@@ -78,7 +79,7 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
     """Train an architecture from scratch and test it.
 
     Args:
-        config: `architecture` names a preset, a JSON file or JSON; None takes what the run found.
+        config: `architecture` is what `SearchSpace.read` takes; None takes what the run found.
         folder: a search's folder if `run`, and the results go into a folder inside it; else where they go.
 
     Raises:
@@ -88,8 +89,8 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
     if not run:
         _check_free(folder)
     parts, called = _retrain_parts(config), "found"
-    if config["architecture"]:
-        architecture = parts.space.read(config["architecture"])
+    if config["architecture"] is not None:
+        architecture = parts.space.read(typed(config["architecture"]))
         called = next((name for name in parts.space.presets if name == config["architecture"]), "given")
     elif run:
         check_left(folder, "architecture.json")

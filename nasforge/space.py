@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor, nn
 
 from nasforge.architecture import Architecture, CellGraph
-from nasforge.errors import ArchitectureError, OptionError, unknown
+from nasforge.architecture_files import file_of, names_in
+from nasforge.errors import ArchitectureError, OptionError, shortened, unknown
 
 Shape = tuple[int, int, int]
 """An image's (channels, height, width)."""
+LONGEST_NAME = 60
+"""Characters of a text that may be a mistyped name."""
 Mix = Mapping[str, Tensor]
 """Mixing weights by cell type: (edges, operations), already times beta where there is one; rows may be zero."""
 
@@ -65,6 +67,8 @@ class SearchSpace(ABC):
     """The registry name, which every architecture of the space carries."""
     least_cells: ClassVar[int] = 1
     """Depth of the shallowest network that has a cell of each type: what looks at shallower ones sees less than all."""
+    notations: ClassVar[Sequence[str]] = ()
+    """How the field writes the space's architectures, an example of each form that `from_notation` reads."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -119,23 +123,70 @@ class SearchSpace(ABC):
         """Published architectures by name."""
         return {}
 
+    def from_notation(self, text: str) -> Architecture | None:
+        """The architecture that `text` writes as the field does; other words, as in a line of a log, may surround it.
+
+        A space overrides this, and gives an example of each form in `notations`.
+
+        Returns:
+            None if `text` holds none of the space's notations.
+
+        Raises:
+            ArchitectureError: it holds one that is broken, several different ones, or one with more than one meaning.
+        """
+        return None
+
     def read(self, text: str) -> Architecture:
-        """The architecture that `text` names: a preset, a JSON file's path, or JSON itself."""
-        if text in self.presets:
+        """The architecture that `text` names or holds: a preset, JSON, or one of the space's notations.
+
+        It may also be the path of a file that holds one of these, or FILE:NAME for what a file assigns to NAME.
+
+        Raises:
+            ArchitectureError: it holds a broken architecture, or none.
+            UnknownNameError: it is a single word that nothing is called.
+        """
+        if (text := text.strip()) in self.presets:
             return self.presets[text]
-        if text.lstrip().startswith("{"):
-            return self._from_json(text, "the architecture given")
-        if Path(text).is_file():
-            return self._from_json(Path(text).read_text(), text)
+        if (file := file_of(text)) is not None:
+            return self._from_file(*file)
+        if (found := self._written(text, "the architecture given")) is not None:
+            return found
         if text.endswith(".json"):
             raise ArchitectureError(f"no file '{text}' to read an architecture from")
-        raise unknown(f"architecture of space '{self.name}'", text, self.presets)
+        if len(text.split()) > 1 or len(text) > LONGEST_NAME:
+            raise ArchitectureError(
+                f"'{shortened(text)}' holds no architecture of space '{self.name}'; {self._forms()}"
+            )
+        raise unknown(f"architecture of space '{self.name}'", text, self.presets, or_else=self._forms())
+
+    def _from_file(self, where: str, content: str) -> Architecture:
+        names = names_in(content)
+        hint = f"; '{where}:{names[0]}' would take the one called {names[0]}" if len(names) > 1 else ""
+        try:
+            found = self._written(content.strip(), where)
+        except ArchitectureError as error:
+            raise ArchitectureError(f"{where}: {str(error).removeprefix(f'{where}: ')}{hint}") from None
+        if found is None:
+            raise ArchitectureError(f"{where} holds no architecture of space '{self.name}'; {self._forms()}")
+        return found
+
+    def _written(self, text: str, where: str) -> Architecture | None:
+        ours = text.startswith("{") and '"genes"' in text
+        if not ours and (found := self.from_notation(text)) is not None:
+            return found
+        return self._from_json(text, where) if text.startswith("{") or where.endswith(".json") else None
+
+    def _forms(self) -> str:
+        """What can be read, for a sentence."""
+        return f"{', '.join((*self.notations, 'JSON'))} and files of these can be read"
 
     def _from_json(self, text: str, where: str) -> Architecture:
         try:
             architecture = Architecture.from_json(json.loads(text))
         except json.JSONDecodeError as error:
             raise ArchitectureError(f"{where} is not JSON: {error}") from None
+        except RecursionError:
+            raise ArchitectureError(f"{where} is nested too deeply to be an architecture") from None
         except ArchitectureError as error:
             raise ArchitectureError(f"{where}: {error}") from None
         if architecture.space != self.name:

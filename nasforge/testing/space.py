@@ -72,6 +72,7 @@ class SpaceContract(BuildsNetworks, TakesVectors, SharesWeights, SearchedOneShot
             assert space.read(text) == one, f"an architecture must survive JSON: {one} came back as {space.read(text)}"
             (tmp_path / "one.json").write_text(text)
             assert space.read(str(tmp_path / "one.json")) == one
+            assert space.from_notation(str(one)) in (None, one), f"from_notation() must read {one} as it is, or not"
 
     def test_foreign_and_broken_architectures_are_refused(self, space: SearchSpace) -> None:
         for broken in (Architecture.of("elsewhere", {}), Architecture.of(space.name, {"nonsense": 1})):

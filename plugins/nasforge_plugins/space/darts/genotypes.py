@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,10 @@ INPUTS = 2
 """State 0 is the output of the cell before last, state 1 that of the last cell, 2 and more are intermediate nodes."""
 NODES = 4
 """Intermediate nodes of the searched cells; cells of other papers may have more."""
+EXAMPLES = ("Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=..., reduce_concat=...)",)
+FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
+MOST_STATES = 64
+"""As many as are looked at; no published cell has a quarter of them."""
 EDGES = sum(INPUTS + node for node in range(NODES))
 """14: node after node, within a node by source state."""
 KNOWN = tuple(name for name in OPERATIONS if name != "none")
@@ -34,13 +39,12 @@ def canonical(genes: Mapping[str, Any]) -> Architecture:
     Canonical means: the two pairs of a node by state, then by operation; concatenated states ascending. In the
     published lists the stronger edge comes first, which says nothing about the function computed.
     """
-    fields = tuple(f"{cell}{end}" for cell in CELL_TYPES for end in ("", "_concat"))
-    for name in fields:
+    for name in FIELDS:
         if name not in genes:
             raise ArchitectureError(f"an architecture of space '{SPACE}' needs the field '{name}'")
     for name in genes:
-        if name not in fields:
-            raise ArchitectureError(f"field '{name}' is none of space '{SPACE}'; it has {', '.join(fields)}")
+        if name not in FIELDS:
+            raise ArchitectureError(f"field '{name}' is none of space '{SPACE}'; it has {', '.join(FIELDS)}")
     clean: dict[str, Any] = {}
     for cell in CELL_TYPES:
         clean[cell] = _cell(cell, genes[cell])
@@ -95,19 +99,47 @@ def _notation(genes: Mapping[str, Any]) -> str:
     return f"Genotype({', '.join(parts)})"
 
 
-def from_notation(text: str) -> Architecture:
-    """Read `Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=[2, 3, 4, 5], reduce=..., reduce_concat=...)`.
+def from_notation(text: str) -> Architecture | None:
+    """The genotype that `text` holds, as published by DARTS: `Genotype(normal=[('sep_conv_3x3', 1), ...], ...)`.
 
-    As published by DARTS; `range(2, 6)` and a line break anywhere are fine.
+    Words around it, line breaks, `range(2, 6)`, pairs in a list of their own for each node (as pt.darts writes them),
+    fields without names and a dictionary of the four fields are fine.
+
+    Returns:
+        None if there is none.
+
+    Raises:
+        ArchitectureError: it is broken, or there are several different ones.
     """
+    if text.startswith("{") and "normal" in text:
+        return _genotype(f"Genotype(**{text})")
+    calls = [_call(text[found.start() :]) for found in re.finditer(r"\bGenotype\s*\(", text)]
+    found = {_genotype(call) for call in [one for one in calls if "normal" in one] or calls}
+    if len(found) > 1:
+        raise ArchitectureError(f"the text holds {len(found)} different genotypes; give one of them")
+    return next(iter(found), None)
+
+
+def _call(text: str) -> str:
+    """From the beginning to the bracket that closes the first one."""
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += (letter in "([") - (letter in ")]")
+        if letter == ")" and not depth:
+            return text[: at + 1]
+    return text
+
+
+def _genotype(text: str) -> Architecture:
     genes: dict[str, Any] = {}
     try:
-        call = ast.parse(text.strip(), mode="eval").body
-        if not isinstance(call, ast.Call) or call.args:
+        call = ast.parse(text, mode="eval").body
+        if not isinstance(call, ast.Call) or len(call.args) not in (0, len(FIELDS)):
             raise ValueError("it is no call with named fields")
+        genes |= {name: _literal(value) for name, value in zip(FIELDS, call.args, strict=False)}
         for keyword in call.keywords:
-            genes[str(keyword.arg)] = _literal(keyword.value)
-    except (SyntaxError, ValueError, TypeError) as error:
+            genes |= {keyword.arg: _literal(keyword.value)} if keyword.arg else _literal(keyword.value)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise ArchitectureError(f"the genotype cannot be read as Genotype(normal=[...], ...): {error}") from None
     for cell in CELL_TYPES:
         if isinstance(genes.get(cell), (list, tuple)):
@@ -117,11 +149,14 @@ def from_notation(text: str) -> Architecture:
 
 def _literal(value: ast.expr) -> Any:
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range":
-        return list(range(*(ast.literal_eval(argument) for argument in value.args)))
+        return list(range(*(ast.literal_eval(argument) for argument in value.args))[:MOST_STATES])
     return ast.literal_eval(value)
 
 
-def _paired(cell: str, pairs: Sequence[Any]) -> list[Sequence[Any]]:
+def _paired(cell: str, pairs: Sequence[Any]) -> Sequence[Any]:
+    """The nodes of a cell, each two pairs; of a list of nodes itself."""
+    if pairs and all(isinstance(one, (list, tuple)) and one and isinstance(one[0], (list, tuple)) for one in pairs):
+        return pairs
     if len(pairs) % 2:
         raise ArchitectureError(f"field '{cell}' has {len(pairs)} pairs; expected an even number, two for each node")
     return [pairs[at : at + 2] for at in range(0, len(pairs), 2)]

@@ -62,6 +62,7 @@ class DARTS(WeightSharing, VectorEncoded):
 
     name = "darts"
     supernet_options = frozenset({"partial_channels", "include_none", "pool_normalization"})
+    notations = genotypes.EXAMPLES
     least_cells = 3  # L//3 and 2L//3 reduce: with one or two cells there is no normal one
 
     def __init__(
@@ -99,9 +100,9 @@ class DARTS(WeightSharing, VectorEncoded):
         """The published genotypes of DARTS, PC-DARTS, P-DARTS, CARS, EG-NAS and the cells they compare with."""
         return genotypes.published()
 
-    def read(self, text: str) -> Architecture:
-        """As `SearchSpace.read`, and the published notation `Genotype(normal=[...], ...)`."""
-        return genotypes.from_notation(text) if text.lstrip().startswith("Genotype(") else super().read(text)
+    def from_notation(self, text: str) -> Architecture | None:
+        """The published `Genotype(normal=[...], ...)`, a node's pairs side by side or in a list of their own."""
+        return genotypes.from_notation(text)
 
     def validate(self, architecture: Architecture) -> Architecture:
         """The canonical form: a node's pairs by state, then operation. Any operation that can be built is valid."""

@@ -59,7 +59,7 @@ def notation(names: Sequence[str]) -> str:
     return "+".join(f"|{node}|" for node in nodes)
 
 
-def from_notation(text: str) -> Architecture:
+def from_string(text: str) -> Architecture:
     """Read what `notation` writes; an `ArchitectureError` names the edge or the node that is wrong."""
     parts = text.strip().split("+")
     if len(parts) != NODES - 1:
@@ -129,4 +129,4 @@ _PUBLISHED = {
 
 def published() -> dict[str, Architecture]:
     """Published cells by name."""
-    return {name: from_notation(text) for name, text in _PUBLISHED.items()}
+    return {name: from_string(text) for name, text in _PUBLISHED.items()}

@@ -27,6 +27,7 @@ from nasforge import (
 from . import cell
 from .cell import EDGES, GENE, NODES, OPERATIONS
 from .network import EvaluationNetwork
+from .notations import EXAMPLES, from_notation
 from .supernet import NASBench201Supernet
 
 
@@ -44,6 +45,7 @@ class NASBench201(WeightSharing, VectorEncoded):
     """
 
     name = "nasbench201"
+    notations = EXAMPLES
 
     def __init__(
         self,
@@ -63,9 +65,9 @@ class NASBench201(WeightSharing, VectorEncoded):
         """The benchmark's best cells, the one that makes a ResNet, and others that papers speak of."""
         return cell.published()
 
-    def read(self, text: str) -> Architecture:
-        """As `SearchSpace.read`, and the published notation `|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|...|`."""
-        return cell.from_notation(text) if text.lstrip().startswith("|") else super().read(text)
+    def from_notation(self, text: str) -> Architecture | None:
+        """The benchmark's string, its index, and the other forms that its tools print: see `notations.py`."""
+        return from_notation(text)
 
     def validate(self, architecture: Architecture) -> Architecture:
         """The same architecture, notation filled in."""

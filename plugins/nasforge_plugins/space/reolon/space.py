@@ -49,6 +49,7 @@ class Reolon(GrowingCells):
     """
 
     name = "reolon"
+    notations = ("0|0|2|0|0|2|0|0  1|0|...--1  7",)
 
     def __init__(self, *, operations: tuple[str, ...] = NAMES, pooling: Pooling = "large", cells: Cells = 1) -> None:
         for name in operations:
@@ -67,17 +68,14 @@ class Reolon(GrowingCells):
         used = {name for _, _, name, _ in cell.connections}
         return {"example": self._architecture([cell])} if used <= set(self.operations) else {}
 
-    def read(self, text: str) -> Architecture:
-        """As `SearchSpace.read`, and the notation `0|0|2|...  1|0|...--1  7`, ` + ` between the cells of a chain."""
-        if re.match(r"\s*-?\d", text):
-            parts = text.split(CELLS_APART)
-            return self._architecture(
-                [
-                    genomes.from_text(part, _called(number, len(parts)), self.operations)
-                    for number, part in enumerate(parts)
-                ]
-            )
-        return super().read(text)
+    def from_notation(self, text: str) -> Architecture | None:
+        """The notation `0|0|2|...  1|0|...--1  7`, ` + ` between the cells of a chain."""
+        if not re.match(r"\s*-?\d", text):
+            return None
+        parts = text.split(CELLS_APART)
+        return self._architecture(
+            [genomes.from_text(part, _called(number, len(parts)), self.operations) for number, part in enumerate(parts)]
+        )
 
     def validate(self, architecture: Architecture) -> Architecture:
         """The same architecture, notation filled in; an `ArchitectureError` names cell, block and entry."""

@@ -52,6 +52,7 @@ class TSENAS(CellChain, WeightInheritance):
     """
 
     name = "tsenas"
+    notations = ("0 | 0 0 2 | 0 1 6 | ...", "[0, 0, 0, 2, 0, 1, 6, ...]")
 
     def __init__(
         self,
@@ -78,11 +79,13 @@ class TSENAS(CellChain, WeightInheritance):
 
     # Reading and writing architectures
 
-    def read(self, text: str) -> Architecture:
-        """As `SearchSpace.read`, and a chromosome: `0 | 0 0 2 | 0 1 6 | ...`, or without the bars."""
-        if re.match(r"\s*-?\d+([\s|,]|$)", text):
-            return self._architecture(self._checked(chains.read(text, self.known_cells)))
-        return super().read(text)
+    def from_notation(self, text: str) -> Architecture | None:
+        """A chromosome: `0 | 0 0 2 | 0 1 6 | ...`, or without the bars."""
+        if listed := re.fullmatch(r"\[([\d\s,-]+)\]", text):
+            text = listed[1]
+        if not re.match(r"\s*-?\d+([\s|,]|$)", text):
+            return None
+        return self._architecture(self._checked(chains.read(text, self.known_cells)))
 
     def validate(self, architecture: Architecture) -> Architecture:
         """The same architecture, notation filled in; an `ArchitectureError` names the position of what is wrong."""

@@ -1,0 +1,57 @@
+"""Architectures that people keep in files: JSON, a line of a log, or several of them, each with a name."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from nasforge.errors import ArchitectureError
+
+_ASSIGNED = re.compile(r"^(\w+)[ \t]*=(.*?)(?=^\w+[ \t]*=|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def typed(value: object) -> str:
+    """The option `architecture=` as it was typed: to YAML an index is a number, and a list is a list."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def file_of(text: str) -> tuple[str, str] | None:
+    """Its name and its content if `text` is a file's path; of FILE:NAME the part that the file assigns to NAME.
+
+    Returns:
+        None if there is no such file.
+
+    Raises:
+        ArchitectureError: the file cannot be read as text, or assigns nothing to that name.
+    """
+    if (path := _existing(text)) is not None:
+        return text, _content(path)
+    place, _, name = text.rpartition(":")
+    if not name or (path := _existing(place)) is None:
+        return None
+    assigned = dict(_ASSIGNED.findall(_content(path)))
+    if name not in assigned:
+        there = f"; it has {', '.join(list(assigned)[:20])}" if assigned else ""
+        raise ArchitectureError(f"{place} has no line that begins with '{name} ='{there}")
+    return text, assigned[name]
+
+
+def names_in(content: str) -> list[str]:
+    """What a file assigns something to, in lines such as `NAME = ...`."""
+    return [name for name, _ in _ASSIGNED.findall(content)]
+
+
+def _existing(text: str) -> Path | None:
+    try:
+        path = Path(text).expanduser()
+        return path if path.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # too long for a path, no such user's home, a zero byte
+        return None
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArchitectureError(f"{path} cannot be read as text ({error})") from None
