@@ -1,6 +1,6 @@
-"""Kill a search with SIGKILL at random moments, resume it, and compare the result with an undisturbed run's.
+"""Kill searches with SIGKILL and SIGABRT, resume them, and compare the results with those of undisturbed runs.
 
-    python benchmarks/kill_and_resume.py --kills 100
+    python benchmarks/kill_and_resume.py --kills 100 [--searches egnas random_search nsga2]
 
 Every run is a process of its own, forked from a server that has imported everything but computed nothing. Some kills
 strike at a named place (half-way through a line of the journal, say), the others after a random time.
@@ -12,10 +12,13 @@ import argparse
 import multiprocessing
 import os
 import random
+import shutil
 import signal
+import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,13 @@ import numpy as np
 import torch
 
 RESULTS = Path(__file__).parent / "results" / "kill_and_resume.md"
-PRELOAD = ["nasforge.experiment", "nasforge_plugins.strategy.egnas", "nasforge_plugins.space.darts"]
+PRELOAD = [
+    "nasforge.experiment",
+    "nasforge_plugins.strategy.egnas",
+    "nasforge_plugins.strategy.nsga2",
+    "nasforge_plugins.space.darts",
+    "nasforge_plugins.estimator.training",
+]
 PLACES = {  # name: (module, class, function) whose n-th call is the last thing that happens
     "supernet fit": ("nasforge.training", "FitModule", "on_train_batch_end"),
     "ES step": ("nasforge_plugins.strategy.egnas.module", "EvolvedAlphas", "_judge"),
@@ -35,7 +44,10 @@ PLACES = {  # name: (module, class, function) whose n-th call is the last thing 
     "result": ("nasforge.experiment", "", "finish"),
     "report": ("nasforge.outcome", "", "write_report"),
 }
-OTHERS = {"store": ("nasforge.run", "Run", "store")}
+OTHERS = {
+    "store": ("nasforge.run", "Run", "store"),
+    "candidate": ("nasforge_plugins.estimator.training", "Training", "estimate"),
+}
 """Places that the search of `words` does not pass."""
 
 
@@ -50,16 +62,15 @@ def images(path: Path) -> None:
 
 def words(data: Path) -> list[str]:
     """A search of a few seconds in which everything happens."""
+    supernet = ["space.channels=4", "space.cells=2", "space.partial_channels=2"]
+    return [*supernet, "strategy.epochs=3", "strategy.warmup_epochs=1", "strategy.population=3", *_common(data)]
+
+
+def _common(data: Path) -> list[str]:
     return [
         "data=arrays",
         f"data.path={data}",
         "data.batch_size=16",
-        "space.channels=4",
-        "space.cells=2",
-        "space.partial_channels=2",
-        "strategy.epochs=3",
-        "strategy.warmup_epochs=1",
-        "strategy.population=3",
         "retrain.epochs=2",
         "retrain.seeds=1",
         "retrain.random=1",
@@ -69,16 +80,43 @@ def words(data: Path) -> list[str]:
     ]
 
 
+def _candidates(data: Path, *own: str) -> list[str]:
+    """A search that trains a dozen candidates or fewer."""
+    estimator = ["estimator.training.epochs=1", "estimator.training.channels=4", "estimator.training.cells=2"]
+    return [*own, *estimator, *_common(data)]
+
+
+SEARCHES: dict[str, tuple[Callable[[Path], list[str]], Sequence[str]]] = {  # name: (words, places that it passes)
+    "egnas": (words, list(PLACES)),
+    "random_search": (
+        lambda data: _candidates(data, "strategy=random_search", "strategy.batch=3", "budget.evaluations=6"),
+        ["candidate", "candidate", "control", "journal line", "checkpoint", "weights", "retraining", "result"],
+    ),
+    "nsga2": (
+        lambda data: _candidates(
+            data, "strategy=nsga2", "strategy.population=4", "budget.evaluations=8", "executor.workers=2"
+        ),
+        ["control", "journal line", "checkpoint", "weights", "retraining", "result"],
+    ),
+}
+
+
 def start(
-    folder: Path, data: Path, place: str = "", call: int = 1, command: Sequence[str] = ()
+    folder: Path,
+    data: Path,
+    place: str = "",
+    call: int = 1,
+    command: Sequence[str] = (),
+    number: int = signal.SIGKILL,
 ) -> multiprocessing.Process:
     """Begin the search in `folder`, or go on with it, in a process that dies at the `call`-th call of `place`.
 
-    The search is that of `words(data)`, or of another `command`.
+    The search is that of `words(data)`, or of another `command`; it dies of signal `number`.
     """
     context: Any = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
-    process: multiprocessing.Process = context.Process(target=_run, args=(folder, command or words(data), place, call))
+    arguments = (folder, command or words(data), place, call, number)
+    process: multiprocessing.Process = context.Process(target=_run, args=arguments)
     process.start()
     return process
 
@@ -97,7 +135,7 @@ def finish(folder: Path, data: Path, command: Sequence[str] = ()) -> dict[str, b
     return {name: (folder / name).read_bytes() for name in names}
 
 
-def _run(folder: Path, command: Sequence[str], place: str, call: int) -> None:
+def _run(folder: Path, command: Sequence[str], place: str, call: int, number: int) -> None:
     from nasforge import experiment
     from nasforge.configuration import compose
 
@@ -105,14 +143,14 @@ def _run(folder: Path, command: Sequence[str], place: str, call: int) -> None:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     if place:
-        _arm(place, call)
+        _arm(place, call, number)
     if (folder / "journal.jsonl").exists():
         experiment.resume(folder)
     else:
         experiment.search(compose(list(command)).config, folder)
 
 
-def _arm(place: str, call: int) -> None:
+def _arm(place: str, call: int, number: int = signal.SIGKILL) -> None:
     """Let the `call`-th call of a place kill this process; in the journal, after half a line."""
     import importlib
 
@@ -127,49 +165,73 @@ def _arm(place: str, call: int) -> None:
             if place == "journal line":
                 args[0]._file.write('{"checksum": "0123456789abcdef", "kind": "fi')
                 args[0]._file.flush()
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return original(*args, **kwargs)
 
     setattr(owner, name, deadly)
 
 
+def campaign(root: Path, search: str, kills: int, rng: random.Random) -> tuple[bool, str]:
+    """Kill one kind of search so often; whether all runs ended equal, and a row of the table."""
+    compose, places = SEARCHES[search]
+    data = root / "images.npz"
+    command = compose(data)
+    finish(root / f"{search}-warm", data, command)
+    began = time.perf_counter()
+    expected = finish(root / f"{search}-undisturbed", data, command)
+    seconds = time.perf_counter() - began
+    equal = runs = 0
+    counts: Counter[str] = Counter()
+    struck: Counter[str] = Counter()
+    while counts.total() < kills:
+        runs += 1
+        folder = root / f"{search}-{runs}"
+        for _ in range(rng.randint(1, 4)):  # several kills of one run, as a bad night would have it
+            place = rng.choice([*places, "random moment", "random moment"])
+            number = rng.choice([signal.SIGKILL, signal.SIGABRT])
+            armed = "" if place == "random moment" else place
+            process = start(folder, data, armed, rng.randint(1, 12), command, number)
+            process.join(rng.uniform(0.1, seconds) if place == "random moment" else None)
+            if process.exitcode is None and process.pid:
+                os.kill(process.pid, number)
+            process.join()
+            if process.exitcode == -number:
+                counts[number.name] += 1
+                struck[place] += 1
+        same = finish(folder, data, command) == expected
+        equal += same
+        print(f"{search}: {counts.total()} kills, {equal} of {runs} runs equal", flush=True)
+        if same:
+            shutil.rmtree(folder)
+    where = ", ".join(f"{place} {count}" for place, count in sorted(struck.items()))
+    return equal == runs, f"| {search} | {equal} of {runs} | {counts['SIGKILL']} | {counts['SIGABRT']} | {where} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=100, help="of each search")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
     arguments = parser.parse_args()
-    rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        images(root / "images.npz")
-        finish(root / "warm", root / "images.npz")
-        began = time.perf_counter()
-        expected = finish(root / "undisturbed", root / "images.npz")
-        seconds = time.perf_counter() - began
-        equal = kills = runs = 0
-        counts: dict[str, int] = {}
-        while kills < arguments.kills:
-            runs += 1
-            folder = root / f"run-{runs}"
-            for _ in range(rng.randint(1, 4)):  # several kills of one run, as a bad night would have it
-                place = rng.choice([*PLACES, "random moment", "random moment"])
-                process = start(
-                    folder, root / "images.npz", "" if place == "random moment" else place, rng.randint(1, 12)
-                )
-                process.join(rng.uniform(0.1, seconds) if place == "random moment" else None)
-                process.kill()
-                process.join()
-                if process.exitcode == -signal.SIGKILL:
-                    kills += 1
-                    counts[place] = counts.get(place, 0) + 1
-            equal += finish(folder, root / "images.npz") == expected
-            print(f"{kills} kills, {runs} runs, {equal} equal", flush=True)
-    places = ", ".join(f"{place} {count}" for place, count in sorted(counts.items()))
-    said = f"{equal} of {runs} runs, killed {kills} times in all ({places}), ended equal to the undisturbed run"
-    print(f"\n{said}")
-    command = f"python benchmarks/kill_and_resume.py --kills {arguments.kills} --seed {arguments.seed}"
-    RESULTS.write_text(f"# Killed and resumed\n\n`{command}`\n\ntorch {torch.__version__}, CPU: {said}.\n")
-    if equal != runs:
+        images(Path(name) / "images.npz")
+        rng = random.Random(arguments.seed)
+        ended = [campaign(Path(name), search, arguments.kills, rng) for search in arguments.searches]
+    text = [
+        "# Killed and resumed",
+        "",
+        f"`python benchmarks/kill_and_resume.py {' '.join(sys.argv[1:])}`".replace(" `", "`"),
+        "",
+        f"torch {torch.__version__}, CPU. Runs were killed one to four times each and resumed; equal are those that "
+        "left the undisturbed run's `result.json`, `architecture.json` and weights. `nsga2` has two workers.",
+        "",
+        "| search | equal runs | SIGKILL | SIGABRT | where they struck |",
+        "| --- | --- | --- | --- | --- |",
+        *(row for _, row in ended),
+    ]
+    print("\n".join(text[-len(ended) - 2 :]))
+    RESULTS.write_text("\n".join(text) + "\n")
+    if not all(sound for sound, _ in ended):
         raise SystemExit(1)
 
 

@@ -59,7 +59,7 @@ def cause(death: Death, stack: str) -> str:
     """In words; `stack` is the name of the file with the stack."""
     if death.how:
         return f"{death.how}, a fault of native code; {stack} in its folder has the stack"
-    return "killed from outside, as the system does where memory runs out"
+    return "killed from outside; the system does so where memory runs out"
 
 
 def main(folder: str, again: str) -> None:

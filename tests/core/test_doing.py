@@ -55,7 +55,7 @@ def next_start(folder):
         (
             "os.kill(os.getpid(), signal.SIGKILL)",
             signal.SIGKILL,
-            "killed from outside, as the system does where memory runs out",
+            "killed from outside; the system does so where memory runs out",
         ),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_run_that_nobody_closed_has_ended_in_order_too(tmp_path):
 @pytest.mark.parametrize(
     ("ends", "advice"),
     [
-        ("os.abort()", "another version of torch may help, or a new run with executor.threads=1"),
+        ("os.abort()", "another version of torch may help, or a new run with other executor.threads"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "if memory ran out, a new run with a smaller data.batch_size"),
     ],
 )

@@ -1,5 +1,8 @@
 """Fits repeat and resume to the bit, replays draw nothing, loops end with their budget."""
 
+import json
+from contextlib import closing
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +20,7 @@ from nasforge import (
     SearchData,
 )
 from nasforge.architecture import Architecture
+from nasforge.deaths import RECORD
 from nasforge.journal import Journal
 from nasforge.machinery import Budget, Machinery
 from nasforge.run import Run
@@ -107,6 +111,28 @@ def fitted(folder, data, *, die_at=None, epochs=3, budget=None):
 def same(one, other):
     ours, theirs = one.state_dict(), other.state_dict()
     return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+class Watching(Recorded):
+    """Reads what the run's folder says it is at."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.says, self.seen = folder / RECORD, []
+
+    def training_step(self, batch, batch_index):
+        self.seen.append(json.loads(self.says.read_text().splitlines()[0])[1:])
+        return super().training_step(batch, batch_index)
+
+
+def test_a_run_says_which_epoch_it_is_at_as_long_as_it_lives(tmp_path, data):
+    module = Watching(tmp_path)
+    with closing(opened(tmp_path, data)) as run:
+        run.fit(module, "net", 2, data.halves())
+        assert "between" in module.says.read_text().splitlines()[0]
+    first = ["fit net, epoch 0", "in epoch 1 of 2 of fit 'net'"]
+    assert module.seen == 4 * [first] + 4 * [["fit net, epoch 1", "in epoch 2 of 2 of fit 'net'"]]
+    assert not module.says.exists()
 
 
 def test_a_fit_repeats_to_the_bit(tmp_path, data):
