@@ -86,7 +86,7 @@ def _sentence(death: Death, times: int, stack: str) -> str:
     if death.place.startswith("candidate"):
         rest = "it goes on in a process of its own, and has failed if it ends that; executor.workers=2 keeps all apart"
     elif death.how:
-        rest = "another version of torch may help, or a new run with other executor.threads"
+        rest = "`nasforge doctor` tries its kernels; another torch may help, or a new run with other executor.threads"
     else:
         rest = "if memory ran out, a new run with a smaller data.batch_size, or with fewer channels, needs less"
     return f"this run has died {times} times {death.what} ({cause(death, stack)}): {rest}"

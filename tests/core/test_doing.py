@@ -102,7 +102,10 @@ def test_a_run_that_nobody_closed_has_ended_in_order_too(tmp_path):
 @pytest.mark.parametrize(
     ("ends", "advice"),
     [
-        ("os.abort()", "another version of torch may help, or a new run with other executor.threads"),
+        (
+            "os.abort()",
+            "`nasforge doctor` tries its kernels; another torch may help, or a new run with other executor.threads",
+        ),
         ("os.kill(os.getpid(), signal.SIGKILL)", "if memory ran out, a new run with a smaller data.batch_size"),
     ],
 )
