@@ -22,12 +22,16 @@ from nasforge.registry import CONTRACTS, registry
 
 TEMPLATES = Path(__file__).parent / "templates" / "new_plugin"
 """The files of such a package; `package` and NAME in their paths stand for its module and its plug-ins' name."""
-_KINDS = {"space": "a space", "strategy": "a strategy", "estimator": "an estimator", "data": "a data module"}
 _NUMBERS = {"nan", "inf"}
 """Words that are text to YAML and numbers on the command line."""
 LONGEST = 36
 """Characters of a name: lines of the templates in which it stands twice are then no longer than 120."""
-USAGE = "nasforge new-plugin NAME [space] [strategy] [estimator] [data] [in=FOLDER]"
+SUPERNET = "supernet"
+"""The word for a space with shared weights."""
+WORDS = (*CONTRACTS, SUPERNET)
+_KINDS = {"space": "a space", "strategy": "a strategy", "estimator": "an estimator", "data": "a data module"}
+_KINDS[SUPERNET] = "a space with shared weights"
+USAGE = "nasforge new-plugin NAME [space or supernet] [strategy] [estimator] [data] [in=FOLDER]"
 
 
 def new_plugin(words: Sequence[str]) -> int:
@@ -53,10 +57,12 @@ class Package:
     Attributes:
         name: of its plug-ins, as people will type it: `hill_climb`.
         kinds: of plug-in, in the order of `CONTRACTS`.
+        shares_weights: whether its space does.
     """
 
     name: str
     kinds: tuple[str, ...]
+    shares_weights: bool = False
 
     @property
     def distribution(self) -> str:
@@ -78,10 +84,11 @@ class Package:
     def words(self) -> list[str]:
         """A search of seconds in which its plug-ins take part."""
         own = dict.fromkeys(self.kinds, self.name)
-        strategy = own.get("strategy", "random_search")
-        estimator = own.get("estimator", "training")
-        words = [f"strategy={strategy}", f"space={own.get('space', 'nasbench201')}", f"estimator={estimator}"]
-        return [*words, *([f"data={self.name}"] if "data" in own else [])]
+        space, data = f"space={own.get('space', 'nasbench201')}", [f"data={self.name}"] if "data" in own else []
+        if self.shares_weights and not {"strategy", "estimator"} & set(own):
+            return ["strategy=egnas", space, *data, "strategy.epochs=3"]
+        strategy, estimator = own.get("strategy", "random_search"), own.get("estimator", "training")
+        return [f"strategy={strategy}", space, f"estimator={estimator}", *data, "budget.evaluations=8"]
 
     def check_free(self) -> None:
         """Raise an `OptionError` if an installed package, or nasforge among its public names, has the name already."""
@@ -106,16 +113,19 @@ class Package:
         environment = Environment(
             loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
         )
-        found = {}
+        found, unwanted = {}, set(WORDS) - set(self.kinds)
+        if self.shares_weights:
+            unwanted = unwanted - {SUPERNET} | {"space"}
         for template in sorted(TEMPLATES.rglob("*.jinja")):
             path = PurePosixPath(template.relative_to(TEMPLATES).as_posix())
-            if set(re.split(r"[/._]", str(path))) & (set(CONTRACTS) - set(self.kinds)):
+            if set(re.split(r"[/._]", str(path))) & unwanted:
                 continue  # it is about a kind that is not wanted
             found[self._placed(path)] = environment.get_template(str(path)).render(self._terms())
         return found
 
     def _placed(self, template: PurePosixPath) -> PurePosixPath:
-        parts = [part.replace("dot-", ".").replace("NAME", self.name) for part in template.with_suffix("").parts]
+        parts = [part.replace(SUPERNET, "space") for part in template.with_suffix("").parts]
+        parts = [part.replace("dot-", ".").replace("NAME", self.name) for part in parts]
         return PurePosixPath(*(self.module if part == "package" else part for part in parts))
 
     def _terms(self) -> Mapping[str, Any]:
@@ -138,17 +148,19 @@ def requirement(version: str) -> str:
 
 def _read(words: Sequence[str]) -> tuple[Package, Path]:
     """The package and the place that the words of the command ask for."""
-    names = [word for word in words if "=" not in word and word not in CONTRACTS]
-    kinds = [word for word in words if word in CONTRACTS]
+    names = [word for word in words if "=" not in word and word not in WORDS]
+    kinds = ["space" if word == SUPERNET else word for word in words if word in WORDS]
     options = dict(word.split("=", 1) for word in words if "=" in word)
     if other := [key for key in options if key != "in"]:
         raise OptionError(f"new-plugin has no option {other[0]}=; {USAGE}")
     if not names:
         raise OptionError(f"new-plugin needs a name: {USAGE}")
     if len(names) > 1:
-        raise OptionError(f"new-plugin takes one name, and kinds ({', '.join(CONTRACTS)}), not '{names[1]}'; {USAGE}")
+        raise OptionError(f"new-plugin takes one name, and kinds ({', '.join(WORDS)}), not '{names[1]}'; {USAGE}")
+    if {"space", SUPERNET} <= set(words):
+        raise OptionError(f"supernet is a space with shared weights, so that space says it twice; {USAGE}")
     wanted = tuple(kind for kind in CONTRACTS if kind in kinds) or ("strategy",)
-    return Package(_plain(names[0]), wanted), Path(options.get("in", ".")).expanduser()
+    return Package(_plain(names[0]), wanted, SUPERNET in words), Path(options.get("in", ".")).expanduser()
 
 
 def _plain(name: str) -> str:
@@ -176,14 +188,14 @@ def _check_plain(name: str) -> None:
 
 
 def _command(package: Package) -> str:
-    return " ".join(["nasforge", *package.words, "budget.evaluations=8", "retrain.epochs=1"])
+    return " ".join(["nasforge", *package.words, "retrain.epochs=1"])
 
 
 def _next_steps(package: Package, folder: Path) -> str:
-    *some, last = [_KINDS[kind] for kind in package.kinds]
+    *some, last = [_KINDS[SUPERNET if kind == "space" and package.shares_weights else kind] for kind in package.kinds]
     kinds = f"{', '.join(some)} and {last}" if some else last
     first = package.kinds[0]
-    rest = [kind for kind in CONTRACTS if kind not in package.kinds]
+    rest = [word for word in WORDS if word not in package.kinds and (word != SUPERNET or "space" not in package.kinds)]
     lines = [
         f"{folder} is a package with {kinds}, and works as it is. Next:",
         "",

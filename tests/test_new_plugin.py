@@ -14,7 +14,7 @@ from nasforge.registry import CONTRACTS
 ROOT = Path(__file__).resolve().parents[1]
 ALL = Package("all_kinds", tuple(CONTRACTS))
 LONG = Package("the_longest_name_that_one_may_choose", tuple(CONTRACTS))
-SINGLE = [Package(f"one_{kind}", (kind,)) for kind in CONTRACTS]
+SINGLE = [*(Package(f"one_{kind}", (kind,)) for kind in CONTRACTS), Package("one_supernet", ("space",), True)]
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,8 @@ def written(tmp_path_factory):
     """Packages with all kinds and with each alone, as the command writes them."""
     place = tmp_path_factory.mktemp("written")
     for package in (ALL, *SINGLE):
-        words = [package.distribution, *package.kinds, f"in={place}"]
+        kinds = ["supernet"] if package.shares_weights else package.kinds
+        words = [package.distribution, *kinds, f"in={place}"]
         subprocess.run([sys.executable, "-m", "nasforge", "new-plugin", *words], check=True, capture_output=True)
     return place
 
@@ -64,7 +65,7 @@ def test_they_are_listed(installed, written):
 
 
 def test_the_search_that_it_suggests_runs(installed, tmp_path):
-    words = [*ALL.words, "budget.evaluations=8", "retrain.seeds=0"]
+    words = [*ALL.words, "retrain.seeds=0"]
     status, said = python("nasforge", *words, "hydra.run.dir=run", cwd=tmp_path, path=[installed])
     assert status == 0, said
     found = json.loads((tmp_path / "run" / "result.json").read_text())
@@ -104,7 +105,7 @@ def test_it_says_what_to_type_next(command):
     assert status == 0
     for line in ("cd nasforge-hill-climb", "pip install -e '.[dev]'", "nasforge strategy=hill_climb space=nasbench201"):
         assert f"\n  {line}" in said
-    assert "With more words it writes more kinds: space, estimator, data." in said
+    assert "With more words it writes more kinds: space, estimator, data, supernet." in said
     assert Path("nasforge-hill-climb/nasforge_hill_climb/strategy.py").is_file()
     assert not Path("nasforge-hill-climb/nasforge_hill_climb/space.py").exists()
 
@@ -118,9 +119,10 @@ def test_however_the_name_is_written(command, name):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "new-plugin needs a name: nasforge new-plugin NAME [space] [strategy]"),
+        ([], "new-plugin needs a name: nasforge new-plugin NAME [space or supernet] [strategy]"),
         (["space"], "new-plugin needs a name"),
-        (["mine", "spaces"], "takes one name, and kinds (space, strategy, estimator, data), not 'spaces'"),
+        (["mine", "spaces"], "takes one name, and kinds (space, strategy, estimator, data, supernet), not 'spa"),
+        (["mine", "space", "supernet"], "supernet is a space with shared weights, so that space says it twice"),
         (["mine", "at=here"], "new-plugin has no option at=; nasforge new-plugin NAME"),
         (["Hill Climb!"], "a letter first: hill-climb would do"),
         (["HillClimb"], "a letter first: hill-climb would do"),
