@@ -22,6 +22,8 @@ SERIES = ("sep", "pool", "skip", "dil", "other", "found")
 
 SMALL, WIDE = (440.0, 230.0), (760.0, 0.0)
 """Width and height in points, which a page shows as pixels."""
+MIDDLE = 560.0
+"""A width that can still be read when a telephone shows all of it."""
 
 DECADES = 100.0
 """Values of one sign that spread further than this are shown by their logarithm."""
@@ -40,8 +42,10 @@ class Curve:
 def curves(lines: Sequence[Curve], *, percent: bool = False) -> str:
     """Lines over epochs, the legend above them so that it hides none."""
     figure, axes = axes_of(SMALL, "epoch", "")
+    seen: set[int] = set()
     for line in lines:
         points = [(i + 1, value) for i, value in enumerate(line.values) if known(value)]
+        seen |= {epoch for epoch, _ in points}
         axes.plot(
             [epoch for epoch, _ in points],
             [(100 if percent else 1) * float(value or 0) for _, value in points],
@@ -53,6 +57,8 @@ def curves(lines: Sequence[Curve], *, percent: bool = False) -> str:
             label=line.label or "_",
         )
     whole_numbers(axes)
+    if len(seen) == 1:
+        axes.set_xlim(min(seen) - 1, min(seen) + 1)  # else the axis would have fractions of an epoch
     if percent:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     legend(axes)
@@ -71,7 +77,7 @@ def control_strip(found: float, random: Sequence[float]) -> str:
         stacks[place] = stacks.get(place, 0) + 1
         dots.append((low + place * step, stacks[place]))
     tallest = max(stacks.values(), default=1)
-    figure, axes = axes_of((WIDE[0], 96 + 13.0 * min(tallest, 14)), "accuracy with the shared weights", "")
+    figure, axes = axes_of((MIDDLE, 96 + 13.0 * min(tallest, 14)), "accuracy with the shared weights", "")
     size = 95 * min(1.0, 14 / tallest) ** 2
     axes.scatter([x for x, _ in dots], [y for _, y in dots], s=size, color=LIGHT["random"], linewidths=0)
     axes.plot([100 * found] * 2, [0, tallest + 1], color=LIGHT["found"], linewidth=1.6)

@@ -29,6 +29,7 @@ from nasforge.comparison_tables import (
 from nasforge.errors import OptionError
 from nasforge.findings import captions, finding
 from nasforge.rank_tests import RankTest
+from nasforge.scores import Score
 from nasforge.wording import sentence_case
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for score, tests in findings:
         _say(console, f"\n{finding(comparison, score)}", "bold")
         if tests:
-            console.print(_table_of(tests))
+            console.print(_table_of(score, tests))
             _say(console, WINS, "dim")
     if varied := variation(comparison):
         _print_grids(comparison, varied, console)
@@ -138,12 +139,12 @@ def _print_grids(comparison: Comparison, varied: Variation, console: Console) ->
         console.print(table)
 
 
-def _table_of(tests: Sequence[RankTest]) -> Table:
+def _table_of(score: Score, tests: Sequence[RankTest]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i, heading in enumerate(PAIR_HEAD):
         table.add_column(heading, justify="right" if i in PAIR_NUMBERS else "left", overflow="fold")
     for test in tests:
-        table.add_row(*map(Text, pair_row(test)), style="" if test.significant else "yellow")
+        table.add_row(*map(Text, pair_row(test, score)), style="" if test.significant else "yellow")
     return table
 
 

@@ -46,7 +46,7 @@ def write_comparison_page(
         "grids": list(grids(comparison, varied)) if varied and len(varied.options) > 1 else [],
         "by_option": _inline(by_option),
         "tests": [
-            (score.title, finding(comparison, score), [(test.significant, pair_row(test)) for test in tests])
+            (score.title, finding(comparison, score), [(test.significant, pair_row(test, score)) for test in tests])
             for score, tests in tested(comparison)
         ],
         "wins": WINS,

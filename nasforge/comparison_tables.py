@@ -14,9 +14,21 @@ from nasforge.findings import SEVERAL, among_best, captions, finding, p_value
 from nasforge.rank_tests import RankTest
 from nasforge.scores import Score
 
-PAIR_HEAD = ("better more often", "than", "wins", "p", "p, corrected", "verdict")
-WINS = "Wins: of all pairs of runs, one of each strategy, in how many the first one's is better; ties count half."
-PAIR_NUMBERS = (2, 3, 4)
+PAIR_HEAD = (
+    "better more often",
+    "than",
+    "wins",
+    "difference",
+    "95 % interval",
+    "p",
+    "p, corrected",
+    "verdict",
+)
+WINS = (
+    "Wins: of all pairs of runs, one of each strategy, in how many the first one's is better; ties count half. "
+    "Difference: of the two means; its interval is Welch's, for each pair by itself."
+)
+PAIR_NUMBERS = (2, 3, 4, 5, 6)
 """Which columns under it are numbers."""
 
 
@@ -76,10 +88,14 @@ def tested(comparison: Comparison) -> list[tuple[Score, Sequence[RankTest]]]:
     return found
 
 
-def pair_row(test: RankTest) -> list[str]:
-    """A rank test under `PAIR_HEAD`."""
+def pair_row(test: RankTest, score: Score) -> list[str]:
+    """A rank test under `PAIR_HEAD`; differences in the unit of the score, those of accuracies in points."""
+    means = [score.signed(test.difference), "–"]
+    if test.interval is not None:
+        means[1] = f"{score.signed(test.interval.low)} to {score.signed(test.interval.high)}"
     p = [p_value(test.p), p_value(test.corrected)] if test.possible else ["–", "–"]
-    return [test.first, test.second, f"{test.wins:.0%}", *p, "significant" if test.significant else test.verdict]
+    verdict = "significant" if test.significant else test.verdict
+    return [test.first, test.second, f"{test.wins:.0%}", *means, *p, verdict]
 
 
 def markdown(comparison: Comparison) -> str:
@@ -93,7 +109,7 @@ def markdown(comparison: Comparison) -> str:
     parts += [" ".join(captions(comparison))]
     for score, tests in tested(comparison):
         parts += [f"## Rank tests: {score.title}", f"{finding(comparison, score)} {WINS}"]
-        parts += [pipes(PAIR_HEAD, map(pair_row, tests), PAIR_NUMBERS)]
+        parts += [pipes(PAIR_HEAD, (pair_row(test, score) for test in tests), PAIR_NUMBERS)]
     parts += [f"- Note: {note}" for note in comparison.notes]
     return "\n\n".join(parts) + "\n"
 
@@ -107,7 +123,10 @@ def pipes(heads: Sequence[str], body: Iterable[Iterable[str]], right: Container[
 
 def latex(comparison: Comparison) -> str:
     """A `table` with booktabs' rules; the tests are comments above it."""
-    tests = [f"% {score.title}: {', '.join(pair_row(test))}" for score, tests in tested(comparison) for test in tests]
+    tests = [
+        f"% {score.title}: {', '.join(pair_row(test, score))}" for score, several in tested(comparison)
+        for test in several
+    ]  # fmt: skip
     body = [
         " & ".join([_tex(row.name), str(row.runs), *(_tex_number(cell) for cell in row.cells)])
         for row in table_rows(comparison)

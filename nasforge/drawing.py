@@ -57,9 +57,9 @@ def draw_cell(graph: CellGraph, path_stem: Path) -> tuple[Path, Path]:
     return svg, png
 
 
-def cell_svg(graph: CellGraph) -> str:
-    """The picture of a cell as SVG text."""
-    return svg_of(cell_figure(graph))
+def cell_svg(graph: CellGraph, *, down: bool = False) -> str:
+    """The picture of a cell as SVG text; `down`: from the top down, for a narrow page."""
+    return svg_of(cell_figure(graph, down=down))
 
 
 def family(operation: str) -> str:
@@ -87,8 +87,8 @@ def node_name(label: str) -> str:
     return re.sub(r"_\{([\w+-]+)\}", lambda match: match[1].translate(_SUBSCRIPTS), label)
 
 
-def cell_layout(graph: CellGraph) -> tuple[Layout, list[Size], list[Size | None]]:
-    """Where a cell's parts go, with the sizes of its nodes and of its edges' labels."""
+def cell_layout(graph: CellGraph, *, down: bool = False) -> tuple[Layout, list[Size], list[Size | None]]:
+    """Where a cell's parts go, with the sizes of its nodes and of its edges' labels; chains go down always."""
     for source, target, operation in graph.edges:
         if not 0 <= source < target < len(graph.nodes):
             raise ArchitectureError(
@@ -104,18 +104,18 @@ def cell_layout(graph: CellGraph) -> tuple[Layout, list[Size], list[Size | None]
         for _, _, operation in graph.edges
     ]
     edges = [(source, target, size) for (source, target, _), size in zip(graph.edges, labels, strict=True)]
-    layout = lay_out(nodes, edges, width=_WIDTH)
-    if layout.size[0] > _TOO_WIDE:
+    layout = lay_out(nodes, edges, width=0 if down else _WIDTH, down=down)
+    if layout.size[0] > _TOO_WIDE and not down:
         layout = lay_out(nodes, edges, width=0, down=True)
     return layout, nodes, labels
 
 
-def cell_figure(graph: CellGraph) -> Figure:
+def cell_figure(graph: CellGraph, *, down: bool = False) -> Figure:
     """The picture of a cell as a figure of matplotlib, one point per unit of its layout."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    layout, nodes, labels = cell_layout(graph)
+    layout, nodes, labels = cell_layout(graph, down=down)
     top = _TITLE if graph.title else 0.0
     width = max(layout.size[0], text_width(graph.title, 13) if graph.title else 0) + 2 * _MARGIN
     height = layout.size[1] + 2 * _MARGIN + top
@@ -125,11 +125,13 @@ def cell_figure(graph: CellGraph) -> Figure:
     axes.set(xlim=(-_MARGIN, width - _MARGIN), ylim=(height - _MARGIN - top, -_MARGIN - top))
     axes.axis("off")
     axes.text(0, -top + 6, graph.title, size=13, weight="bold", color=LIGHT["ink"], va="center", parse_math=False)
-    down = graph.chain or (
-        layout.size[1] > layout.size[0] and layout.wires and layout.wires[0][0][0] == layout.wires[0][1][0]
+    down = (
+        down
+        or graph.chain
+        or bool(layout.size[1] > layout.size[0] and layout.wires and layout.wires[0][0][0] == layout.wires[0][1][0])
     )
     for wire, (_, _, operation) in zip(layout.wires, graph.edges, strict=True):
-        _draw_wire(axes, wire, operation, bool(down))
+        _draw_wire(axes, wire, operation, down)
     for place, size, (_, _, operation) in zip(layout.labels, labels, graph.edges, strict=True):
         if place and size:
             kind = family(operation)

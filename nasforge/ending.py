@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from nasforge.errors import RunError
 from nasforge.journal import Journal, content, file_digest, read_last
 
-_RECORDS = ("result", "architecture", "evaluations", "artifacts", "data", "environment", "timing")
+_RECORDS = ("result", "architecture", "evaluations", "confusion", "artifacts", "data", "environment", "timing")
 
 
 @dataclass(frozen=True)

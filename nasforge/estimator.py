@@ -87,6 +87,8 @@ class Estimator(ABC):
         needs_data: whether it reads images. A search none of whose parts does so reads none.
         fingerprint: a hash of what it reads besides images (a table); part of every key.
         dataset: what its answers are about, where a search reads no images.
+        about: how a metric is measured, in a few words, where its name does not say it: "test, 200 epochs".
+        optima: the best value that any architecture of the space has in a metric, where it is known (a table's).
         epochs: for how many it trains a candidate; 0 if it trains none.
         channels: the width of the networks that it trains. One that trains begins with inherited weights, if
             `Context.weights` has some and the space is one with `WeightInheritance`.
@@ -103,6 +105,8 @@ class Estimator(ABC):
     needs_data: ClassVar[bool] = True
     fingerprint: str = ""
     dataset: str = ""
+    about: Mapping[str, str] = MappingProxyType({})
+    optima: Mapping[str, float] = MappingProxyType({})
     epochs: int = 0
     channels: int | None = None
     held_out: float = 0.0

@@ -18,7 +18,7 @@ from nasforge.journal import JOURNAL, Journal, digest, gone, write_json
 from nasforge.machinery import device_of
 from nasforge.outcome import Outcome, draw, ended, existing, finish
 from nasforge.parts import Parts
-from nasforge.published import true_accuracies
+from nasforge.published import explained, true_accuracies
 from nasforge.resumption import computed_as, identity, resumed
 from nasforge.retraining import retrain as retrain_networks
 from nasforge.run import Run
@@ -181,6 +181,7 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
         result = _result(parts, run, str(parts.config["strategy"]["name"]), found.architecture)
         known = {one.architecture: one.metrics for one in ledger if one.ok}  # what was only reported is among it
         result["metrics"] = {**known.get(found.architecture, {}), **found.metrics}
+        result["known"] = explained(parts.estimators)
         result["front"] = [
             {"notation": str(one.architecture), "metrics": {**known.get(one.architecture, {}), **one.metrics}}
             for one in found.front

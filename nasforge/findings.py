@@ -8,7 +8,8 @@ from typing import Any
 
 from nasforge.comparison import Comparison
 from nasforge.fronts import point
-from nasforge.rank_tests import FEWEST, LEVEL
+from nasforge.intervals import share_below
+from nasforge.rank_tests import LEVEL
 from nasforge.scores import Score
 from nasforge.wording import sentence_case, words
 
@@ -53,7 +54,8 @@ def finding(comparison: Comparison, score: Score) -> str:
     untested = [other for other, test in tests.items() if not test.possible]
     parts = [f"NOT significantly better than {_and(chance)}"] if chance else []
     parts += [f"{_and(by_rank)} is better significantly more often"] if by_rank else []
-    parts += [f"with fewer than {FEWEST} runs of each no test against {_and(untested)} can be made"] if untested else []
+    needed = next((test.needed for test in tests.values()), 0)
+    parts += [f"that says nothing against {_and(untested)}: a test takes {needed} runs of each"] if untested else []
     parts += [f"significantly better than {_and(beaten)}"] if beaten else []
     return f"{head}, but {'; '.join(parts)}."
 
@@ -89,7 +91,13 @@ def captions(comparison: Comparison) -> Iterator[str]:
     if any(name.startswith("table_") for name in names):
         yield "In the table: what a benchmark published of the found architecture."
     if "control_percentile" in names:
-        yield "Percentile: the found architecture's among random ones, scored with the same shared weights."
+        n = min(len(one.result["control"]["random"]) for one in comparison.runs)
+        within = share_below(n // 2, 0, n)
+        yield (
+            f"Percentile: the found architecture's among {n} random ones, scored with the same shared weights; of one "
+            f"run a percentile of 50 is sure to lie between {100 * within.low:.0f} and {100 * within.high:.0f} alone "
+            "(95 %, Clopper and Pearson)."
+        )
     if comparison.box is not None:
         box = comparison.box
         yield (

@@ -97,7 +97,7 @@ class Fits:
         path = self.folder(name) / "weights.safetensors"
         with atomic(path) as temporary:
             save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, temporary)
-        content = {"metrics": module.history, "epochs": _epochs_behind(module)}
+        content = {"metrics": module.history, "epochs": _epochs_behind(module), "about": module.explanations()}
         write_json(self.folder(name) / "history.json", content)
         if complete:
             weights = file_digest(path)

@@ -51,7 +51,7 @@ def finish(
     folder, failures = run.folder, [one for one in ledger if one.status == "failed"]
     result |= {
         "status": f"stopped: {run.stopped}" if run.stopped else "finished",
-        "evaluations": _count(ledger),
+        "evaluations": _count(ledger, result["followed"]),
         "failures": [{"architecture": str(one.architecture), "reason": one.reason} for one in failures],
         "notes": [*(parts.data.notes if parts.reads_data else ()), *run.notes, *_flagged(ledger)],
         "next": next_steps(parts, result, Beginning.of(folder).words),
@@ -67,7 +67,7 @@ def finish(
     seconds = run.write_timing()
     draw(parts, folder, architecture)
     Ending.write(run.journal, result["status"], _bounds(result, parts.config))
-    print_summary(result, folder, seconds=seconds)
+    print_summary(result, folder, seconds=seconds, timing=run.timing)
     return Outcome(folder, architecture, result)
 
 
@@ -87,7 +87,8 @@ def ended(folder: Path, config: Mapping[str, Any]) -> Outcome | None:
         return None
     more = "" if ending.status == "finished" else "; with a larger budget it goes on"
     print(f"{folder} has ended before ({ending.status}) and is left as it is{more}")
-    print_summary(result, folder, seconds=read_json(folder / "timing.json", dict)["total"])
+    timing = read_json(folder / "timing.json", dict)
+    print_summary(result, folder, seconds=timing["total"], timing=timing["seconds"])
     return Outcome(folder, Architecture.from_json(result["architecture"]), result)
 
 
@@ -96,12 +97,19 @@ def _bounds(result: Mapping[str, Any], config: Mapping[str, Any]) -> Mapping[str
     return {} if result["strategy"] == "retrain" else config["budget"]
 
 
-def _count(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    """How many; and, where a table says what training each of them took, how long a search without it would have."""
+def _count(evaluations: Sequence[Evaluation], followed: Sequence[str]) -> dict[str, Any]:
+    """How many; which metrics are the same for all candidates and so say nothing, unless they are followed; and, where
+    a table says what training each of them took, how long a search without it would have."""
+    values: dict[str, set[float]] = {}
+    for one in evaluations:
+        for name, value in one.metrics.items() if one.ok else ():
+            values.setdefault(name, set()).add(value)
+    distinct = len({one.architecture for one in evaluations})
     simulated = [one.metrics[TRAINING_TIME] for one in evaluations if TRAINING_TIME in one.metrics]
     return {
         "requested": len(evaluations),
-        "distinct": len({one.architecture for one in evaluations}),
+        "distinct": distinct,
+        "constant": sorted(name for name, each in values.items() if distinct > 1 == len(each) and name not in followed),
         "infeasible": sum(one.status == "infeasible" for one in evaluations),
         "simulated_seconds": sum(simulated) if simulated else None,
     }

@@ -1,19 +1,31 @@
-"""What a benchmark's table knows of an architecture that a supernet search found: its true accuracies, and the best."""
+"""What is known beside a search: how a metric was measured, the best there is, and a found cell's true accuracies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nasforge.architecture import Architecture
+from nasforge.estimator import Estimator
 from nasforge.space import SearchSpace, VectorEncoded
 from nasforge.table import Column, Table
 from nasforge.table_files import read_table, tables
 
 METRIC = "test_accuracy"
 """The column that results are reported by."""
+
+
+def explained(estimators: Sequence[Estimator]) -> dict[str, dict[str, Any]]:
+    """The section `known` of `result.json`: by metric, `about` and `optimum`, as far as the estimators know them."""
+    known: dict[str, dict[str, Any]] = {}
+    for estimator in estimators:
+        for metric, about in estimator.about.items():
+            known.setdefault(metric, {})["about"] = about
+        for metric, optimum in estimator.optima.items():
+            known.setdefault(metric, {})["optimum"] = optimum
+    return known
 
 
 def true_accuracies(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+
+from nasforge.intervals import Interval, Sample, mean_difference
 
 LEVEL = 0.05
 FEWEST = 3
@@ -28,6 +30,9 @@ class RankTest:
         p: NaN where either side has fewer than `FEWEST` runs.
         corrected: `p` after Holm's correction (Holm 1979) for the number of pairs that are tested.
         least: the smallest corrected p that so many runs can give at all.
+        needed: how many runs of each side it takes for a difference that every pair of runs shows to be significant.
+        difference: the first one's mean minus the second one's.
+        interval: of `difference`, 95 % by Welch (`mean_difference`), not corrected; None where a side has one run.
     """
 
     first: str
@@ -37,6 +42,9 @@ class RankTest:
     p: float
     corrected: float
     least: float
+    needed: int
+    difference: float
+    interval: Interval | None
 
     @property
     def possible(self) -> bool:
@@ -53,11 +61,11 @@ class RankTest:
         """What the test says, in plain words."""
         if not self.possible:
             fewer = " and ".join(map(str, self.sizes))
-            return f"no test can be made with {fewer} runs: it takes {FEWEST} of each"
+            return f"no test can be made with {fewer} runs: it takes {self.needed} of each"
         if self.significant:
             return f"{self.first} is better"
         if self.least >= LEVEL:
-            return f"NOT significant, and with {self.sizes[0]} and {self.sizes[1]} runs nothing could be"
+            return f"NOT significant, as nothing can be with fewer than {self.needed} runs of each"
         return "NOT significant: this difference may be chance"
 
 
@@ -74,6 +82,7 @@ def rank_tests(
     sign = 1.0 if direction == "max" else -1.0
     pairs = itertools.combinations([(name, sign * np.array(one)) for name, one in zip(names, values, strict=True)], 2)
     tests = [_test(*one, *other) for one, other in pairs]
+    tests = [_with_means(test, dict(zip(names, values, strict=True)), fewest(len(tests))) for test in tests]
     possible = [test for test in tests if test.possible]
     corrected, least = holm([test.p for test in possible]), holm([test.least for test in possible])
     done = {id(one): replace(one, corrected=p, least=q) for one, p, q in zip(possible, corrected, least, strict=True)}
@@ -86,9 +95,20 @@ def _test(first: str, better: np.ndarray, second: str, worse: np.ndarray) -> Ran
         return _test(second, worse, first, better)
     sizes = (len(better), len(worse))
     if min(sizes) < FEWEST:
-        return RankTest(first, second, sizes, wins, math.nan, math.nan, math.nan)
+        return RankTest(first, second, sizes, wins, math.nan, math.nan, math.nan, 0, math.nan, None)
     p = _two_sided(better, worse)
-    return RankTest(first, second, sizes, wins, p, p, 2 / math.comb(sum(sizes), sizes[0]))
+    return RankTest(first, second, sizes, wins, p, p, 2 / math.comb(sum(sizes), sizes[0]), 0, math.nan, None)
+
+
+def _with_means(test: RankTest, values: Mapping[str, Sequence[float]], needed: int) -> RankTest:
+    first, second = (Sample.of(values[name]) for name in (test.first, test.second))
+    interval = mean_difference(first, second)
+    return replace(test, needed=needed, difference=first.mean - second.mean, interval=interval)
+
+
+def fewest(pairs: int) -> int:
+    """Runs of each side without which nothing is significant after Holm's correction for so many `pairs`."""
+    return next(n for n in itertools.count(FEWEST) if pairs * 2 / math.comb(2 * n, n) < LEVEL)
 
 
 def _two_sided(one: np.ndarray, other: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,13 @@ from markupsafe import Markup
 
 from nasforge import candidate_charts, charts
 from nasforge.architecture import CellGraph, Objective
+from nasforge.confusion import FILE, Confusions
 from nasforge.curves import fit_charts
 from nasforge.drawing import FAMILIES, cell_svg, family
 from nasforge.fronts import candidate_table, front_table, hypervolume_sentence
+from nasforge.next_steps import time_ahead
 from nasforge.pages import write_page
+from nasforge.report_sections import class_rows, known_rows, matrix
 from nasforge.run_folders import followed, is_own
 from nasforge.summary import in_folder
 from nasforge.svg import image, inline
@@ -23,7 +26,7 @@ from nasforge.wording import amount, sentence_case, words
 
 _ABSENT: Mapping[str, Any] = {
     "control": None, "table": None, "retrain": None, "size": None, "metrics": {}, "evaluations": {"requested": 0},
-    "objectives": [], "front": [], "notes": [], "failures": [], "next": [],
+    "objectives": [], "front": [], "known": {}, "notes": [], "failures": [], "next": [],
 }  # fmt: skip
 
 
@@ -42,32 +45,42 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
     timing = _json(folder, "timing.json") or {"seconds": {}, "total": 0.0}
     evaluations = _json(folder, "evaluations.json") or []
     objectives = followed(result)
+    data = _json(folder, "data.json") or {}
+    confusions = Confusions.read(text) if (text := _text(folder, FILE)) else None
+    constant = set(result["evaluations"].get("constant", []))
+    called = result["retrain"]["rows"][0]["name"] if result["retrain"] else "found"
     used = {family(operation) for graph in graphs for _, _, operation in graph.edges if operation}
     return {
         "result": result,
-        "cells": [_picture(cell_svg(graph), f"cell{i}", graph.title, scale=1.25) for i, graph in enumerate(graphs)],
+        "cells": [_both_ways(graph, f"cell{i}") for i, graph in enumerate(graphs)],
         "families": {kind: name for kind, name in FAMILIES.items() if kind in used},
         "conclusion": conclusion(result),
         "control": _control(result["control"]),
         "trained": _trained(result["retrain"]),
         "fits": [
-            (name, [(title, _picture(svg, f"fit{i}-{j}", f"{name}: {title}")) for j, (title, svg) in enumerate(drawn)])
-            for i, (name, drawn) in enumerate(fit_charts(folder))
+            (name, [(one, _picture(one.svg, f"fit{i}-{j}", f"{name}: {one.title}")) for j, one in enumerate(drawn)])
+            for i, (name, drawn) in enumerate(fit_charts(folder, called=called))
         ],
         "time": _shares(timing["seconds"], timing["total"]),
         "total": timing["total"],
         "search_charts": _search_charts(objectives, evaluations),
-        "measured": _measured(result["metrics"], objectives) if result["evaluations"]["requested"] else [],
+        "measured": _measured(result["metrics"], objectives, constant) if result["evaluations"]["requested"] else [],
         "front": front_table(result["front"], objectives),
         "hypervolume": hypervolume_sentence(evaluations, objectives),
-        "best": _best(objectives, evaluations),
+        "best": _best(objectives, evaluations, constant),
+        "known": known_rows(result, objectives),
+        "classes": class_rows(data, confusions),
+        "matrix": matrix(confusions),
         "artifacts": [_artifact(folder, one) for one in _json(folder, "artifacts.json") or [] if one["caption"]],
         "config": _text(folder, "config.yaml"),
         "facts": {
-            "Data": {key: _brief(value) for key, value in (_json(folder, "data.json") or {}).items()},
+            "Data": {key: _brief(value) for key, value in data.items()},
             "Environment": _json(folder, "environment.json") or {},
         },
-        "commands": [(one["why"], in_folder(one["command"], folder)) for one in result["next"]],
+        "commands": [
+            (one["why"], time_ahead(one, result, timing["seconds"], timing["total"]), in_folder(one["command"], folder))
+            for one in result["next"]
+        ],
     }
 
 
@@ -111,20 +124,26 @@ def _search_charts(objectives: Sequence[Objective], evaluations: Any) -> list[tu
     return drawn
 
 
-def _measured(metrics: Mapping[str, float], objectives: Sequence[Objective]) -> list[tuple[str, str]]:
-    """The found architecture's metrics in words, what the search followed first; accuracies in percent."""
+def _measured(
+    metrics: Mapping[str, float], objectives: Sequence[Objective], constant: Container[str]
+) -> list[tuple[str, str]]:
+    """The found architecture's metrics in words, what the search followed first; accuracies in percent.
+
+    Args:
+        constant: metrics that are left out, since all candidates have the same.
+    """
     names = dict.fromkeys([*(one.metric for one in objectives if one.metric in metrics), *metrics])
-    return [(words(name), amount(name, metrics[name])) for name in names]
+    return [(words(name), amount(name, metrics[name])) for name in names if name not in constant]
 
 
-def _best(objectives: Sequence[Objective], evaluations: Any) -> list[list[str]]:
-    """The ten best distinct candidates by the first objective, with all that is known of them."""
+def _best(objectives: Sequence[Objective], evaluations: Any, constant: Container[str]) -> list[list[str]]:
+    """The ten best distinct candidates by the first objective, with all that is known of them and differs."""
     usable = {one["notation"]: one for one in evaluations if one["status"] == "ok"}
     if not objectives or not usable:
         return []
     rows = sorted(usable.values(), key=lambda one: objectives[0].cost(one["metrics"]))[:10]
     followed_first = dict.fromkeys([*(one.metric for one in objectives), *rows[0]["metrics"]])
-    return candidate_table(rows, list(followed_first))
+    return candidate_table(rows, [name for name in followed_first if name not in constant])
 
 
 def _artifact(folder: Path, artifact: Mapping[str, str]) -> tuple[str, Markup]:
@@ -136,6 +155,12 @@ def _artifact(folder: Path, artifact: Mapping[str, str]) -> tuple[str, Markup]:
     return caption, Markup(image(path.read_bytes(), "image/png", caption))
 
 
+def _both_ways(graph: CellGraph, name: str) -> tuple[Markup, Markup]:
+    """A cell from left to right, and from the top down for narrow pages."""
+    down = _picture(cell_svg(graph, down=True), f"{name}-down", graph.title)
+    return _picture(cell_svg(graph), name, graph.title, scale=1.25), down
+
+
 def _picture(svg: str, name: str, caption: str, scale: float = 1.0) -> Markup:
     """Safe to put in as it is: `inline` lets shapes and text alone pass."""
     return Markup(inline(svg, name, caption, scale=scale))
@@ -145,6 +170,8 @@ def _brief(value: Any) -> str:
     """A fact in one line; long lists by their length."""
     if isinstance(value, dict):
         value = [f"{name}: {number}" for name, number in value.items()]
+    if isinstance(value, Mapping):
+        return _brief([f"{key}: {one}" for key, one in value.items()])
     if isinstance(value, list):
         return f"{len(value)} in data.json" if len(value) > 20 else ", ".join(str(item) for item in value)
     return str(value)

@@ -80,6 +80,10 @@ class Score:
         """A value as people read it, without its unit."""
         return f"{100 * value if self.percent else value:.{self.decimals}f}"
 
+    def signed(self, difference: float) -> str:
+        """A difference of two values as people read it, without its unit: percentages in points."""
+        return f"{100 * difference if self.percent else difference:+.{self.decimals}f}"
+
     def ordered(self, places: Sequence[int]) -> Score:
         """The same, its groups in another order."""
         return replace(self, values=tuple(self.values[place] for place in places))

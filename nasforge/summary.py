@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nasforge.next_steps import time_ahead
 from nasforge.verdicts import conclusion
 from nasforge.wording import counted, words
 
@@ -21,7 +22,14 @@ _MOODS = {True: "green", False: "yellow", None: ""}
 """By whether what was found is better than random architectures; None: it cannot be told."""
 
 
-def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, console: Console | None = None) -> None:
+def print_summary(
+    result: Mapping[str, Any],
+    folder: Path,
+    *,
+    seconds: float,
+    timing: Mapping[str, float] | None = None,
+    console: Console | None = None,
+) -> None:
     """Say what was found, how good it is, where it lies and what to type next.
 
     Paths and commands stay on one line each, so that they can be copied.
@@ -30,6 +38,7 @@ def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, co
         result: the content of `result.json`.
         folder: the run's.
         seconds: what it took.
+        timing: what its parts took, as in `timing.json`.
         console: where to; the terminal, if none is given.
     """
     console = console or Console()
@@ -43,7 +52,8 @@ def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, co
     else:  # to be copied whole
         _line(console, notation)
     if result["evaluations"]["requested"]:
-        console.print(_measured(result["metrics"]))
+        constant = result["evaluations"].get("constant", [])
+        console.print(_measured({name: one for name, one in result["metrics"].items() if name not in constant}))
         _say(console, _asked(result["evaluations"]))
     if result.get("table"):
         _say(console, f"\nTest accuracy in the table ({result['table']['about']})")
@@ -58,9 +68,10 @@ def print_summary(result: Mapping[str, Any], folder: Path, *, seconds: float, co
         _say(console, f"Note: {note}", "dim")
     _failures(console, result["failures"])
     _line(console, f"\nreport  {folder / 'report.html'}")
-    for command in result["next"]:
-        _say(console, f"\n{command['why']}:")
-        _line(console, f"  {in_folder(command['command'], folder)}")
+    for step in result["next"]:
+        time = time_ahead(step, result, timing or {}, seconds)
+        _say(console, f"\n{step['why']}{f' ({time})' if time else ''}:")
+        _line(console, f"  {in_folder(step['command'], folder)}")
 
 
 def _measured(metrics: Mapping[str, float]) -> Table:

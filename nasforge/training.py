@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -43,6 +43,8 @@ class FitModule(pl.LightningModule):
             the data. It is part of the fit's key.
         advance: moves the progress bar by one unit of `work`; set by `Run.fit`.
         history: metric name -> one value per epoch (None where an epoch has none).
+        explains: what the metrics are that a module records beside those of its base classes, in a few words; shown
+            with the curves.
     """
 
     data: FitData
@@ -50,6 +52,10 @@ class FitModule(pl.LightningModule):
     rank: int = 0
     ranks: int = 1
     about: Any = None
+    explains: ClassVar[Mapping[str, str]] = {
+        "train_accuracy": "on the augmented training images, while the weights move",
+        "train_loss": "cross-entropy on the augmented training images, while the weights move",
+    }
     advance: Callable[[], object] = dict  # what does nothing until a run sets it, and can be pickled
 
     def __init__(self, *, clip: float) -> None:
@@ -112,6 +118,13 @@ class FitModule(pl.LightningModule):
             series.extend([None] * (self.current_epoch - len(series)))
             series[self.current_epoch :] = [value]
             self.log(name, value)
+
+    def explanations(self) -> dict[str, str]:
+        """What each recorded metric is, as far as the module's class and its bases say it."""
+        every: dict[str, str] = {}
+        for base in reversed(type(self).__mro__):
+            every |= base.__dict__.get("explains", {})
+        return {name: every[name] for name in self.history if name in every}
 
     def on_train_batch_end(self, *_: Any) -> None:
         """One unit of work is done."""

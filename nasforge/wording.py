@@ -27,6 +27,7 @@ _NOUNS = {
 }
 _SHORT = {"millions": "M"}
 _UNITS = {"ms": "ms", "seconds": "s", "mj": "mJ", "mb": "MB"}
+_AFTER_EPOCHS = re.compile(r"(\w+?)_(\d+)ep")
 _WITH_UNIT = re.compile(rf"(\w+?)_({'|'.join(_UNITS)})(?:_(\w+))?")
 
 
@@ -57,6 +58,14 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def duration(seconds: float) -> str:
+    """As people say it: "40 seconds", "3 minutes", "5 hours"."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= 1.5 * length:
+            return counted(round(seconds / length), unit)
+    return counted(max(1, round(seconds)), "second")
+
+
 def is_share(name: str) -> bool:
     """Whether a metric is a fraction that people see in percent."""
     return "accuracy" in name or name == "inherited"
@@ -66,6 +75,8 @@ def _named(name: str) -> tuple[str, str]:
     """The noun, and the unit where the name has one."""
     if name in _NOUNS:
         return _NOUNS[name]
+    if after := _AFTER_EPOCHS.fullmatch(name):
+        return f"{after[1].replace('_', ' ')} after {counted(int(after[2]), 'epoch')}", ""
     found = _WITH_UNIT.fullmatch(name)
     if found is None:
         return name.replace("_", " "), ""

@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, ttest_ind
 
-from nasforge.rank_tests import FEWEST, holm, rank_tests
+from nasforge.rank_tests import fewest, holm, rank_tests
 
 
 def counted(one, other):
@@ -70,14 +70,30 @@ def test_correction_counts_the_tests_that_can_be_made():
         if not test.possible:
             assert math.isnan(test.corrected)
             assert not test.significant
-            assert f"it takes {FEWEST} of each" in test.verdict
+            assert "it takes 5 of each" in test.verdict  # 3 pairs: 3 x 2 / 252 < 0.05, with 4 runs 3 x 2 / 70 is not
 
 
 def test_three_runs_each_cannot_be_significant_and_it_is_said():
     (test,) = rank_tests(["a", "b"], [[1, 2, 3], [4, 5, 6]], "max")
     assert test.p == pytest.approx(0.1)
     assert not test.significant
-    assert test.verdict == "NOT significant, and with 3 and 3 runs nothing could be"
+    assert test.verdict == "NOT significant, as nothing can be with fewer than 4 runs of each"
+
+
+@pytest.mark.parametrize("pairs", [1, 3, 10])
+def test_as_many_runs_as_it_takes_can_be_significant_and_fewer_cannot(pairs):
+    for runs, expected in ((fewest(pairs), True), (fewest(pairs) - 1, False)):
+        (test,) = rank_tests(["a", "b"], [range(runs), range(100, 100 + runs)], "max")
+        assert (holm([test.p] * pairs)[0] < 0.05) == expected
+
+
+def test_the_difference_has_welchs_interval_in_its_own_sign():
+    (test,) = rank_tests(["a", "b"], [[1.0, 2.0, 4.0], [5.0, 6.0, 8.0]], "min")
+    expected = ttest_ind([1, 2, 4], [5, 6, 8], equal_var=False).confidence_interval(0.95)
+    assert (test.first, test.difference) == ("a", pytest.approx(-4.0))
+    assert (test.interval.low, test.interval.high) == pytest.approx((expected.low, expected.high))
+    (alone,) = rank_tests(["a", "b"], [[1.0], [5.0]], "max")
+    assert (alone.difference, alone.interval) == (4.0, None)
 
 
 def test_equal_runs_do_not_differ():

@@ -165,7 +165,7 @@ def test_what_our_charts_are_made_of_becomes_part_of_the_page(tmp_path):
         control=control_verdict(0.6, [0.5] * 20),
     )
     assert "<img" not in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4  # the cell both ways, the control, the loss
 
 
 def test_only_pictures_of_the_run_itself_are_shown(tmp_path):
@@ -199,11 +199,11 @@ def test_fits_of_one_group_share_charts_by_kind(tmp_path):
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(history))
     charts = fit_charts(tmp_path)
-    assert [(group, [title for title, _ in drawn]) for group, drawn in charts] == [
+    assert [(group, [one.title for one in drawn]) for group, drawn in charts] == [
         ("supernet", ["accuracy", "loss"]),
         ("retrain", ["accuracy", "loss"]),
     ]
-    (_, shared), _ = charts[1][1]
+    shared = charts[1][1][0].svg
     assert shared.count(">found<") == shared.count(">random<") == 1
 
 
@@ -225,6 +225,68 @@ def test_the_headline_is_what_the_search_followed_foremost(tmp_path):
         tmp_path, {}, objectives=objectives, metrics=found, evaluations=estimates, followed=["snip", "fisher"]
     )
     assert re.search(r"<h1>\s*4.5 SNIP\s*</h1>", page)
+
+
+def test_what_a_table_knows_shows_how_near_the_found_one_is(tmp_path):
+    known = {
+        "accuracy": {"about": "validation, 12 epochs", "optimum": 0.8489},
+        "params_m": {"about": "of the whole network", "optimum": 0.07},
+    }
+    found = {"accuracy": 0.8453, "params_m": 1.07, "inherited": 0.0}
+    estimates = {"requested": 9, "distinct": 9, "constant": ["inherited"]}
+    page = written(tmp_path, {}, known=known, metrics=found, evaluations=estimates, followed=["accuracy"])
+    text = re.sub(r"<[^>]*>", " ", page)
+    assert re.search(r"accuracy, followed\s+84\.53 %\s+84\.89 %\s+0\.36 points\s+Validation, 12 epochs", text)
+    assert re.search(r"parameters, millions\s+1\.07\s+0\.07\s+–\s+Of the whole network", text)
+    assert "tensors inherited" not in text  # all candidates have the same
+
+
+def test_each_class_has_its_row_and_the_matrix_adds_up(tmp_path):
+    facts = {"class names": ["cat", "<dog>"], "trainings": 2, "counts": [[15, 5], [2, 38]]}
+    page = written(
+        tmp_path,
+        {"confusion.json": facts, "data.json": {"name": "x", "class counts": {"cat": 41, "<dog>": 40}}},
+        retrain=RETRAIN,
+    )
+    text = re.sub(r"<[^>]*>", " ", page)
+    assert re.search(r"cat\s+41\s+10\s+75\.0\s+&lt;dog&gt; \(25\.0 %\)", text)
+    assert re.search(r"&lt;dog&gt;\s+40\s+20\s+95\.0\s+cat \(5\.0 %\)", text)
+    assert "cat taken for &lt;dog&gt;: 25.0 %" in page
+
+
+def test_curves_are_explained_by_the_module_that_recorded_them(tmp_path):
+    metrics = {"es_accuracy": [None, 0.5], "train_accuracy": [0.1, 0.2]}
+    about = {"es_accuracy": "the best <individual>", "train_accuracy": "while the weights move"}
+    page = written(tmp_path, {"fits/supernet/history.json": {"metrics": metrics, "epochs": 2, "about": about}})
+    assert "<b>es</b>: the best &lt;individual&gt;; <b>train</b>: while the weights move." in page
+
+
+def test_a_retrained_architecture_nobody_found_has_its_name(tmp_path):
+    rows = [{**RETRAIN["rows"][0], "name": "DARTS_V2"}, RETRAIN["rows"][1]]
+    history = {"metrics": {"train_loss": [2.0, 1.0]}, "epochs": 2}
+    names = ("found/seed-0", "random 1/seed-0")
+    page = written(
+        tmp_path,
+        {f"fits/retrain/{name}/history.json": history for name in names},
+        strategy="retrain",
+        retrain={**RETRAIN, "rows": rows},
+    )
+    assert page.count(">DARTS_V2<") == 2  # in the table and in the legend of the curves
+    assert not re.search(r"\bfound\b", re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.S))
+
+
+def test_steps_say_how_long_they_take_on_this_machine(tmp_path):
+    steps = [
+        {"command": "nasforge retrain RUN retrain.epochs=24", "why": "train longer", "epochs": 24 * 4},
+        {"command": "nasforge -m seed=range(4)", "why": "more seeds", "runs": 4},
+        {"command": "nasforge compare multirun/seeds", "why": "and then"},
+    ]
+    # The second fit came back from the journal.
+    timing = {"seconds": {"fit retrain/found/seed-0": 30.0, "fit retrain/found/seed-1": 0.01}, "total": 600.0}
+    page = written(tmp_path, {"timing.json": timing}, retrain=RETRAIN, next=steps)
+    assert "Train longer: about 8 minutes on this machine" in page  # 5 s an epoch
+    assert "More seeds: about 40 minutes on this machine" in page
+    assert "And then</div>" in page
 
 
 def test_a_note_keeps_its_capitals(tmp_path):

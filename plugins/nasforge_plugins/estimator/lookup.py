@@ -47,6 +47,12 @@ class Lookup(Estimator):
         self._values = table.matrix(list(columns.values()))  # (rows, metrics)
         self._fits: SearchSpace | None = None
         self._check_coverage(columns)
+        self.about = {metric: column.about for metric, column in columns.items() if column.about}
+        best = {"max": np.nanmax, "min": np.nanmin}
+        self.optima = {
+            metric: float(best[column.direction](self._values[:, place]))
+            for place, (metric, column) in enumerate(columns.items())
+        }
 
     def check(self, space: SearchSpace) -> None:
         """Raise a `DataError` if the table is of another space."""

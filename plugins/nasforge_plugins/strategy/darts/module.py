@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -35,6 +35,11 @@ class GradientAlphas(SupernetModule):
     Raises:
         ValueError: alphas or betas to begin with that are not of this supernet's cell types and shapes.
     """
+
+    explains: ClassVar[Mapping[str, str]] = {
+        "validation_accuracy": "the supernet under its current alphas, on the images that move them",
+        "validation_loss": "cross-entropy of the supernet under its current alphas, on the images that move them",
+    }
 
     def __init__(
         self,

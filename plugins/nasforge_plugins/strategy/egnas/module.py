@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 class EvolvedAlphas(SupernetModule):
     """An epoch of weights, then (or, as the published code has it, before) a step of the alphas."""
+
+    explains: ClassVar[Mapping[str, str]] = {
+        "es_accuracy": "the individual of the evolution strategy whose direction the alphas took",
+        "parent_accuracy": "the alphas before that step, on the same few validation images",
+        "es_fitness": "that individual's cross-entropy and similarity to the alphas (eq. 7), the smaller the better",
+    }
 
     def __init__(self, supernet: Supernet, space: WeightSharing, method: EGNAS, **weights: Any) -> None:
         super().__init__(supernet, space, **weights)
