@@ -164,7 +164,7 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
     from nasforge.options import arguments, filled  # which takes a tenth of a second; names alone are quick
 
     if not isinstance(options, Mapping):
-        raise OptionError(f"{where or kind}={options!r}: it must hold the name of a {kind}, and its options")
+        raise OptionError(f"{where or kind}={options!r}: it must hold a name, and the options of what it names")
     given = dict(options)
     name = given.pop("name", None)
     if not isinstance(name, str):

@@ -1,0 +1,61 @@
+"""Loggers, callbacks and profilers watch the fits of a run and change nothing of it."""
+
+import csv
+
+import pytest
+
+from nasforge import experiment
+from nasforge.configuration import compose
+
+SMALL = ["strategy=darts", "space=nasbench201", "data=arrays", "data.batch_size=8"]
+SMALL += ["strategy.channels=4", "strategy.epochs=2", "strategy.warmup_epochs=1", "control.samples=20"]
+SMALL += ["retrain.seeds=1", "retrain.random=0", "retrain.epochs=2", "retrain.channels=4", "retrain.cells=1"]
+SMALL += ["executor.threads=1", "trainer.accelerator=cpu"]
+
+
+@pytest.fixture(scope="module")
+def searched(few_images, tmp_path_factory):
+    """Search with further words; the run's folder."""
+
+    def search(*words):
+        folder = tmp_path_factory.mktemp("search") / "run"
+        return experiment.search(compose([*SMALL, f"data.path={few_images}", *words]).config, folder).folder
+
+    return search
+
+
+@pytest.fixture(scope="module")
+def plain(searched):
+    return searched()
+
+
+@pytest.fixture(scope="module")
+def watched(searched):
+    words = ["logger=[csv,tensorboard]", "callbacks=learning_rate_monitor", "trainer.profiler=simple"]
+    return searched(*words, "trainer.log_every_n_steps=1", "logger.csv.flush_logs_every_n_steps=1")
+
+
+def test_the_result_is_that_of_a_run_that_nobody_watches(plain, watched):
+    assert (watched / "result.json").read_bytes() == (plain / "result.json").read_bytes()
+
+
+def test_learning_rates_and_metrics_reach_the_logger(watched):
+    (path,) = watched.glob("csv/version_*/metrics.csv")
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    rates = [float(row["lr-SGD"]) for row in rows if row.get("lr-SGD")]
+    assert rates == pytest.approx([0.025, 0.013, 0.1, 0.05])  # two epochs of the search, two of the retraining
+    assert list(watched.glob("tensorboard/version_*/events*"))
+
+
+def test_each_fit_has_its_profile(watched):
+    profiles = {path.parent.relative_to(watched).as_posix() for path in watched.rglob("fit-profile.txt")}
+    assert profiles == {"fits/supernet", "fits/retrain/found/seed-0"}
+    assert "run_training_batch" in (watched / "fits/supernet/fit-profile.txt").read_text()
+
+
+@pytest.mark.parametrize(("profiler", "files"), [("advanced", "fit-profile.txt"), ("pytorch", "*.json")])
+def test_the_other_profilers_write_too(profiler, files, plain, searched):
+    folder = searched(f"trainer.profiler={profiler}")
+    assert list((folder / "fits" / "supernet").glob(files))
+    assert (folder / "result.json").read_bytes() == (plain / "result.json").read_bytes()
