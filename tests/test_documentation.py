@@ -1,0 +1,30 @@
+"""What documentation shows as code runs, and keeps the contracts it is about."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nasforge.testing import SpaceContract
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """The space with shared weights of docs/plugins.md, as a module that other processes find too."""
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "plugins.md").read_text(), re.DOTALL)
+    (code,) = [block for block in blocks if "class Kernels(WeightSharing" in block]
+    folder = tmp_path_factory.mktemp("shown")
+    (folder / "shown_kernels.py").write_text(code)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        import shown_kernels
+
+        yield shown_kernels
+
+
+class TestKernels(SpaceContract):
+    @pytest.fixture
+    def space(self, shown):
+        return shown.Kernels()
