@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from nasforge.architecture import Architecture, Evaluation
-from nasforge.errors import AbilityError
+from nasforge.errors import AbilityError, RunError
 from nasforge.estimator import Context, Estimator
 from nasforge.executor import Answer, Executor
 from nasforge.journal import Journal, atomic, digest, file_digest
@@ -44,6 +45,15 @@ class Estimates:
             _merged(architecture, [part[architecture] for part in parts], context.seed)
             for architecture in architectures
         ]
+
+    def tensors(self, weights: str) -> dict[str, Tensor]:
+        """What training left of a candidate in its `weights`; `RunError` if the file is not as it was written."""
+        path = self._folder / weights
+        line = self._journal.find("estimate", path.stem)
+        if line is None:
+            raise RunError(f"{path} belongs to no candidate of this run")
+        self._journal.check_file(path, line["digest"], line)
+        return load_file(path)
 
     def _require_weights(self, context: Context) -> None:
         for estimator in self._estimators:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +77,35 @@ class Fits:
         if finished is not None:
             return self._replay(module, name, finished)
         checkpoint = self.folder(name) / f"{key}.ckpt"
+        self._check(checkpoint, key, name)
         if checkpoint.exists() and exhausted():  # what an earlier start stopped at is what it stays at
             done = _epochs_behind(_restored(module, checkpoint))
         else:
             arguments = {"name": name, "epochs": epochs, "seed": self._seed, "trainer": self._trainer}
             fit = Fit(module, data, self._threads, {**arguments, "checkpoint": checkpoint}, callbacks)
-            done = self._ranks.train(fit, exhausted=exhausted, began=began, loggers=loggers)
+            saving = partial(self._saving, key)
+            done = self._ranks.train(fit, exhausted=exhausted, began=began, loggers=loggers, saving=saving)
         self._commit(module, name, key, complete=done >= epochs)
         if done >= epochs:
             checkpoint.unlink(missing_ok=True)
         return module
+
+    @contextmanager
+    def _saving(self, key: str, checkpoint: Path) -> Iterator[Path]:
+        """The line first, then the checkpoint that it names: killed in between, an earlier one is there, and named."""
+        self._journal.check_present()
+        with atomic(checkpoint) as temporary:
+            yield temporary
+            self._journal.write("checkpoint", key, sync=True, digest=file_digest(temporary))
+
+    def _check(self, checkpoint: Path, key: str, name: str) -> None:
+        """Raise a `RunError` if there is a checkpoint that no start of this run has written."""
+        known = {line["digest"] for line in self._journal.of_kind("checkpoint") if line["key"] == key}
+        if checkpoint.exists() and file_digest(checkpoint) not in known:
+            raise RunError(
+                f"{checkpoint} was altered: the journal names no such checkpoint of fit '{name}'. Restore it from a "
+                "copy, or delete it: the fit then begins again at its first epoch, and ends alike."
+            )
 
     def weights_file(self, name: str) -> tuple[Path, str]:
         """The file of a fit's weights, and its digest."""
@@ -105,11 +126,7 @@ class Fits:
 
     def _replay(self, module: FitModule, name: str, line: Mapping[str, Any]) -> FitModule:
         path = self.folder(name) / "weights.safetensors"
-        if not path.exists() or file_digest(path) != line["weights"]:
-            state = "is missing" if not path.exists() else "was altered"
-            raise RunError(
-                f"{path} {state}: the journal names it as the weights of fit '{name}'. Restore it to resume."
-            )
+        self._journal.check_file(path, line["weights"], line)
         _load(module, load_file(path))
         module.history = {metric: list(values) for metric, values in line["history"].items()}
         return module

@@ -124,6 +124,17 @@ class Journal:
         if not there:
             raise gone(self.path.parent)
 
+    def check_file(self, path: Path, digest: str, line: Mapping[str, Any]) -> None:
+        """Raise a `RunError` unless `path` has the digest by which `line` names it."""
+        if path.is_file() and file_digest(path) == digest:
+            return
+        state = "was altered" if path.exists() else "is missing"
+        number = 1 + next(index for index, one in enumerate(self.lines) if one is line)
+        raise RunError(
+            f"{path} {state}: line {number} of {self.path} names it. Restore it from a copy, or delete that line and "
+            "those after it: resuming computes again what they record."
+        )
+
     def write(self, kind: str, key: str, *, sync: bool = False, **content: Any) -> dict[str, Any]:
         """Append a line and return it; weights it names must already be on disk.
 

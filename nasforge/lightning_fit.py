@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from nasforge.portions import averages
 from nasforge.randomness import isolated, seed_of
 from nasforge.synced_norm import synchronised
 from nasforge.training import FitModule
+
+Saving = Callable[[Path], AbstractContextManager[Path]]
+"""As `atomic`: from where a file shall be to where it is written until it is whole."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +107,12 @@ class _SharedFit(DDPStrategy):
 class _EpochCheckpoint(Checkpoint):
     """One atomic checkpoint after the epoch's last hook (Lightning runs `Checkpoint` callbacks after the module's)."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, saving: Saving) -> None:
+        self._path, self._saving = path, saving
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
-            with atomic(self._path) as temporary:
+            with self._saving(self._path) as temporary:
                 trainer.save_checkpoint(temporary)
         else:  # writes nothing, but waits for the one that does
             trainer.save_checkpoint(self._path)
@@ -173,6 +176,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Any] = (),
     checkpoint: Path | None = None,
+    saving: Saving = atomic,
     exhausted: Callable[[], bool] = _never,
     began: Callable[[int], object] = _to_nobody,
     placement: Placement | None = None,
@@ -184,6 +188,7 @@ def train(
     Args:
         trainer: arguments of `pytorch_lightning.Trainer`; where fits run is for `placement` to say.
         checkpoint: a file that is written after each epoch; if it exists, the fit begins where it ends.
+        saving: gives the path to write it to.
         exhausted: asked after each epoch whether to stop.
         began: told of each epoch that begins, from 0.
         placement: of this process among those that share the fit; None: it is alone.
@@ -193,7 +198,8 @@ def train(
     module.rank, module.ranks = placement.rank, placement.ranks
     if trainer.get("precision") == "64-true":
         module.double()  # before Lightning does, which first restores a checkpoint into what is there
-    own = [_Announce(began), _StopWhen(exhausted), *callbacks, *([_EpochCheckpoint(checkpoint)] if checkpoint else [])]
+    last = [_EpochCheckpoint(checkpoint, saving)] if checkpoint else []
+    own = [_Announce(began), _StopWhen(exhausted), *callbacks, *last]
     resume_from = checkpoint if checkpoint and checkpoint.exists() else None
     with ExitStack() as inside:
         inside.enter_context(isolated(seed_of(seed, name, "fit")))

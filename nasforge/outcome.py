@@ -64,10 +64,10 @@ def finish(
         ]
         write_json(folder / "evaluations.json", rows)
     write_json(folder / "result.json", result)
-    seconds = run.write_timing()
+    timing = run.write_timing()
     draw(parts, folder, architecture)
     Ending.write(run.journal, result["status"], _bounds(result, parts.config))
-    print_summary(result, folder, seconds=seconds, timing=run.timing)
+    print_summary(result, folder, seconds=timing["total"], timing=timing["seconds"])
     return Outcome(folder, architecture, result)
 
 

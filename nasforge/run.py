@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from torch import Tensor
 
 from nasforge.architecture import Architecture, Evaluation, Metrics, Objective, ParetoFront
+from nasforge.clock import Clock
 from nasforge.data import FitData, SearchData
 from nasforge.doing import Doing
 from nasforge.errors import OptionError, RunError
@@ -29,8 +32,6 @@ from nasforge.training import FitModule, SupernetModule
 from nasforge.weight_store import WeightStore
 
 Module = TypeVar("Module", bound=FitModule)
-_CLOCKS = ("clock", "generation")
-"""Kinds of journal line that say how many seconds the run had taken."""
 
 
 class Run:
@@ -80,12 +81,10 @@ class Run:
         self._fits = Fits(
             folder, journal, seed=seed, threads=machinery.threads, trainer=machinery.trainer, ranks=machinery.ranks
         )
-        self._seconds_before = max((line["seconds"] for line in journal.lines if line["kind"] in _CLOCKS), default=0.0)
+        self._clock = Clock(journal.lines)
         self._synced = self._ticked = 0.0
-        self._start = time.perf_counter()
         self.evaluations: list[Evaluation] = []
         self._ledger = [] if ledger is None else ledger
-        self.timing: dict[str, float] = {}
         self.notes: list[str] = []
         self.stopped = ""
         self._kept: dict[str, str] = {}
@@ -144,8 +143,8 @@ class Run:
             self.journal.check_present()
             store.save(path)
             line = self.journal.write("weights", name, sync=True, digest=file_digest(path))
-        elif not path.exists() or file_digest(path) != line["digest"]:
-            raise RunError(f"{path} is missing or was altered: the journal names it. Restore it to resume.")
+        else:
+            self.journal.check_file(path, line["digest"], line)
         return Weights(path, line["digest"], {})
 
     def estimate(self, architectures: Sequence[Architecture], weights: Weights | None = None) -> list[Evaluation]:
@@ -160,7 +159,7 @@ class Run:
         Raises:
             AbilityError: an estimator needs weights and none are given.
         """
-        with self._counted("estimates"):
+        with self._clock.counting("estimates"):  # a note of it would take longer than to look candidates up in a table
             evaluations = self._estimates.of(architectures, self._context(weights))
             if self.constraints:
                 evaluations = [self._judged(evaluation) for evaluation in evaluations]
@@ -168,6 +167,14 @@ class Run:
             evaluations = [_without(self._hidden, evaluation) for evaluation in evaluations]
             self.evaluations.extend(evaluations)
             return evaluations
+
+    def trained(self, evaluation: Evaluation) -> dict[str, Tensor]:
+        """The tensors that training left of a candidate whose evaluation has `weights`.
+
+        Raises:
+            RunError: their file is missing, or no longer what the journal names.
+        """
+        return self._estimates.tensors(str(evaluation.weights))
 
     def _judged(self, evaluation: Evaluation) -> Evaluation:
         broken = self.goals.broken(evaluation) if evaluation.ok else None
@@ -286,22 +293,13 @@ class Run:
     @contextmanager
     def timed(self, label: str) -> Iterator[None]:
         """Count the seconds inside towards `label` of `timing.json`."""
-        with self._doing.at("", f"in '{label}'"), self._counted(label):
+        with self._doing.at("", f"in '{label}'"), self._clock.counting(label):
             yield
-
-    @contextmanager
-    def _counted(self, label: str) -> Iterator[None]:
-        """As `timed`, without a note of it, which would take longer than to look candidates up in a table."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.timing[label] = self.timing.get(label, 0.0) + time.perf_counter() - start
 
     @property
     def seconds(self) -> float:
         """Wall-clock seconds over all starts of this run."""
-        return self._seconds_before + time.perf_counter() - self._start
+        return self._clock.seconds
 
     @property
     def device(self) -> str:
@@ -313,12 +311,12 @@ class Run:
         """CPU threads of every fit and estimate."""
         return self._machinery.threads
 
-    def write_timing(self) -> float:
-        """`timing.json`: seconds of all starts, by what they went into and in all; the latter."""
-        total = round(self.seconds, 3)
-        seconds = {label: round(value, 3) for label, value in self.timing.items()}
-        write_json(self.folder / "timing.json", {"seconds": seconds, "total": total})
-        return total
+    def write_timing(self) -> dict[str, Any]:
+        """`timing.json`, and its content: `seconds` of all starts by what they went into, and `total`."""
+        seconds = {label: round(value, 3) for label, value in self._clock.parts.items()}
+        timing = {"seconds": seconds, "total": round(self.seconds, 3)}
+        write_json(self.folder / "timing.json", timing)
+        return timing
 
     def close(self) -> None:
         """Write down the time it took, and end the processes that were started for it; whoever made the run calls
@@ -354,7 +352,7 @@ class Run:
 
     def _tick(self) -> None:
         self._ticked = self.seconds
-        self.journal.write("clock", "", seconds=round(self._ticked, 3))
+        self.journal.write("clock", "", **self._clock.line())
 
 
 def _report_only(objectives: Sequence[Objective]) -> frozenset[str]:

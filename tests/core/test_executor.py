@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from nasforge import (
     AbilityError,
@@ -13,6 +13,7 @@ from nasforge import (
     Estimator,
     Infeasible,
     Objective,
+    RunError,
 )
 from nasforge.estimates import Estimates
 from nasforge.executor import LocalExecutor
@@ -153,6 +154,17 @@ def test_tensors_are_kept_however_they_lie_in_memory(opened, tmp_path):
     kept = torch.arange(6.0).view(2, 3).T
     (found,) = opened(Returning(Estimate({"value": 1.0}, {"w": kept}))).of([candidate("1")], context())
     assert torch.equal(load_file(tmp_path / found.weights)["w"], kept)
+
+
+@pytest.mark.parametrize("harm", ["altered", "missing"])
+def test_tensors_that_are_no_longer_what_was_kept_are_refused(opened, tmp_path, harm):
+    estimates = opened(Returning(Estimate({"value": 1.0}, {"w": torch.ones(4)})))
+    (found,) = estimates.of([candidate("1")], context())
+    assert torch.equal(estimates.tensors(found.weights)["w"], torch.ones(4))
+    path = tmp_path / found.weights
+    path.unlink() if harm == "missing" else save_file({"w": torch.zeros(4)}, path)
+    with pytest.raises(RunError, match=r"(is missing|was altered): line 1 of .*journal.jsonl names it\. Restore it"):
+        estimates.tensors(found.weights)
 
 
 @pytest.mark.parametrize(

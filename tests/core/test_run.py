@@ -1,7 +1,9 @@
 """Fits repeat and resume to the bit, replays draw nothing, loops end with their budget."""
 
 import json
+import shutil
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,8 +178,71 @@ def test_altered_weights_are_named(tmp_path, data):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(RunError, match=r"net/weights\.safetensors was altered"):
+    with pytest.raises(RunError, match=r"net/weights\.safetensors was altered: line \d+ of .* names it"):
         fitted(tmp_path, data)
+
+
+def checkpoint_of(folder):
+    (path,) = (folder / "fits" / "net").glob("*.ckpt")
+    return path
+
+
+@pytest.mark.parametrize("harm", ["cut", "empty", "one bit", "well formed"])
+def test_an_altered_checkpoint_is_refused_and_can_be_done_without(tmp_path, data, harm):
+    with pytest.raises(Killed):
+        fitted(tmp_path / "a", data, die_at=9)
+    path = checkpoint_of(tmp_path / "a")
+    content = path.read_bytes()
+    if harm == "well formed":
+        state = torch.load(path, weights_only=True)
+        next(iter(state["state_dict"].values())).add_(1.0)
+        torch.save(state, path)
+    else:
+        other = {
+            "cut": content[:-100],
+            "empty": b"",
+            "one bit": content[:-300] + bytes([content[-300] ^ 1]) + content[-299:],
+        }
+        path.write_bytes(other[harm])
+    with pytest.raises(
+        RunError, match=r"ckpt was altered: .* Restore it from a copy, or delete it: the fit then begins"
+    ):
+        fitted(tmp_path / "a", data)
+    path.unlink()
+    assert same(fitted(tmp_path / "a", data), fitted(tmp_path / "b", data))
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_a_fit_killed_between_the_line_of_a_checkpoint_and_its_file_resumes(tmp_path, data, monkeypatch, which):
+    replace, seen = Path.replace, []
+
+    def deadly(path, target):
+        seen.extend([path] if Path(target).suffix == ".ckpt" else [])
+        if len(seen) == which:
+            raise Killed
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", deadly)
+        with pytest.raises(Killed):
+            fitted(tmp_path / "a", data)
+    assert len((tmp_path / "a/journal.jsonl").read_text().split('"checkpoint"')) == which + 1
+    resumed = fitted(tmp_path / "a", data)
+    assert resumed.steps == 12 - 4 * (which - 1)
+    assert same(resumed, fitted(tmp_path / "b", data))
+
+
+def test_a_fit_whose_folder_is_taken_away_leaves_none_behind(tmp_path, data):
+    class Robbed(Recorded):
+        def on_train_epoch_end(self):
+            super().on_train_epoch_end()
+            shutil.rmtree(tmp_path / "a")
+
+    run = opened(tmp_path / "a", data)
+    with pytest.raises(RunError, match="was removed or renamed while the run was under way"):
+        run.fit(Robbed(), "net", 2, data.halves())
+    run.journal.close()
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_fit_stops_at_the_end_of_an_epoch_when_time_is_up_and_goes_on_with_more(tmp_path, data):
@@ -207,7 +272,7 @@ class Counting(AskTellStrategy):
 @pytest.mark.parametrize("ending", ["killed after an epoch", "stopped in order"])
 def test_time_is_written_down_however_a_fit_ends(tmp_path, data, ending):
     run = opened(tmp_path, data)
-    run._start -= 100.0  # as if it had begun so long ago
+    run._clock._start -= 100.0  # as if it had begun so long ago
     with pytest.raises(Killed):
         run.fit(Recorded(die_at=6 if ending == "killed after an epoch" else 2), "net", 3, data.halves())
     if ending == "stopped in order":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from safetensors.torch import load_file
 from torch import Tensor
 
 from nasforge import (
@@ -128,7 +127,7 @@ class Inheritance:
         """Those who still have the weights that they ended with."""
         for one in population:
             if one.evaluation.weights and one.evaluation.weights not in self._gone:
-                yield one.architecture, load_file(self._run.folder / one.evaluation.weights)
+                yield one.architecture, self._run.trained(one.evaluation)
 
     def _keep(self, make: Callable[[], WeightStore]) -> None:
         self.weights = self._run.store(f"version-{self._versions}", make)
