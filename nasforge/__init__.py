@@ -89,6 +89,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     from nasforge.lightning_fit import (
         train as train,
     )
+    from nasforge.memory import (
+        PlannedNetwork as PlannedNetwork,
+    )
     from nasforge.mix_charts import (
         mix_over_time as mix_over_time,
     )
@@ -206,6 +209,7 @@ _HOMES = {
     "growing_cells": "CrossoverMode GrowingCells GrowthRates",
     "held_out": "HELD_OUT_NOTE hold_out",
     "images": "ImageSet Images SeededBatches",
+    "memory": "PlannedNetwork",
     "mix_charts": "mix_over_time",
     "sizes": "network_size",
     "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nasforge.architecture import Architecture, Metrics, Objective
 from nasforge.data import SearchData
+from nasforge.memory import PlannedNetwork
 from nasforge.space import SearchSpace
 
 
@@ -121,6 +122,10 @@ class Estimator(ABC):
 
     def check_data(self, data: SearchData) -> None:  # noqa: B027  # likewise
         """Called before a run begins that reads images: raise a `NasforgeError` if these will not do."""
+
+    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+        """The largest networks that estimates build: a run that cannot hold one is refused before it begins."""
+        return []
 
     def estimate_many(self, architectures: Sequence[Architecture], context: Context) -> Sequence[Estimate]:
         """As `estimate`, in order; override it where many at once are cheaper."""

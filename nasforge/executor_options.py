@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -29,6 +29,8 @@ class ExecutorOptions(ABC):
         threads: CPU threads of every fit and estimate; None: as `default_threads` says.
     """
 
+    here: ClassVar[bool] = True
+    """Whether candidates are estimated on this machine, whose memory is known."""
     name: str
     threads: Threads
 
@@ -91,6 +93,7 @@ class Ray(ExecutorOptions):
         in_flight: how many candidates may be out at once.
     """
 
+    here: ClassVar[bool] = False
     address: str | None
     cpus: Share | None
     gpus: Share

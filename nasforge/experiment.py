@@ -161,6 +161,7 @@ def _search_parts(config: Config) -> Parts:
     parts.executor.check(device_of(parts.trainer))
     _ = parts.threads, parts.search_data
     parts.check_estimators()
+    parts.check_networks()
     return parts
 
 

@@ -23,14 +23,22 @@ def processors() -> str:
 
 def memory() -> str:
     """The machine's, or the container's share if that is less, and how much is free."""
+    total = memory_of("cpu")
+    return "unknown" if total is None else f"{total / GIB:.1f} GiB{_free()}"
+
+
+def memory_of(device: str) -> int | None:
+    """Bytes of a device, as torch calls it: a GPU's own, or the machine's (the container's share if that is less)."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.get_device_properties(device).total_memory)
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # Windows
-        return "unknown"
+        return None
     for limit in _LIMITS:
         with suppress(OSError, ValueError):
             total = min(total, int(Path(limit).read_text()))
-    return f"{total / GIB:.1f} GiB{_free()}"
+    return total
 
 
 def _free() -> str:

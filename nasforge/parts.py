@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,8 @@ from nasforge.errors import OptionError
 from nasforge.estimator import Estimator
 from nasforge.executor_options import ExecutorOptions, executor_options
 from nasforge.goals import Goals
-from nasforge.machinery import Budget, Machinery
+from nasforge.machinery import Budget, Machinery, device_of
+from nasforge.memory import PlannedNetwork, check_memory
 from nasforge.options import checked
 from nasforge.ranks import Ranks, ranks_of
 from nasforge.registry import build
@@ -109,7 +110,8 @@ class Parts:
             return cast(SearchData, NoData())
         data = self.data.for_search(self.seed)
         if self.retraining.seeds:
-            self.retraining.check(self.space, data)
+            self.retraining.check(data)
+            self._check_memory([self.retraining.network(data)])
         return data
 
     def check_estimators(self) -> None:
@@ -117,6 +119,32 @@ class Parts:
         for estimator in self.estimators:
             if estimator.needs_data:
                 estimator.check_data(self.search_data)
+
+    def check_networks(self) -> None:
+        """Raise a `NasforgeError` if a network that the search builds cannot be built, or fits into no memory."""
+        if not self.reads_data:
+            return
+        whole = PlannedNetwork.any_architecture(
+            self.search_data,
+            {},
+            what="the network at full size, whose parameters the result tells,",
+            lower="space.evaluation_channels or space.evaluation_cells",
+        )
+        self._check_memory([whole, *self.strategy.networks(self.space, self.search_data)])
+        for estimator in self.estimators if self.executor.here else []:
+            for planned in estimator.networks(self.space, self.search_data) if estimator.needs_data else []:
+                check_memory(planned, self.space, device_of(self.config["trainer"]))
+
+    def _check_memory(self, fitted: Sequence[PlannedNetwork]) -> None:
+        trainer, ranks = self.config["trainer"], self.ranks
+        for planned in fitted:
+            check_memory(
+                planned,
+                self.space,
+                device_of(trainer),
+                ranks=ranks.count if ranks.cuda else ranks.nodes,  # those of a node share its memory
+                half="16" in str(trainer.get("precision")),
+            )
 
     @property
     def data_name(self) -> str:

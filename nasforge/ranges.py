@@ -12,10 +12,10 @@ from pydantic import Field
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
 Population = Annotated[int, Field(ge=2, le=10_000)]
-Cells = Annotated[int, Field(ge=1, le=1_000)]
+Cells = Annotated[int, Field(ge=1, le=200)]
 """Depth of a network."""
 Channels = Annotated[int, Field(ge=1, le=65_536)]
-"""Width of a network; the memory that it takes is counted apart."""
+"""Width of a network; `nasforge.memory` says whether it fits."""
 BatchSize = Annotated[int, Field(ge=2, le=1_000_000)]
 """Images a batch; BatchNorm cannot train on one."""
 Workers = Annotated[int, Field(ge=0, le=256)]

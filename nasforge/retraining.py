@@ -13,7 +13,8 @@ from nasforge.architecture import Architecture
 from nasforge.confusion import MOST_KEPT, accuracy, added, confusion
 from nasforge.data import DataModule, FitData, SearchData
 from nasforge.errors import OptionError
-from nasforge.randomness import isolated, rng_of, seed_of
+from nasforge.memory import PlannedNetwork
+from nasforge.randomness import isolated, seed_of
 from nasforge.ranges import (
     BatchSize,
     Cells,
@@ -30,7 +31,6 @@ from nasforge.ranges import (
 from nasforge.run import Run
 from nasforge.scoring import ordered_batches
 from nasforge.sizes import architecture_size
-from nasforge.space import SearchSpace
 from nasforge.training import NetworkModule
 from nasforge.verdicts import training_verdict
 
@@ -70,16 +70,24 @@ class Retraining:
     auxiliary: bool
     auxiliary_weight: Factor
 
-    def check(self, space: SearchSpace, data: SearchData) -> None:
-        """Raise an `OptionError` if networks of this size, or cutout, do not fit the space and the images."""
+    def check(self, data: SearchData) -> None:
+        """Raise an `OptionError` if cutout does not fit the images."""
         if self.cutout >= min(data.input_shape[1:]):
             raise OptionError(
                 f"retrain.cutout={self.cutout} would blank whole images of {data.input_shape[1]} x "
                 f"{data.input_shape[2]}; it must be smaller than their side"
             )
-        size: dict[str, Any] = {"channels": self.channels, "cells": self.cells, "auxiliary": self.auxiliary}
-        with isolated(0):
-            space.build(space.sample(rng_of("retraining")), data.input_shape, data.classes, **size)
+
+    def network(self, data: SearchData) -> PlannedNetwork:
+        """What is trained."""
+        return PlannedNetwork.any_architecture(
+            data,
+            {"channels": self.channels, "cells": self.cells, "auxiliary": self.auxiliary},
+            what="the network to be retrained",
+            lower="retrain.channels, retrain.cells or retrain.batch_size",
+            batch_size=min(self.batch_size, len(data.train)),
+            required=True,
+        )
 
 
 def retrain(

@@ -12,9 +12,11 @@ import numpy as np
 
 from nasforge.architecture import Architecture, Constraint, Evaluation, Metrics, Objective
 from nasforge.estimator import Estimator, Weights
-from nasforge.space import SearchSpace
+from nasforge.memory import PlannedNetwork
+from nasforge.space import SearchSpace, WeightSharing
 
 if TYPE_CHECKING:
+    from nasforge.data import SearchData
     from nasforge.run import Run
 
 
@@ -62,6 +64,13 @@ class Strategy(ABC):
     @abstractmethod
     def search(self, run: Run) -> Result:
         """Search, and return `run.result(...)`."""
+
+    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+        """The largest networks that a search of `space` on `data` builds itself: a run that cannot hold one is refused
+        before it begins. By default the space's own supernet, if the strategy trains one."""
+        if not (self.shares_weights and isinstance(space, WeightSharing)):
+            return []
+        return [PlannedNetwork.supernet(lambda space: space.supernet(data.input_shape, data.classes), data)]
 
     def check_goals(  # noqa: B027  # most have nothing more to check than what they say above
         self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]

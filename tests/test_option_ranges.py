@@ -83,7 +83,7 @@ def test_every_plugin_with_numbers_was_driven():
         ("egnas", {"es_seed": 2**32}, "strategy.es_seed=4294967296: it must be a whole number, at least 0 and below"),
         ("nsga2", {"crossover_rate": 0, "mutation_rate": 0}, "leave children as their parents are"),
         ("darts", {"order": True}, "strategy.order=true: it must be one of 1, 2"),
-        ("darts", {"cells": 10**18}, "it must be a whole number, at least 1 and at most 1,000, or null"),
+        ("darts", {"cells": 10**18}, "it must be a whole number, at least 1 and at most 200, or null"),
     ],
 )
 def test_nonsense_of_several_options_together_is_named(strategy, options, sentence):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
@@ -18,6 +18,7 @@ from nasforge import (
     Infeasible,
     Objective,
     OptionError,
+    PlannedNetwork,
     Population,
     SearchData,
     SearchSpace,
@@ -90,6 +91,10 @@ class Cascade(Estimator):
         for part in (self.first, self.then):
             if part.needs_data:
                 part.check_data(data)
+
+    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+        """Those of both."""
+        return [one for part in (self.first, self.then) if part.needs_data for one in part.networks(space, data)]
 
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
         """The second estimate, if the first one is good enough.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -25,7 +26,9 @@ from nasforge import (
     NetworkModule,
     Objective,
     OptionError,
+    PlannedNetwork,
     SearchData,
+    SearchSpace,
     WeightDecay,
     WeightInheritance,
     WeightStore,
@@ -104,6 +107,18 @@ class Training(Estimator):
                 f"estimator.training.held_out={self.held_out:g} leaves {trained} of {len(data.train)} images to train "
                 f"on and {scored} to score on; 2 and 1 are the fewest"
             )
+
+    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+        """A candidate, which is trained."""
+        return [
+            PlannedNetwork.any_architecture(
+                data,
+                {"channels": self.channels, "cells": self.cells},
+                what="a candidate",
+                lower="estimator.training.channels, estimator.training.cells or data.batch_size",
+                batch_size=min(data.batch_size, len(data.train) - round(len(data.train) * self.held_out)),
+            )
+        ]
 
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
         """Build, inherit, train, score."""

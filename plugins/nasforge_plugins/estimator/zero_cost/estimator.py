@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -21,6 +21,7 @@ from nasforge import (
     Estimator,
     Objective,
     OptionError,
+    PlannedNetwork,
     SearchData,
     SearchSpace,
     Shape,
@@ -33,6 +34,9 @@ from .probe import LOSSES, Probe
 from .proxies import PROXIES
 from .spectrum import Degenerate
 from .views import Batch, View
+
+PREFIXES = {"network": "", "ntk": "ntk_", "regions": "region_"}
+"""Of each view's options."""
 
 
 class ZeroCost(Estimator):
@@ -100,6 +104,19 @@ class ZeroCost(Estimator):
                     f"estimator 'zero_cost' reads {taken} training images ({self.batches} batch(es) of "
                     f"{view.batch_size}), and there are {len(data.train)}: lower estimator.zero_cost.{key} or batches"
                 )
+
+    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+        """A candidate as each view has it; regions are counted without gradients."""
+        return [
+            PlannedNetwork.any_architecture(
+                data,
+                {"channels": view.channels, "cells": max(view.cells, space.least_cells)},
+                what="a candidate",
+                lower="estimator.zero_cost.{0}channels, {0}cells or {0}batch_size".format(PREFIXES[name]),
+                batch_size=view.batch_size if view.side is None else 0,
+            )
+            for name, view in self.views.items()
+        ]
 
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
         """The mean of each proxy; where a network has none, its worst value and a flag that says why."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -16,8 +17,10 @@ from nasforge import (
     LearningRate,
     Momentum,
     OptionError,
+    PlannedNetwork,
     Result,
     Run,
+    SearchData,
     SearchSpace,
     Strategy,
     Supernet,
@@ -105,11 +108,19 @@ class DARTS(Strategy):
             "clip": clip,
         }
 
+    def supernet(self, space: WeightSharing, data: SearchData) -> Supernet:
+        """What is trained, with fresh weights."""
+        choices = space.supernet_choices(self.supernet_options, self.paper)
+        return space.supernet(data.input_shape, data.classes, **choices)
+
+    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+        """The supernet."""
+        return [PlannedNetwork.supernet(partial(self.supernet, data=data), data)]
+
     def search(self, run: Run) -> Result:
         """While not converged: step alpha, step w. Then derive the architecture from alpha."""
         assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
-        choices = run.space.supernet_choices(self.supernet_options, self.paper)
-        supernet = run.space.supernet(run.data.input_shape, run.data.classes, **choices)
+        supernet = self.supernet(run.space, run.data)
         check_depth(supernet, run.space)
         module = GradientAlphas(supernet, run.space, epochs=self.epochs, **self.module_options)
         run.fit(module, "supernet", self.epochs, run.data.halves())

@@ -5,8 +5,9 @@ Lines are those of the paper's Algorithm 1, equations the paper's; its symbols s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -26,11 +27,14 @@ from nasforge import (
     LearningRate,
     Momentum,
     OptionError,
+    PlannedNetwork,
     Population,
     Result,
     Run,
+    SearchData,
     SearchSpace,
     Strategy,
+    Supernet,
     WeightDecay,
     WeightSharing,
 )
@@ -141,11 +145,19 @@ class EGNAS(Strategy):
             "edge_normalization": edge_normalization,
         }
 
+    def supernet(self, space: WeightSharing, data: SearchData) -> Supernet:
+        """What is trained, with fresh weights."""
+        choices = space.supernet_choices(self.supernet_options, self.preferred)
+        return space.supernet(data.input_shape, data.classes, **choices)
+
+    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+        """The supernet."""
+        return [PlannedNetwork.supernet(partial(self.supernet, data=data), data)]
+
     def search(self, run: Run) -> Result:
         """Train the supernet while its alphas evolve (lines 1 to 17); derive the cell from the last ones (line 18)."""
         assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
-        choices = run.space.supernet_choices(self.supernet_options, self.preferred)
-        supernet = run.space.supernet(run.data.input_shape, run.data.classes, **choices)
+        supernet = self.supernet(run.space, run.data)
         module = EvolvedAlphas(supernet, run.space, self, **self.weight_options)
         run.fit(module, "supernet", self.epochs, run.data.halves())
         return run.result(run.space.derive(module.mix), run.weights("supernet", module))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
@@ -23,9 +24,12 @@ from nasforge import (
     Momentum,
     NasforgeError,
     OptionError,
+    PlannedNetwork,
     Result,
     Run,
+    SearchData,
     SearchSpace,
+    Shape,
     Strategy,
     Supernet,
     WeightDecay,
@@ -34,7 +38,7 @@ from nasforge import (
 )
 from nasforge_plugins.strategy.darts import GradientAlphas, collapse_warning
 from nasforge_plugins.strategy.medarts.crossover import next_generation
-from nasforge_plugins.strategy.medarts.images import fits_full_size, images_of, scale_of
+from nasforge_plugins.strategy.medarts.images import fits_full_size, images_of, scale_of, scaled
 from nasforge_plugins.strategy.medarts.members import Member, alphas_of
 from nasforge_plugins.strategy.medarts.pictures import keep_pictures, note_unequal
 from nasforge_plugins.strategy.medarts.selection import Dominance, Size, most_accurate, select
@@ -169,9 +173,36 @@ class MEDARTS(Strategy):
 
     def supernet(self, stage: Stage, images: FitData, run: Run) -> Supernet:
         """Of the stage's depth and width, with fresh weights."""
-        space = _sharing(run.space)
+        return self.supernet_of(stage, images.train.shape, run.data.classes, run.space)
+
+    def supernet_of(self, stage: Stage, shape: Shape, classes: int, space: SearchSpace) -> Supernet:
+        """As `supernet`, for images of that shape."""
+        sharing = _sharing(space)
         asked = {"channels": stage.channels, "cells": stage.cells, **self.supernet_options}
-        return space.supernet(images.train.shape, run.data.classes, **space.supernet_choices(asked, self.paper))
+        return sharing.supernet(shape, classes, **sharing.supernet_choices(asked, self.paper))
+
+    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+        """Each stage's supernets, all members of which are kept, and the network whose parameters count."""
+        shape = scaled(data.input_shape, scale_of(data, self.scale))
+        stages = [
+            PlannedNetwork.supernet(
+                partial(self.supernet_of, stage, shape, data.classes),
+                data,
+                what=f"the supernet of stage '{stage.name}'",
+                lower="the stage's channels, cells or population in strategy.stages, or data.batch_size",
+                shape=shape,
+                batch_size=min(data.batch_size, (stage.images or len(data.train)) // 2),
+                copies=stage.population,
+            )
+            for stage in self.stages
+        ]
+        counted = PlannedNetwork.any_architecture(
+            data,
+            self.evaluation,
+            what="the network whose parameters count",
+            lower="strategy.evaluation_channels or strategy.evaluation_cells",
+        )
+        return [*stages, counted]
 
     def planned(self, run: Run) -> tuple[tuple[Stage, ...], dict[str, FitData]]:
         """The stages, and the images of each by its name; what one would raise is raised before the first is trained.

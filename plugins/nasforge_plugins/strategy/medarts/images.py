@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from nasforge import FitData, Run, SearchData, Supernet, WeightSharing, isolated
+from nasforge import FitData, Run, SearchData, Shape, Supernet, WeightSharing, isolated
 from nasforge_plugins.strategy.medarts.stages import Stage
 
 SMALLEST_SIDE = 16
@@ -31,6 +31,12 @@ def images_of(stage: Stage, data: SearchData, scale: float) -> FitData:
         train, validation = train.scaled(scale), validation.scaled(scale)
     preprocessing = replace(halves.preprocessing, pad=round(halves.preprocessing.pad * scale))
     return replace(halves, train=train, validation=validation, preprocessing=preprocessing)
+
+
+def scaled(shape: Shape, scale: float) -> Shape:
+    """(C, H, W) of images after scaling, rounded as `SearchData.scaled` does."""
+    channels, height, width = shape
+    return channels, max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def fits_full_size(supernet: Supernet, space: WeightSharing, run: Run, scale: float) -> bool:

@@ -21,10 +21,12 @@ from nasforge import (
     GrowingCells,
     LearningRate,
     OptionError,
+    PlannedNetwork,
     Population,
     Probability,
     Result,
     Run,
+    SearchData,
     SearchSpace,
     Strategy,
     WeightDecay,
@@ -110,6 +112,11 @@ class NTKGA(Strategy):
             cells=tournament_cells, learning_rate=learning_rate, weight_decay=weight_decay, clip=clip, dropout=dropout,
         )  # fmt: skip
         self.needs_data = tournament_period > 0  # type: ignore[misc]  # without tournaments, only estimators read
+
+    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+        """Those of a tournament, where its networks are not of growing cells."""
+        most = min(self.population * self.tournament_size, self.population + self.offspring)
+        return self.arena.networks(space, data, most) if self.period else []
 
     def search(self, run: Run) -> Result:
         """Breed, score, select; every third generation let those compete whom the scores like."""

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nasforge import Architecture, FitData, GrowingCells, Run, WeightSharing
+from nasforge import (
+    Architecture,
+    FitData,
+    GrowingCells,
+    PlannedNetwork,
+    Run,
+    SearchData,
+    SearchSpace,
+    WeightSharing,
+)
 
 from .contests import Groups, LogitMixtures, Tower
 from .training import AlphaTournament, Loss, SharedTournament, Tournament
@@ -41,6 +50,24 @@ class Arena:
         """What every kind of tournament trains with."""
         adam = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
         return {"loss": self.loss, "clip": self.clip, **adam}
+
+    def networks(self, space: SearchSpace, data: SearchData, candidates: int) -> list[PlannedNetwork]:
+        """What so many candidates compete in, where they do not grow."""
+        if isinstance(space, GrowingCells):
+            return []
+        size: dict[str, Any] = {"channels": self.channels, "cells": self.cells}
+        images = min(self.images, len(data.train))
+        how: dict[str, Any] = {
+            "batch_size": min(data.batch_size, images - round(images * JUDGED)),
+            "lower": "strategy.tournament_channels, strategy.tournament_cells or data.batch_size",
+        }
+        if isinstance(space, WeightSharing):
+            how["what"] = "the supernet of a tournament"
+            return [
+                PlannedNetwork.supernet(lambda one: one.supernet(data.input_shape, data.classes, **size), data, **how)
+            ]
+        how["what"] = "a candidate in a tournament"
+        return [PlannedNetwork.any_architecture(data, size, copies=candidates, **how)]
 
     def data(self, run: Run) -> FitData:
         """Images for the weights, and others to judge by."""
