@@ -196,7 +196,9 @@ def test_numbers_of_every_kind_are_read(tmp_path, value, protocol):
     assert load_bz2(tmp_path / "one.pbz2") == {"value": value}
 
 
-@pytest.mark.parametrize("value", [np.zeros(3), np.complex128(1j), np.datetime64("2020-01-01"), (3).__class__, len])
+@pytest.mark.parametrize(
+    "value", [np.zeros((2, 2)), np.array(["a"]), np.complex128(1j), np.datetime64("2020-01-01"), (3).__class__, len]
+)
 def test_what_is_no_number_is_refused(tmp_path, value):
     write_bz2(tmp_path / "0.pickle.pbz2", {"value": value})
     assert "must be whole, and hold nothing but numbers and texts" in complaint(tmp_path / "0.pickle.pbz2")
@@ -247,8 +249,12 @@ def broken(change):
         (lambda content: content.update({7: content[0]}), "cells 0 and 3 (counted from 0) are the same"),
         (lambda content: content.clear(), "holds no architecture"),
         (
+            lambda content: content[1]["12"]["all_results"]["cifar10-valid", 111].update(epochs=10**12),
+            "architecture 1 is not of the published form (ValueError: a training of 1000000000000 epochs)",
+        ),
+        (
             lambda content: [one.update(arch_str="8:8:8:8:8") for one in content[1].values()],
-            "is no cell of NAS-Bench-201",
+            "is of NATS-Bench's size space (8:8:8:8:8), and nasforge has no such space",
         ),
         (
             lambda content: [one.update(arch_str=DEEP.replace("1x1", "7x7")) for one in content[1].values()],

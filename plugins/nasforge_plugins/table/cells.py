@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,8 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(from, to), in the order of the strings."""
 CARDINALITIES = (len(OPERATIONS),) * len(EDGES)
+SEED = 88
+"""With which the benchmark's authors shuffled all cells before they numbered them."""
 
 _CELL = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
 _DIGITS = {operation: digit for digit, operation in enumerate(OPERATIONS)}
@@ -31,6 +35,23 @@ def rows_of(strings: Iterable[str], where: str) -> np.ndarray:
     return distinct_rows(np.array([_vector(one, where) for one in strings]), where)
 
 
+def is_cell(value: Any) -> bool:
+    """Whether it is such a string."""
+    return isinstance(value, str) and _CELL.fullmatch(value) is not None
+
+
+def rows_of_indices(indices: np.ndarray, where: str) -> np.ndarray:
+    """Rows (N,), int64, of the benchmark's own indices; a `DataError` if one is none, or comes twice."""
+    count = np.prod(CARDINALITIES)
+    if ((indices < 0) | (indices >= count)).any():
+        wrong = indices[(indices < 0) | (indices >= count)][0]
+        raise DataError(f"{where}: there is no cell {wrong}: the indices of NAS-Bench-201 go from 0 to {count - 1}")
+    order = list(range(count))
+    random.Random(SEED).shuffle(order)
+    rows = np.array(order)[indices]
+    return distinct_rows(np.stack(np.unravel_index(rows, CARDINALITIES), axis=1), where)
+
+
 def distinct_rows(vectors: np.ndarray, where: str) -> np.ndarray:
     """Rows (N,), int64, of the cells' operations (N, 6) as indices; a `DataError` if a cell comes twice."""
     rows: np.ndarray = np.ravel_multi_index(vectors.T, CARDINALITIES)
@@ -44,8 +65,12 @@ def distinct_rows(vectors: np.ndarray, where: str) -> np.ndarray:
 def _vector(string: str, where: str) -> tuple[int, ...]:
     found = _CELL.fullmatch(string)
     if found is None:
-        raise DataError(f"{where}: '{string}' is no cell of NAS-Bench-201; |none~0|+|none~0|none~1|+|... would be one")
+        raise DataError(
+            f"{where}: {string[:120]!r} is no cell of NAS-Bench-201; |none~0|+|none~0|none~1|+|... would be one"
+        )
     try:
         return tuple(_DIGITS[operation] for operation in found.groups())
     except KeyError as unknown:
-        raise DataError(f"{where}: '{string}' names the operation {unknown}; {', '.join(OPERATIONS)} exist") from None
+        raise DataError(
+            f"{where}: {string[:120]!r} names the operation {unknown}; {', '.join(OPERATIONS)} exist"
+        ) from None

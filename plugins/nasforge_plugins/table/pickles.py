@@ -10,6 +10,7 @@ import pickle
 import re
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,10 +22,19 @@ TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 """The first number in a file that torch.save wrote before 1.6."""
 
 
+def load(path: Path) -> Any:
+    """The object in a pickle; arrays in it become lists. A `DataError` if it is broken or asks for foreign code."""
+    return _loaded(path, open)
+
+
 def load_bz2(path: Path) -> Any:
-    """The object in a `.pickle.pbz2`; a `DataError` if the file is broken or asks for foreign code."""
+    """As `load`, of a `.pickle.pbz2`."""
+    return _loaded(path, bz2.open)
+
+
+def _loaded(path: Path, opened: Callable[..., Any]) -> Any:
     try:
-        with bz2.open(path) as file:
+        with opened(path, "rb") as file:
             return _Numbers(file).load()
     except Exception as error:  # bz2 and pickle raise nearly anything for a damaged file
         raise _unreadable(path, error) from None
@@ -83,12 +93,46 @@ class _Type:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.order = state[1]
 
+    def numbers(self, content: bytes) -> list[Any]:
+        """Those in the bytes of an array."""
+        if not re.fullmatch(r"[iuf][1248]|b1", self.code) or self.order not in ("<", ">", "=", "|"):
+            raise pickle.UnpicklingError(f"it holds numpy's numbers of type {self.code}")
+        listed: list[Any] = np.frombuffer(content, np.dtype(self.order + self.code)).tolist()
+        return listed
+
+
+class _Array(list[Any]):
+    """Stands for numpy.ndarray: the numbers of an array of one dimension."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, _, content = state
+        self[:] = kind.numbers(content)
+        if tuple(shape) != (len(self),):
+            raise pickle.UnpicklingError(f"it holds an array of shape {shape} and {len(self)} numbers")
+
+
+def _array(*_: object) -> _Array:
+    """Stands for numpy's `_reconstruct`, which makes an empty array."""
+    return _Array()
+
+
+def _array_of(content: bytes, kind: _Type, shape: tuple[int, ...], _: str) -> _Array:
+    """Stands for numpy's `_frombuffer`, which pickles of protocol 5 have instead."""
+    array = _Array()
+    array.__setstate__((1, shape, kind, False, content))
+    return array
+
+
+def _no_bytes(*arguments: object) -> bytes:
+    """Stands for `bytes`, by which old pickles write none of them; a number would reserve memory."""
+    if arguments:
+        raise pickle.UnpicklingError("it asks for bytes")
+    return b""
+
 
 def _number(kind: _Type, content: bytes) -> int | float | bool:
     """Stands for numpy's `scalar`."""
-    if not re.fullmatch(r"[iuf][1248]|b1", kind.code) or kind.order not in ("<", ">", "=", "|"):
-        raise pickle.UnpicklingError(f"it holds a numpy scalar of type {kind.code}")
-    (value,) = np.frombuffer(content, np.dtype(kind.order + kind.code)).tolist()
+    (value,) = kind.numbers(content)
     return value  # type: ignore[no-any-return]
 
 
@@ -110,6 +154,13 @@ _ALLOWED = {
     ("numpy", "dtype"): _Type,
     ("numpy.core.multiarray", "scalar"): _number,
     ("numpy._core.multiarray", "scalar"): _number,
+    ("numpy.core.multiarray", "_reconstruct"): _array,
+    ("numpy._core.multiarray", "_reconstruct"): _array,
+    ("numpy.core.numeric", "_frombuffer"): _array_of,
+    ("numpy._core.numeric", "_frombuffer"): _array_of,
+    ("numpy", "ndarray"): None,
+    ("builtins", "bytes"): _no_bytes,
+    ("__builtin__", "bytes"): _no_bytes,
     ("_codecs", "encode"): _encoded,
     ("torch._utils", "_rebuild_tensor_v2"): _unread,
     ("torch.storage", "_load_from_bytes"): _unread,

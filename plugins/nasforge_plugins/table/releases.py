@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,6 +18,8 @@ Trial = Mapping[str, Any]
 """One training of one architecture on one data set: `ResultsCount.state_dict()` of the official code."""
 Trials = Mapping[str, Any]
 """All trainings of one architecture with as many epochs: `ArchResults.state_dict()` of the official code."""
+MOST_EPOCHS = 1000
+"""Of one training; the releases have 200 at most."""
 LEGACY = {"less": "12", "full": "200"}
 """What NAS-Bench-201's files call the two lengths of training; NATS-Bench's use the epochs."""
 
@@ -53,6 +56,11 @@ def read(source: Path) -> Table | None:
     strings, answers = [], []
     for where, by_epochs in released:
         strings.append(_string(where, by_epochs))
+        if re.fullmatch(r"\d+(:\d+)+", strings[-1]):
+            raise DataError(
+                f"{source} is of NATS-Bench's size space ({strings[-1]}), and nasforge has no such space; "
+                f"a package that brings the space can bring a reader of its releases"
+            )
         answers.append(_answers(where, by_epochs))
     if not strings:
         raise DataError(f"{source} holds no architecture")
@@ -112,8 +120,15 @@ def _answer(question: Question, trials: list[Trial]) -> float:
 
 
 def _accuracy(trial: Trial, scored: str) -> float:
-    """After the last epoch."""
-    return float(trial["eval_acc1es"].get(f"{scored}@{trial['epochs'] - 1}", math.nan)) / 100
+    """In percent, after the last epoch."""
+    return float(trial["eval_acc1es"].get(f"{scored}@{_epochs(trial) - 1}", math.nan)) / 100
+
+
+def _epochs(trial: Trial) -> int:
+    epochs = int(trial["epochs"])
+    if not 0 < epochs <= MOST_EPOCHS:
+        raise ValueError(f"a training of {epochs} epochs")
+    return epochs
 
 
 def _seconds(trials: list[Trial]) -> float:
@@ -122,7 +137,7 @@ def _seconds(trials: list[Trial]) -> float:
 
 
 def _trial_seconds(trial: Trial) -> float:
-    looks = [trial["eval_times"].get(f"x-valid@{epoch}", math.nan) for epoch in range(trial["epochs"])]
+    looks = [trial["eval_times"].get(f"x-valid@{epoch}", math.nan) for epoch in range(_epochs(trial))]
     return sum(trial["train_times"].values()) + sum(looks) / len(looks) if trial["train_times"] else math.nan
 
 
