@@ -290,6 +290,21 @@ class Run:
         """A sentence for whoever watches; no part of what the run leaves."""
         self._machinery.progress.console.print(text, highlight=False)
 
+    def warn_of_budget(self, drawn: int, what: str) -> None:
+        """Say, now and in the result, that `budget.evaluations` ends before a strategy has learned from anything.
+
+        Args:
+            drawn: how many candidates come before the first one that others have led to.
+            what: these, for the message: "strategy.population=50 are drawn at random".
+        """
+        if self._budget.evaluations is not None and self._budget.evaluations <= drawn:
+            note = (
+                f"budget.evaluations={self._budget.evaluations} is used up before anything is learned, since the first "
+                f"{what}: that is no more than random search"
+            )
+            self.say(note)
+            self.notes.append(note)
+
     @contextmanager
     def timed(self, label: str) -> Iterator[None]:
         """Count the seconds inside towards `label` of `timing.json`."""

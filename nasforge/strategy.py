@@ -89,6 +89,8 @@ class AskTellStrategy(Strategy):
         space, objectives, constraints, rng: the run's, set before `begin`.
         evaluations_left: how many estimates `budget.evaluations` still allows, all of them in `begin`; None without
             such a budget. Resumed with more, a search runs again from its first line, as if it had had it all along.
+        founders: how many architectures are drawn at random, as `strategy.population` says, before any is learned from;
+            a note tells of a budget that ends with them. 0: there is no such option.
     """
 
     needs_estimates = True
@@ -98,6 +100,7 @@ class AskTellStrategy(Strategy):
     constraints: tuple[Constraint, ...]
     rng: np.random.Generator
     evaluations_left: int | None = None
+    founders: int = 0
 
     @abstractmethod
     def ask(self) -> Sequence[Architecture]:
@@ -119,6 +122,8 @@ class AskTellStrategy(Strategy):
         self.objectives, self.constraints = run.objectives, run.constraints
         self.evaluations_left = run.remaining
         self.begin()
+        if self.founders:
+            run.warn_of_budget(self.founders, f"strategy.population={self.founders} are drawn at random")
         for _ in run.generations(None, self.name):
             self.evaluations_left = run.remaining
             self.tell(run.estimate(self.ask()[: run.remaining]))

@@ -1,13 +1,15 @@
 """Every number that a person may set has its range: what lies outside is refused by the constructor, with the key."""
 
 import inspect
+import json
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 import yaml
 
-from nasforge import OptionError
+from nasforge import OptionError, build
 from nasforge.machinery import Budget
 from nasforge.options import checked, described
 from nasforge.parts import Control
@@ -89,6 +91,52 @@ def test_every_plugin_with_numbers_was_driven():
 def test_nonsense_of_several_options_together_is_named(strategy, options, sentence):
     with pytest.raises(OptionError, match=sentence):
         checked(registry("strategy")[strategy], options, where="strategy")
+
+
+SCORED = ["estimator=zero_cost", "estimator.zero_cost.proxies=[params]", "retrain.seeds=0", "hydra.run.dir=run"]
+NOTES = {
+    "regularized_evolution": "strategy.population=4 are drawn at random",
+    "nsga2": "strategy.population=4 are drawn at random",
+    "tsenas": "strategy.population=4 are drawn at random",
+    "ntk_ga": "strategy.population=4 are drawn at random",
+    "local_search": "25 are a random start and its neighbours",
+}
+MORE = {
+    "regularized_evolution": ["strategy.sample=2"],
+    "tsenas": ["strategy.fine_population=2"],
+    "ntk_ga": ["strategy.tournament_period=0", "strategy.landmarks=0"],
+}
+
+
+@pytest.mark.parametrize("strategy", NOTES)
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_budget_that_ends_with_the_first_population_is_random_search_and_says_so(command, few_images, strategy, more):
+    words = [f"strategy={strategy}", *SCORED, "data=arrays", f"data.path={few_images}", *MORE.get(strategy, [])]
+    words += [] if strategy == "tsenas" else ["space=nasbench201"]
+    words += [] if strategy == "local_search" else ["strategy.population=4"]
+    budget = more + (24 if strategy == "local_search" else 4)
+    status, printed, complaint = command(*words, f"budget.evaluations={budget}")
+    assert status == 0, complaint
+    note = f"budget.evaluations={budget} is used up before anything is learned, since the first {NOTES[strategy]}"
+    notes = json.loads(Path("run/result.json").read_text())["notes"]
+    assert any(one.startswith(note) for one in notes) == (not more)
+    assert (note in " ".join(printed.split())) == (not more)
+
+
+@pytest.mark.parametrize("strategy", ["random_search", "nevergrad"])
+def test_a_batch_is_no_larger_than_the_budget(strategy):
+    def drawn(left):
+        part = registry("strategy")[strategy](batch=10_000)
+        part.space, part.rng, part.evaluations_left = (
+            build("space", {"name": "nasbench201"}),
+            np.random.default_rng(0),
+            left,
+        )
+        part.begin()
+        return part.ask()
+
+    assert drawn(3) == drawn(5)[:3]
+    assert len(drawn(3)) == 3
 
 
 def test_crops_must_show_something_of_the_image(mistake, few_images):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-from nasforge import Architecture, AskTellStrategy, Evaluation, SearchSpace, VectorEncoded
+from nasforge import Architecture, AskTellStrategy, Evaluation, Result, Run, SearchSpace, VectorEncoded
 
 
 class LocalSearch(AskTellStrategy):
@@ -22,6 +22,13 @@ class LocalSearch(AskTellStrategy):
         """Nowhere yet."""
         self.here: Architecture | None = None
         self.cost = math.inf
+
+    def search(self, run: Run) -> Result:
+        """Climb until the budget is used up."""
+        assert isinstance(run.space, VectorEncoded)  # `needs` was checked before the run began
+        around = sum(choices - 1 for choices in run.space.cardinalities)
+        run.warn_of_budget(around, f"{1 + around} are a random start and its neighbours")
+        return super().search(run)
 
     def ask(self) -> Sequence[Architecture]:
         """A random start, or all neighbours of where the search stands."""

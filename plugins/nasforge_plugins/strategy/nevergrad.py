@@ -67,8 +67,9 @@ class Nevergrad(AskTellStrategy):
             ) from error
 
     def ask(self) -> Sequence[Architecture]:
-        """The optimizer's next points."""
-        self.candidates = [self.optimizer.ask() for _ in range(self.batch)]
+        """The optimizer's next points, no more than the budget has left."""
+        left = self.batch if self.evaluations_left is None else self.evaluations_left
+        self.candidates = [self.optimizer.ask() for _ in range(min(self.batch, left))]
         return [self._architecture(candidate) for candidate in self.candidates]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:

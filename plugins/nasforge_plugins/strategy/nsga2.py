@@ -47,12 +47,12 @@ class NSGA2(AskTellStrategy):
                 "strategy.crossover_rate=0 and strategy.mutation_rate=0 leave children as their parents are; one of "
                 "them must be above 0"
             )
-        self.population, self.crossover_rate, self.mutation_rate = population, crossover_rate, mutation_rate
+        self.founders, self.crossover_rate, self.mutation_rate = population, crossover_rate, mutation_rate
 
     def begin(self) -> None:
         """Set up pymoo's algorithm over vectors of one object: the architecture."""
         self.algorithm = PymooNSGA2(
-            pop_size=self.population,
+            pop_size=self.founders,
             sampling=_Sampling(self.space),
             crossover=_Crossover(self.space, self.crossover_rate),
             mutation=_Mutation(self.space, self.mutation_rate),
@@ -66,7 +66,7 @@ class NSGA2(AskTellStrategy):
         """A generation; afresh from the space where variation finds nothing new."""
         asked = self.algorithm.ask()
         if asked is None or not len(asked):
-            asked = Individuals.new("X", _column([self.space.sample(self.rng) for _ in range(self.population)]))
+            asked = Individuals.new("X", _column([self.space.sample(self.rng) for _ in range(self.founders)]))
         self.asked = asked
         return [individual.X[0] for individual in asked]
 

@@ -32,8 +32,9 @@ class RandomSearch(AskTellStrategy):
         self.select, self.batch = select, batch
 
     def ask(self) -> Sequence[Architecture]:
-        """Draws from the space."""
-        return [self.space.sample(self.rng) for _ in range(self.batch)]
+        """Draws from the space, no more than the budget has left."""
+        left = self.batch if self.evaluations_left is None else self.evaluations_left
+        return [self.space.sample(self.rng) for _ in range(min(self.batch, left))]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Random search learns nothing."""

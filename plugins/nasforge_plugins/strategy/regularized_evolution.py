@@ -29,16 +29,16 @@ class RegularizedEvolution(AskTellStrategy):
         for option, value in (("sample", sample), ("batch", batch)):
             if value > population:
                 raise OptionError(f"strategy.{option}={value} is more than strategy.population={population}")
-        self.population_size, self.sample_size, self.batch = population, sample, batch
+        self.founders, self.sample_size, self.batch = population, sample, batch
 
     def begin(self) -> None:
         """An empty population."""
-        self.population: deque[tuple[float, Architecture]] = deque(maxlen=self.population_size)  # the oldest first
+        self.population: deque[tuple[float, Architecture]] = deque(maxlen=self.founders)  # the oldest first
 
     def ask(self) -> Sequence[Architecture]:
         """P random architectures; from then on children."""
         if not self.population:
-            return [self.space.sample(self.rng) for _ in range(self.population_size)]
+            return [self.space.sample(self.rng) for _ in range(self.founders)]
         return [self._child() for _ in range(self.batch)]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:

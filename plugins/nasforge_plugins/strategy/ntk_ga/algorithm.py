@@ -120,6 +120,7 @@ class NTKGA(Strategy):
 
     def search(self, run: Run) -> Result:
         """Breed, score, select; every third generation let those compete whom the scores like."""
+        run.warn_of_budget(self.population, f"strategy.population={self.population} are drawn at random")
         variation = self.variation(run.space)
         founders = [variation.founder(run.rng) for _ in range(self.population)]
         population = self.scored(founders, run)

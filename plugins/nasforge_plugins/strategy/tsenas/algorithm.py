@@ -86,6 +86,7 @@ class TSENAS(Strategy):
 
     def search(self, run: Run) -> Result:
         """Algorithm 1: the rough search, the fine search, the best network."""
+        run.warn_of_budget(self.population, f"strategy.population={self.population} are drawn at random")
         inheritance = Inheritance(run, inherit=self.inherit, store=self.store)
         announce(
             run,
