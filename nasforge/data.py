@@ -246,6 +246,11 @@ class DataModule(pl.LightningDataModule, ABC):
         return ()
 
     @property
+    def reading(self) -> str:
+        """How a file becomes an image, in a few words, where that leaves something out; recorded, and reported."""
+        return ""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a person must know of these data (a test set that was held out by us, say)."""
         return ()

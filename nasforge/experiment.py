@@ -18,7 +18,7 @@ from nasforge.journal import JOURNAL, Journal, digest, gone, write_json
 from nasforge.machinery import device_of
 from nasforge.outcome import Outcome, draw, ended, existing, finish
 from nasforge.parts import Parts
-from nasforge.published import explained, true_accuracies
+from nasforge.published import explained, true_accuracies, why_not_looked_up
 from nasforge.resumption import computed_as, identity, resumed
 from nasforge.retraining import retrain as retrain_networks
 from nasforge.run import Run
@@ -193,6 +193,8 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
                 rows = {"found": found.architecture, "random search": best}
                 paper = parts.strategy.published.get(parts.space.name, {})
                 result["table"] = true_accuracies(parts.space, rows, parts.data_name, paper)
+                if result["table"] is None:
+                    run.notes += why_not_looked_up(parts.space, parts.data_name, paper)
             result["metrics"] = result["metrics"] or {"accuracy": result["control"]["found"]}
         if parts.retraining.seeds:
             result["retrain"] = _retraining(parts, run, found.architecture)
@@ -241,6 +243,7 @@ def _images(parts: Parts) -> dict[str, Any]:
         "training images": len(data.train),
         "input shape": list(data.input_shape),
         "class names": list(data.class_names),
+        "reading": parts.data.reading,
         "class counts": dict(zip(data.class_names, data.class_counts, strict=True)),
         "mean": list(data.preprocessing.mean),
         "deviation": list(data.preprocessing.std),

@@ -57,6 +57,16 @@ def true_accuracies(
     }
 
 
+def why_not_looked_up(space: SearchSpace, dataset: str, paper: Mapping[str, float]) -> list[str]:
+    """What to tell people where `true_accuracies` has nothing that the strategy's paper reports."""
+    if dataset not in paper:
+        return []
+    return [
+        f"no table of '{space.name}' that knows {dataset} is at hand, so the true accuracy of what was found was not "
+        "looked up; `nasforge table import` makes one (docs/tables.md)"
+    ]
+
+
 def _table_of(space: SearchSpace) -> Table | None:
     return next((read_table(path) for path in tables() if path.stem == space.name), None)
 

@@ -69,6 +69,7 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "hypervolume": hypervolume_sentence(evaluations, objectives),
         "best": _best(objectives, evaluations, constant),
         "known": known_rows(result, objectives),
+        "reading": data.get("reading", ""),
         "classes": class_rows(data, confusions),
         "matrix": matrix(confusions),
         "artifacts": [_artifact(folder, one) for one in _json(folder, "artifacts.json") or [] if one["caption"]],

@@ -245,9 +245,13 @@ def test_each_class_has_its_row_and_the_matrix_adds_up(tmp_path):
     facts = {"class names": ["cat", "<dog>"], "trainings": 2, "counts": [[15, 5], [2, 38]]}
     page = written(
         tmp_path,
-        {"confusion.json": facts, "data.json": {"name": "x", "class counts": {"cat": 41, "<dog>": 40}}},
+        {
+            "confusion.json": facts,
+            "data.json": {"name": "x", "reading": "the middle <square>", "class counts": {"cat": 41, "<dog>": 40}},
+        },
         retrain=RETRAIN,
     )
+    assert "What is read: the middle &lt;square&gt;." in page
     text = re.sub(r"<[^>]*>", " ", page)
     assert re.search(r"cat\s+41\s+10\s+75\.0\s+&lt;dog&gt; \(25\.0 %\)", text)
     assert re.search(r"&lt;dog&gt;\s+40\s+20\s+95\.0\s+cat \(5\.0 %\)", text)

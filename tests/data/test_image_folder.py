@@ -127,6 +127,8 @@ def test_a_test_folder_is_the_test_set(parted):
     data = folder(parted)
     assert (len(data.train), len(data.test)) == (12, 6)
     assert data.notes == ("training images of each class: 6 cat, 6 owl", "test images of each class: 3 cat, 3 owl")
+    assert "the middle square" in data.reading
+    assert "8 x 8 pixels" in data.reading
 
 
 def test_without_a_test_folder_a_balanced_fifth_is_held_out_and_said_to_be(plain):

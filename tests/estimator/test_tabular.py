@@ -91,6 +91,13 @@ def test_it_says_what_it_gives(written):
     assert not estimator.needs_data
     assert estimator.dataset == "digits"
     assert estimator.fingerprint == estimator.table.fingerprint
+    columns = {one.metric: estimator.table.values(one) for one in (ACCURACY, TESTED, SIZE)}
+    assert estimator.optima == {
+        "accuracy": columns["accuracy"].max(),
+        "test_accuracy": columns["test_accuracy"].max(),
+        "params_m": columns["params_m"].min(),
+    }
+    assert estimator.about == {one.metric: one.about for one in (ACCURACY, TESTED, SIZE) if one.about}
 
 
 def test_another_tables_answers_have_other_keys(written):

@@ -104,6 +104,17 @@ def test_sizes_are_those_of_the_evaluation_network(found):
     assert family["final/0"]["x"] == sum(parameter.numel() for parameter in network.parameters()) / 1e6
 
 
+def test_each_member_can_be_retrained(found):
+    """Its file is what `retrain architecture=` reads."""
+    space, artifacts = DARTSSpace(), found.folder / "artifacts"
+    family = {one["name"]: one for one in json.loads((artifacts / "members.json").read_text())}
+    read = {name: space.read(str(artifacts / one["architecture"])) for name, one in family.items()}
+    assert family["mid/1"]["architecture"] == "members/mid-1.json"
+    assert read["final/0"] == found.architecture
+    network = space.build(read["init/1"], (1, 8, 8), 10, channels=4, cells=20)
+    assert family["init/1"]["x"] == sum(parameter.numel() for parameter in network.parameters()) / 1e6
+
+
 def test_killed_in_the_middle_stage_nothing_that_was_finished_is_repeated(found, tmp_path):
     folder = tmp_path / "run"
     # of images in one batch an epoch: two in `init`, then mid/0, and the fourth is mid/1's

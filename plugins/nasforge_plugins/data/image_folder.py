@@ -167,6 +167,12 @@ class ImageFolder(DataModule):
         return statistics(self.train, sample=SAMPLE)
 
     @property
+    def reading(self) -> str:
+        """What is cut off."""
+        side = self.image_size
+        return f"of each image the middle square, upright, in colour, scaled to {side} x {side} pixels"
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """How many images of which class were read, where the test set comes from, and what was left unread."""
         layout = self._layout

@@ -12,11 +12,16 @@ from nasforge_plugins.strategy.medarts.stages import Stage
 
 
 def keep_pictures(run: Run, space: WeightSharing, everyone: Sequence[Member], best: Member) -> None:
-    """`members.json`, the family, and a heat map for each cell type of `best`."""
+    """`members.json`, a file with each one's architecture, the family, and a heat map for each cell type of `best`."""
     relatives = [
         Relative(one.name, one.name.split("/")[0], one.params_m, one.accuracy, one.parents) for one in everyone
     ]
-    run.keep("members.json", json.dumps([vars(one) for one in relatives], indent=1, default=list))
+    files = [f"members/{one.name.replace('/', '-')}.json" for one in everyone]
+    listed = [{**vars(one), "architecture": file} for one, file in zip(relatives, files, strict=True)]
+    run.keep("members.json", json.dumps(listed, indent=1, default=list))
+    for one, file in zip(everyone, files, strict=True):
+        assert one.architecture is not None  # everyone here has been trained
+        run.keep(file, json.dumps(one.architecture.to_json(), indent=1))
     crossed = "; two arrows into one: it was crossed from both" if any(len(one.parents) > 1 for one in everyone) else ""
     run.keep(
         "family.svg",
