@@ -111,6 +111,10 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     from nasforge.pareto import (
         rank_sums as rank_sums,
     )
+    from nasforge.places import (
+        data_folder as data_folder,
+        user_path as user_path,
+    )
     from nasforge.randomness import (
         isolated as isolated,
         rng_of as rng_of,
@@ -215,6 +219,7 @@ _HOMES = {
     "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
     "outcome": "Outcome",
     "pareto": "rank_sums",
+    "places": "data_folder user_path",
     "randomness": "isolated rng_of seed_of",
     "ranges": "BatchSize Cells Channels Clip Count CountOrZero Factor FinalLearningRate Fraction LearningRate Momentum "
     "Population Probability WeightDecay Workers",

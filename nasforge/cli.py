@@ -15,6 +15,7 @@ from nasforge import __version__
 from nasforge.errors import OptionError
 from nasforge.messages import HELP, explained
 from nasforge.registry import CONTRACTS
+from nasforge.streams import lasting
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -28,6 +29,7 @@ _FLAGS = {
 
 def main() -> None:
     """The console script: run the command in `sys.argv` and exit with its status."""
+    lasting()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -38,9 +40,6 @@ def run(arguments: Sequence[str]) -> int:
     try:
         command, words = _command(arguments)
         return _led(command, words) if _STARTERS & set(os.environ) else command(words)
-    except BrokenPipeError:  # the reader of our output has gone, `| head` say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except BaseException as error:  # a plug-in's SystemExit too, which would end the command without a word
         if wanted:
             traceback.print_exc()
@@ -147,6 +146,7 @@ def _job(config: DictConfig, starter: int, flags: list[str]) -> None:
     """Search as Hydra has composed; `flags` are recorded with the words, for whoever types the command again."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
+    from omegaconf import OmegaConf
 
     from nasforge.configuration import plain, translated
     from nasforge.sweeps import Job, end_with
@@ -156,7 +156,8 @@ def _job(config: DictConfig, starter: int, flags: list[str]) -> None:
             return plain(config)
 
     hydra_config = HydraConfig.get()
-    folder, overrides = Path(hydra_config.runtime.output_dir), list(hydra_config.overrides.task)
+    overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    folder = Path(hydra_config.runtime.output_dir)
     try:
         if hydra_config.mode == RunMode.MULTIRUN:
             warnings.showwarning = _warn
@@ -182,7 +183,7 @@ def _resume(words: list[str]) -> int:
 
 def _retrain(words: list[str]) -> int:
     config_dir, words = _config_dir(words)
-    named = bool(words) and (Path(words[0]).is_dir() or not ("=" in words[0] or words[0].startswith(("~", "-"))))
+    named = bool(words) and (os.path.isdir(words[0]) or not ("=" in words[0] or words[0].startswith(("~", "-"))))
     overrides = words[1:] if named else words
     for word in overrides:
         if word.startswith("-"):
@@ -267,7 +268,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 def _run_folder(command: str, words: list[str]) -> Path:
     """The first word: a folder that is there, whatever its name, or else one that looks like a folder's name."""
-    if not words or not (Path(words[0]).is_dir() or not (words[0].startswith("-") or "=" in words[0])):
+    if not words or not (os.path.isdir(words[0]) or not (words[0].startswith("-") or "=" in words[0])):
         raise OptionError(f"{command} needs a run's folder: nasforge {command} runs/...")
     return Path(words[0])
 

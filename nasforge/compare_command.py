@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from nasforge.comparison_tables import (
 )
 from nasforge.errors import OptionError
 from nasforge.findings import captions, finding
+from nasforge.places import user_path
 from nasforge.rank_tests import RankTest
 from nasforge.scores import Score
 from nasforge.wording import sentence_case
@@ -61,8 +63,8 @@ def _read(words: Sequence[str]) -> tuple[list[Path], Path | None]:
     for word in words:
         key, equals, value = word.partition("=")
         if key == "out" and value:
-            out = Path(value).expanduser()
-        elif word.startswith("-") or (equals and not Path(word).exists()):
+            out = user_path(value)
+        elif (word.startswith("-") or equals) and not os.path.exists(word):
             raise OptionError(f"compare does not know {word}: {USAGE}")
         else:
             paths.append(Path(word))

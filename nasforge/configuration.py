@@ -17,7 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from nasforge.errors import NasforgeError, OptionError, UnknownNameError, text_of, unknown
 from nasforge.extras import LAUNCHERS, install_line
@@ -209,6 +209,8 @@ def _translation(error: Exception, overrides: Sequence[str], composed: Composed)
         return OptionError(f"{key} must be given: add {key}=VALUE")
     if isinstance(error, ConfigCompositionException):
         return _impossible(error, overrides, composed)
+    if isinstance(error, InterpolationResolutionError):
+        return OptionError(f"{error.full_key} cannot be resolved: {str(error).splitlines()[0]}")
     if isinstance(error, yaml.YAMLError):
         return OptionError(f"a configuration file is not YAML: {_line(error)}")
     return OptionError(f"the words of the command do not go together: {_line(error)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from nasforge.errors import NasforgeError, out_of_memory, reason, text_of
+from nasforge.errors import NasforgeError, out_of_memory, reason, shortened, text_of
 from nasforge.stopping import Interrupted
 
 HELP = """\
@@ -67,6 +67,13 @@ NASFORGE_TRACEBACK=1 shows the whole Python traceback of an error.
 """
 
 
+_OF_FILES = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EFBIG, errno.EXDEV, errno.ENODEV, errno.EBUSY, errno.EIO, errno.ESTALE),
+}
+"""Errors of the system that are about the file that they name, and for the user to mend."""
+
+
 class SweepError(Exception):
     """A job of a sweep failed; its own sentence has been printed."""
 
@@ -87,7 +94,7 @@ def explained(error: BaseException) -> tuple[int, str]:
         return 128 + error.number, f"interrupted; go on with: {how}"
     if isinstance(error, KeyboardInterrupt):
         return 130, "interrupted before anything was kept; go on with: the same command again"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" ({error.filename})" if error.filename else ""
         return 1, f"the disk is full{where}; make room, then `nasforge resume` the run: what was finished is kept"
     if out_of_memory(error):
@@ -95,6 +102,8 @@ def explained(error: BaseException) -> tuple[int, str]:
             1,
             f"out of memory ({text_of(error)}); make room, then `nasforge resume` the run: what was finished is kept",
         )
-    if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
-        return 2, f"{error.strerror}: {error.filename}"
+    if isinstance(error, FileNotFoundError) and not error.filename:  # of os.getcwd
+        return 2, "the folder that this command runs in no longer exists; change into another one"
+    if isinstance(error, OSError) and error.errno in _OF_FILES:
+        return 2, f"{error.strerror}: {shortened(str(error.filename or 'a file that this command writes'))}"
     return 1, f"this is a fault of nasforge or of a plug-in: {reason(error)}. NASFORGE_TRACEBACK=1 shows where"

@@ -18,6 +18,7 @@ from packaging.version import Version
 
 from nasforge import __all__ as public_names, __version__
 from nasforge.errors import OptionError
+from nasforge.places import user_path
 from nasforge.registry import CONTRACTS, registry
 
 TEMPLATES = Path(__file__).parent / "templates" / "new_plugin"
@@ -160,7 +161,7 @@ def _read(words: Sequence[str]) -> tuple[Package, Path]:
     if {"space", SUPERNET} <= set(words):
         raise OptionError(f"supernet is a space with shared weights, so that space says it twice; {USAGE}")
     wanted = tuple(kind for kind in CONTRACTS if kind in kinds) or ("strategy",)
-    return Package(_plain(names[0]), wanted, SUPERNET in words), Path(options.get("in", ".")).expanduser()
+    return Package(_plain(names[0]), wanted, SUPERNET in words), user_path(options.get("in", "."))
 
 
 def _plain(name: str) -> str:

@@ -31,16 +31,33 @@ class Started:
 
 
 def started_by_others() -> Started | None:
-    """What `torchrun`, or `srun` of SLURM, says of this process; None if neither started several."""
-    known = os.environ
-    if "TORCHELASTIC_RUN_ID" in known and (ranks := int(known["WORLD_SIZE"])) > 1:
-        local = int(known["LOCAL_WORLD_SIZE"])
-        return Started(int(known["RANK"]), ranks, local, known["MASTER_ADDR"], int(known["MASTER_PORT"]))
-    if "SLURM_PROCID" in known and (ranks := int(known.get("SLURM_STEP_NUM_TASKS", "1"))) > 1:
-        address = SLURMEnvironment.resolve_root_node_address(known["SLURM_STEP_NODELIST"])
-        port = 20000 + int(known["SLURM_JOB_ID"]) % 20000  # jobs that share a node must not share a port
-        return Started(int(known["SLURM_PROCID"]), ranks, ranks // int(known["SLURM_STEP_NUM_NODES"]), address, port)
+    """What `torchrun`, or `srun` of SLURM, says of this process; None if neither started several.
+
+    Raises:
+        OptionError: an environment variable of theirs is missing or no number.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ and (ranks := _number("WORLD_SIZE", 1)) > 1:
+        address, port = _variable("MASTER_ADDR"), _number("MASTER_PORT", 1)
+        return Started(_number("RANK"), ranks, _number("LOCAL_WORLD_SIZE", 1), address, port)
+    if "SLURM_PROCID" in os.environ and (ranks := _number("SLURM_STEP_NUM_TASKS", 1, or_else="1")) > 1:
+        address = SLURMEnvironment.resolve_root_node_address(_variable("SLURM_STEP_NODELIST"))
+        port = 20000 + _number("SLURM_JOB_ID") % 20000  # jobs that share a node must not share a port
+        return Started(_number("SLURM_PROCID"), ranks, ranks // _number("SLURM_STEP_NUM_NODES", 1), address, port)
     return None
+
+
+def _variable(name: str, or_else: str | None = None) -> str:
+    value = os.environ.get(name, or_else)
+    if not value:
+        raise OptionError(f"the environment variable {name} is missing, which torchrun or srun sets beside its others")
+    return value
+
+
+def _number(name: str, least: int = 0, or_else: str | None = None) -> int:
+    value = _variable(name, or_else)
+    if not value.isdecimal() or int(value) < least:
+        raise OptionError(f"the environment variable {name}={value}, of torchrun or srun, must be {least} or more")
+    return int(value)
 
 
 def asked_for(trainer: Mapping[str, Any]) -> tuple[int, int, bool]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nasforge.errors import DataError, reason
 from nasforge.guests import STOPS, imported
+from nasforge.places import data_folder, user_path
 from nasforge.table import Table
 
 SUFFIXES = (".safetensors", ".npz")
@@ -30,7 +31,7 @@ def find_table(name: str, path: str | None = None) -> Table:
         DataError: there is none (the message says where it was looked for, and how to get one), or it is broken.
     """
     if path is not None:
-        given = Path(path).expanduser()
+        given = user_path(path)
         return read_table(next(_under(name, given), given))
     for place in places():
         for file in _under(name, place):
@@ -89,14 +90,13 @@ def readers() -> dict[str, Reader]:
 
 def places() -> tuple[Path, ...]:
     """Folders in which tables lie, the foremost first: $NASFORGE_DATA, data/ here, the user's cache."""
-    named = os.environ.get("NASFORGE_DATA")
-    folders = [Path(named).expanduser()] if named else []
-    return (*folders, Path("data").absolute(), cache())
+    folders = [data_folder(), Path("data").absolute(), cache()]
+    return tuple(dict.fromkeys(folders))
 
 
 def cache() -> Path:
     """The user's own folder of tables, which `nasforge table import` fills."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "nasforge" / "tables"
+    return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "nasforge" / "tables"
 
 
 def tables() -> Iterator[Path]:

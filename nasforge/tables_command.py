@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table as Sheet
 
 from nasforge.errors import DataError, OptionError
+from nasforge.places import user_path
 from nasforge.table import Column, Table
 from nasforge.table_files import SUFFIXES, cache, import_table, places, read_table, recognised, tables
 
@@ -42,7 +43,7 @@ def table(words: list[str]) -> int:
 def _import(words: list[str]) -> int:
     if not 1 <= len(words) <= 2:
         raise OptionError(f"table import takes one source, and one target if you like: {USAGE}")
-    source = Path(words[0]).expanduser()
+    source = user_path(words[0])
     console = Console(stderr=True)
     with console.status(f"reading {source}"):
         found = import_table(source)
@@ -55,7 +56,7 @@ def _import(words: list[str]) -> int:
 def _target(found: Table, given: str | None) -> Path:
     if given is None:
         return cache() / f"{found.name}{SUFFIXES[0]}"
-    target = Path(given).expanduser()
+    target = user_path(given)
     if target.is_dir() or given.endswith("/"):
         return target / f"{found.name}{SUFFIXES[0]}"
     if target.suffix != SUFFIXES[0]:
@@ -70,7 +71,7 @@ def _info(words: list[str]) -> int:
     if not console.is_terminal:
         console = Console(width=WIDE)
     if words:
-        _describe(read_table(Path(words[0]).expanduser()), console)
+        _describe(read_table(user_path(words[0])), console)
         return 0
     shown = [_shown(path, console) for path in tables()]
     if not any(shown):

@@ -323,6 +323,98 @@ def test_each_mistake_is_one_sentence_and_status_2(mistake, words, sentence):
     assert sentence in mistake(*words)
 
 
+@pytest.mark.parametrize("first", [[], ["-m"], ["retrain", "architecture=DARTS_V2"]])
+@pytest.mark.parametrize("word", ["seed=${nope}", "seed=${seed}", "seed=${oc.env:NASFORGE_UNSET}"])
+def test_what_cannot_be_resolved_is_named(command, first, word):
+    status, _, complaint = command(*first, word)
+    assert status == 2
+    assert "nasforge: " in complaint
+    assert "seed cannot be resolved: " in complaint
+    assert "fault" not in complaint
+
+
+def test_an_option_may_be_another_one(command, called):
+    assert command("retrain.channels=${space.channels}")[0] == 0
+    config, _, words = called[0][1]
+    assert config["retrain"]["channels"] == config["space"]["channels"]
+    assert words == ["retrain.channels=${space.channels}"]
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [f"hydra.run.dir={LONG}"],
+        ["resume", LONG],
+        ["report", LONG],
+        ["retrain", LONG],
+        ["retrain", "architecture=DARTS_V2", f"hydra.run.dir={LONG}"],
+        ["compare", LONG],
+        ["table", "info", LONG],
+        ["new-plugin", "good", f"in={LONG}"],
+        ["data=arrays", f"data.path={LONG}"],
+        ["data=image_folder", f"data.root={LONG}"],
+        ["hydra.run.dir=/proc/nasforge"],
+    ],
+)
+def test_names_that_the_system_refuses_are_the_users_to_mend(mistake, words):
+    said = mistake(*words)
+    assert "fault" not in said
+    assert len(said) < 400
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data=cifar10"],
+        ["table", "info"],
+        ["compare", ".", "out=~nobody9/x"],
+        ["table", "info", "~nobody9/x"],
+        ["new-plugin", "good", "in=~nobody9/x"],
+        ["data=arrays", "data.path='~nobody9/x'"],
+        ["data=image_folder", "data.root='~nobody9/x'"],
+        ["space=nasbench201", "strategy=random_search", "estimator=tabular", "estimator.tabular.path='~nobody9/x'"],
+    ],
+)
+def test_a_home_of_nobody_is_named(mistake, monkeypatch, words):
+    monkeypatch.setenv("NASFORGE_DATA", "~nobody9/x")
+    assert "~nobody9/x: there is no user whose home ~nobody9 could be" in mistake(*words)
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"TORCHELASTIC_RUN_ID": "1"}, "WORLD_SIZE is missing"),
+        ({"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "two"}, "WORLD_SIZE=two, of torchrun or srun, must be 1 or more"),
+        ({"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2"}, "MASTER_ADDR is missing"),
+        ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "-2"}, "SLURM_STEP_NUM_TASKS=-2"),
+        ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2"}, "SLURM_STEP_NODELIST is missing"),
+        (
+            {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "a", "SLURM_JOB_ID": "x"},
+            "SLURM_JOB_ID=x",
+        ),
+    ],
+)
+@pytest.mark.parametrize("words", [["seed=-1"], ["retrain", "architecture=DARTS_V2", "retrain.epochs=0"]])
+def test_malformed_variables_of_a_starter_are_named(mistake, monkeypatch, variables, sentence, words):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert sentence in mistake(*words)
+
+
+def test_a_working_folder_that_is_gone_is_told(mistake):
+    Path.cwd().rmdir()
+    assert "the folder that this command runs in no longer exists" in mistake("seed=1")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EFBIG, errno.ENAMETOOLONG, errno.ENOENT, errno.EIO])
+def test_what_the_system_says_of_a_file_is_enough(mistake, monkeypatch, number):
+    failing(monkeypatch, OSError(number, os.strerror(number), "locked/run"))
+    assert mistake() == f"nasforge: {os.strerror(number)}: locked/run"
+
+
 def test_a_refused_run_leaves_no_folder(mistake):
     mistake("strategy.samples=0", "hydra.run.dir=here")
     assert list(Path.cwd().iterdir()) == []

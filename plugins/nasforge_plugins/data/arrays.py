@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from nasforge import HELD_OUT_NOTE, BatchSize, CountOrZero, DataModule, ImageSet, Workers
+from nasforge import HELD_OUT_NOTE, BatchSize, CountOrZero, DataModule, ImageSet, Workers, user_path
 from nasforge_plugins.data.npz import NpzImages, read_npz
 from nasforge_plugins.data.own_images import statistics
 
@@ -29,7 +29,7 @@ class Arrays(DataModule):
         workers: Workers = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, workers=workers)
-        self.path, self.pad, self.flip = Path(path).expanduser().absolute(), pad, flip
+        self.path, self.pad, self.flip = user_path(path).absolute(), pad, flip
 
     @cached_property
     def _file(self) -> NpzImages:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from nasforge import BatchSize, DataError, DataModule, ImageSet, Workers, text_of
+from nasforge import BatchSize, DataError, DataModule, ImageSet, Workers, data_folder, text_of, user_path
 from nasforge_plugins.data.npz import NpzImages, read_npz
 
 SILENCE = 30.0
@@ -45,7 +45,7 @@ class PublishedImages(DataModule):
         workers: Workers = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, workers=workers)
-        self.root = Path(root or os.environ.get("NASFORGE_DATA") or "data").expanduser().absolute()
+        self.root = user_path(root).absolute() if root else data_folder()
         self._download = download
 
     @abstractmethod

@@ -17,7 +17,18 @@ from PIL import Image, ImageOps
 from pydantic import Field
 from torch import Tensor
 
-from nasforge import HELD_OUT_NOTE, BatchSize, CountOrZero, DataError, DataModule, ImageSet, Workers, hold_out, text_of
+from nasforge import (
+    HELD_OUT_NOTE,
+    BatchSize,
+    CountOrZero,
+    DataError,
+    DataModule,
+    ImageSet,
+    Workers,
+    hold_out,
+    text_of,
+    user_path,
+)
 from nasforge_plugins.data import folders
 from nasforge_plugins.data.own_images import SIDE, counted, require_enough, statistics
 
@@ -98,7 +109,7 @@ class ImageFolder(DataModule):
         workers: Workers = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, workers=workers)
-        self.root, self.image_size, self.pad, self.flip = Path(root).expanduser().absolute(), image_size, pad, flip
+        self.root, self.image_size, self.pad, self.flip = user_path(root).absolute(), image_size, pad, flip
 
     @cached_property
     def _layout(self) -> folders.Layout:
