@@ -23,6 +23,7 @@ def search(
     run_dir: str | PathLike[str] | None = None,
     overrides: Sequence[str] = (),
     config_dir: str | PathLike[str] | None = None,
+    quiet: bool = False,
     **options: Any,
 ) -> Outcome:
     """Search, and return what was found.
@@ -37,19 +38,23 @@ def search(
         run_dir: the run's folder; by default one in `runs/` that is named after the time.
         overrides: words as the command line takes them, for what cannot be said otherwise ("+experiment=...").
         config_dir: a folder of your own configurations, as the command's --config-dir.
+        quiet: whether to print nothing, neither while it searches nor at its end.
         options: any other key of the configuration, dotted or as nested dictionaries.
 
     Raises:
         NasforgeError: the same sentences that the command prints.
     """
     from nasforge import experiment
+    from nasforge.progress import Detail, Progress
 
     chosen = {"strategy": strategy, "space": space, "data": data}
     named = {kind: name for kind, name in chosen.items() if name is not None}
     words = [*overrides, *(_word(key, value) for key, value in _flat({**named, **options}))]
     composition = compose(words, config_dir=config_dir)
     flags = [] if config_dir is None else [f"--config-dir={config_dir}"]
-    return experiment.search(composition.config, Path(run_dir) if run_dir else composition.folder, [*flags, *words])
+    progress = Progress(detail=Detail.NOTHING if quiet else Detail.ALL)
+    folder = Path(run_dir) if run_dir else composition.folder
+    return experiment.search(composition.config, folder, [*flags, *words], progress=progress)
 
 
 def _flat(options: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

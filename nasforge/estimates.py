@@ -74,10 +74,12 @@ class Estimates:
         missing = [one for one in keys if one not in known]
         if missing:
             work = [(one, replace(context, seed=seed_of(keys[one]))) for one in missing]
-            with self._progress.bar(f"estimate ({estimator.name})", len(work)) as advance:
-                for index, answer in self._executor.run(estimator, work):
+            with self._progress.bar(f"estimate ({estimator.name})", len(work)) as bar:
+                for done, (index, answer) in enumerate(self._executor.run(estimator, work), start=1):
                     known[missing[index]] = self._write(keys[missing[index]], missing[index], answer)
-                    advance()
+                    bar()
+                    if len(work) > 1 and bar.due:
+                        bar.tell(f"{done:,} of {len(work):,}")
         return known
 
     def _write(self, key: str, architecture: Architecture, answer: Answer) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from nasforge.beginning import Beginning, Config, read_config
 from nasforge.ending import check_left
 from nasforge.environment import environment
 from nasforge.errors import OptionError, RunError
+from nasforge.forecast import say_plan
 from nasforge.goals import Goals
 from nasforge.journal import JOURNAL, Journal, digest, gone, write_json
 from nasforge.machinery import device_of
 from nasforge.outcome import Outcome, draw, ended, existing, finish
 from nasforge.parts import Parts
+from nasforge.progress import Progress
 from nasforge.published import explained, true_accuracies, why_not_looked_up
 from nasforge.resumption import computed_as, identity, resumed
 from nasforge.retraining import retrain as retrain_networks
@@ -30,24 +32,30 @@ from nasforge.threads import threads
 from nasforge.verdicts import control_verdict
 
 
-def search(config: Config, folder: Path, overrides: Sequence[str] = ()) -> Outcome:
+def search(config: Config, folder: Path, overrides: Sequence[str] = (), *, progress: Progress | None = None) -> Outcome:
     """Search as `config` says and leave everything in `folder`, which must not hold a run yet.
 
     Args:
         config: resolved, as `configuration.compose` makes it.
         overrides: the command line's words, recorded for whoever types the command again.
+        progress: says how far it is; at a terminal, or in lines, if None.
 
     Raises:
         NasforgeError: the configuration, the data or the folder is wrong; nothing has been written then.
     """
     folder = folder.absolute()
     _check_free(folder)
-    parts = _search_parts(config)
+    parts = _search_parts(config, progress)
     return _begin("search", parts, folder, overrides)
 
 
 def resume(
-    folder: Path, changes: Sequence[str] = (), *, how: Config | None = None, config_dir: str | None = None
+    folder: Path,
+    changes: Sequence[str] = (),
+    *,
+    how: Config | None = None,
+    config_dir: str | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Go on with the search or the retraining in `folder`; one that has nothing left to do is left as it is.
 
@@ -55,6 +63,7 @@ def resume(
         changes: overrides; they may set budget, executor, trainer, logger and callbacks anew.
         how: a configuration from which all of these are taken instead.
         config_dir: one more folder of configurations that `changes` may choose from.
+        progress: says how far it is; at a terminal, or in lines, if None.
 
     Raises:
         RunError: there is no run, another process writes it, or its journal, weights or data are not what they were.
@@ -65,9 +74,10 @@ def resume(
     with _in(folder), closing(Journal(folder)) as journal:
         config = beginning.config_now(folder)
         config = computed_as(config, how) if how is not None else resumed(config, changes, config_dir)
-        if (outcome := ended(folder, config)) is not None:
+        progress = progress or Progress()
+        if (outcome := ended(folder, config, progress.detail)) is not None:
             return outcome
-        parts = _search_parts(config) if beginning.command == "search" else _retrain_parts(config)
+        parts = (_search_parts if beginning.command == "search" else _retrain_parts)(config, progress)
         if parts.search_data.fingerprint != beginning.data:
             rest = "restore them, or start a new run"
             raise RunError(f"the data are not those that the run in {folder} began with; {rest}")
@@ -153,9 +163,9 @@ def _run(beginning: Beginning, parts: Parts, journal: Journal) -> Outcome:
     return _retrain(parts, journal, Architecture.from_json(beginning.architecture), beginning.called)
 
 
-def _search_parts(config: Config) -> Parts:
+def _search_parts(config: Config, progress: Progress | None = None) -> Parts:
     """All parts, so that what does not fit together is said before anything is written."""
-    parts = Parts(config)
+    parts = Parts(config, progress)
     parts.strategy.check_goals(parts.estimators, parts.goals.followed, parts.goals.constraints)
     parts.check_machinery()
     parts.executor.check(device_of(parts.trainer))
@@ -165,9 +175,9 @@ def _search_parts(config: Config) -> Parts:
     return parts
 
 
-def _retrain_parts(config: Config) -> Parts:
+def _retrain_parts(config: Config, progress: Progress | None = None) -> Parts:
     """Likewise, for a retraining."""
-    parts = Parts(config)
+    parts = Parts(config, progress)
     if not parts.retraining.seeds:
         raise OptionError("retrain.seeds=0 leaves nothing to do; set it to 1 or more")
     parts.check_machinery()
@@ -178,6 +188,7 @@ def _retrain_parts(config: Config) -> Parts:
 def _search(parts: Parts, journal: Journal) -> Outcome:
     ledger: list[Evaluation] = []
     with threads(parts.threads), closing(_open(parts, journal, ledger)) as run:
+        say_plan(parts, run)
         found = parts.strategy.search(run)
         result = _result(parts, run, str(parts.config["strategy"]["name"]), found.architecture)
         known = {one.architecture: one.metrics for one in ledger if one.ok}  # what was only reported is among it
@@ -188,6 +199,7 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
             for one in found.front
         ]
         if found.weights is not None:
+            parts.progress.phase("control")
             with run.timed("control"):
                 result["control"], best = _control(parts, run, found)
                 rows = {"found": found.architecture, "random search": best}
@@ -197,12 +209,14 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
                     run.notes += why_not_looked_up(parts.space, parts.data_name, paper)
             result["metrics"] = result["metrics"] or {"accuracy": result["control"]["found"]}
         if parts.retraining.seeds:
+            parts.progress.phase("retraining")
             result["retrain"] = _retraining(parts, run, found.architecture)
         return finish(parts, run, found.architecture, result, ledger)
 
 
 def _retrain(parts: Parts, journal: Journal, architecture: Architecture, called: str) -> Outcome:
     with threads(parts.threads), closing(_open(parts, journal)) as run:
+        say_plan(parts, run, architecture)
         result = _result(parts, run, "retrain", architecture)
         result["retrain"] = _retraining(parts, run, architecture, called)
         return finish(parts, run, architecture, result, [])

@@ -17,6 +17,7 @@ from nasforge.goals import TRAINING_TIME
 from nasforge.journal import write_json
 from nasforge.next_steps import next_steps
 from nasforge.parts import Parts
+from nasforge.progress import Detail
 from nasforge.report import write_report
 from nasforge.run import Run
 from nasforge.run_folders import read_json
@@ -67,11 +68,11 @@ def finish(
     timing = run.write_timing()
     draw(parts, folder, architecture)
     Ending.write(run.journal, result["status"], _bounds(result, parts.config))
-    print_summary(result, folder, seconds=timing["total"], timing=timing["seconds"])
+    print_summary(result, folder, seconds=timing["total"], timing=timing["seconds"], detail=parts.progress.detail)
     return Outcome(folder, architecture, result)
 
 
-def ended(folder: Path, config: Mapping[str, Any]) -> Outcome | None:
+def ended(folder: Path, config: Mapping[str, Any], detail: Detail = Detail.ALL) -> Outcome | None:
     """What the run in `folder` has left, if a start with `config` had nothing to do; that is said, and nothing changed.
 
     None if it has something to do, be it to write again what is missing or was altered.
@@ -86,9 +87,10 @@ def ended(folder: Path, config: Mapping[str, Any]) -> Outcome | None:
     if not ending.leaves_nothing_to_do(_bounds(result, config)):
         return None
     more = "" if ending.status == "finished" else "; with a larger budget it goes on"
-    print(f"{folder} has ended before ({ending.status}) and is left as it is{more}")
+    if detail is Detail.ALL:
+        print(f"{folder} has ended before ({ending.status}) and is left as it is{more}")
     timing = read_json(folder / "timing.json", dict)
-    print_summary(result, folder, seconds=timing["total"], timing=timing["seconds"])
+    print_summary(result, folder, seconds=timing["total"], timing=timing["seconds"], detail=detail)
     return Outcome(folder, Architecture.from_json(result["architecture"]), result)
 
 

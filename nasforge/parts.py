@@ -20,6 +20,7 @@ from nasforge.goals import Goals
 from nasforge.machinery import Budget, Machinery, device_of
 from nasforge.memory import PlannedNetwork, check_memory
 from nasforge.options import checked
+from nasforge.progress import Progress
 from nasforge.ranks import Ranks, ranks_of
 from nasforge.registry import build
 from nasforge.retraining import Retraining
@@ -56,11 +57,16 @@ cores a second one gains a tenth, on cores that are busy otherwise it costs seve
 class Parts:
     """What one configuration stands for.
 
+    Args:
+        config: resolved.
+        progress: says what a run of it does; at a terminal, or in lines, if None.
+
     Raises:
         NasforgeError: a name, key, type or value is wrong, or parts do not fit each other; the message says which.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], progress: Progress | None = None) -> None:
+        self.progress = progress or Progress()
         check_whole(config)  # it may have been read from a file that anyone wrote
         self.config = config
         self.seed: int = _seed(config["seed"])
@@ -193,6 +199,7 @@ class Parts:
             loggers=watchers(self.config, "logger", folder),
             ranks=self.ranks,
             executor=self.executor.executor(self.threads),
+            progress=self.progress,
         )
 
 

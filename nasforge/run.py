@@ -30,6 +30,7 @@ from nasforge.space import SearchSpace
 from nasforge.strategy import Result
 from nasforge.training import FitModule, SupernetModule
 from nasforge.weight_store import WeightStore
+from nasforge.wording import counted, quantity
 
 Module = TypeVar("Module", bound=FitModule)
 
@@ -105,19 +106,27 @@ class Run:
             budgeted: whether `budget.seconds` bounds it.
         """
         work = module.work(epochs, len(data.loader(0)))
-        with self.timed(f"fit {name}"), self._machinery.progress.bar(f"fit {name}", work) as module.advance:
+        with self.timed(f"fit {name}"), self._machinery.progress.bar(f"fit {name}", work) as bar:
+
+            def began(epoch: int) -> None:
+                where = f"in epoch {epoch + 1} of {epochs} of fit '{name}'"
+                self._doing.note(f"fit {name}, epoch {epoch}", where)
+                if epoch and bar.due:
+                    bar.tell(*_how_well(module, epochs))
+
+            module.advance = bar
             self._fits.fit(
                 module,
                 name,
                 epochs,
                 data,
                 exhausted=lambda: self._ends_with_epoch(budgeted),
-                began=lambda epoch: self._doing.note(
-                    f"fit {name}, epoch {epoch}", f"in epoch {epoch + 1} of {epochs} of fit '{name}'"
-                ),
+                began=began,
                 callbacks=self._machinery.callbacks,
                 loggers=self._machinery.loggers,
             )
+            if bar.due:
+                bar.tell(*_how_well(module, epochs))
         self._tick()
         return module
 
@@ -210,7 +219,7 @@ class Run:
         total = n if n is not None else self._budget.evaluations
         if total is None and self._budget.seconds is None:
             raise OptionError(f"'{name}' runs until its budget is used up: set budget.evaluations or budget.seconds")
-        with self._machinery.progress.bar(name, total) as advance:
+        with self._machinery.progress.bar(name, total) as bar:
             for index in itertools.count() if n is None else range(n):
                 key = f"{name}/{index}"
                 replayed = self.journal.find("generation", key) is not None
@@ -223,7 +232,9 @@ class Run:
                 if not replayed:
                     self.journal.write("generation", key, sync=self._sync_is_due(), seconds=round(self.seconds, 3))
                 for _ in range(1 if n is not None else len(self.evaluations) - before):
-                    advance()
+                    bar()
+                if not replayed and bar.due:
+                    bar.tell(_how_far(index + 1, n, len(self.evaluations), self._budget.evaluations), self._best())
 
     @property
     def remaining(self) -> int | None:
@@ -288,7 +299,7 @@ class Run:
 
     def say(self, text: str) -> None:
         """A sentence for whoever watches; no part of what the run leaves."""
-        self._machinery.progress.console.print(text, highlight=False)
+        self._machinery.progress.say(text)
 
     def warn_of_budget(self, drawn: int, what: str) -> None:
         """Say, now and in the result, that `budget.evaluations` ends before a strategy has learned from anything.
@@ -365,9 +376,30 @@ class Run:
             self._tick()
         return budgeted and self.out_of_time()
 
+    def _best(self) -> str:
+        """The best value so far of what the search follows foremost."""
+        name = self.objectives[0].metric if self.objectives else ""
+        best = min((one for one in self.evaluations if one.ok and name in one.metrics),
+                   key=lambda one: one.cost(self.objectives[0]), default=None)  # fmt: skip
+        return f"best {quantity(name, best.metrics[name])}" if best is not None else ""
+
     def _tick(self) -> None:
         self._ticked = self.seconds
         self.journal.write("clock", "", **self._clock.line())
+
+
+def _how_well(module: FitModule, epochs: int) -> tuple[str, str]:
+    """How many epochs a fit has behind it, and the latest one's accuracy on the images that it trained with."""
+    values = module.history.get("train_accuracy", [])
+    accuracy = f"training accuracy {values[-1]:.1%}" if values and values[-1] is not None else ""
+    return f"epoch {max(map(len, module.history.values()), default=0)} of {epochs}", accuracy
+
+
+def _how_far(index: int, of: int | None, evaluations: int, budget: int | None) -> str:
+    """In generations where the strategy says how many there are, in estimates where the budget bounds them."""
+    if of is not None:
+        return f"generation {index:,} of {of:,}"
+    return f"{evaluations:,} of {counted(budget, 'estimate')}" if budget else counted(evaluations, "estimate")
 
 
 def _report_only(objectives: Sequence[Objective]) -> frozenset[str]:

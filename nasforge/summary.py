@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nasforge.next_steps import time_ahead
+from nasforge.progress import Detail
 from nasforge.verdicts import conclusion
-from nasforge.wording import counted, words
+from nasforge.wording import counted, duration, quantity, words
 
 _MOODS = {True: "green", False: "yellow", None: ""}
 """By whether what was found is better than random architectures; None: it cannot be told."""
@@ -28,6 +29,7 @@ def print_summary(
     *,
     seconds: float,
     timing: Mapping[str, float] | None = None,
+    detail: Detail = Detail.ALL,
     console: Console | None = None,
 ) -> None:
     """Say what was found, how good it is, where it lies and what to type next.
@@ -39,9 +41,14 @@ def print_summary(
         folder: the run's.
         seconds: what it took.
         timing: what its parts took, as in `timing.json`.
+        detail: of a job of a sweep, one line.
         console: where to; the terminal, if none is given.
     """
     console = console or Console()
+    if detail is not Detail.ALL:
+        if detail is Detail.LINE:
+            _line(console, _in_one_line(result, folder, seconds))
+        return
     verb = "retrained" if result["strategy"] == "retrain" else f"found by {result['strategy']}"
     head = f"{result['space']} architecture {verb} on {result['data']}, seed {result['seed']}, {seconds:.0f} s"
     _say(console, "")
@@ -55,6 +62,9 @@ def print_summary(
         constant = result["evaluations"].get("constant", [])
         console.print(_measured({name: one for name, one in result["metrics"].items() if name not in constant}))
         _say(console, _asked(result["evaluations"]))
+    if len(result.get("front", [])) > 1:
+        _say(console, f"\nPareto front: {counted(len(result['front']), 'architecture')} that no other one beats")
+        console.print(_front(result))
     if result.get("table"):
         _say(console, f"\nTest accuracy in the table ({result['table']['about']})")
         console.print(_known(result["table"]))
@@ -72,6 +82,35 @@ def print_summary(
         time = time_ahead(step, result, timing or {}, seconds)
         _say(console, f"\n{step['why']}{f' ({time})' if time else ''}:")
         _line(console, f"  {in_folder(step['command'], folder)}")
+
+
+def _in_one_line(result: Mapping[str, Any], folder: Path, seconds: float) -> str:
+    """What was found, for someone who reads many of these."""
+    retrain, metrics = result["retrain"], result["metrics"]
+    best = next((quantity(name, metrics[name]) for name in result["followed"] if name in metrics), "")
+    trained = f"test accuracy {retrain['rows'][0]['mean']:.2%} when trained from scratch" if retrain else ""
+    front = f"a front of {len(result['front'])}" if len(result.get("front", [])) > 1 else ""
+    parts = [best, front, trained, duration(seconds), str(folder / "report.html")]
+    return f"{result['status']}: {', '.join(part for part in parts if part)}"
+
+
+MOST = 12
+"""Architectures of a front that a terminal shows; the report has them all."""
+
+
+def _front(result: Mapping[str, Any]) -> Table:
+    """The followed metrics of architectures that no other one beats, the best in the first of them first."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in result["followed"]:
+        table.add_column(words(name), justify="right")
+    table.add_column("", overflow="fold")
+    first = result["followed"][0]
+    upwards = {one["metric"]: one["direction"] == "min" for one in result["objectives"]}[first]
+    for one in sorted(result["front"], key=lambda one: one["metrics"][first], reverse=not upwards)[:MOST]:
+        table.add_row(*(_value(name, one["metrics"][name]) for name in result["followed"]), one["notation"])
+    if len(result["front"]) > MOST:
+        table.add_row(*("" for _ in result["followed"]), f"and {len(result['front']) - MOST} more in the report")
+    return table
 
 
 def _measured(metrics: Mapping[str, float]) -> Table:

@@ -58,16 +58,18 @@ class Job:
 
     def _done(self, config: dict[str, Any]) -> str:
         from nasforge import experiment
+        from nasforge.progress import Detail, Progress
 
+        progress = Progress(detail=Detail.LINE)
         if not (self.folder / JOURNAL).exists():
-            experiment.search(config, self.folder, self.words)
+            experiment.search(config, self.folder, self.words, progress=progress)
             return "finished"
         self._check_same(Beginning.of(self.folder), config)
         if all((self.folder / name).exists() for name in ("result.json", "report.html")):
             print(f"job {self.number} has finished before and is not run again: {relative(self.folder)}", flush=True)
             return "finished before"
         print(f"job {self.number} was broken off and goes on: {relative(self.folder)}", flush=True)
-        experiment.resume(self.folder, how=config)
+        experiment.resume(self.folder, how=config, progress=progress)
         return "finished"
 
     def _check_same(self, before: Beginning, config: dict[str, Any]) -> None:

@@ -208,7 +208,7 @@ def test_a_job_that_failed_is_tried_again(command, table, sweep, searched):
 
 
 def test_ctrl_c_says_how_to_go_on_with_the_sweep(command, monkeypatch, table, tmp_path):
-    def search(config, folder, overrides):
+    def search(config, folder, overrides, progress):
         raise Interrupted(2)
 
     monkeypatch.setattr(experiment, "search", search)
@@ -246,7 +246,7 @@ def test_jobs_take_the_gpus_of_a_machine_in_turn(command, monkeypatch, gpus, dev
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     given = []
-    monkeypatch.setattr(experiment, "search", lambda config, folder, words: given.append(config["trainer"]))
+    monkeypatch.setattr(experiment, "search", lambda config, *_, **__: given.append(config["trainer"]))
     assert command("-m", "trainer=pinned", "seed=1,2,3")[0] == 0
     assert [trainer["devices"] for trainer in given] == devices
     computing = [device_of(trainer) for trainer in given]

@@ -16,7 +16,7 @@ from nasforge.configuration import compose
 def searched(monkeypatch):
     calls = []
 
-    def search(config, folder, overrides):
+    def search(config, folder, overrides, progress):
         calls.append((config, folder, overrides))
         return SimpleNamespace(folder=folder)
 
