@@ -27,7 +27,7 @@ class Arrays:
         try:
             array = self._file[key]
         except Exception as error:  # zipfile, zlib, lzma and numpy each have errors of their own for a damaged member
-            raise DataError(f"{self.path}: '{key}' cannot be read ({text_of(error)}); it must be whole") from None
+            raise DataError(f"{self.path}: '{key}' cannot be read ({text_of(error)[:200]}); it must be whole") from None
         if not isinstance(array, np.ndarray):  # numpy returns the bytes of what does not begin as an array does
             raise DataError(f"{self.path}: '{key}' is no array; numpy.savez writes arrays")
         return array

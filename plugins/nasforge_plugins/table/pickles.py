@@ -10,7 +10,8 @@ import pickle
 import re
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,10 @@ from nasforge import DataError, text_of
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 """The first number in a file that torch.save wrote before 1.6."""
+
+
+LEAST_MEMORY, MEMORY_BY_SIZE = 2 << 30, 64
+"""Bytes that reading a file may need: as many in any case, or as many times its own size (bz2 shrinks it tenfold)."""
 
 
 def load(path: Path) -> Any:
@@ -34,7 +39,7 @@ def load_bz2(path: Path) -> Any:
 
 def _loaded(path: Path, opened: Callable[..., Any]) -> Any:
     try:
-        with opened(path, "rb") as file:
+        with _bounded_memory(path), opened(path, "rb") as file:
             return _Numbers(file).load()
     except Exception as error:  # bz2 and pickle raise nearly anything for a damaged file
         raise _unreadable(path, error) from None
@@ -47,24 +52,52 @@ def load_torch(path: Path) -> Any:
         DataError: the file is broken or asks for foreign code.
     """
     try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                (name,) = (one for one in archive.namelist() if one.endswith("/data.pkl"))
-                with archive.open(name) as file:
-                    return _Numbers(file).load()
-        with path.open("rb") as file:  # three short pickles come first: magic number, protocol, the writer's machine
-            if _Numbers(file).load() != TORCH_MAGIC:
-                raise pickle.UnpicklingError("torch.save did not write it")
-            for _ in range(2):
-                _Numbers(file).load()
-            return _Numbers(file).load()
+        with _bounded_memory(path):
+            return _torch_object(path)
     except Exception as error:  # zipfile and pickle raise nearly anything for a damaged file
         raise _unreadable(path, error) from None
 
 
+def _torch_object(path: Path) -> Any:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            (name,) = (one for one in archive.namelist() if one.endswith("/data.pkl"))
+            with archive.open(name) as file:
+                return _Numbers(file).load()
+    with path.open("rb") as file:  # three short pickles come first: magic number, protocol, the writer's machine
+        if _Numbers(file).load() != TORCH_MAGIC:
+            raise pickle.UnpicklingError("torch.save did not write it")
+        for _ in range(2):
+            _Numbers(file).load()
+        return _Numbers(file).load()
+
+
+@contextmanager
+def _bounded_memory(path: Path) -> Iterator[None]:
+    """Let a file have the memory that its size explains: one damaged byte can make a pickle ask for all there is.
+
+    Where the system does not say how much this process has (elsewhere than on Linux) nothing is bounded.
+    """
+    try:
+        import resource
+
+        has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    except (ImportError, OSError):
+        yield
+        return
+    most = has + max(LEAST_MEMORY, MEMORY_BY_SIZE * path.stat().st_size)
+    bounds = [bound for bound in (soft, hard) if bound != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min([most, *bounds]), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
 def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(
-        f"{path} cannot be read ({text_of(error)}); it must be whole, and hold nothing but numbers and texts"
+        f"{path} cannot be read ({text_of(error)[:200]}); it must be whole, and hold nothing but numbers and texts"
     )
 
 
