@@ -23,8 +23,8 @@ from nasforge.stopping import held_back
 TWICE = 2
 """A place at which a run has died so often is taken to be what kills it."""
 BETWEEN = ("", "between two fits or candidates")
-_PROCESS = os.urandom(8).hex()
-"""Tells this process from others: their numbers come again, in containers above all."""
+_BORN = os.urandom(8).hex()
+"""With its number it tells a process from others: numbers come again, above all in containers, and forks inherit it."""
 
 
 class Doing:
@@ -39,16 +39,15 @@ class Doing:
 
     def __init__(self, folder: Path, journal: Journal) -> None:
         """Begin a start of the run in `folder`; a warning says how the one before it died, if it did."""
-        death = last_death(folder, alive=_PROCESS)
+        self._process = f"{_BORN} {os.getpid()}"
+        death = last_death(folder, alive=self._process)
         if death:
             _record(folder, journal, death)
         self.deaths = Counter(str(line["key"]) for line in journal.of_kind("death"))
         self._now = BETWEEN
         self._file = os.open(folder / RECORD, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
-        stack = None if faulthandler.is_enabled() else (folder / STACK).open("w")
-        if stack:
-            faulthandler.enable(stack)
-        self.close = weakref.finalize(self, _ended, os.getpid(), folder, self._file, stack, _watcher(folder))
+        self._stack = None if faulthandler.is_enabled() else (folder / STACK).open("w")
+        self.close = weakref.finalize(self, _ended, os.getpid(), folder, self._file, self._stack, _watcher(folder))
         self.note(*BETWEEN)
 
     def note(self, place: str, what: str) -> None:
@@ -56,8 +55,11 @@ class Doing:
         self._now = place, what
         if not self.close.alive:  # the number of its file may be another's by now
             return
+        if self._stack:  # anew, since Lightning ends each fit by giving all signals their default actions
+            faulthandler.disable()
+            faulthandler.enable(self._stack)
         with suppress(OSError):  # of a full disk the journal will tell
-            os.pwrite(self._file, json.dumps([_PROCESS, place, what]).encode() + b"\n", 0)
+            os.pwrite(self._file, json.dumps([self._process, place, what]).encode() + b"\n", 0)
 
     @contextmanager
     def at(self, place: str, what: str) -> Iterator[None]:

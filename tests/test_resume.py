@@ -1,4 +1,4 @@
-"""kill -9 at any moment, resume, and the result is the undisturbed run's, to the last bit."""
+"""Killed at any moment and resumed, the result is the undisturbed run's, to the last bit."""
 
 import json
 import random
@@ -25,10 +25,16 @@ def undisturbed(tmp_path_factory, images):
     return study.finish(tmp_path_factory.mktemp("undisturbed") / "run", images)
 
 
-def killed(folder, images, place, call):
-    process = study.start(folder, images, place, call)
+def killed(folder, images, place, call, number=signal.SIGKILL, command=()):
+    process = study.start(folder, images, place, call, command, number)
     process.join()
-    assert process.exitcode == -signal.SIGKILL, f"the run ended before call {call} of {place}"
+    assert process.exitcode == -number, f"the run ended before call {call} of {place}"
+
+
+def deaths(folder):
+    """Where the run has died, as its journal has it."""
+    lines = map(json.loads, (folder / "journal.jsonl").read_text().splitlines())
+    return [(line["key"], line["how"]) for line in lines if line["kind"] == "death"]
 
 
 def test_the_same_run_twice_gives_the_same_bytes(tmp_path, images, undisturbed):
@@ -49,8 +55,24 @@ def test_killed_at_a_place_and_resumed(tmp_path, images, undisturbed, seed):
 
 def test_killed_again_and_again_and_resumed(tmp_path, images, undisturbed):
     for place, call in (("ES step", 2), ("supernet fit", 2), ("journal line", 1), ("control", 5), ("report", 1)):
-        killed(tmp_path / "run", images, place, call)
+        number = signal.SIGABRT if place in ("supernet fit", "report") else signal.SIGKILL
+        killed(tmp_path / "run", images, place, call, number)
     assert study.finish(tmp_path / "run", images) == undisturbed
+    first, second, third, fourth = deaths(tmp_path / "run")  # the start that was to write the second died of that
+    assert first == ("fit supernet, epoch 1", "")
+    assert second == ("fit supernet, epoch 1", "Aborted")
+    assert (third[0][:11], fourth) == ("candidates ", ("", "Aborted"))
+
+
+def test_a_candidate_that_has_killed_the_run_twice_has_the_same_result_in_another_process(tmp_path, images):
+    command = [*study.SEARCHES["random_search"][0](images), "budget.evaluations=2", "retrain.seeds=0"]
+    expected = study.finish(tmp_path / "undisturbed", images, command)
+    for number in (signal.SIGABRT, signal.SIGKILL):
+        killed(tmp_path / "run", images, "candidate", 1, number, command)
+    assert study.finish(tmp_path / "run", images, command) == expected
+    (first, how), (second, _) = deaths(tmp_path / "run")
+    assert (first[:10], how) == ("candidate ", "Aborted")
+    assert second == first
 
 
 def test_killed_at_random_times_and_resumed(tmp_path, images, undisturbed):

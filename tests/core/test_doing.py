@@ -28,6 +28,21 @@ with closing(Journal(folder)) as journal, closing(Doing(folder, journal)) as doi
         {ends}
 """
 
+FORKED = """
+import os, sys
+from pathlib import Path
+from nasforge.doing import Doing
+from nasforge.journal import Journal
+
+folder, child = Path(sys.argv[1]), os.fork()
+if child:
+    os.waitpid(child, 0)
+doing = Doing(folder, Journal(folder))
+if not child:
+    os.abort()
+print(dict(doing.deaths))
+"""
+
 
 def died(folder, ends):
     """A process in which a run in `folder` ends in such a way; what it and its watcher said."""
@@ -137,6 +152,12 @@ def test_a_second_run_in_one_process_is_no_death_of_the_first(tmp_path):
         first = Doing(tmp_path, journal)
         assert next_start_of(tmp_path, journal) == []
         first.close()
+
+
+def test_a_death_of_one_fork_is_seen_by_the_next(tmp_path):
+    """As from a server of processes, which all begin as the same one."""
+    ended = subprocess.run([sys.executable, "-c", FORKED, tmp_path], capture_output=True, text=True)
+    assert ended.stdout == "{'': 1}\n"
 
 
 def next_start_of(folder, journal):

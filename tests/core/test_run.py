@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -135,6 +138,28 @@ def test_a_run_says_which_epoch_it_is_at_as_long_as_it_lives(tmp_path, data):
     first = ["fit net, epoch 0", "in epoch 1 of 2 of fit 'net'"]
     assert module.seen == 4 * [first] + 4 * [["fit net, epoch 1", "in epoch 2 of 2 of fit 'net'"]]
     assert not module.says.exists()
+
+
+DIES_AFTER_A_FIT = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import test_run as tests
+
+run = tests.opened(Path(sys.argv[2]), tests.data.__wrapped__())
+run.fit(tests.Recorded(), "net", 1, run.data.halves())
+with run.timed("what comes after"):
+    os.abort()
+"""
+
+
+def test_a_native_fault_leaves_its_stack_even_after_a_fit(tmp_path):
+    """Lightning gives all signals their default actions when a fit has ended."""
+    command = [sys.executable, "-c", DIES_AFTER_A_FIT, Path(__file__).parent, tmp_path]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGABRT
+    assert "this run died in 'what comes after' (Aborted, a fault of native code" in ended.stderr
+    assert (tmp_path / "fault.txt").read_text().startswith("Fatal Python error: Aborted\n")
 
 
 def test_a_fit_repeats_to_the_bit(tmp_path, data):
