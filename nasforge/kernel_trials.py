@@ -32,12 +32,13 @@ HEAP_CHECK = {"LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3"}
 Compute = Callable[[nn.Module, Tensor], Tensor]
 
 
-def _called(module: nn.Module, x: Tensor) -> Tensor:
+def called(module: nn.Module, x: Tensor) -> Tensor:
+    """The plain call."""
     out: Tensor = module(x)
     return out
 
 
-def worst_error(module: nn.Module, x: Tensor, layout: torch.memory_format, compute: Compute = _called) -> float:
+def worst_error(module: nn.Module, x: Tensor, layout: torch.memory_format, compute: Compute = called) -> float:
     """The greatest relative error of `module`'s output and gradients in single precision and in `layout`.
 
     Args:
@@ -46,23 +47,23 @@ def worst_error(module: nn.Module, x: Tensor, layout: torch.memory_format, compu
         compute: calls the module where it takes more than `x`.
 
     Returns:
-        The maximum, over output, gradient by `x` and gradients by weights, of |error| / |right value|, both as
-        Euclidean norms.
+        |error| / |right value|, both Euclidean norms, of the output or of all gradients together, whichever is greater.
+        (By itself a gradient may be zero but for rounding, as before a BatchNorm.)
     """
     exact = deepcopy(module).double()
-    found = _output_and_gradients(module.to(memory_format=layout), x.contiguous(memory_format=layout), compute)
-    right = _output_and_gradients(exact, x.double(), compute)
+    found = _output_and_gradient(module.to(memory_format=layout), x.contiguous(memory_format=layout), compute)
+    right = _output_and_gradient(exact, x.double(), compute)
     return max(_relative(one, other) for one, other in zip(found, right, strict=True))
 
 
-def _output_and_gradients(module: nn.Module, x: Tensor, compute: Compute) -> list[Tensor]:
+def _output_and_gradient(module: nn.Module, x: Tensor, compute: Compute) -> tuple[Tensor, Tensor]:
     x = x.detach().requires_grad_()
     out = compute(module.train(), x)
     generator = torch.Generator().manual_seed(0)
     direction = torch.randn(out.shape, generator=generator, dtype=torch.double).to(out.dtype)
     weights = [weight for weight in module.parameters() if weight.requires_grad]
     gradients = torch.autograd.grad((out * direction).sum(), [x, *weights], allow_unused=True)
-    return [out.detach(), *(gradient for gradient in gradients if gradient is not None)]
+    return out.detach(), torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
 
 
 def _relative(one: Tensor, right: Tensor) -> float:
