@@ -30,6 +30,8 @@ _FLAGS = {
 def main() -> None:
     """The console script: run the command in `sys.argv` and exit with its status."""
     lasting()
+    # Python would let the processes that a run starts import from the working directory, a stranger's run say.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -4,12 +4,15 @@ import importlib
 import json
 import pickle
 import shutil
+import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import yaml
 
 import nasforge
+from nasforge.beginning import Beginning
 
 PLANTED = """
 from pathlib import Path
@@ -96,11 +99,15 @@ def places(tmp_path):
     yield "another's cluster", {"executor": {"name": "ray", "address": "ray://192.0.2.1:10001", "threads": 1}}
 
 
+def with_sections(config, sections):
+    """A configuration with other keys in some of its sections."""
+    return {key: value | sections[key] if key in sections else value for key, value in config.items()}
+
+
 def altered(folder, sections):
-    """Write a run's configuration with other sections."""
+    """Write a run's configuration with other keys in some of its sections."""
     plain = yaml.safe_load((folder / "config.yaml").read_text())
-    config = {key: value | sections[key] if key in sections else value for key, value in plain.items()}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "config.yaml").write_text(yaml.safe_dump(with_sections(plain, sections)))
 
 
 def test_what_is_planted_would_be_run(tmp_path, sentinel):
@@ -113,12 +120,12 @@ def test_what_is_planted_would_be_run(tmp_path, sentinel):
 
 
 def test_a_run_that_goes_on_runs_nothing_that_its_configuration_names(folder, tmp_path, sentinel, command):
-    plain = (folder / "config.yaml").read_text()
-    (folder / "result.json").unlink()
-    for what, sections in places(tmp_path):
-        (folder / "config.yaml").write_text(plain)
-        altered(folder, sections)
-        status, _, said = command("resume", str(folder))
+    """Its journal agrees with the configuration, as a stranger would see to."""
+    begun = Beginning.of(folder)
+    for number, (what, sections) in enumerate(places(tmp_path)):
+        hostile = tmp_path / f"run-{number}"
+        replace(begun, config=with_sections(begun.config, sections)).journal(hostile).close()
+        status, _, said = command("resume", str(hostile))
         assert not sentinel.exists(), what
         assert status == 2, (what, said)
         assert len(said.splitlines()) == 1, said
@@ -173,3 +180,21 @@ def test_a_pickled_job_of_hydra_is_not_read(mistake, tmp_path, sentinel):
     said = mistake("--experimental-rerun", str(tmp_path / "bomb.pkl"))
     assert "no option --experimental-rerun" in said
     assert not sentinel.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["resume", ".", "budget.evaluations=4", "executor.workers=2"],
+        ["retrain", ".", "retrain.channels=5", "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"],
+    ],
+    ids=["workers", "ranks"],
+)
+def test_no_process_of_a_run_imports_from_the_folder_that_it_lies_in(words, folder, tmp_path):
+    """Python puts the working directory before all that is installed, in processes that start by `-c` or `-m`."""
+    for module in ("torch", "nasforge", "multiprocessing", "cloudpickle"):
+        (folder / f"{module}.py").write_text(f"open({str(tmp_path / 'code_was_run')!r}, 'w').close()")
+    script = "import sys; sys.path.remove(''); from nasforge.cli import main; main()"  # as the console script has it
+    ended = subprocess.run([sys.executable, "-c", script, *words], cwd=folder, capture_output=True, text=True)
+    assert not (tmp_path / "code_was_run").exists()
+    assert ended.returncode == 0, ended.stderr
