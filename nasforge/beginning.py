@@ -7,12 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import yaml
-
 from nasforge.errors import RunError
 from nasforge.journal import JOURNAL, Journal, atomic, content, read_first, write_json
+from nasforge.records import read_yaml, well_formed, yaml_of
 from nasforge.resumption import differences
-from nasforge.run_folders import read_yaml
 
 CONFIG, WORDS = "config.yaml", "overrides.json"
 _SECTIONS = ("budget", "control", "retrain", "space", "strategy", "estimator", "data", "trainer", "executor")
@@ -54,7 +52,7 @@ class Beginning:
     def restore(self, folder: Path, config: Mapping[str, Any]) -> None:
         """Write the files that show it to people, with the `config` of this start."""
         with atomic(folder / CONFIG) as temporary:
-            temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
+            temporary.write_text(yaml_of(config), encoding="utf-8")
         if self.command == "search":  # a retraining composes from those of its search
             write_json(folder / WORDS, list(self.words))
 
@@ -81,7 +79,10 @@ class Beginning:
                 f"the run in {folder} was begun by an earlier nasforge, whose journals do not say by which command; "
                 "start it anew in another folder (report and compare still read this one)"
             )
-        return cls(**content(line))
+        with well_formed(folder):
+            beginning = cls(**content(line))
+            _check_sections(path, beginning.config)
+        return beginning
 
     @classmethod
     def if_known(cls, folder: Path) -> Beginning | None:
@@ -121,6 +122,12 @@ def read_config(folder: Path) -> Config:
     if not (folder / CONFIG).exists():
         raise RunError(f"{folder} is not a run's folder: it has no {CONFIG}")
     config: Config = read_yaml(folder / CONFIG)
-    if missing := [key for key in ("seed", *_SECTIONS) if key not in config]:
-        raise RunError(f"{folder / CONFIG} is damaged: it has no {missing[0]}; restore it from a copy")
+    _check_sections(folder / CONFIG, config)
     return config
+
+
+def _check_sections(path: Path, config: Mapping[str, Any]) -> None:
+    """Raise a `RunError` if a configuration lacks what every one has."""
+    if "seed" not in config or (wrong := [key for key in _SECTIONS if not isinstance(config.get(key), Mapping)]):
+        lacking = "seed" if "seed" not in config else f"section {wrong[0]}"
+        raise RunError(f"{path} is damaged: its configuration has no {lacking}; restore it from a copy")

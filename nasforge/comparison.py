@@ -11,7 +11,8 @@ from typing import Any
 from nasforge.errors import RunError
 from nasforge.journal import digest
 from nasforge.rank_tests import RankTest, rank_tests
-from nasforge.run_folders import FinishedRun, flat, read_runs
+from nasforge.records import flat
+from nasforge.run_folders import FinishedRun, read_runs
 from nasforge.scores import COSTS, Box, Score, common_box, scores
 
 

@@ -9,8 +9,18 @@ from typing import Any, ClassVar
 
 from nasforge.errors import RunError
 from nasforge.journal import Journal, content, file_digest, read_last
+from nasforge.records import well_formed
 
-_RECORDS = ("result", "architecture", "evaluations", "confusion", "artifacts", "data", "environment", "timing")
+_RECORDS = (
+    "result",
+    "architecture",
+    "evaluations",
+    "confusion",
+    "artifacts",
+    "data",
+    "environment",
+    "timing",
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,8 @@ class Ending:
     def of(cls, folder: Path) -> Ending | None:
         """The last one of the run in `folder`; None if it has not ended."""
         line = read_last(folder, cls.kind)
-        return None if line is None else cls(**content(line))
+        with well_formed(folder):
+            return None if line is None else cls(**content(line))
 
     def leaves_nothing_to_do(self, budget: Mapping[str, Any]) -> bool:
         """Whether another start would end just so: nothing is to be tried again, and there is no more budget."""
@@ -56,19 +67,21 @@ class Ending:
         return [name for name, digest in self.files.items() if not _is(folder / name, digest)]
 
 
-def check_left(folder: Path, *names: str) -> None:
+def check_left(folder: Path, *names: str) -> bool:
     """Raise a `RunError` if one of these files of the run in `folder` is no longer what the run ended with.
-
-    Of a run without a journal, or one that has not ended, nothing is known.
 
     Args:
         names: paths in the folder; without any, all that it left.
+
+    Returns:
+        Whether its journal says so; of a run without a journal, or one that has not ended, nothing is known.
     """
     ending = Ending.of(folder)
     if ending and (altered := [name for name in ending.altered(folder) if not names or name in names]):
         path = folder / altered[0]
         state = "was altered since the run ended" if path.exists() else "is missing"
         raise RunError(f"{path} {state}; `nasforge resume {folder}` writes it again from the journal")
+    return ending is not None
 
 
 def _is(path: Path, digest: str) -> bool:

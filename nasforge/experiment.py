@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from nasforge.outcome import Outcome, draw, ended, existing, finish
 from nasforge.parts import Parts
 from nasforge.progress import Progress
 from nasforge.published import explained, true_accuracies, why_not_looked_up
+from nasforge.records import well_formed
 from nasforge.resumption import computed_as, identity, resumed
 from nasforge.retraining import retrain as retrain_networks
 from nasforge.run import Run
@@ -119,8 +120,8 @@ def report(folder: Path) -> Path:
     folder = folder.absolute()
     parts = Parts(read_config(folder))
     existing(folder / "result.json")
-    check_left(folder)
-    return draw(parts, folder, parts.space.read(str(existing(folder / "architecture.json"))))
+    with nullcontext() if check_left(folder) else well_formed(folder):
+        return draw(parts, folder, parts.space.read(str(existing(folder / "architecture.json"))))
 
 
 def _check_free(folder: Path) -> None:

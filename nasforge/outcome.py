@@ -18,9 +18,9 @@ from nasforge.journal import write_json
 from nasforge.next_steps import next_steps
 from nasforge.parts import Parts
 from nasforge.progress import Detail
+from nasforge.records import read_json
 from nasforge.report import write_report
 from nasforge.run import Run
-from nasforge.run_folders import read_json
 from nasforge.summary import print_summary
 
 

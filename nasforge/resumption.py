@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any
 
 from nasforge.errors import OptionError
-from nasforge.run_folders import flat
+from nasforge.records import flat
 
 HOW = ("budget", "executor", "trainer", "logger", "callbacks")
 """Sections that say how a run computes, and for how long."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nasforge.architecture import Objective
+from nasforge.beginning import read_config
+from nasforge.ending import check_left
 from nasforge.errors import RunError
+from nasforge.records import read_json, well_formed
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +108,7 @@ def _parts(name: str) -> list[str]:
 
 
 def _read(folder: Path) -> FinishedRun:
+    check_left(folder)
     result = read_json(folder / "result.json", dict)
     if result.get("strategy") == "retrain":
         raise RunError(f"{folder} is a retraining, not a search; compare takes searches")
@@ -123,43 +124,20 @@ def _read(folder: Path) -> FinishedRun:
     words = read_json(folder / "overrides.json", list) if (folder / "overrides.json").exists() else []
     data, timing = (read_json(path, dict) if path.exists() else {}
                     for path in (folder / "data.json", folder / "timing.json"))  # fmt: skip
-    config = read_yaml(folder / "config.yaml")
-    return FinishedRun(folder, config, result, data, [str(word) for word in words], timing, rows)
-
-
-def read_json(path: Path, kind: type) -> Any:
-    """The content of a file that must hold a `dict` or a `list`; `RunError` if it does not."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(f"{path} is damaged: {error}") from None
-    if not isinstance(content, kind):
-        raise RunError(f"{path} is damaged: it must hold a JSON {'object' if kind is dict else 'list'}")
-    return content
-
-
-def read_yaml(path: Path) -> Any:
-    """The content of a file that must hold keys and values; `RunError` if it does not."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise RunError(f"{path} is damaged: it must hold keys and values")
-    return content
+    run = FinishedRun(folder, read_config(folder), result, data, [str(word) for word in words], timing, rows)
+    with well_formed(folder):
+        _ = (
+            run.seed,
+            run.followed,
+            run.reported,
+            [(row["notation"], dict(row["metrics"]), row["status"]) for row in rows],
+        )
+    return run
 
 
 def is_own(folder: Path, path: Path) -> bool:
     """Whether `path` is a file and lies in the run's folder, wherever links lead: a report shows no other one."""
     return path.is_file() and path.resolve().is_relative_to(folder.resolve())
-
-
-def flat(options: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted keys and their values."""
-    found: dict[str, Any] = {}
-    for key, value in options.items():
-        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
-    return found
 
 
 def _listed(folders: Iterable[Path]) -> str:

@@ -17,7 +17,7 @@ from hydra.experimental.callback import Callback
 from nasforge.errors import RunError, reason
 from nasforge.journal import write_json
 from nasforge.messages import SweepError
-from nasforge.run_folders import read_json
+from nasforge.records import read_json
 from nasforge.stopping import Interrupted, interruptible
 
 RECORDS = ".jobs"

@@ -51,8 +51,9 @@ def counted(monkeypatch, folder, at=None):
         return inside(path) and mode[0] != "r"
 
     monkeypatch.setattr(os, "replace", watched(os.replace, inside))
-    monkeypatch.setattr(builtins, "open", watched(open, opens))
-    monkeypatch.setattr("io.open", watched(open, opens))
+    opened = watched(open, opens)
+    monkeypatch.setattr(builtins, "open", opened)
+    monkeypatch.setattr("io.open", opened)
     return calls
 
 

@@ -158,6 +158,7 @@ def test_searches_with_different_tasks_are_not_averaged(sweep, tmp_path, options
 
 
 def test_neither_are_spaces_and_data(runs):
+    (runs / "5/journal.jsonl").unlink()  # else it says that the file was altered
     for key, value in (("space", "darts"), ("data", "cifar10")):
         result = json.loads((runs / "5/result.json").read_text())
         (runs / "5/result.json").write_text(json.dumps({**result, key: value}))
@@ -174,6 +175,8 @@ def test_mistakes_are_one_sentence(mistake, runs, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "holds no run" in mistake("compare", str(tmp_path / "empty"))
     (runs / "0/evaluations.json").write_text("[]")
+    assert "0/evaluations.json was altered since the run ended; `nasforge resume" in mistake("compare", str(runs))
+    (runs / "0/journal.jsonl").unlink()
     assert "is damaged: it has 0 rows" in mistake("compare", str(runs))
     (runs / "0/result.json").write_text("{")
     assert "result.json is damaged" in mistake("compare", str(runs))

@@ -6,7 +6,7 @@ import pytest
 
 from nasforge import NasforgeError, OptionError, UnknownNameError
 from nasforge.configuration import compose, recomposed
-from nasforge.run_folders import flat
+from nasforge.records import flat
 
 CONFIG = {
     "guest_conf/__init__.py": "",

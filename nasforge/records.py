@@ -1,0 +1,77 @@
+"""Files of a run as JSON and YAML, read as what they are: something that anyone may have written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nasforge.errors import NasforgeError, RunError, reason
+
+
+def read_json(path: Path, kind: type) -> Any:
+    """The content of a file that must hold a `dict` or a `list`; `RunError` if it does not."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing") from None
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path} is damaged: {reason(error)}") from None
+    if not isinstance(content, kind):
+        raise RunError(f"{path} is damaged: it must hold a JSON {'object' if kind is dict else 'list'}")
+    return content
+
+
+class _Plain(yaml.SafeLoader):
+    """No alias: a few of them, nested, stand for more than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias (*name) has no place in it")
+        return super().compose_node(parent, index)
+
+
+class _WrittenOut(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a file that must hold keys and values; `RunError` if it does not."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Plain)  # safe: it derives from SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise RunError(f"{path} is damaged: {reason(error)}") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is damaged: it must hold keys and values")
+    return content
+
+
+def yaml_of(content: Mapping[str, Any]) -> str:
+    """As `read_yaml` reads it."""
+    return yaml.dump(dict(content), Dumper=_WrittenOut, sort_keys=False)
+
+
+@contextmanager
+def well_formed(folder: Path) -> Iterator[None]:
+    """Inside, content of a run's files that is not as it is written there becomes a `RunError`."""
+    try:
+        yield
+    except NasforgeError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise RunError(
+            f"the files in {folder} are damaged, or not of a run of this version: {reason(error)}"
+        ) from error
+
+
+def flat(options: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Dotted keys and their values."""
+    found: dict[str, Any] = {}
+    for key, value in options.items():
+        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return found
