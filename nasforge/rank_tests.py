@@ -61,11 +61,11 @@ class RankTest:
         """What the test says, in plain words."""
         if not self.possible:
             fewer = " and ".join(map(str, self.sizes))
-            return f"no test can be made with {fewer} runs: it takes {self.needed} of each"
+            return f"no test of {fewer} runs: that takes {self.needed} of each"
         if self.significant:
             return f"{self.first} is better"
         if self.least >= LEVEL:
-            return f"NOT significant, as nothing can be with fewer than {self.needed} runs of each"
+            return f"NOT significant: that takes {self.needed} runs of each"
         return "NOT significant: this difference may be chance"
 
 
