@@ -1,6 +1,7 @@
 """One's own images where the two forms differ from what most people have: samples, names, `val`, JPEG, workers."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,3 +167,14 @@ def test_worker_processes_read_the_same_batches(tmp_path):
     for (pixels, labels), (theirs, their_labels) in zip(*epochs, strict=True):
         assert torch.equal(pixels, theirs)
         assert torch.equal(labels, their_labels)
+
+
+def test_wrong_test_labels_are_refused_before_a_search_begins(tmp_path, few_images, mistake):
+    """As README says: one's own files are checked at the start, so that a broken one costs no search."""
+    with np.load(few_images) as file:
+        arrays = dict(file)
+    wrong = {"test_images": arrays["train_images"][:6], "test_labels": np.full(6, 3)}
+    np.savez(tmp_path / "wrong.npz", **arrays, **wrong)
+    said = mistake("strategy=random_search", "data=arrays", f"data.path={tmp_path}/wrong.npz", "hydra.run.dir=run")
+    assert "'test_labels' holds 3; with 3 classes labels go from 0 to 2" in said
+    assert not Path("run/journal.jsonl").exists()
