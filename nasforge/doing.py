@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import shlex
 import subprocess
 import sys
 import warnings
@@ -96,9 +97,9 @@ def _sentence(death: Death, times: int, stack: str) -> str:
 
 def _watcher(folder: Path) -> subprocess.Popen[bytes] | None:
     """The process that says how this one died. Nothing but its standard input tells it of the end."""
-    again = f"nasforge resume {os.path.relpath(folder)}"
-    command = [sys.executable, "-I", "-S", deaths.__file__, str(folder), again]
     with suppress(OSError), held_back():
+        again = f"nasforge resume {shlex.quote(os.path.relpath(folder))}"
+        command = [sys.executable, "-I", "-S", deaths.__file__, str(folder), again]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
     return None
 
@@ -109,12 +110,14 @@ def _ended(
     """The process that made the note has ended its work in order, or ends itself so."""
     if os.getpid() != process:  # a fork of it
         return
-    (folder / RECORD).unlink(missing_ok=True)
+    with suppress(OSError):  # of a folder that can no longer be written
+        (folder / RECORD).unlink()
     os.close(record)
     if stack:
         faulthandler.disable()
         stack.close()
-        (folder / STACK).unlink(missing_ok=True)
+        with suppress(OSError):
+            (folder / STACK).unlink()
     if watcher:
         with suppress(OSError):
             watcher.communicate(b"in order")

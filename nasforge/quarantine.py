@@ -25,7 +25,6 @@ class Quarantine(Executor):
 
     def run(self, estimator: Estimator, work: Work, began: Began = nothing) -> Iterator[tuple[int, Answer]]:
         """(index into `work`, answer) as they come."""
-
         if stays_here(estimator):  # nothing to die of, in less time than a note takes
             yield from self._inner.run(estimator, work, began)
             return
