@@ -106,14 +106,14 @@ def conclusion(result: Mapping[str, Any]) -> tuple[str, bool | None]:
 def _too_few(one: Sample, other: Sample, images: int) -> str:
     """What a single network of either kind says, and how many would tell."""
     missed = round(abs(one.mean - other.mean) * images)
-    apart = f"{missed} of {images:,} test images" if one.n == other.n == 1 else _points(one.mean - other.mean)
+    apart = f"{missed} of {images:,} test images apart" if one.n == other.n == 1 else _points(one.mean - other.mean)
     count = needed(one, other)
     least = f"at least {count:,}" if count else f"more than {MOST:,}"
+    shown = f"{100 * detectable(FEW, one, other):.1f} points"
     return (
         f"Trained from scratch, {counted(one.n, 'network')} of it and {counted(other.n, 'random one')} cannot tell "
-        f"which is better: {one.mean:.2%} against {other.mean:.2%}, {apart}. A difference this small takes {least} of "
-        f"each to tell; with retrain.seeds={FEW} retrain.random={FEW} one of {100 * detectable(FEW, one, other):.1f} "
-        "points would show."
+        f"which is better: {one.mean:.2%} against {other.mean:.2%}, {apart}. A difference of this size takes {least} "
+        f"of each to tell; with retrain.seeds={FEW} retrain.random={FEW} one of {shown} would show."
     )
 
 

@@ -95,10 +95,12 @@ def test_one_network_of_each_cannot_tell_and_the_sentence_says_how_many_would():
     said = training_verdict([344 / 360], [345 / 360], images=360)
     assert said["better"] is said["interval"] is None
     assert "1 network of it and 1 random one cannot tell which is better" in said["sentence"]
-    assert "1 of 360 test images" in said["sentence"]
+    assert "1 of 360 test images apart" in said["sentence"]
     assert "takes at least" in said["sentence"]
     assert "retrain.seeds=3 retrain.random=3" in said["sentence"]
     assert "WORSE" not in said["sentence"]
+    far = training_verdict([0.1], [0.3], images=360)
+    assert "A difference of this size takes at least 2 of each to tell" in far["sentence"]
     equal = training_verdict([0.5], [0.5], images=360)
     assert "takes more than 1,000 of each" in equal["sentence"]
 
