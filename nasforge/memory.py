@@ -86,22 +86,25 @@ def check_memory(
     there, module = memory_of(device), _on_meta(planned, space)
     if module is None or there is None:
         return
-    batch = -(-planned.batch_size // ranks)
-    share = 0.5 if half else 1.0
-    weights, maps = share * _weights(module, planned.copies, trained=batch > 0), 0.0
-    layers = sum(not list(one.children()) for one in module.modules())
-    if batch and layers <= DEEPEST and weights < there < weights + layers * _most(module, planned.shape, batch):
+    batch, share = -(-planned.batch_size // ranks), 0.5 if half else 1.0
+    copies = planned.copies if device == "cpu" else 1  # what is not trained just then may leave a GPU
+    weights, maps = share * _weights(module, copies, trained=batch > 0), 0.0
+    if batch and weights < there < weights + _most(module, planned.shape, batch):
         maps = share * _kept(module, space, planned.shape, batch)
-    if weights + maps <= there:
-        return
+    if weights + maps > there:
+        what = f"{_parameters(module, copies)} take {weights / GIB:,.1f} GiB at least"
+        if maps:
+            pixels = f"{planned.shape[1]} x {planned.shape[2]} pixels"
+            what += f", and a batch of {batch:,} images of {pixels} leaves {maps / GIB:,.1f} GiB for its backward pass"
+        raise OptionError(
+            f"{planned.what} does not fit: {what}, but {'this machine' if device == 'cpu' else device} has "
+            f"{there / GIB:,.1f} GiB; lower {planned.lower}"
+        )
+
+
+def _parameters(module: nn.Module, copies: int) -> str:
     count = sum(parameter.numel() for parameter in module.parameters()) / 1e6
-    several = f" each of {planned.copies:,}" if planned.copies > 1 else ""
-    left = f", and a batch of {batch:,} images leaves {maps / GIB:,.1f} GiB for its backward pass" if maps else ""
-    raise OptionError(
-        f"{planned.what} does not fit: {count:,.1f} million parameters{several} take {weights / GIB:,.1f} GiB at "
-        f"least{left}, and {'this machine' if device == 'cpu' else device} has {there / GIB:,.1f} GiB; "
-        f"lower {planned.lower}"
-    )
+    return f"{count:,.1f} million parameters" + (f" each of {copies:,}" if copies > 1 else "")
 
 
 def _on_meta(planned: PlannedNetwork, space: SearchSpace) -> nn.Module | None:
@@ -123,10 +126,11 @@ def _weights(module: nn.Module, copies: int, *, trained: bool) -> int:
 
 
 def _most(module: nn.Module, shape: Shape, batch: int) -> float:
-    """Bytes that a layer's maps could take at the most, were they as wide as the widest and as large as the image: most
-    networks fit even then, and a pass on the meta device takes a second."""
+    """Bytes that its maps could take at the most, were each as wide as the widest and as large as the image: most
+    networks fit even then, and a pass on the meta device takes a second. 0 for those too deep for such a pass."""
+    layers = sum(not list(one.children()) for one in module.modules())
     widest = max((parameter.shape[0] for parameter in module.parameters() if parameter.ndim), default=1)
-    return 4.0 * PER_LAYER * batch * widest * math.prod(shape[1:])
+    return 4.0 * PER_LAYER * layers * batch * widest * math.prod(shape[1:]) if layers <= DEEPEST else 0.0
 
 
 def _kept(module: nn.Module, space: SearchSpace, shape: Shape, batch: int) -> int:

@@ -108,8 +108,7 @@ MORE = {
 }
 
 
-@pytest.mark.parametrize("strategy", NOTES)
-@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize(("strategy", "more"), [*((one, 0) for one in NOTES), ("nsga2", 1), ("local_search", 1)])
 def test_a_budget_that_ends_with_the_first_population_is_random_search_and_says_so(command, few_images, strategy, more):
     words = [f"strategy={strategy}", *SCORED, "data=arrays", f"data.path={few_images}", *MORE.get(strategy, [])]
     words += [] if strategy == "tsenas" else ["space=nasbench201"]

@@ -81,7 +81,9 @@ def test_the_maps_of_a_batch_count_and_devices_share_it(data, space, monkeypatch
     monkeypatch.setattr(memory, "memory_of", lambda _: weights + maps)
     check_memory(planned, space, "cpu")
     monkeypatch.setattr(memory, "memory_of", lambda _: weights + maps - 1)
-    with pytest.raises(OptionError, match=r"it does not fit: .* a batch of 32 images leaves .*; lower channels"):
+    with pytest.raises(
+        OptionError, match=r"it does not fit: .* a batch of 32 images of 16 x 16 pixels leaves .*; lower channels"
+    ):
         check_memory(planned, space, "cpu")
     check_memory(planned, space, "cuda", ranks=2)
     check_memory(planned, space, "cpu", half=True)
