@@ -133,6 +133,17 @@ def test_what_has_died_twice_at_one_place_says_what_to_try(tmp_path, ends, advic
     assert deaths == {"fit net, epoch 2": 2}
 
 
+def test_a_candidate_that_has_killed_its_run_twice_is_said_to_be_kept_apart(tmp_path):
+    for _ in range(2):
+        died(tmp_path, "doing.note('candidate 5', 'at candidate x'); os.abort()")
+    (said,), deaths = next_start(tmp_path)
+    assert said.startswith(
+        "this run has died 2 times at candidate x (Aborted, a fault of native code; fault-2.txt in its"
+    )
+    assert said.endswith("in a process of its own, and has failed if it ends that; executor.workers=2 keeps all apart")
+    assert deaths == {"candidate 5": 2}
+
+
 def test_a_death_between_fits_is_said_and_blamed_on_nothing(tmp_path):
     for _ in range(2):
         died(tmp_path, "doing.note('', 'in \\'control\\''); os.abort()")
