@@ -41,8 +41,8 @@ class TrainerOptions:
 _INSTEAD = {
     "accumulate_grad_batches": "data.batch_size",
     "callbacks": "callbacks=NAME",
-    "fast_dev_run": "strategy.epochs",
-    "gradient_clip_val": "retrain.clip, or the strategy's clip",
+    "fast_dev_run": "strategy.epochs or retrain.epochs",
+    "gradient_clip_val": "strategy.clip or retrain.clip",
     "logger": "logger=csv or logger=tensorboard",
     "max_epochs": "strategy.epochs or retrain.epochs",
     "max_time": "budget.seconds",
@@ -61,9 +61,9 @@ def trainer_options(section: Mapping[str, Any]) -> dict[str, Any]:
     may = ", ".join(inspect.signature(TrainerOptions).parameters)
     for key in section:
         if key in inspect.signature(pl.Trainer).parameters and key not in inspect.signature(TrainerOptions).parameters:
-            instead = f" {_INSTEAD[key]} is for that." if key in _INSTEAD else ""
+            instead = f"; set {_INSTEAD[key]} instead" if key in _INSTEAD else ""
             raise OptionError(
-                f"trainer.{key} would change what a run computes, or is nasforge's to set.{instead} trainer has: {may}."
+                f"trainer.{key} would change what a run computes, or is nasforge's to set{instead}. trainer has: {may}."
             )
     for variable in os.environ:
         if variable.startswith("PL_TRAINER_"):

@@ -41,7 +41,7 @@ def test_every_other_argument_of_lightning_is_refused(argument):
     [
         ({"foo": 1}, "there is no option trainer.foo. trainer has: accelerator, devices"),
         ({"device": 1}, "there is no option trainer.device. Did you mean trainer.devices?"),
-        ({"max_time": "00:00:01:00"}, "budget.seconds is for that"),
+        ({"max_time": "00:00:01:00"}, "or is nasforge's to set; set budget.seconds instead. trainer has: "),
         ({"accelerator": [1, 2]}, "trainer.accelerator=[1, 2]: it must be one of auto, cpu, gpu, cuda, mps"),
         ({"accelerator": {"a": 1}}, "it must be one of auto, cpu"),
         ({"accelerator": []}, "it must be one of auto, cpu"),
