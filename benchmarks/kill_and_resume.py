@@ -190,7 +190,8 @@ def campaign(root: Path, search: str, kills: int, rng: random.Random) -> tuple[b
             place = rng.choice([*places, "random moment", "random moment"])
             number = rng.choice([signal.SIGKILL, signal.SIGABRT])
             armed = "" if place == "random moment" else place
-            process = start(folder, data, armed, rng.randint(1, 12), command, number)
+            call = rng.randint(1, rng.choice([1, 3, 12]))  # some places are passed but once or twice
+            process = start(folder, data, armed, call, command, number)
             process.join(rng.uniform(0.1, seconds) if place == "random moment" else None)
             if process.exitcode is None and process.pid:
                 os.kill(process.pid, number)
