@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nasforge.architecture import Architecture
+from nasforge.data import SearchData
 from nasforge.parts import Parts
 from nasforge.randomness import isolated, rng_of
 from nasforge.run import Run
@@ -25,10 +26,26 @@ def say_plan(parts: Parts, run: Run, architecture: Architecture | None = None) -
     """
     progress = parts.progress
     progress.say(f"run      {run.folder}")
+    if parts.reads_data:
+        progress.say(f"data     {_images(parts.search_data)}")
     plan = dict(_plan(parts, run, architecture))
     for number, (phase, what) in enumerate(plan.items(), start=1):
         progress.say(f"{number} of {len(plan)}   {phase}: {what}")
     progress.begin(list(plan))
+
+
+def _images(data: SearchData) -> str:
+    """How many training images, and of what, so that a folder that was read otherwise than meant is seen at once."""
+    counts = dict(zip(data.class_names, data.class_counts, strict=True))
+    each = ", ".join(f"{name} {count:,}" for name, count in counts.items()) if len(counts) <= FEW else ""
+    size = " x ".join(map(str, data.input_shape[1:]))
+    return (
+        f"{counted(len(data.train), 'training image')} of {size}, {len(counts):,} classes{f': {each}' if each else ''}"
+    )
+
+
+FEW = 12
+"""So many classes are named."""
 
 
 def _plan(parts: Parts, run: Run, architecture: Architecture | None) -> Iterator[tuple[str, str]]:

@@ -81,6 +81,7 @@ def test_a_search_says_where_it_is_what_follows_and_each_epoch(command, few_imag
     assert status == 0, said
     lines = said.splitlines()
     assert re.fullmatch(r"run +/.*/run", lines[0])
+    assert lines.pop(1) == "data     38 training images of 8 x 8, 3 classes: 0 13, 1 12, 2 13"
     assert lines[1] == "1 of 3   search: egnas on darts with arrays, at most 17 minutes; what follows is not counted"
     assert lines[2] == "2 of 3   control: the found and 20 random architectures with the shared weights"
     assert re.match(r"3 of 3   retraining: 2 networks for 2 epochs on \d+ images, about \d+ seconds? by", lines[3])
