@@ -167,7 +167,7 @@ def test_a_sweep_searches_once_for_each_combination(command, called):
 def test_a_failed_job_of_a_sweep_does_not_hide_nor_stop_the_others(command, monkeypatch):
     done = []
 
-    def search(config, folder, overrides):
+    def search(config, folder, overrides, **_):
         if config["seed"] == 1:
             raise cli.OptionError("seed=1 is unlucky")
         done.append(config["seed"])
@@ -184,7 +184,7 @@ def test_a_failed_job_of_a_sweep_does_not_hide_nor_stop_the_others(command, monk
 def test_nor_does_a_plug_in_that_exits(command, monkeypatch):
     done = []
 
-    def search(config, folder, overrides):
+    def search(config, folder, overrides, **_):
         if config["seed"] == 1:
             sys.exit(3)
         done.append(config["seed"])
@@ -532,7 +532,7 @@ def test_ctrl_c_before_the_run_began(command, monkeypatch):
 def test_ctrl_c_ends_a_whole_sweep(command, monkeypatch):
     begun = []
 
-    def search(config, folder, overrides):
+    def search(config, folder, overrides, **_):
         begun.append(config["seed"])
         raise Interrupted(2)
 
