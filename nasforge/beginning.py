@@ -99,8 +99,11 @@ class Beginning:
         path = folder / CONFIG
         if not path.exists():
             return dict(self.config)
-        config: Config = read_yaml(path)
         rest = f"put it back, or delete {path}: `nasforge resume` writes it as it was"
+        try:
+            config: Config = read_yaml(path)
+        except RunError as error:
+            raise RunError(f"{error}; {rest}") from None
         if changed := differences(self.config, config):
             raise RunError(f"{path} was changed: {', '.join(changed[:3])}; {rest}")
         sections = [key for key, value in self.config.items() if isinstance(value, Mapping)]

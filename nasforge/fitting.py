@@ -118,8 +118,7 @@ class Fits:
         path = self.folder(name) / "weights.safetensors"
         with atomic(path) as temporary:
             save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, temporary)
-        content = {"metrics": module.history, "epochs": _epochs_behind(module), "about": module.explanations()}
-        write_json(self.folder(name) / "history.json", content)
+        self._show(module, name)
         if complete:
             weights = file_digest(path)
             self._journal.write("fit", key, sync=True, name=name, weights=weights, history=module.history)
@@ -129,7 +128,13 @@ class Fits:
         self._journal.check_file(path, line["weights"], line)
         _load(module, load_file(path))
         module.history = {metric: list(values) for metric, values in line["history"].items()}
+        self._show(module, name)  # the file may have been altered
         return module
+
+    def _show(self, module: FitModule, name: str) -> None:
+        """The history, for people and the report."""
+        content = {"metrics": module.history, "epochs": _epochs_behind(module), "about": module.explanations()}
+        write_json(self.folder(name) / "history.json", content)
 
     def _key(self, module: FitModule, name: str, epochs: int, data: FitData) -> str:
         """Of all that decides the fit's outcome; not of budget, device, executor or loggers."""

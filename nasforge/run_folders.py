@@ -13,6 +13,7 @@ from nasforge.architecture import Objective
 from nasforge.beginning import read_config
 from nasforge.ending import check_left
 from nasforge.errors import RunError
+from nasforge.journal import JOURNAL
 from nasforge.records import read_json, well_formed
 
 
@@ -94,12 +95,16 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[FinishedRun], list[str]]:
 def _runs_in(path: Path) -> list[Path]:
     if not path.is_dir():
         raise RunError(f"there is no folder {path}")
-    if (path / "config.yaml").exists():
+    if _is_run(path):
         return [path]
-    inside = [child for child in path.iterdir() if (child / "config.yaml").exists()]
+    inside = [child for child in path.iterdir() if _is_run(child)]
     if not inside:
         raise RunError(f"{path} holds no run: neither it nor a folder in it has a config.yaml")
     return sorted(inside, key=lambda child: [int(part) if part.isdigit() else part for part in _parts(child.name)])
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "config.yaml").exists() or (folder / JOURNAL).exists()
 
 
 def _parts(name: str) -> list[str]:

@@ -197,6 +197,15 @@ def test_a_finished_fit_replays_without_a_step_and_leaves_the_generators_alike(t
     assert before[2] == after[2]
 
 
+def test_a_replayed_fit_shows_its_history_again(tmp_path, data):
+    fitted(tmp_path, data)
+    path = tmp_path / "fits" / "net" / "history.json"
+    shown = path.read_bytes()
+    path.write_text("[")
+    fitted(tmp_path, data)
+    assert path.read_bytes() == shown
+
+
 def test_altered_weights_are_named(tmp_path, data):
     fitted(tmp_path, data)
     path = tmp_path / "fits" / "net" / "weights.safetensors"
