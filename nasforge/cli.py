@@ -150,10 +150,11 @@ def _job(config: DictConfig, starter: int, flags: list[str]) -> None:
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    from nasforge.configuration import plain, translated
+    from nasforge.configuration import check_choices, plain, translated
     from nasforge.sweeps import Job, end_with
 
     def content() -> dict[str, Any]:
+        check_choices(overrides)
         with translated(overrides):
             return plain(config)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from nasforge.errors import RunError
 from nasforge.journal import digest
+from nasforge.places import path_keys
 from nasforge.rank_tests import RankTest, rank_tests
 from nasforge.records import flat
 from nasforge.run_folders import FinishedRun, read_runs
@@ -124,7 +125,7 @@ def check_alike(runs: Sequence[FinishedRun]) -> tuple[bool, list[str]]:
 def _task(run: FinishedRun, after: Sequence[str]) -> dict[str, Any]:
     """What a search was to do, by the names of the options where it was said; how it does it is the strategy's own."""
     config, result = run.config, run.result
-    options = flat({section: config.get(section) for section in ("budget", "estimator", "space", *after)})
+    options = _options({section: config.get(section) for section in ("budget", "estimator", "space", *after)})
     # The fingerprint counts the seeded split in; these do not.
     images = {key: run.data.get(key) for key in ("training images", "input shape", "class names", "mean")}
     budget = config.get("budget") or {}
@@ -138,6 +139,12 @@ def _task(run: FinishedRun, after: Sequence[str]) -> dict[str, Any]:
         **images,
         "number of evaluations": None if bounded else result["evaluations"]["requested"],
     }
+
+
+def _options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """By dotted key, but for where files lie."""
+    places = path_keys(config)
+    return {key: value for key, value in flat(config).items() if key not in places}
 
 
 def _said(task: Mapping[str, Any], key: str) -> str:
@@ -165,7 +172,7 @@ def grouped(runs: Sequence[FinishedRun]) -> tuple[list[Group], list[str]]:
 def method(run: FinishedRun) -> dict[str, Any]:
     """What sets a way of searching apart: strategy, space and estimator, their options, and how its fits compute."""
     keys = ("data.batch_size", "trainer.precision") if "training images" in run.data else ()
-    every = flat(run.config)
+    every = _options(run.config)
     own = {key.removeprefix("strategy."): value for key, value in every.items() if key.startswith("strategy.")}
     of_task = {key: value for key, value in every.items() if key.startswith(("space.", "estimator.", "objectives"))}
     return {**own, **of_task, **{key: every.get(key) for key in keys}}

@@ -70,9 +70,19 @@ def compose(overrides: Sequence[str], *, config_dir: str | PathLike[str] | None 
         UnknownNameError: a plug-in, an experiment or another configuration that nobody has.
         OptionError: a key, a type or an override that cannot be; the message says what would be right.
     """
+    check_choices(overrides)
     with translated(overrides):
         config = _compose(overrides, config_dir)
         return Composition(plain(config), Path(str(config.hydra.run.dir)))
+
+
+def check_choices(overrides: Sequence[str]) -> None:
+    """Raise an `OptionError` for a list of choices that names one twice, which Hydra takes once without a word."""
+    for word in overrides:
+        group, _, listed = word.partition("=")
+        names = re.findall(r"[\w-]+", listed) if group in GROUPS and listed.startswith("[") else []
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise OptionError(f"{word} names {twice[0]} twice")
 
 
 def recomposed(

@@ -86,7 +86,7 @@ class Estimator(ABC):
         builds: whether it looks at what the space builds, be it one of the space's architectures or not; a table, or a
             supernet, knows these alone.
         needs_data: whether it reads images. A search none of whose parts does so reads none.
-        fingerprint: a hash of what it reads besides images (a table); part of every key.
+        fingerprint: a hash of what it reads besides images (a table); part of every key, as paths are not.
         dataset: what its answers are about, where a search reads no images.
         about: how a metric is measured, in a few words, where its name does not say it: "test, 200 epochs".
         optima: the best value that any architecture of the space has in a metric, where it is known (a table's).
@@ -95,7 +95,7 @@ class Estimator(ABC):
             `Context.weights` has some and the space is one with `WeightInheritance`.
         held_out: the part of `SearchData.split(held_out)` on which it scores what it trained: weights that are handed
             on must not have seen it either.
-        options: what the constructor was given, as plain JSON; part of every key. The registry sets it.
+        options: what the constructor was given but for paths, as plain JSON; part of every key. The registry sets it.
     """
 
     name: ClassVar[str]

@@ -19,6 +19,7 @@ from nasforge.journal import JOURNAL, Journal, digest, gone, write_json
 from nasforge.machinery import device_of
 from nasforge.outcome import Outcome, draw, ended, existing, finish
 from nasforge.parts import Parts
+from nasforge.places import moved
 from nasforge.progress import Progress
 from nasforge.published import explained, true_accuracies, why_not_looked_up
 from nasforge.records import well_formed
@@ -46,6 +47,11 @@ def search(config: Config, folder: Path, overrides: Sequence[str] = (), *, progr
     """
     folder = folder.absolute()
     _check_free(folder)
+    if config["architecture"] is not None:
+        raise OptionError(
+            f"a search looks for an architecture, so it takes none: architecture={typed(config['architecture'])}; "
+            "`nasforge retrain architecture=...` trains one"
+        )
     parts = _search_parts(config, progress)
     return _begin("search", parts, folder, overrides)
 
@@ -78,11 +84,12 @@ def resume(
         progress = progress or Progress()
         if (outcome := ended(folder, config, progress.detail)) is not None:
             return outcome
-        parts = (_search_parts if beginning.command == "search" else _retrain_parts)(config, progress)
-        if parts.search_data.fingerprint != beginning.data:
+        with moved(config):
+            parts = (_search_parts if beginning.command == "search" else _retrain_parts)(config, progress)
+        if parts.fingerprint != beginning.data:
             rest = "restore them, or start a new run"
             raise RunError(f"the data are not those that the run in {folder} began with; {rest}")
-        beginning.restore(folder, config)
+        beginning.restore(folder, parts.recorded)
         return _run(beginning, parts, journal)
 
 
@@ -99,7 +106,8 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
     folder = folder.absolute()
     if not run:
         _check_free(folder)
-    parts, called = _retrain_parts(config), "found"
+    with moved(config) if run else nullcontext():
+        parts, called = _retrain_parts(config), "found"
     if config["architecture"] is not None:
         architecture = parts.space.read(typed(config["architecture"]))
         called = next((name for name in parts.space.presets if name == config["architecture"]), "given")
@@ -109,7 +117,7 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
     else:
         raise OptionError("retrain needs a run's folder, or architecture= with a preset's name or a JSON file")
     if run:
-        folder = folder / f"retrain-{digest([architecture.to_json(), identity(parts.recorded)])[:8]}"
+        folder = folder / f"retrain-{digest([architecture.to_json(), identity(parts.recorded), parts.fingerprint])[:8]}"
         if (folder / JOURNAL).exists():
             return resume(folder, how=config)
     return _begin("retrain", parts, folder, (), architecture.to_json(), called)
@@ -152,7 +160,7 @@ def _begin(
     architecture: Any = None,
     called: str = "found",
 ) -> Outcome:
-    beginning = Beginning(command, parts.recorded, list(words), parts.search_data.fingerprint, architecture, called)
+    beginning = Beginning(command, parts.recorded, list(words), parts.fingerprint, architecture, called)
     with _in(folder), closing(beginning.journal(folder)) as journal:
         return _run(beginning, parts, journal)
 

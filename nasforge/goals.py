@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,9 +46,12 @@ class Goals:
             raise OptionError(f"objectives=[] leaves nothing to follow; choose among {', '.join(open_ones)}")
         for name in objectives or ():
             _check(name, given)
+        if twice := [name for name in objectives or () if list(objectives or ()).count(name) > 1]:
+            raise OptionError(f"objectives names '{twice[0]}' twice, and each counts once")
         bounds = tuple(Constraint.read(text) for text in constraints)
         for bound in bounds:
             _check(bound.metric, given)
+            _check_possible(bound)
         names = [name for name in open_ones if name not in ACCOUNTS] if objectives is None else objectives
         return cls(given, tuple(open_ones[name] for name in names), bounds)
 
@@ -75,3 +79,15 @@ def _check(name: str, given: Sequence[Objective]) -> None:
         raise unknown("objective of these estimators", name, [one.metric for one in given if not one.report_only])
     if by_name[name].report_only:
         raise OptionError(f"'{name}' is only reported: what is measured on test data must not steer a search")
+
+
+def _check_possible(bound: Constraint) -> None:
+    """Metrics' names say what values they can have."""
+    if bound.metric.endswith("accuracy"):
+        least, most, what = 0.0, 1.0, "a fraction from 0 to 1"
+    elif bound.metric.endswith(("_ms", "_seconds", "_m", "_mb")):
+        least, most, what = 0.0, math.inf, "never below 0"
+    else:
+        return
+    if bound.limit < least if bound.upper else bound.limit > most:
+        raise OptionError(f"constraint '{bound}' leaves no candidate: {bound.metric} is {what}")

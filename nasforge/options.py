@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -57,6 +58,11 @@ def filled(cls: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any
     return content
 
 
+def path_options(cls: Callable[..., Any]) -> tuple[str, ...]:
+    """The options that are annotated `Path`, or `Path | None`: where a user's files lie."""
+    return tuple(key for key, one in _schema(cls).items() if Path in (one.annotation, *get_args(one.annotation)))
+
+
 def plain(value: Any) -> Any:
     """What JSON has no form for: dataclasses are their fields, anything else its text."""
     return vars(value) if is_dataclass(value) else str(value)
@@ -91,6 +97,7 @@ _WORDS: dict[Any, str] = {
     float: "a number",
     bool: "true or false",
     str: "text",
+    Path: "a path",
     list: "a list",
     tuple: "a list",
     dict: "a mapping",

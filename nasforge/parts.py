@@ -17,9 +17,11 @@ from nasforge.errors import OptionError
 from nasforge.estimator import Estimator
 from nasforge.executor_options import ExecutorOptions, executor_options
 from nasforge.goals import Goals
+from nasforge.journal import digest
 from nasforge.machinery import Budget, Machinery, device_of
 from nasforge.memory import PlannedNetwork, check_memory
 from nasforge.options import checked
+from nasforge.places import located
 from nasforge.progress import Progress
 from nasforge.ranks import Ranks, ranks_of
 from nasforge.registry import build
@@ -86,6 +88,8 @@ class Parts:
     @cached_property
     def estimators(self) -> list[Estimator]:
         """One or several, whose metrics are merged."""
+        if not self.config["estimator"]:
+            raise OptionError("estimator=[] leaves nobody to say what candidates are worth; name one, or several")
         estimators: list[Estimator] = [build("estimator", options) for options in self.config["estimator"].values()]
         for estimator in estimators:
             check_space("estimator", estimator, self.space)
@@ -167,8 +171,27 @@ class Parts:
 
     @property
     def recorded(self) -> dict[str, Any]:
-        """The configuration, with the number of threads where it leaves that to the machine."""
-        return {**self.config, "executor": {**self.config["executor"], "threads": self.threads}}
+        """The configuration, with what it leaves to the machine and the working folder: threads and paths.
+
+        Of estimators as far as they were built: a retraining has no use for them.
+        """
+        given = self.config["estimator"]
+        built = zip(given, vars(self).get("estimators", ()), strict=False)
+        return {
+            **self.config,
+            "data": located(self.data, self.config["data"]),
+            "estimator": {**given, **{name: located(part, given[name]) for name, part in built}},
+            "executor": {**self.config["executor"], "threads": self.threads},
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the images, and of what the estimators read besides them; empty where nothing reads anything."""
+        images, others = (
+            self.search_data.fingerprint,
+            {one.name: one.fingerprint for one in vars(self).get("estimators", ()) if one.fingerprint},
+        )
+        return digest([images, others]) if others else images
 
     @cached_property
     def executor(self) -> ExecutorOptions:

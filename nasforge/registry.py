@@ -161,7 +161,10 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
         UnknownNameError: no working plug-in has that name.
         OptionError: an option's key, type or value is wrong; the message says which and what would be right.
     """
-    from nasforge.options import arguments, filled  # which takes a tenth of a second; names alone are quick
+    from nasforge.options import (  # which takes a tenth of a second; names alone are quick
+        arguments,
+        filled,
+    )
 
     if not isinstance(options, Mapping):
         raise OptionError(f"{where or kind}={options!r}: it must hold a name, and the options of what it names")
@@ -175,8 +178,22 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
     part = _constructed(found, taken, registry(kind).plugins[name][0], kind)
     vars(part).setdefault("name", name)  # a worker process imports the class alone, which has its name from here
     if kind == "estimator":
-        part.options = filled(found, given)
+        part.options = filled(found, _without_paths(kind, found, given))  # what lies there is the part's fingerprint
     return part
+
+
+def _without_paths(kind: str, found: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """A plug-in's options but for paths, its own and those of parts that it has itself."""
+    from nasforge.options import path_options
+
+    places = path_options(found)
+    return {
+        key: _without_paths(kind, registry(kind)[value["name"]], value)
+        if isinstance(value, Mapping) and value.get("name") in registry(kind)
+        else value
+        for key, value in options.items()
+        if key not in places
+    }
 
 
 def _constructed(found: type[Any], taken: Mapping[str, Any], plugin: Plugin, kind: str) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
 from nasforge.errors import OptionError
+from nasforge.places import path_keys, value_of
 from nasforge.records import flat
 
 HOW = ("budget", "executor", "trainer", "logger", "callbacks")
@@ -31,7 +33,8 @@ def may_change(word: str) -> bool:
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a configuration says of what is computed: dotted keys and their values."""
-    return {key: value for key, value in flat(config).items() if not may_change(key)}
+    places = path_keys(config)
+    return {key: value for key, value in flat(config).items() if not may_change(key) and key not in places}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -60,11 +63,13 @@ def resumed(
     Raises:
         OptionError: a change of something else.
     """
+    places = path_keys(config)
     for change in changes:
-        if "=" not in change or not may_change(change):
+        if "=" not in change or not (may_change(change) or key_of(change) in places):
             raise OptionError(
-                f"'{change}' cannot change in a run that has begun; resume takes budget.KEY=VALUE, and how to compute: "
-                "executor, trainer, logger and callbacks, but for executor.threads and trainer.precision"
+                f"'{change}' cannot change in a run that has begun; resume takes budget.KEY=VALUE, where its files lie "
+                f"({', '.join(sorted(places)) or 'it has none'}), and how to compute: executor, trainer, logger and "
+                "callbacks, but for executor.threads and trainer.precision"
             )
     if not changes:
         check_cluster(config, changes)
@@ -121,8 +126,11 @@ def check_cluster(config: Mapping[str, Any], changes: Sequence[str]) -> None:
 
 
 def computed_as(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's configuration with the sections of another one that say how to compute, but for what decides results."""
-    changed = {**config, **{section: dict(other[section] or {}) for section in HOW if section in other}}
+    """A run's configuration with another's places and way to compute, but for what decides results."""
+    changed = copy.deepcopy({**config, **{section: dict(other[section] or {}) for section in HOW if section in other}})
+    for key in path_keys(config) & path_keys(other):
+        section, _, name = key.rpartition(".")
+        value_of(changed, section)[name] = value_of(other, key)
     for section, option in IDENTITY:
         if option in config[section]:
             changed[section][option] = config[section][option]

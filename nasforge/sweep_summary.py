@@ -14,7 +14,7 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 
-from nasforge.errors import RunError, reason
+from nasforge.errors import OptionError, RunError, reason
 from nasforge.journal import write_json
 from nasforge.messages import SweepError
 from nasforge.records import read_json
@@ -86,7 +86,10 @@ def summed_up(words: Sequence[str]) -> Iterator[None]:
         if not lost:
             raise
         raise RunError(f"{_jobs(lost)} of this sweep ended without a word: {reason(error)}") from error
-    failed = [one for one in _summary(_begun[-1], words) if one.state == "failed"] if _begun else []
+    records = _summary(_begun[-1], words) if _begun else []
+    if _begun and not records:
+        raise OptionError("this sweep has no job: one of its lists or ranges is empty")
+    failed = [one for one in records if one.state == "failed"]
     if failed:
         raise SweepError(failed[0].status)
 

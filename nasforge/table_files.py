@@ -21,7 +21,7 @@ Reader = Callable[[Path], Table | None]
 file, a `DataError` if it is but is broken."""
 
 
-def find_table(name: str, path: str | None = None) -> Table:
+def find_table(name: str, path: str | Path | None = None) -> Table:
     """The table called `name`: the file `path`, or the first that lies where `places` says.
 
     Args:

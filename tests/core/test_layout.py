@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import nasforge
+from nasforge.options import plain
 from nasforge.registry import CONTRACTS, registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -180,7 +181,7 @@ def test_yaml_lists_every_option_of_its_class_with_its_default(kind, stem, optio
     assert {p.kind for p in parameters.values()} <= {inspect.Parameter.KEYWORD_ONLY}, "options are keyword-only"
     assert list(given) == list(parameters)
     if stem == found.name:  # other files of a class are its presets
-        assert given == json.loads(json.dumps({name: p.default for name, p in parameters.items()}, default=vars))
+        assert given == json.loads(json.dumps({name: p.default for name, p in parameters.items()}, default=plain))
 
 
 @pytest.mark.parametrize("name", registry("estimator"))

@@ -22,7 +22,7 @@ class Arrays(DataModule):
     def __init__(
         self,
         *,
-        path: str = "data.npz",
+        path: Path = Path("data.npz"),
         pad: CountOrZero = 2,
         flip: bool = False,
         batch_size: BatchSize = 64,

@@ -39,7 +39,7 @@ class PublishedImages(DataModule):
     def __init__(
         self,
         *,
-        root: str | None = None,
+        root: Path | None = None,
         download: bool = True,
         batch_size: BatchSize = 64,
         workers: Workers = 0,

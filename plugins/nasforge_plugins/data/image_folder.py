@@ -101,7 +101,7 @@ class ImageFolder(DataModule):
     def __init__(
         self,
         *,
-        root: str = "data",
+        root: Path = Path("data"),
         image_size: Annotated[int, Field(ge=SIDE, le=1_024)] = 32,
         pad: CountOrZero = 4,
         flip: bool = True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from nasforge import DataError, OptionError, find_table, unknown
@@ -23,7 +24,7 @@ class Latency(Lookup):
     name: ClassVar[str] = "latency"
 
     def __init__(
-        self, *, table: str = "hwnasbench201", path: str | None = None, device: str | tuple[str, ...] = "raspi4"
+        self, *, table: str = "hwnasbench201", path: Path | None = None, device: str | tuple[str, ...] = "raspi4"
     ) -> None:
         devices = (device,) if isinstance(device, str) else device
         if not devices:

@@ -37,7 +37,7 @@ class Lookup(Estimator):
     needs_data: ClassVar[bool] = False
 
     def __init__(self, table: Table, columns: Mapping[str, Column]) -> None:
-        self.table = table
+        self.table, self.path = table, table.path
         self.fingerprint = table.fingerprint
         self.dataset = ", ".join(dict.fromkeys(column.dataset for column in columns.values()))
         self.objectives = tuple(

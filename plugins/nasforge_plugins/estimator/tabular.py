@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from nasforge import DataError, find_table
@@ -20,7 +21,7 @@ class Tabular(Lookup):
 
     name: ClassVar[str] = "tabular"
 
-    def __init__(self, *, table: str = "nasbench201", path: str | None = None, dataset: str = "cifar10") -> None:
+    def __init__(self, *, table: str = "nasbench201", path: Path | None = None, dataset: str = "cifar10") -> None:
         found = find_table(table, path)
         columns = {column.metric: column for column in found.of_dataset(dataset)}
         if all(column.report_only for column in columns.values()):
