@@ -64,9 +64,11 @@ def test_an_interrupted_retraining_goes_on_as_the_sentence_says(command, run, fe
     assert status == 130
     folder = next(run.glob("retrain-*")) if inside else Path("there")
     searched = (run / "result.json").read_bytes()
-    advice = complaint.strip().removeprefix("nasforge: interrupted; go on with: nasforge ").split()
+    said = complaint.strip().splitlines()[-1]
+    advice = said.removeprefix("nasforge: interrupted; go on with: nasforge ").split()
     assert Path(advice[1]).samefile(folder)
-    assert command(*advice)[0] == 0
+    status, _, complaint = command(*advice)
+    assert status == 0, complaint
     result = retrained(folder)
     assert [row["name"] for row in result["retrain"]["rows"]] == ["found" if inside else "resnet"]
     assert searched == (run / "result.json").read_bytes(), "the search's own result stays"
