@@ -318,7 +318,7 @@ def test_report_takes_a_run(command, called):
         (["architecture=DARTS_V2"], "a search looks for an architecture, so it takes none: architecture=DARTS_V2"),
         (["estimator=[tabular,tabular]"], "estimator=[tabular,tabular] names tabular twice"),
         (["logger=[csv,csv]"], "logger=[csv,csv] names csv twice"),
-        (["estimator={}"], "estimator=[] leaves nobody to say what candidates are worth"),
+        (["estimator=[]"], "estimator=[] leaves nobody to say what candidates are worth"),
         (["~estimator"], "Could not delete 'estimator'"),
         (["-m", "seed=range(0)"], "this sweep has no job: one of its lists or ranges is empty"),
         (["+typo.key=1"], "there is no option typo. There are: "),
