@@ -40,6 +40,7 @@ def run(arguments: Sequence[str]) -> int:
     wanted = "1" in (os.environ.get("NASFORGE_TRACEBACK"), os.environ.get("HYDRA_FULL_ERROR"))
     warnings.showwarning = _warn
     try:
+        _check_surroundings()
         command, words = _command(arguments)
         return _led(command, words) if _STARTERS & set(os.environ) else command(words)
     except BaseException as error:  # a plug-in's SystemExit too, which would end the command without a word
@@ -50,6 +51,19 @@ def run(arguments: Sequence[str]) -> int:
         return status
 
 
+def _check_surroundings() -> None:
+    """Raise an error for what would end the import of torch or Lightning without a sentence of ours."""
+    os.getcwd()  # of a folder that is gone
+    for name in _RANKS & set(os.environ):
+        if not os.environ[name].isdecimal():
+            raise OptionError(
+                f"the environment variable {name}={os.environ[name]} must be a whole number, 0 or more; torchrun, srun "
+                "and their like set it, and otherwise it must be unset"
+            )
+
+
+_RANKS = {"RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"}
+"""Environment variables that Lightning reads as numbers when it is imported."""
 _STARTERS = {"TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS"}
 """Environment variables of what may have started several processes of this command: torchrun, srun."""
 
@@ -111,7 +125,7 @@ def _search(words: list[str]) -> int:
     register()
     # Errors then come here instead of being printed by Hydra; children inherit it, as they should.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv[1:] = words
+    sys.argv[1:] = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants overrides in one row
     if {"-sc", "--shell-completion"} & set(words):
         _complete_commands()
     failures: list[BaseException] = []

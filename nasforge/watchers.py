@@ -68,8 +68,8 @@ def _arguments(section: str, name: str, options: Any) -> dict[str, Any]:
     kind = SECTIONS[section]
     if isinstance(options, Mapping) and "_target_" in options:
         raise OptionError(
-            f"{section}.{name}._target_: a {kind} is chosen by its name and not by its class; there are "
-            f"{', '.join(sorted(registry(kind)))}, and a package adds its own by an entry point nasforge.{kind}"
+            f"{section}.{name}._target_: a {kind} is chosen by its name and not by its class. Available: "
+            f"{', '.join(sorted(registry(kind)))}; a package adds its own by an entry point nasforge.{kind}"
         )
     found = registry(kind)[str(name)]
     taken = arguments(found, options or {}, where=f"{section}.{name}")

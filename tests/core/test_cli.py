@@ -321,6 +321,7 @@ def test_report_takes_a_run(command, called):
         (["estimator=[]"], "estimator=[] leaves nobody to say what candidates are worth"),
         (["~estimator"], "Could not delete 'estimator'"),
         (["-m", "seed=range(0)"], "this sweep has no job: one of its lists or ranges is empty"),
+        (["strategy=egnas", "-m", "seed=range(0)"], "this sweep has no job: one of its lists or ranges is empty"),
         (["+typo.key=1"], "there is no option typo. There are: "),
         (["strategy=random_search", "objectives=[accuracy,accuracy]"], "objectives names 'accuracy' twice"),
         (["strategy=random_search", "constraints=['accuracy>=2']"], "leaves no candidate: accuracy is a fraction"),
@@ -399,6 +400,8 @@ def test_a_home_of_nobody_is_named(mistake, monkeypatch, words):
         ({"TORCHELASTIC_RUN_ID": "1"}, "WORLD_SIZE is missing"),
         ({"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "two"}, "WORLD_SIZE=two, of torchrun or srun, must be 1 or more"),
         ({"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2"}, "MASTER_ADDR is missing"),
+        ({"RANK": "first"}, "RANK=first must be a whole number, 0 or more"),
+        ({"SLURM_PROCID": "x", "SLURM_STEP_NUM_TASKS": "2"}, "SLURM_PROCID=x must be a whole number, 0 or more"),
         ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "-2"}, "SLURM_STEP_NUM_TASKS=-2"),
         ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2"}, "SLURM_STEP_NODELIST is missing"),
         (
@@ -414,9 +417,10 @@ def test_malformed_variables_of_a_starter_are_named(mistake, monkeypatch, variab
     assert sentence in mistake(*words)
 
 
-def test_a_working_folder_that_is_gone_is_told(mistake):
+@pytest.mark.parametrize("words", [["seed=1"], ["resume", "/"], ["report", "/"]])
+def test_a_working_folder_that_is_gone_is_told(mistake, words):
     Path.cwd().rmdir()
-    assert "the folder that this command runs in no longer exists" in mistake("seed=1")
+    assert "the folder that this command runs in no longer exists" in mistake(*words)
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EFBIG, errno.ENAMETOOLONG, errno.ENOENT, errno.EIO])

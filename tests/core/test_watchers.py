@@ -100,7 +100,7 @@ def test_what_a_packages_class_refuses_is_said(counting, tmp_path):
         ({"logger": {"csv": {"save_dir": "RUN", "_partial_": True}}}, "there is no option logger.csv._partial_"),
         (
             {"callbacks": {"x": {"_target_": "collections.OrderedDict"}}},
-            "callbacks.x._target_: a callback is chosen by its name and not by its class; there are counting, ",
+            "callbacks.x._target_: a callback is chosen by its name and not by its class. Available: counting, ",
         ),
     ],
 )
