@@ -56,6 +56,11 @@ class Beginning:
         if self.command == "search":  # a retraining composes from those of its search
             write_json(folder / WORDS, list(self.words))
 
+    def nothing_done(self, journal: Journal) -> bool:
+        """Whether a start of the run ended before it had done anything that `resume` could go on with."""
+        kinds = {line["kind"] for line in journal.lines}
+        return kinds <= {self.kind, "clock"} and not (journal.path.parent / "fits").exists()
+
     @classmethod
     def of(cls, folder: Path) -> Beginning:
         """Of the run in `folder`.

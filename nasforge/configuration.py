@@ -172,14 +172,15 @@ def translated(overrides: Sequence[str], composed: Composed | None = None) -> It
     """
     try:
         yield
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError) as error:
         if not (isinstance(error, HydraException | OmegaConfBaseException | yaml.YAMLError) or _raised_by_hydra(error)):
             raise
         raise _translation(error, overrides, composed or _compose) from error
 
 
 def _raised_by_hydra(error: BaseException) -> bool:
-    """Hydra refuses some arguments with a plain ValueError; one from a strategy's code must stay what it is."""
+    """Hydra refuses some arguments with a plain ValueError, or stumbles over them with a TypeError; one from a
+    strategy's code must stay what it is."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -221,6 +222,8 @@ def _translation(error: Exception, overrides: Sequence[str], composed: Composed)
         return _impossible(error, overrides, composed)
     if isinstance(error, InterpolationResolutionError):
         return OptionError(f"{error.full_key} cannot be resolved: {str(error).splitlines()[0]}")
+    if isinstance(error, TypeError) or "Config group override must be" in str(error):
+        return OptionError("a part is chosen by its name, strategy=egnas say, or by a list of names, logger=[csv]")
     if isinstance(error, yaml.YAMLError):
         return OptionError(f"a configuration file is not YAML: {_line(error)}")
     return OptionError(f"the words of the command do not go together: {_line(error)}")

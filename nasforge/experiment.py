@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
@@ -12,7 +13,7 @@ from nasforge.architecture_files import typed
 from nasforge.beginning import Beginning, Config, read_config
 from nasforge.ending import check_left
 from nasforge.environment import environment
-from nasforge.errors import OptionError, RunError
+from nasforge.errors import AbilityError, DataError, OptionError, RunError
 from nasforge.forecast import say_plan
 from nasforge.goals import Goals
 from nasforge.journal import JOURNAL, Journal, digest, gone, write_json
@@ -161,8 +162,16 @@ def _begin(
     called: str = "found",
 ) -> Outcome:
     beginning = Beginning(command, parts.recorded, list(words), parts.fingerprint, architecture, called)
+    empty = not folder.exists() or not any(folder.iterdir())
     with _in(folder), closing(beginning.journal(folder)) as journal:
-        return _run(beginning, parts, journal)
+        try:
+            return _run(beginning, parts, journal)
+        except (OptionError, AbilityError, DataError):
+            if empty and beginning.nothing_done(journal):
+                shutil.rmtree(
+                    folder
+                )  # what a strategy refuses when it begins leaves no more than what was checked before
+            raise
 
 
 def _run(beginning: Beginning, parts: Parts, journal: Journal) -> Outcome:

@@ -51,7 +51,7 @@ class PlannedNetwork:
         """A supernet that is trained on half of these images; `build` makes it of a space with `WeightSharing`."""
         batch = min(data.batch_size, len(data.train) // 2)
         own = {"what": "the supernet", "lower": SUPERNET, "shape": data.input_shape, "batch_size": batch, **rest}
-        return cls(build=build, **own)
+        return cls(build=build, required=True, **own)
 
     @classmethod
     def any_architecture(cls, data: SearchData, size: Mapping[str, Any], **rest: Any) -> PlannedNetwork:

@@ -90,7 +90,7 @@ def test_validation_names_field_and_expectation(architecture, sentence):
     [
         ("Genotype(normal=[", "the genotype cannot be read as Genotype("),
         ("Genotype(1)", "it is no call with named fields"),
-        ("Genotype(normal=[('sep_conv_3x3', 1)])", "field 'normal' has 1 pairs; expected an even number"),
+        ("Genotype(normal=[('sep_conv_3x3', 1)])", "field 'normal' has an odd number of pairs, 1; expected two"),
     ],
 )
 def test_broken_notation(text, sentence):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nasforge import Estimate, Estimator, Objective, OptionError
+from nasforge import DataError, Estimate, Estimator, Objective, OptionError
 from nasforge.data import NoData
 from nasforge.journal import Journal
 from nasforge.machinery import Budget, Machinery
@@ -267,7 +267,7 @@ def test_only_the_judging_moves_the_alphas(a_run):
     before = {name: tensor.clone() for name, tensor in fit.contest.named_parameters()}
     judged = []
     fit.judge = lambda: judged.append([alpha.tolist() for alpha in fit.scores])  # type: ignore[method-assign]
-    run.fit(fit, "first", 2, an_arena().data(run))
+    run.fit(fit, "first", 2, an_arena().data(run.data))
     assert judged == [[[1.0, 1.0]] * 2], "once, after the last epoch"
     assert any(not torch.equal(before[name], tensor) for name, tensor in fit.contest.named_parameters())
     del fit.judge
@@ -285,7 +285,7 @@ def test_a_network_that_learns_beats_one_that_is_blind(a_run):
     for group, blind in zip(fit.contest.groups, (0, 1), strict=True):
         group[blind].skeleton.classifier.weight.requires_grad_(False).zero_()
         group[blind].skeleton.classifier.bias.requires_grad_(False).zero_()
-    run.fit(fit, "blind", 3, arena.data(run))
+    run.fit(fit, "blind", 3, arena.data(run.data))
     assert fit.winners == [1, 0]
 
 
@@ -295,7 +295,7 @@ def test_shared_weights_are_trained_under_the_candidates_alone(a_run):
     empty = run.space.read("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
     good = run.space.read("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")
     fit = contest_of([[empty, good], [good, empty]], an_arena(images=640, channels=4), run)
-    run.fit(fit, "shared", 2, an_arena(images=640).data(run))
+    run.fit(fit, "shared", 2, an_arena(images=640).data(run.data))
     assert fit.winners == [1, 0]
     assert fit.losses[0] == pytest.approx(float(fit.losses[3]))
 
@@ -362,6 +362,14 @@ def test_larger_groups_are_no_matter_without_tournaments():
 def test_a_run_without_an_end_is_refused(a_run):
     with pytest.raises(OptionError, match="'ntk_ga' runs until its budget is used up: set"):
         NTKGA(**{**SMALL, "generations": None}).search(a_run("nasbench201"))
+
+
+@pytest.mark.parametrize("images", [4, 1])
+def test_too_few_images_for_a_tournament_are_refused_before_a_run_begins(a_run, images):
+    run = a_run("nasbench201", data=tiny_data(images=64).subset(images))
+    with pytest.raises(DataError, match=f"{images} images cannot be split"):
+        NTKGA(**SMALL).networks(run.space, run.data)
+    assert NTKGA(**{**SMALL, "tournament_period": 0}).networks(run.space, run.data) == []
 
 
 # Its pictures

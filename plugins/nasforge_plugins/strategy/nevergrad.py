@@ -63,7 +63,7 @@ class Nevergrad(AskTellStrategy):
         except Exception as error:  # each optimizer has its own way of refusing
             raise OptionError(
                 f"nevergrad's {self.optimizer_name} cannot be set up ({text_of(error)}); what it calls budget is "
-                f"strategy.horizon={self.horizon}, and num_workers strategy.batch={self.batch}"
+                f"strategy.horizon={self.horizon or 'null'}, and num_workers strategy.batch={self.batch}"
             ) from error
 
     def ask(self) -> Sequence[Architecture]:

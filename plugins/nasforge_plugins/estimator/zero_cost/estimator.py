@@ -101,7 +101,7 @@ class ZeroCost(Estimator):
             if view.side is None and taken > len(data.train):
                 key = "ntk_batch_size" if name == "ntk" else "batch_size"
                 raise DataError(
-                    f"estimator 'zero_cost' reads {taken} training images ({self.batches} batch(es) of "
+                    f"estimator 'zero_cost' reads {taken} training images (batches={self.batches} of "
                     f"{view.batch_size}), and there are {len(data.train)}: lower estimator.zero_cost.{key} or batches"
                 )
 

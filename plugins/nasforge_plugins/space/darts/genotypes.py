@@ -158,7 +158,7 @@ def _paired(cell: str, pairs: Sequence[Any]) -> Sequence[Any]:
     if pairs and all(isinstance(one, (list, tuple)) and one and isinstance(one[0], (list, tuple)) for one in pairs):
         return pairs
     if len(pairs) % 2:
-        raise ArchitectureError(f"field '{cell}' has {len(pairs)} pairs; expected an even number, two for each node")
+        raise ArchitectureError(f"field '{cell}' has an odd number of pairs, {len(pairs)}; expected two for each node")
     return [pairs[at : at + 2] for at in range(0, len(pairs), 2)]
 
 

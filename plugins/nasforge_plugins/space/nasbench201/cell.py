@@ -64,7 +64,7 @@ def from_string(text: str) -> Architecture:
     parts = text.strip().split("+")
     if len(parts) != NODES - 1:
         raise ArchitectureError(
-            f"the cell has {len(parts)} parts joined by '+'; expected {NODES - 1}, one for each of the nodes 1, 2 and 3"
+            f"a cell is {NODES - 1} parts joined by '+', one for each of the nodes 1, 2 and 3; this has {len(parts)}"
         )
     found: dict[tuple[int, int], str] = {}
     for target, part in enumerate(parts, start=1):

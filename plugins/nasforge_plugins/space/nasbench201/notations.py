@@ -17,6 +17,7 @@ EXAMPLES = (
     "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|",
     "[(('nor_conv_3x3', 0),), (('none', 0), ('nor_conv_3x3', 1)), ...]",
     "{'1<-0': 'nor_conv_3x3', ...}",
+    "[4, 0, 3, 1, 4, 3]",
     "an index from 0 to 15624",
 )
 NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")

@@ -115,8 +115,11 @@ class NTKGA(Strategy):
 
     def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
         """Those of a tournament, where its networks are not of growing cells."""
+        if not self.period:
+            return []
+        self.arena.data(data)  # too few images are refused now, and not when the first tournament comes
         most = min(self.population * self.tournament_size, self.population + self.offspring)
-        return self.arena.networks(space, data, most) if self.period else []
+        return self.arena.networks(space, data, most)
 
     def search(self, run: Run) -> Result:
         """Breed, score, select; every third generation let those compete whom the scores like."""

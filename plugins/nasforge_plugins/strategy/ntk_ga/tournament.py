@@ -69,9 +69,9 @@ class Arena:
         how["what"] = "a candidate in a tournament"
         return [PlannedNetwork.any_architecture(data, size, copies=candidates, **how)]
 
-    def data(self, run: Run) -> FitData:
-        """Images for the weights, and others to judge by."""
-        return run.data.subset(min(self.images, len(run.data.train))).split(JUDGED)
+    def data(self, data: SearchData) -> FitData:
+        """Images for the weights, and others to judge by; a `DataError` if there are too few for both."""
+        return data.subset(min(self.images, len(data.train))).split(JUDGED)
 
 
 def grouped(candidates: int, groups: int) -> list[list[int]]:
@@ -93,7 +93,7 @@ def survivors(candidates: Sequence[Architecture], count: int, generation: int, a
     groups = [[candidates[place] for place in group] for group in places]
     contest = contest_of(groups, arena, run)
     contest.about = [[one.to_json() for one in group] for group in groups]
-    fit = run.fit(contest, f"tournament/{generation}", arena.epochs, arena.data(run))
+    fit = run.fit(contest, f"tournament/{generation}", arena.epochs, arena.data(run.data))
     return [group[winner] for group, winner in zip(places, fit.winners, strict=True)]
 
 
