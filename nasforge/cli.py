@@ -125,13 +125,14 @@ def _search(words: list[str]) -> int:
     register()
     # Errors then come here instead of being printed by Hydra; children inherit it, as they should.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv[1:] = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants overrides in one row
+    config_dir, others = _config_dir(words)
+    flags = [] if config_dir is None else [f"--config-dir={config_dir}"]
+    # Hydra takes overrides in one row alone, not `strategy=egnas -m seed=1,2`.
+    sys.argv[1:] = [*flags, *sorted(others, key=lambda word: word not in ("-m", "--multirun"))]
     if {"-sc", "--shell-completion"} & set(words):
         _complete_commands()
     failures: list[BaseException] = []
     starter = os.getpid()
-    config_dir, _ = _config_dir(words)
-    flags = [] if config_dir is None else [f"--config-dir={config_dir}"]
 
     def job(config: DictConfig) -> None:
         """One search: the only one, or one of a sweep, in whatever process the launcher put it."""

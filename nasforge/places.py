@@ -40,7 +40,7 @@ def located(part: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(options)
     for key in path_options(type(part)):
         where = getattr(part, key, None) or options.get(key)
-        found[key] = None if where is None else str(user_path(where).absolute())
+        found[key] = None if where is None else str(user_path(where).resolve())
     for key, value in options.items():
         if isinstance(value, Mapping) and "name" in value and hasattr(part, key):
             found[key] = located(getattr(part, key), value)

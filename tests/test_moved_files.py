@@ -9,6 +9,8 @@ import pytest
 
 from nasforge import Column, Table, cli
 from nasforge.beginning import read_config
+from nasforge.places import located
+from nasforge.registry import registry
 
 SEARCH = [
     *("strategy=random_search", "strategy.batch=2", "space=nasbench201", "budget.evaluations=2"),
@@ -42,6 +44,14 @@ def copied(run, tmp_path):
 
 def result(folder):
     return json.loads((folder / "result.json").read_text())
+
+
+def test_the_folder_that_a_place_was_named_from_may_go(few_images, tmp_path, monkeypatch):
+    shutil.copy(few_images, tmp_path / "mine.npz")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    data = registry("data")["arrays"](path="../mine.npz")
+    assert located(data, {"path": "../mine.npz"}) == {"path": str(tmp_path / "mine.npz")}
 
 
 def test_it_goes_on_from_another_folder(run, command, tmp_path):

@@ -35,7 +35,7 @@ def result(folder):
 
 
 def test_a_run_goes_on_when_the_folder_of_its_experiment_is_gone(command, own, few_images, tmp_path, monkeypatch):
-    words = ["--config-dir", str(own), "+experiment=mine", f"data.path={few_images}", f"hydra.run.dir={tmp_path}/run"]
+    words = ["+experiment=mine", "--config-dir", str(own), f"data.path={few_images}", f"hydra.run.dir={tmp_path}/run"]
     status, said, complaint = command(*words)
     assert status == 0, complaint
     assert f"nasforge -m --config-dir={own} +experiment=mine" in said.replace("\n  ", " ")
