@@ -79,6 +79,16 @@ def out_of_memory(error: BaseException | None) -> bool:
     return direct or any(words in said for words in NO_MEMORY) or out_of_memory(error.__cause__)
 
 
+_SHORT = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+
+
+def out_of_room(error: BaseException | None) -> bool:
+    """Whether an error, or the one that it was raised from, says that the disk is full or too many files are open."""
+    if error is None:
+        return False
+    return (isinstance(error, OSError) and error.errno in _SHORT) or out_of_room(error.__cause__)
+
+
 def shortened(text: str, longest: int = 60) -> str:
     """Of a long text the beginning, on one line."""
     line = " ".join(text.split())

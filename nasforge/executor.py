@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nasforge.architecture import Architecture, Metrics, Status
-from nasforge.errors import on_one_line, out_of_memory, reason, text_of
+from nasforge.errors import on_one_line, out_of_memory, out_of_room, reason, text_of
 from nasforge.estimator import Context, Estimate, Estimator, Infeasible
 from nasforge.guests import STOPS
 from nasforge.randomness import isolated
@@ -24,7 +24,7 @@ class Answer:
 
     Attributes:
         reason: why it is not `ok`; on one that is, the estimate's flag.
-        machine: whether a failure was the machine's (memory), to be tried again on resume, not the candidate's.
+        machine: whether a failure was the machine's (memory, disk), to be tried again on resume, not the candidate's.
     """
 
     metrics: Metrics
@@ -122,9 +122,9 @@ def _contained(estimator: Estimator, architecture: Architecture, context: Contex
     except Infeasible as constraint:
         return Answer({}, "infeasible", text_of(constraint), time.perf_counter() - start)
     except BaseException as error:  # a script's sys.exit() ends no search, nor does what is no `Exception` at all
-        short = out_of_memory(error)
-        said = f"out of memory: {text_of(error)}" if short else reason(error)
-        return Answer({}, "failed", said, time.perf_counter() - start, machine=short)
+        no_memory = out_of_memory(error)
+        said = f"out of memory: {text_of(error)}" if no_memory else reason(error)
+        return Answer({}, "failed", said, time.perf_counter() - start, machine=no_memory or out_of_room(error))
 
 
 def _answer(estimator: Estimator, estimate: Estimate, seconds: float) -> Answer:

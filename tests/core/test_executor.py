@@ -1,5 +1,8 @@
 """A candidate that fails becomes an evaluation with its reason, and the search goes on; nothing is computed twice."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -225,6 +228,14 @@ def test_a_lack_of_memory_is_the_machines_and_is_tried_again(opened, error):
     for _ in range(2):
         (found,) = opened(estimator).of([candidate("1")], context())
         assert (found.status, found.reason[:13]) == ("failed", "out of memory")
+    assert estimator.calls == ["1", "1"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE])
+def test_a_full_disk_and_too_many_files_are_the_machines_too(opened, number):
+    estimator = Raising(wrapped(OSError(number, os.strerror(number))))
+    for _ in range(2):
+        assert opened(estimator).of([candidate("1")], context())[0].status == "failed"
     assert estimator.calls == ["1", "1"]
 
 
