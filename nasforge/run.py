@@ -266,9 +266,11 @@ class Run:
         return Result(architecture, own, weights, tuple(front))
 
     def _why_none(self) -> str:
+        if not self.evaluations:
+            return f"no candidate was estimated{f': {self.stopped}' if self.stopped else ''}"
         infeasible = [evaluation for evaluation in self.evaluations if evaluation.metrics]
         if not infeasible:
-            reasons = sorted({evaluation.reason for evaluation in self.evaluations}) or ["none was asked for"]
+            reasons = sorted({evaluation.reason for evaluation in self.evaluations})
             return f"no candidate could be evaluated: {'; '.join(reasons[:3])}"
         nearest = [
             f"{bound} (the nearest had {bound.nearest(e.metrics for e in infeasible):g})" for bound in self.constraints

@@ -111,9 +111,9 @@ def _too_few(one: Sample, other: Sample, images: int) -> str:
     least = f"at least {count:,}" if count else f"more than {MOST:,}"
     shown = f"{100 * detectable(FEW, one, other):.1f} points"
     return (
-        f"Trained from scratch, {counted(one.n, 'network')} of it and {counted(other.n, 'random one')} cannot tell "
-        f"which is better: {one.mean:.2%} against {other.mean:.2%}, {apart}. A difference of this size takes {least} "
-        f"of each to tell; with retrain.seeds={FEW} retrain.random={FEW} one of {shown} would show."
+        f"Trained from scratch, {counted(one.n, 'network')} of it and {counted(other.n, 'random one')} are too few "
+        f"to tell which is better: {one.mean:.2%} against {other.mean:.2%}, {apart}. A difference of this size takes "
+        f"{least} of each to tell; with retrain.seeds={FEW} retrain.random={FEW} one of {shown} would show."
     )
 
 

@@ -258,3 +258,40 @@ def test_a_fit_that_was_killed_between_checkpoint_and_weights_keeps_them_even_ou
     assert json.loads((fit / "history.json").read_text())["epochs"] == 2
     assert not list(fit.glob("*.ckpt"))
     assert json.loads((tmp_path / "run" / "result.json").read_text())["retrain"] is None  # seeds=0 leaves all of it out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["strategy=darts", "strategy.partial_channels=4"], "partial_channels=4 does not go with space 'nasbench201'"),
+        (["strategy=random_search", "estimator=training"], "'random_search' runs until its budget is used up"),
+        (
+            ["strategy=nevergrad", "estimator=training", "strategy.optimizer=CMandAS3", "strategy.batch=9"],
+            "nevergrad's CMandAS3 cannot be set up (AssertionError at 'assert budget is not None'); what it calls "
+            "budget is strategy.horizon=null",
+        ),
+    ],
+)
+def test_what_a_strategy_refuses_when_it_begins_leaves_no_folder(command, few_images, words, said):
+    data = ["data=arrays", f"data.path={few_images}", "space=nasbench201", "retrain.seeds=0"]
+    status, _, complaint = command(*data, *words)
+    assert status == 2
+    assert said in complaint.splitlines()[-1]
+    assert not any(Path("runs").iterdir())
+
+
+def test_a_budget_that_ends_before_the_first_candidate_is_named(command):
+    words = ["strategy=random_search", "estimator=zero_cost", "space=nasbench201", "retrain.seeds=0"]
+    status, _, complaint = command(*words, "budget.seconds=1e-6")
+    assert (status, complaint.splitlines()[-1]) == (
+        2,
+        "nasforge: no candidate was estimated: budget.seconds=1e-06 is used up",
+    )
+
+
+def test_a_folder_that_held_something_else_keeps_it(command, few_images):
+    Path("mine").mkdir()
+    Path("mine/notes.txt").write_text("my own")
+    words = ["strategy=random_search", "estimator=training", "retrain.seeds=0", "hydra.run.dir=mine"]
+    assert command("data=arrays", f"data.path={few_images}", *words)[0] == 2
+    assert Path("mine/notes.txt").read_text() == "my own"

@@ -145,33 +145,5 @@ def test_every_network_of_a_run_is_counted_before_it_begins(mistake, few_images,
     assert not [path for path in Path("runs").rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["strategy=darts", "strategy.partial_channels=4"], "partial_channels=4 does not go with space 'nasbench201'"),
-        (["strategy=random_search", "estimator=training"], "'random_search' runs until its budget is used up"),
-        (
-            ["strategy=nevergrad", "estimator=training", "strategy.optimizer=CMandAS3", "strategy.batch=9"],
-            "nevergrad's CMandAS3 cannot be set up (AssertionError at 'assert budget is not None'); what it calls "
-            "budget is strategy.horizon=null",
-        ),
-    ],
-)
-def test_what_a_strategy_refuses_when_it_begins_leaves_no_folder(command, few_images, words, said):
-    data = ["data=arrays", f"data.path={few_images}", "space=nasbench201", "retrain.seeds=0"]
-    status, _, complaint = command(*data, *words)
-    assert status == 2
-    assert said in complaint.splitlines()[-1]
-    assert not any(Path("runs").iterdir())
-
-
-def test_a_folder_that_held_something_else_keeps_it(command, few_images):
-    Path("mine").mkdir()
-    Path("mine/notes.txt").write_text("my own")
-    words = ["strategy=random_search", "estimator=training", "retrain.seeds=0", "hydra.run.dir=mine"]
-    assert command("data=arrays", f"data.path={few_images}", *words)[0] == 2
-    assert Path("mine/notes.txt").read_text() == "my own"
-
-
 def test_retraining_alone_is_counted_too(mistake):
     assert "the network to be retrained" in mistake("retrain", "architecture=DARTS_V2", f"retrain.channels={WIDE}")

@@ -94,7 +94,7 @@ def test_one_image_is_no_difference():
 def test_one_network_of_each_cannot_tell_and_the_sentence_says_how_many_would():
     said = training_verdict([344 / 360], [345 / 360], images=360)
     assert said["better"] is said["interval"] is None
-    assert "1 network of it and 1 random one cannot tell which is better" in said["sentence"]
+    assert "1 network of it and 1 random one are too few to tell which is better" in said["sentence"]
     assert "1 of 360 test images apart" in said["sentence"]
     assert "takes at least" in said["sentence"]
     assert "retrain.seeds=3 retrain.random=3" in said["sentence"]
