@@ -155,7 +155,7 @@ class Journal:
         return line
 
     def close(self) -> None:
-        """Sync, and give the run free for other processes."""
+        """Sync, and let other processes write the run."""
         if not self._file.closed:
             with suppress(OSError):  # a full disk has been reported by the write that it failed
                 os.fsync(self._file.fileno())

@@ -13,9 +13,9 @@ from nasforge.remote_work import stays_here
 
 
 class Quarantine(Executor):
-    """Another executor, which notes what is estimated in this process, and what has killed it twice elsewhere.
+    """Runs another executor, and notes what that estimates; what killed the run twice is estimated elsewhere.
 
-    Where it fails again depends on nothing but the run's journal; a candidate that survives has the same answer.
+    What is estimated elsewhere depends on the run's journal alone; a candidate that survives has the same answer.
     """
 
     def __init__(self, inner: Executor, doing: Doing) -> None:
@@ -41,7 +41,7 @@ class Quarantine(Executor):
                     yield places[index], answer
 
     def close(self) -> None:
-        """End the process that was started for them; the other executor is whose who made it."""
+        """End the process that was started for such candidates; whoever made the other executor closes that."""
         if self._elsewhere:
             self._elsewhere.close()
 

@@ -48,7 +48,7 @@ _INSTEAD = {
     "max_time": "budget.seconds",
     "min_epochs": "strategy.epochs or retrain.epochs",
 }
-"""What says the same to nasforge, of arguments of Lightning's trainer that people are used to."""
+"""What to set in nasforge instead, for arguments of Lightning's trainer that people are used to."""
 
 
 def trainer_options(section: Mapping[str, Any]) -> dict[str, Any]:
