@@ -71,11 +71,11 @@ def _devices() -> Iterator[Row]:
 
 
 def _kernels() -> Iterator[Row]:
-    """Whether operations compute rightly on this processor, and what to do about those that do not."""
+    """Whether operations compute correctly on this processor, and what to do about those that do not."""
     faults = broken_operations()
     library = faults.pop(LIBRARY, "")
     if not faults:
-        yield "operations", f"all {len(OPERATIONS)} compute rightly here, forward and backward, in both memory layouts"
+        yield "operations", f"all {len(OPERATIONS)} compute correctly here, forward and backward, in both layouts"
     yield from ((name, f"BROKEN: it {fault}") for name, fault in faults.items())
     if faults:
         yield "what to do", "install another torch, or set ONEDNN_MAX_CPU_ISA=SSE41, whose kernels are slower"

@@ -34,8 +34,8 @@ Commands (`search` may be left out)
                                 strategy, estimator, data); --check tries them
   new-plugin NAME [KIND]...     write a package with a plug-in of your own,
                                 which works as it is
-  doctor                        what this machine has, and what to do about
-                                what it has not
+  doctor                        what this machine has and lacks, and what to
+                                do about it
 
 Common keys
   space= strategy= data=        which plug-ins

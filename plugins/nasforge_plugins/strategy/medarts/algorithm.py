@@ -52,7 +52,7 @@ STAGES = (
 
 
 class MEDARTS(Strategy):
-    """ME-DARTS: DARTS supernets of few cells are many, those that stay on the front go on into deeper ones.
+    """ME-DARTS: many shallow DARTS supernets; those that stay on the Pareto front go on as deeper ones.
 
     Each option's meaning and the paper's value stand beside it in `conf/strategy/medarts.yaml`.
 
