@@ -15,6 +15,7 @@ from nasforge.errors import DataError, OptionError
 from nasforge.places import user_path
 from nasforge.table import Column, Table
 from nasforge.table_files import SUFFIXES, cache, import_table, places, read_table, recognised, tables
+from nasforge.wording import counted
 
 USAGE = "nasforge table import SOURCE [TARGET], or nasforge table info [PATH]"
 WIDE = 150
@@ -49,7 +50,8 @@ def _import(words: list[str]) -> int:
         found = import_table(source)
     target = _target(found, words[1] if len(words) == 2 else None)
     found.write(target)
-    print(f"{found.rows} architectures of space '{found.space}', {len(found.columns)} columns: {target}")
+    columns = counted(len(found.columns), "column")
+    print(f"{counted(found.rows, 'architecture')} of space '{found.space}', {columns}: {target}")
     return 0
 
 

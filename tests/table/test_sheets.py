@@ -249,7 +249,7 @@ def test_the_command_makes_a_table_of_it(saved, command, tmp_path, name):
     path = saved(name, FORMS["a.csv" if name.endswith("csv") else "records.json"](SHEET))
     status, said, wrong = command("table", "import", str(path), f"{tmp_path}/tables/")
     assert status == 0, wrong
-    assert said == f"15625 architectures of space 'nasbench201', 3 columns: {tmp_path}/tables/mine.safetensors\n"
+    assert said == f"15,625 architectures of space 'nasbench201', 3 columns: {tmp_path}/tables/mine.safetensors\n"
 
 
 def test_indices_are_those_of_the_space():
