@@ -40,7 +40,7 @@ PLACES = {  # name: (module, class, function) whose n-th call is the last thing 
     "weights": ("nasforge.fitting", "Fits", "_commit"),
     "journal line": ("nasforge.journal", "Journal", "write"),
     "control": ("nasforge.estimates", "Estimates", "_write"),
-    "retraining": ("nasforge.retraining", "", "_test_accuracy"),
+    "retraining": ("nasforge.retraining", "", "_tested"),
     "result": ("nasforge.experiment", "", "finish"),
     "report": ("nasforge.outcome", "", "write_report"),
 }

@@ -36,7 +36,7 @@ class RunError(NasforgeError):
     """A run's folder that is missing, locked, damaged, or belongs to another configuration."""
 
 
-LONGEST = 1000
+LONGEST = 4000
 """Characters of another's text that a sentence of ours repeats."""
 
 

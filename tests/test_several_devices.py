@@ -144,4 +144,5 @@ def test_what_is_not_there_is_said_at_once(mistake, words, sentence):
 def other_of(pid):
     """The process that shares the fits of process `pid`."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    return next(map(int, children.read_text().split()), None) if children.exists() else None
+    below = [int(one) for one in children.read_text().split()] if children.exists() else []
+    return next((one for one in below if "ranks" in Path(f"/proc/{one}/cmdline").read_text()), None)

@@ -347,7 +347,7 @@ def test_flags_reach_people_and_a_resumed_search(tmp_path):
         ("proxies=[]", r"estimator.zero_cost.proxies=\[\]: it must name a proxy"),
         ("proxies=[snip,snip]", "names 'snip' 2 times; once would be right"),
         ("ntk_batch_size=1", "estimator.zero_cost.ntk_batch_size=1: it must be a whole number, at least 2"),
-        ("ntk_batch_size=1500", r"reads 1500 training images \(1 batch\(es\) of 1500\), and there are 1438"),
+        ("ntk_batch_size=1500", r"reads 1500 training images \(batches=1 of 1500\), and there are 1438"),
         ("batches=50", r"reads 1600 training images .* lower estimator.zero_cost.batch_size or batches"),
         ("loss=hinge", 'estimator.zero_cost.loss="hinge": it must be one of cross_entropy, l1'),
         ("seed=3", r"no option estimator.zero_cost.seed. Did you mean estimator.zero_cost.seeds\?"),
