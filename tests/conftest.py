@@ -30,6 +30,15 @@ def logging_as_before():
     root.setLevel(level)
 
 
+@pytest.fixture(autouse=True)
+def environment_as_before():
+    """A command in this process sets variables for its children, which the next test's children must not see."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture
 def guest(tmp_path, monkeypatch):
     """Make an installed package: its entry points by group, its files, and one requirement."""

@@ -115,7 +115,7 @@ def test_a_plug_in_without_configuration_is_named(guest):
         ("seed=[1", "'seed=[1' cannot be read"),
         ("seed=${nowhere}", "Interpolation key 'nowhere' not found"),
         ("seed=???", "seed must be given: add seed=VALUE"),
-        ("strategy=null", "Config group override must be a string or a list"),
+        ("strategy=null", "a part is chosen by its name, strategy=egnas say"),
         ("budget=5", "budget=5: it must be a section of the configuration"),
         ("~strategy", "strategy=None: it must be a section of the configuration"),
         ("~seed", "the configuration needs the key seed"),

@@ -248,7 +248,7 @@ def test_an_optimizer_that_cannot_be_set_up_says_what_it_asserts(tmp_path):
         searched(tmp_path, Nevergrad(optimizer="CMandAS3", batch=9), 20)
     assert str(wrong.value) == (
         "nevergrad's CMandAS3 cannot be set up (AssertionError at 'assert budget is not None'); what it calls budget "
-        "is strategy.horizon=None, and num_workers strategy.batch=9"
+        "is strategy.horizon=null, and num_workers strategy.batch=9"
     )
 
 
