@@ -215,6 +215,7 @@ def release_externally() -> None:
     if started_by_others() is not None and not _external.fitting:
         with suppress(RuntimeError):  # gloo's, of processes that are gone already
             _broadcast(b"", _joined_externally(torch.cuda.is_available(), RELEASE))
+            torch.distributed.destroy_process_group()  # whose threads would else abort the interpreter's end
 
 
 def _train_along(placement: Placement, join: Callable[[], Any]) -> None:
