@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install the oldest releases that setup.cfg allows, in an environment of their own, and run the tests with them.
-# By hand: tests/oldest.sh [PYTHON] [pytest's arguments]. What came of it last stands in tests/oldest.md.
+# By hand: tests/oldest.sh [PYTHON] [pytest's arguments]; it takes as long as the suite.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python3.11}
