@@ -341,6 +341,7 @@ class Run:
 
     def write_timing(self) -> dict[str, Any]:
         """`timing.json`, and its content: `seconds` of all starts by what they went into, and `total`."""
+        self._tick()  # a later start counts on from what this one shows
         seconds = {label: round(value, 3) for label, value in self._clock.parts.items()}
         timing = {"seconds": seconds, "total": round(self.seconds, 3)}
         write_json(self.folder / "timing.json", timing)

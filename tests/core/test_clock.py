@@ -57,8 +57,7 @@ def test_a_replayed_search_shows_one_clock(tmp_path, few_images, monkeypatch, ca
     capsys.readouterr()
     experiment.resume(found)
     second = json.loads((found / "timing.json").read_text())
-    assert second["total"] >= first["total"] - 1.0, "what is not written down of a start is less than a second"
-    assert first["total"] > 0
+    assert second["total"] >= first["total"] > 0
     assert second["seconds"]["fit supernet"] >= first["seconds"]["fit supernet"] - 0.01
     assert sum(second["seconds"].values()) <= second["total"] + 0.01
     assert f"seed 0, {second['total']:.0f} s" in " ".join(capsys.readouterr().out.split())
