@@ -176,10 +176,14 @@ class MEDARTS(Strategy):
         return self.supernet_of(stage, images.train.shape, run.data.classes, run.space)
 
     def supernet_of(self, stage: Stage, shape: Shape, classes: int, space: SearchSpace) -> Supernet:
-        """As `supernet`, for images of that shape."""
+        """As `supernet`, for images of that shape; an error names the stage."""
         sharing = _sharing(space)
         asked = {"channels": stage.channels, "cells": stage.cells, **self.supernet_options}
-        return sharing.supernet(shape, classes, **sharing.supernet_choices(asked, self.paper))
+        try:
+            return sharing.supernet(shape, classes, **sharing.supernet_choices(asked, self.paper))
+        except NasforgeError as error:
+            side = "x".join(map(str, shape[1:]))
+            raise type(error)(f"strategy.stages: '{stage.name}', on images of {side} pixels: {error}") from None
 
     def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
         """Each stage's supernets, all members of which are kept, and the network whose parameters count."""
@@ -225,11 +229,7 @@ class MEDARTS(Strategy):
 
     def cell_types(self, stage: Stage, images: FitData, run: Run) -> list[str]:
         """Of the stage's supernet, which is built to see whether it can be; an error names the stage."""
-        try:
-            cells = list(self.supernet(stage, images, run).alpha_shapes)
-        except NasforgeError as error:
-            side = "x".join(map(str, images.train.shape[1:]))
-            raise type(error)(f"strategy.stages: '{stage.name}', on images of {side} pixels: {error}") from None
+        cells = list(self.supernet(stage, images, run).alpha_shapes)
         if stage.cells < run.space.least_cells:
             raise OptionError(
                 f"strategy.stages: '{stage.name}' has {stage.cells} cells, which are reductions all of them: "
