@@ -7,7 +7,8 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,8 +124,6 @@ def _search(words: list[str]) -> int:
             near = difflib.get_close_matches(word, _FLAGS, n=1)
             raise OptionError(f"no option {word}.{f' Did you mean {near[0]}?' if near else ''} See nasforge --help")
     register()
-    # Errors then come here instead of being printed by Hydra; children inherit it, as they should.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
     config_dir, others = _config_dir(words)
     flags = [] if config_dir is None else [f"--config-dir={config_dir}"]
     # Hydra takes overrides in one row alone, not `strategy=egnas -m seed=1,2`.
@@ -141,7 +140,7 @@ def _search(words: list[str]) -> int:
         except (Exception, SystemExit) as error:  # kept from Hydra, which would add words of its own
             failures.append(error)
 
-    with translated([word for word in words if "=" in word]), summed_up(words):
+    with _whole_errors(), translated([word for word in words if "=" in word]), summed_up(words):
         try:
             hydra.main(version_base="1.3", config_path="pkg://nasforge.conf", config_name="config")(job)()
         except SystemExit as ending:  # of Hydra, which has said what is wrong with its flags
@@ -149,6 +148,20 @@ def _search(words: list[str]) -> int:
     if failures:
         raise failures[0]
     return 0
+
+
+@contextmanager
+def _whole_errors() -> Iterator[None]:
+    """Inside, errors come here instead of being printed by Hydra; children inherit it, as they should."""
+    name = "HYDRA_FULL_ERROR"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def _complete_commands() -> None:

@@ -516,6 +516,16 @@ def test_the_traceback_is_shown_when_asked_for(command, monkeypatch, variable):
     assert "in search" in complaint
 
 
+def test_a_search_leaves_the_environment_as_it_was(command, monkeypatch):
+    """A caller's later processes would print tracebacks."""
+    seen = []
+    monkeypatch.setattr(experiment, "search", lambda *_: seen.append(os.environ["HYDRA_FULL_ERROR"]))
+    monkeypatch.delenv("HYDRA_FULL_ERROR")
+    assert command()[0] == 0
+    assert seen == ["1"]  # for the processes that the search starts
+    assert "HYDRA_FULL_ERROR" not in os.environ
+
+
 def test_warnings_are_one_line_and_libraries_advice_is_left_out(command, monkeypatch):
     def search(*arguments):
         warnings.warn("the last line was torn", UserWarning, stacklevel=2)
