@@ -35,7 +35,7 @@ PRELOAD = [
 ]
 PLACES = {  # name: (module, class, function) whose n-th call is the last thing that happens
     "supernet fit": ("nasforge.training", "FitModule", "on_train_batch_end"),
-    "ES step": ("nasforge_plugins.strategy.egnas.module", "EvolvedAlphas", "_judge"),
+    "ES step": ("nasforge_plugins.strategy.egnas.algorithm", "EvolvedAlphas", "_judge"),
     "checkpoint": ("nasforge.lightning_fit", "_EpochCheckpoint", "on_train_epoch_end"),
     "weights": ("nasforge.fitting", "Fits", "_commit"),
     "journal line": ("nasforge.journal", "Journal", "write"),

@@ -21,7 +21,7 @@ from nasforge.registry import registry
 from nasforge.testing import tiny_data
 from nasforge.training import NetworkModule
 from nasforge_plugins.strategy.darts.module import GradientAlphas
-from nasforge_plugins.strategy.egnas.module import EvolvedAlphas
+from nasforge_plugins.strategy.egnas.algorithm import EvolvedAlphas
 from nasforge_plugins.strategy.ntk_ga.contests import LogitMixtures
 from nasforge_plugins.strategy.ntk_ga.training import AlphaTournament, SharedTournament
 from nasforge_plugins.strategy.tsenas.supernet import CellSupernet

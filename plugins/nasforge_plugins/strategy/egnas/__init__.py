@@ -1,4 +1,4 @@
-"""EG-NAS (Cai, Zhang, Liu and Fang, AAAI 2024): `algorithm.py` is the paper's Algorithm 1."""
+"""EG-NAS (Cai, Chen, Liu, Ling and Lai, AAAI 2024): `algorithm.py` is the paper's Algorithm 1."""
 
 from nasforge_plugins.strategy.egnas.algorithm import EGNAS
 

@@ -1,11 +1,14 @@
-"""EG-NAS: alphas move along directions that CMA-ES finds (Cai, Zhang, Liu and Fang, AAAI 2024).
+"""EG-NAS: CMA-ES finds the directions in which the alphas move (Cai, Chen, Liu, Ling and Lai, AAAI 2024).
 
-Lines are those of the paper's Algorithm 1, equations the paper's; its symbols stand in the comments.
+The comments give the lines of the paper's Algorithm 1, its equations and its symbols. `EGNAS.search` is the whole,
+`EvolvedAlphas` one epoch of it, `EGNAS.step` and `EGNAS.evolve` the evolution strategies. `alphas.py` has eq. 6's
+similarity and what a direction is; docs/strategies.md lists where this departs from the paper.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -25,6 +28,7 @@ from nasforge import (
     Factor,
     FinalLearningRate,
     LearningRate,
+    Mix,
     Momentum,
     OptionError,
     PlannedNetwork,
@@ -37,9 +41,10 @@ from nasforge import (
     Supernet,
     WeightDecay,
     WeightSharing,
+    batch_statistics,
 )
 from nasforge_plugins.strategy.egnas.alphas import Alphas, Direction, SearchIn, Similarity, Vector
-from nasforge_plugins.strategy.egnas.module import EvolvedAlphas
+from nasforge_plugins.strategy.egnas.clipping import CountedAlphas
 
 CODE = MappingProxyType({"partial_channels": 4, "include_none": False, "pool_normalization": False})
 """The supernet of the published code, where a space leaves these open."""
@@ -145,8 +150,52 @@ class EGNAS(Strategy):
             "edge_normalization": edge_normalization,
         }
 
+    def search(self, run: Run) -> Result:
+        """Algorithm 1."""
+        assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
+        supernet = self.supernet(run.space, run.data)  # line 1, eq. 1
+        module = EvolvedAlphas(supernet, run.space, self, **self.weight_options)
+        run.fit(module, "supernet", self.epochs, run.data.halves())  # lines 2 to 17: `EvolvedAlphas`
+        architecture = run.space.derive(module.mix)  # line 18
+        return run.result(architecture, run.weights("supernet", module))
+
+    def step(self, parent: Alphas, judge: Judge, epoch: int, rng: np.random.Generator) -> tuple[Vector, Individual]:
+        """Lines 4 to 16: the alphas after one step, and the individual whose direction they took."""
+        sigma = self.sigma if self.sigma_schedule == "constant" else max(0.02, self.sigma / (epoch + 1))
+        shared = rng.standard_normal(parent.point.shape)
+        candidates = []  # D
+        for _ in range(self.samples):  # line 4: n = 1 .. N
+            y = shared if self.shared_noise else rng.standard_normal(parent.point.shape)  # y ~ N(0, I)
+            x = parent.point + self.sigma_noise * y  # line 5: x_n = alpha_t + sigma_n y
+            candidates.append(self.evolve(x, sigma, judge, rng))  # line 13: x*_n joins D
+        best = min(candidates, key=lambda x_star: (-x_star.accuracy, x_star.fitness))  # line 15, eq. 9
+        s = parent.direction(best.z, self.direction)
+        return parent.vector + self.step_size * s, best  # line 16, eq. 8: alpha_{t+1} = alpha_t + xi s_{t+1}
+
+    def evolve(self, x: Vector, sigma: float, judge: Judge, rng: np.random.Generator) -> Individual:
+        """Lines 6 to 12: the fittest individual that CMA-ES meets from mean m = x and covariance C = I."""
+        es = cma_es(x, sigma, self.population, int(rng.integers(2**31)) if self.es_seed is None else self.es_seed)
+        fittest = [judge(x)] if self.include_mean else []  # P
+        for _ in range(self.generations):  # line 6
+            asked = [es.ask() for _ in range(self.population)]  # line 7, eq. 3: z_k = m + sigma y_k, y_k ~ N(0, C)
+            population = [judge(candidate.value) for candidate in asked]  # line 8
+            for candidate, individual in zip(asked, population, strict=True):
+                es.tell(candidate, individual.fitness)  # line 9, eqs. 4 and 5: the last one moves m and C
+            fittest.append(min(population, key=lambda individual: individual.fitness))  # line 9: the best joins P
+        return min(fittest, key=lambda individual: individual.fitness)  # line 12
+
+    def fitness(self, similarity: float, cross_entropy: float, accuracy: float, parent_accuracy: float) -> float:
+        """Eq. 7, minimised: an individual worse than its parent should resemble it, any other should differ from it."""
+        sign = -1 if parent_accuracy > accuracy else 1
+        return self.zeta * cross_entropy + sign * self.eta * similarity
+
+    @property
+    def judged_per_step(self) -> int:
+        """How many individuals a step of the alphas scores: N means, and N populations a generation."""
+        return self.samples * (self.include_mean + self.generations * self.population)
+
     def supernet(self, space: WeightSharing, data: SearchData) -> Supernet:
-        """What is trained, with fresh weights."""
+        """The supernet to train, with fresh weights."""
         choices = space.supernet_choices(self.supernet_options, self.preferred)
         return space.supernet(data.input_shape, data.classes, **choices)
 
@@ -154,48 +203,68 @@ class EGNAS(Strategy):
         """The supernet."""
         return [PlannedNetwork.supernet(partial(self.supernet, data=data), data)]
 
-    def search(self, run: Run) -> Result:
-        """Train the supernet while its alphas evolve (lines 1 to 17); derive the cell from the last ones (line 18)."""
-        assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
-        supernet = self.supernet(run.space, run.data)
-        module = EvolvedAlphas(supernet, run.space, self, **self.weight_options)
-        run.fit(module, "supernet", self.epochs, run.data.halves())
-        return run.result(run.space.derive(module.mix), run.weights("supernet", module))
 
-    def step(self, parent: Alphas, judge: Judge, epoch: int, rng: np.random.Generator) -> tuple[Vector, Individual]:
-        """Lines 4 to 16: the alphas after one step, and the individual whose direction they took."""
-        sigma = self.sigma if self.sigma_schedule == "constant" else max(0.02, self.sigma / (epoch + 1))
-        shared = rng.standard_normal(parent.point.shape)
-        found = []  # D
-        for _ in range(self.samples):  # line 4: n = 1 .. N
-            y = shared if self.shared_noise else rng.standard_normal(parent.point.shape)  # y ~ N(0, I)
-            found.append(self.evolve(parent.point + self.sigma_noise * y, sigma, judge, rng))  # lines 5 to 13
-        best = min(found, key=lambda one: (-one.accuracy, one.fitness))  # line 15, eq. 9; ties by lower fitness
-        s = parent.direction(best.z, self.direction)
-        return parent.vector + self.step_size * s, best  # line 16, eq. 8
+class EvolvedAlphas(CountedAlphas):
+    """An epoch t (line 2): the weights learn (line 3, `training_step` of the base class), then the alphas move."""
 
-    def evolve(self, x: Vector, sigma: float, judge: Judge, rng: np.random.Generator) -> Individual:
-        """Lines 6 to 13: CMA-ES from mean x with covariance I; the fittest of P = {mean, each generation's best}."""
-        es = cma_es(x, sigma, self.population, int(rng.integers(2**31)) if self.es_seed is None else self.es_seed)
-        fittest = [judge(x)] if self.include_mean else []  # P
-        for _ in range(self.generations):
-            asked = [es.ask() for _ in range(self.population)]  # line 7, eq. 3
-            population = [judge(candidate.value) for candidate in asked]  # line 8
-            for candidate, individual in zip(asked, population, strict=True):
-                es.tell(candidate, individual.fitness)  # line 9, eqs. 4 and 5: when the last one is told
-            fittest.append(min(population, key=lambda one: one.fitness))
-        return min(fittest, key=lambda one: one.fitness)  # line 12
+    explains: ClassVar[Mapping[str, str]] = {
+        "es_accuracy": "the individual of the evolution strategy whose direction the alphas took",
+        "parent_accuracy": "the alphas before that step, on the same few validation images",
+        "es_fitness": "that individual's cross-entropy and similarity to the alphas (eq. 7), the smaller the better",
+    }
 
-    def judged(self, z: Vector, parent: Alphas, loss: float, accuracy: float, parent_accuracy: float) -> Individual:
-        """Eqs. 6 and 7: who does worse than the parent should resemble it, who does not should differ from it."""
-        similarity = parent.similarity(z, self.similarity)  # L2; L1 is `loss`, the cross-entropy
-        sign = -1 if parent_accuracy > accuracy else 1
-        return Individual(z, self.zeta * loss + sign * self.eta * similarity, accuracy)
+    def __init__(self, supernet: Supernet, space: WeightSharing, method: EGNAS, **weights: Any) -> None:
+        super().__init__(supernet, space, counted=method.clip_counts_alphas, **weights)
+        self.method = method
 
-    @property
-    def judged_per_step(self) -> int:
-        """How many individuals are scored for one step of the alphas: the N means, and N populations a generation."""
-        return self.samples * (self.include_mean + self.generations * self.population)
+    def work(self, epochs: int, batches: int) -> int:
+        """Batches of the weights, and individuals of the evolution strategy."""
+        return epochs * batches + max(0, epochs - self.method.warmup_epochs) * self.method.judged_per_step
+
+    def on_train_epoch_start(self) -> None:
+        """The published code moves the alphas before the epoch's weights."""
+        super().on_train_epoch_start()
+        if self.method.order == "es_first":
+            self._move_alphas()
+
+    def on_train_epoch_end(self) -> None:
+        """The paper moves the alphas after the epoch's weights."""
+        super().on_train_epoch_end()
+        if self.method.order == "weights_first":
+            self._move_alphas()
+
+    def _move_alphas(self) -> None:
+        """Lines 4 to 16, on validation images of this epoch's own; not in the warm-up."""
+        method = self.method
+        if self.current_epoch < method.warmup_epochs:
+            return
+        parent = Alphas(self.alphas, self.betas, self.space, method.search_in, method.row_normalize)
+        batches = self.validation_batches(
+            method.validation_batches, method.validation_batch_size, augment=method.augment_validation
+        )
+        training = self.supernet.training
+        self.supernet.eval()
+        with batch_statistics(self.supernet) if method.statistics == "batch" else nullcontext():
+            parent_accuracy = self._score(parent.parent_mix(), batches)["accuracy"]
+            judge = partial(self._judge, parent, parent_accuracy, batches)
+            moved, best = method.step(parent, judge, self.current_epoch, self.rng("directions"))
+        self.supernet.train(training)
+        for values, current in zip(parent.named(moved), (self.alphas, self.betas), strict=True):
+            for cell, tensor in (values or {}).items():
+                (current or {})[cell].copy_(tensor)
+        self.record(es_accuracy=best.accuracy, parent_accuracy=parent_accuracy, es_fitness=best.fitness)
+
+    def _judge(self, parent: Alphas, parent_accuracy: float, batches: list[Any], z: Vector) -> Individual:
+        """Line 8: one individual, on the images that its parent was scored on."""
+        scores = self._score(parent.mix(z), batches)
+        cross_entropy, accuracy = scores["cross_entropy"], scores["accuracy"]  # eq. 6: L1
+        similarity = parent.similarity(z, self.method.similarity)  # eq. 6: L2
+        self.advance()
+        return Individual(z, self.method.fitness(similarity, cross_entropy, accuracy, parent_accuracy), accuracy)
+
+    def _score(self, mix: Mix, batches: list[Any]) -> dict[str, float]:
+        on_device = {cell: rows.to(self.device).to(self.dtype) for cell, rows in mix.items()}
+        return self.score(partial(self.supernet, mix=on_device), batches)
 
 
 def cma_es(mean: Vector, sigma: float, population: int, seed: int) -> Any:

@@ -37,7 +37,7 @@ class Alphas:
         self.space, self.row_normalize = space, row_normalize
         self._alpha_shapes = {cell: rows.shape for cell, rows in alphas.items()}
         self._beta_shapes = {cell: edges.shape for cell, edges in (betas or {}).items()}
-        self.vector = _flat(alphas, betas)
+        self.vector = _row(alphas, betas)
         self.point = self.vector if search_in == "alpha" else self.probabilities(*self.named(self.vector))
 
     def named(self, vector: Vector) -> tuple[Named, Named | None]:
@@ -83,11 +83,11 @@ class Alphas:
         """Softmax of each row of alphas; of betas, over the edges that enter a node."""
         rows = {cell: logits.softmax(-1) for cell, logits in alphas.items()}
         if betas is None:
-            return _flat(rows, None)
+            return _row(rows, None)
         # Only the space knows which edges share a node; under equal alphas its mix shows their softmax alone.
         equal = {cell: torch.zeros_like(logits) for cell, logits in alphas.items()}
         shared, plain = self.space.mix(equal, betas), self.space.mix(equal)
-        return _flat(rows, {cell: shared[cell].sum(-1) / plain[cell].sum(-1) for cell in betas})
+        return _row(rows, {cell: shared[cell].sum(-1) / plain[cell].sum(-1) for cell in betas})
 
     def _logits(self, z: Vector) -> tuple[Named, Named | None]:
         alphas, betas = self.named(z)
@@ -96,7 +96,7 @@ class Alphas:
         return alphas, betas
 
 
-def _flat(alphas: Named, betas: Named | None) -> Vector:
+def _row(alphas: Named, betas: Named | None) -> Vector:
     tensors = [*alphas.values(), *(betas or {}).values()]
     vector: Vector = torch.cat([tensor.detach().cpu().double().flatten() for tensor in tensors]).numpy()
     return vector

@@ -1,0 +1,58 @@
+"""How EG-NAS's published code clips the gradients of the weights; the paper clips as DARTS does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nasforge import Supernet, SupernetModule, WeightSharing
+
+
+class CountedAlphas(SupernetModule):
+    """A supernet whose clipping may count the alphas' gradients, as the published code's does.
+
+    In that code the alphas gather gradients that nothing clears, and the norm that clips the weights counts them: the
+    weights move less and less. Nothing follows these gradients.
+
+    Args:
+        supernet, space, weights: see `SupernetModule`.
+        counted: whether the norm counts them; otherwise this is a `SupernetModule`.
+    """
+
+    def __init__(self, supernet: Supernet, space: WeightSharing, *, counted: bool, **weights: Any) -> None:
+        super().__init__(supernet, space, **weights)
+        self._counted = counted
+        if counted:
+            for name, tensor in _named(self.alphas, self.betas).items():
+                self.register_buffer(f"gradient_{name}", torch.zeros_like(tensor))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """One step of the weights; if they count, the alphas get gradients as well."""
+        if not self._counted:
+            return super().training_step(batch, batch_index)
+        images, labels = batch
+        alphas, betas = (
+            {cell: tensor.clone().requires_grad_() for cell, tensor in (tensors or {}).items()}
+            for tensors in (self.alphas, self.betas)
+        )
+        self._live = _named(alphas, betas)
+        return self.learn(self.supernet(images, self.space.mix(alphas, betas or None)), labels)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient norm of the weights, or of weights and alphas."""
+        if not self._counted:
+            super().on_before_optimizer_step(optimizer)
+            return
+        gradients = [torch.zeros_like(live) if live.grad is None else live.grad for live in self._live.values()]
+        for (name, tensor), gradient in zip(self._live.items(), self.averages(gradients), strict=True):
+            tensor.grad = getattr(self, f"gradient_{name}") + gradient
+        nn.utils.clip_grad_norm_([*self.weights_to_learn, *self._live.values()], self.clip)
+        for name, tensor in self._live.items():
+            getattr(self, f"gradient_{name}").copy_(tensor.grad)
+
+
+def _named(alphas: dict[str, Tensor], betas: dict[str, Tensor] | None) -> dict[str, Tensor]:
+    """All tensors by the name of their buffer."""
+    return {f"alpha_{c}": t for c, t in alphas.items()} | {f"beta_{c}": t for c, t in (betas or {}).items()}
