@@ -140,6 +140,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     from nasforge.registry import (
         build as build,
     )
+    from nasforge.result import (
+        Result as Result,
+    )
     from nasforge.run import (
         Run as Run,
     )
@@ -170,7 +173,6 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     )
     from nasforge.strategy import (
         AskTellStrategy as AskTellStrategy,
-        Result as Result,
         Strategy as Strategy,
     )
     from nasforge.table import (
@@ -224,11 +226,12 @@ _HOMES = {
     "ranges": "BatchSize Cells Channels Clip Count CountOrZero Factor FinalLearningRate Fraction LearningRate Momentum "
     "Population Probability WeightDecay Workers",
     "registry": "build",
+    "result": "Result",
     "run": "Run",
     "score_charts": "scores_in_space",
     "shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing",
-    "strategy": "AskTellStrategy Result Strategy",
+    "strategy": "AskTellStrategy Strategy",
     "scoring": "batch_statistics one_hot_l1 ordered_batches score",
     "table": "Column Table",
     "table_files": "find_table",

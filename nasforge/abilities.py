@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from nasforge.errors import AbilityError
 from nasforge.estimator import Estimator
@@ -10,7 +11,7 @@ from nasforge.registry import registry
 from nasforge.space import SearchSpace
 from nasforge.strategy import Strategy
 
-Part = Strategy | Estimator
+Part = Strategy[Any] | Estimator
 
 
 def missing(part: Part | type[Part], space: SearchSpace | type[SearchSpace]) -> list[str]:
@@ -30,7 +31,7 @@ def check_space(kind: str, part: Part, space: SearchSpace) -> None:
         )
 
 
-def mismatch(strategy: Strategy | type[Strategy], estimator: Estimator | type[Estimator]) -> str:
+def mismatch(strategy: Strategy[Any] | type[Strategy[Any]], estimator: Estimator | type[Estimator]) -> str:
     """Why `estimator` is of no use to `strategy`; empty if it is."""
     if strategy.needs_estimates and estimator.needs_weights and not strategy.shares_weights:
         return (
@@ -50,7 +51,7 @@ def mismatch(strategy: Strategy | type[Strategy], estimator: Estimator | type[Es
     return ""
 
 
-def check_estimator(strategy: Strategy, estimator: Estimator) -> None:
+def check_estimator(strategy: Strategy[Any], estimator: Estimator) -> None:
     """Raise an `AbilityError` if the two do not go together, with the reason and with what would fit."""
     if reason := mismatch(strategy, estimator):
         fitting = [name for name, one in registry("estimator").working.items() if not mismatch(strategy, one)]

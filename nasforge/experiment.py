@@ -24,13 +24,13 @@ from nasforge.places import moved
 from nasforge.progress import Progress
 from nasforge.published import explained, true_accuracies, why_not_looked_up
 from nasforge.records import well_formed
+from nasforge.result import Result
 from nasforge.resumption import computed_as, identity, resumed
 from nasforge.retraining import retrain as retrain_networks
 from nasforge.run import Run
 from nasforge.shared_weights import SharedWeights, random_architectures
 from nasforge.sizes import architecture_size
 from nasforge.stopping import Interrupted, interruptible
-from nasforge.strategy import Result
 from nasforge.threads import threads
 from nasforge.verdicts import control_verdict
 
@@ -208,6 +208,7 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
     with threads(parts.threads), closing(_open(parts, journal, ledger)) as run:
         say_plan(parts, run)
         found = parts.strategy.search(run)
+        parts.strategy.explain(run, found.trace)
         result = _result(parts, run, str(parts.config["strategy"]["name"]), found.architecture)
         known = {one.architecture: one.metrics for one in ledger if one.ok}  # what was only reported is among it
         result["metrics"] = {**known.get(found.architecture, {}), **found.metrics}

@@ -79,9 +79,9 @@ class Parts:
         self.data: DataModule = build("data", config["data"])
 
     @cached_property
-    def strategy(self) -> Strategy:
+    def strategy(self) -> Strategy[Any]:
         """Built when a search begins; retraining has no use for it."""
-        strategy: Strategy = build("strategy", self.config["strategy"])
+        strategy: Strategy[Any] = build("strategy", self.config["strategy"])
         check_space("strategy", strategy, self.space)
         return strategy
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic
 
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from nasforge.architecture import Architecture, Evaluation, Metrics, Objective, ParetoFront
 from nasforge.clock import Clock
@@ -26,20 +27,21 @@ from nasforge.journal import Journal, atomic, file_digest, write_json
 from nasforge.machinery import Budget, Machinery
 from nasforge.quarantine import Quarantine
 from nasforge.randomness import rng_of, seed_everything, seed_of
+from nasforge.result import Result
 from nasforge.space import SearchSpace
-from nasforge.strategy import Result
 from nasforge.training import FitModule, SupernetModule
 from nasforge.weight_store import WeightStore
 from nasforge.wording import counted, quantity
 
 Module = TypeVar("Module", bound=FitModule)
+SpaceT_co = TypeVar("SpaceT_co", bound=SearchSpace, default=SearchSpace, covariant=True)
 
 
-class Run:
+class Run(Generic[SpaceT_co]):
     """One search in one folder. A strategy calls its services; `nasforge.experiment` makes and ends it.
 
     Attributes:
-        space: the search space.
+        space: the search space; `Run[WeightSharing]` has one with that ability.
         data: training images and their splits; test images are out of reach. A search none of whose parts needs data
             has `NoData` here.
         seed: what every draw goes back to.
@@ -59,7 +61,7 @@ class Run:
         folder: Path,
         journal: Journal,
         *,
-        space: SearchSpace,
+        space: SpaceT_co,
         data: SearchData,
         estimators: Sequence[Estimator],
         seed: int,
@@ -246,11 +248,14 @@ class Run:
             self.stopped = f"budget.evaluations={self._budget.evaluations} is used up"
         return left
 
-    def result(self, architecture: Architecture | None = None, weights: Weights | None = None) -> Result:
+    def result(
+        self, architecture: Architecture | None = None, weights: Weights | None = None, *, trace: Any = None
+    ) -> Result:
         """The search's result: `architecture`, or the best of all evaluations, with its metrics and the Pareto front.
 
         Args:
             weights: the shared weights behind it; they let the control compare it with random architectures.
+            trace: what `Strategy.explain` is to show; it stays in memory.
 
         Raises:
             RunError: no architecture is given and no evaluation succeeded, or none keeps the constraints.
@@ -263,7 +268,7 @@ class Run:
         own: Metrics = next((one.metrics for one in usable if one.architecture == architecture), {})
         distinct = {evaluation.architecture: evaluation for evaluation in usable}.values()
         front = ParetoFront(distinct, self.objectives) if len(self.objectives) > 1 else ()
-        return Result(architecture, own, weights, tuple(front))
+        return Result(architecture, own, weights, tuple(front), trace)
 
     def _why_none(self) -> str:
         if not self.evaluations:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, get_args
 
 import numpy as np
+from typing_extensions import TypeVar, get_original_bases
 
-from nasforge.architecture import Architecture, Constraint, Evaluation, Metrics, Objective
-from nasforge.estimator import Estimator, Weights
+from nasforge.architecture import Architecture, Constraint, Evaluation, Objective
+from nasforge.estimator import Estimator
 from nasforge.memory import PlannedNetwork
+from nasforge.result import Result
 from nasforge.space import SearchSpace, WeightSharing
 
 if TYPE_CHECKING:
@@ -20,31 +21,19 @@ if TYPE_CHECKING:
     from nasforge.run import Run
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a search found; `Run.result` makes it.
-
-    Attributes:
-        architecture: the one to retrain.
-        metrics: what the search knows of it.
-        weights: the supernet's, if there was one: the control then compares with random architectures.
-        front: further architectures worth a look (the Pareto front of several objectives).
-    """
-
-    architecture: Architecture
-    metrics: Metrics = field(default_factory=dict)
-    weights: Weights | None = None
-    front: Sequence[Evaluation] = ()
+SpaceT = TypeVar("SpaceT", bound=SearchSpace, default=SearchSpace)
+"""The space that a strategy needs: `Strategy[WeightSharing]`. Without brackets any space will do."""
 
 
-class Strategy(ABC):
+class Strategy(ABC, Generic[SpaceT]):
     """Searches a space. A subclass takes its options as keyword-only constructor arguments.
 
     After a crash `search` runs again from its first line with the same seed, and what the journal holds returns at
     once: so it must draw only from `run.rng`, and keep nothing on disk but through the run.
 
     Attributes:
-        needs: abilities that the space must have; a mismatch stops before any data are read.
+        needs: abilities that the space must have; a mismatch stops before any data are read. By default the one in
+            brackets: `Strategy[WeightSharing]` needs `WeightSharing`.
         needs_estimates: whether it asks `run.estimate` of candidates, so that `budget.evaluations` bounds it.
         needs_builder: whether it asks about networks that are none of the space's architectures, as a `WiderSpace`
             builds them: estimators must be of those that look at what is built.
@@ -61,18 +50,38 @@ class Strategy(ABC):
     needs_data: ClassVar[bool] = True
     published: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType({})
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Take `needs` from the brackets of a base class, unless the class states it."""
+        super().__init_subclass__(**options)
+        if "needs" not in vars(cls):
+            arguments = [argument for base in get_original_bases(cls) for argument in get_args(base)]
+            spaces = [
+                argument for argument in arguments if isinstance(argument, type) and issubclass(argument, SearchSpace)
+            ]
+            if abilities := tuple(space for space in spaces if space is not SearchSpace):
+                cls.needs = abilities
+
     @abstractmethod
-    def search(self, run: Run) -> Result:
+    def search(self, run: Run[SpaceT]) -> Result:
         """Search, and return `run.result(...)`."""
 
-    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+    def explain(self, run: Run[SpaceT], trace: Any) -> None:
+        """Show how the search went: pictures by `run.keep`, sentences by `run.notes`.
+
+        Called once when `search` has returned, before the run's result is written.
+
+        Args:
+            trace: what `search` gave `run.result(..., trace=...)`.
+        """
+
+    def networks(self, space: SpaceT, data: SearchData) -> Sequence[PlannedNetwork]:
         """The largest networks that a search of `space` on `data` builds itself: a run that cannot hold one is refused
         before it begins. By default the space's own supernet, if the strategy trains one."""
         if not (self.shares_weights and isinstance(space, WeightSharing)):
             return []
         return [PlannedNetwork.supernet(lambda space: space.supernet(data.input_shape, data.classes), data)]
 
-    def check_goals(  # noqa: B027  # most have nothing more to check than what they say above
+    def check_goals(
         self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]
     ) -> None:
         """Called before a run begins: raise a `NasforgeError` if the strategy cannot do with these.
@@ -82,7 +91,7 @@ class Strategy(ABC):
         """
 
 
-class AskTellStrategy(Strategy):
+class AskTellStrategy(Strategy[SpaceT]):
     """A strategy that only proposes and learns: write `ask` and `tell`, inherit the loop.
 
     Attributes:
@@ -95,7 +104,7 @@ class AskTellStrategy(Strategy):
 
     needs_estimates = True
     needs_data = False
-    space: SearchSpace
+    space: SpaceT
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...]
     rng: np.random.Generator
@@ -116,7 +125,7 @@ class AskTellStrategy(Strategy):
     def begin(self) -> None:
         """Called before the first `ask`, to set up what a search needs anew."""
 
-    def search(self, run: Run) -> Result:
+    def search(self, run: Run[SpaceT]) -> Result:
         """Ask, estimate and tell until the budget is used up; the best of all evaluations is the result."""
         self.space, self.rng = run.space, run.rng
         self.objectives, self.constraints = run.objectives, run.constraints

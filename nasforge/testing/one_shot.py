@@ -17,10 +17,11 @@ from nasforge.estimator import Context, Estimate, Estimator
 from nasforge.journal import Journal
 from nasforge.machinery import Budget, Machinery
 from nasforge.registry import build, registry
+from nasforge.result import Result
 from nasforge.run import Run
 from nasforge.shared_weights import SharedWeights
 from nasforge.space import SearchSpace, WeightSharing
-from nasforge.strategy import Result, Strategy
+from nasforge.strategy import Strategy
 from nasforge.testing.samples import samples, tiny_data
 from nasforge.threads import threads
 
@@ -59,7 +60,7 @@ class SearchedOneShot:
         assert all(one == "" for one in scored), f"with the weights of strategy={strategy}: {'; '.join(scored)}"
 
 
-def _searched(space: WeightSharing, strategy: Strategy, folder: Path) -> tuple[Result, list[str]]:
+def _searched(space: WeightSharing, strategy: Strategy[Any], folder: Path) -> tuple[Result, list[str]]:
     """What it finds on tiny images, and what keeps its weights from scoring single architectures."""
     with closing(Journal(folder)) as journal, threads(1):
         estimator: Estimator = SharedWeights() if strategy.shares_weights else _FirstBuilt()
@@ -75,6 +76,7 @@ def _searched(space: WeightSharing, strategy: Strategy, folder: Path) -> tuple[R
         )
         with closing(run):
             found = strategy.search(run)
+            strategy.explain(run, found.trace)
             if found.weights is None:
                 return found, []
             asked = [found.architecture, *samples(space, 0, 2)]

@@ -14,9 +14,10 @@ from nasforge.architecture import Evaluation
 from nasforge.configuration import compose
 from nasforge.experiment import resume, search
 from nasforge.registry import build, registry
+from nasforge.result import Result
 from nasforge.run import Run
 from nasforge.space import SearchSpace
-from nasforge.strategy import AskTellStrategy, Result, Strategy
+from nasforge.strategy import AskTellStrategy, Strategy
 from nasforge.testing.another_process import elsewhere
 from nasforge.testing.parting import parting, work
 from nasforge.testing.samples import variation
@@ -107,10 +108,10 @@ def watched_search(overrides: Sequence[str], place: Path) -> Path:
         return searches(overrides, place)("watched")
 
 
-def _watched(search: Callable[[Any, Run], Result]) -> Callable[[Strategy, Run], Result]:
+def _watched(search: Callable[[Any, Run], Result]) -> Callable[[Strategy[Any], Run], Result]:
     """`search`, which fails if it changes what it was given."""
 
-    def watched(self: Strategy, run: Run) -> Result:
+    def watched(self: Strategy[Any], run: Run) -> Result:
         given: list[tuple[Evaluation, dict[str, float]]] = []
         estimate = run.estimate
 

@@ -6,26 +6,24 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-from nasforge import Architecture, AskTellStrategy, Evaluation, Result, Run, SearchSpace, VectorEncoded
+from nasforge import Architecture, AskTellStrategy, Evaluation, Result, Run, VectorEncoded
 
 
-class LocalSearch(AskTellStrategy):
+class LocalSearch(AskTellStrategy[VectorEncoded]):
     """Hill climbing over all neighbours (vectors that differ in one decision); from a local optimum it starts afresh.
 
     It follows the first objective.
     """
 
     name: ClassVar[str] = "local_search"
-    needs: ClassVar[tuple[type[SearchSpace], ...]] = (VectorEncoded,)
 
     def begin(self) -> None:
         """Nowhere yet."""
         self.here: Architecture | None = None
         self.cost = math.inf
 
-    def search(self, run: Run) -> Result:
+    def search(self, run: Run[VectorEncoded]) -> Result:
         """Climb until the budget is used up."""
-        assert isinstance(run.space, VectorEncoded)  # `needs` was checked before the run began
         around = sum(choices - 1 for choices in run.space.cardinalities)
         run.warn_of_budget(around, f"{1 + around} are a random start and its neighbours")
         return super().search(run)
@@ -45,9 +43,8 @@ class LocalSearch(AskTellStrategy):
             self.begin()
 
 
-def neighbours(space: SearchSpace, architecture: Architecture) -> list[Architecture]:
+def neighbours(space: VectorEncoded, architecture: Architecture) -> list[Architecture]:
     """All architectures whose vectors differ from this one's in exactly one decision."""
-    assert isinstance(space, VectorEncoded)  # `needs` was checked before the run began
     vector = space.encode(architecture)
     found = []
     for position, choices in enumerate(space.cardinalities):

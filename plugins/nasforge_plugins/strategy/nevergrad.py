@@ -15,7 +15,6 @@ from nasforge import (
     AskTellStrategy,
     Evaluation,
     OptionError,
-    SearchSpace,
     VectorEncoded,
     text_of,
     unknown,
@@ -27,7 +26,7 @@ WORST = 1e12
 """Loss of a candidate that failed or breaks a constraint; nevergrad takes no infinity."""
 
 
-class Nevergrad(AskTellStrategy):
+class Nevergrad(AskTellStrategy[VectorEncoded]):
     """Each decision of the space is an unordered choice; nevergrad's optimizer minimises the first objective.
 
     Args:
@@ -38,7 +37,6 @@ class Nevergrad(AskTellStrategy):
     """
 
     name: ClassVar[str] = "nevergrad"
-    needs: ClassVar[tuple[type[SearchSpace], ...]] = (VectorEncoded,)
 
     def __init__(self, *, optimizer: str = "DE", horizon: Horizon | None = None, batch: Batch = 1) -> None:
         if optimizer not in ng.optimizers.registry:
@@ -51,7 +49,6 @@ class Nevergrad(AskTellStrategy):
 
     def begin(self) -> None:
         """The optimizer, seeded by the run."""
-        assert isinstance(self.space, VectorEncoded)  # `needs` was checked before the run began
         self.free = [at for at, choices in enumerate(self.space.cardinalities) if choices > 1]
         choices = [ng.p.Choice(list(range(self.space.cardinalities[at]))) for at in self.free]
         parametrization = ng.p.Tuple(*choices)
@@ -79,7 +76,6 @@ class Nevergrad(AskTellStrategy):
             self.optimizer.tell(candidate, cost if math.isfinite(cost) else WORST)
 
     def _architecture(self, candidate: Any) -> Architecture:
-        assert isinstance(self.space, VectorEncoded)
         vector = np.zeros(len(self.space.cardinalities), dtype=int)
         vector[self.free] = candidate.value
         return self.space.decode(vector)

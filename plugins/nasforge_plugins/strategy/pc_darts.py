@@ -15,11 +15,11 @@ from nasforge import (
     FinalLearningRate,
     LearningRate,
     Momentum,
-    Result,
     Run,
     WeightDecay,
+    WeightSharing,
 )
-from nasforge_plugins.strategy.darts import DARTS
+from nasforge_plugins.strategy.darts import DARTS, GradientAlphas
 
 
 class PCDARTS(DARTS):
@@ -74,12 +74,11 @@ class PCDARTS(DARTS):
             max_parameter_free=max_parameter_free,
         )
 
-    def search(self, run: Run) -> Result:
+    def explain(self, run: Run[WeightSharing], trace: GradientAlphas) -> None:
         """As DARTS does; what the space cannot do is said."""
-        result = super().search(run)
-        if result.weights is not None and result.weights.options.get("partial_channels", 1) == 1:
+        super().explain(run, trace)
+        if trace.supernet.options.get("partial_channels", 1) == 1:
             run.notes.append(
                 "every channel was mixed (K=1): of PC-DARTS, the warm-up and, where edges share a node, edge "
                 f"normalisation are what acts on space '{run.space.name}'"
             )
-        return result

@@ -42,7 +42,7 @@ def check_depth(supernet: Supernet, space: SearchSpace) -> None:
         )
 
 
-class DARTS(Strategy):
+class DARTS(Strategy[WeightSharing]):
     """DARTS: alphas follow the gradient of the validation loss, weights that of the training loss, step by step.
 
     Each option's meaning and the paper's value stand beside it in `conf/strategy/darts.yaml`.
@@ -55,7 +55,6 @@ class DARTS(Strategy):
     """
 
     name: ClassVar[str] = "darts"
-    needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
     shares_weights: ClassVar[bool] = True
     paper: ClassVar[Mapping[str, int | bool]] = MappingProxyType({"partial_channels": 1, "include_none": True})
 
@@ -113,19 +112,24 @@ class DARTS(Strategy):
         choices = space.supernet_choices(self.supernet_options, self.paper)
         return space.supernet(data.input_shape, data.classes, **choices)
 
-    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+    def networks(self, space: WeightSharing, data: SearchData) -> Sequence[PlannedNetwork]:
         """The supernet."""
         return [PlannedNetwork.supernet(partial(self.supernet, data=data), data)]
 
-    def search(self, run: Run) -> Result:
+    def search(self, run: Run[WeightSharing]) -> Result:
         """While not converged: step alpha, step w. Then derive the architecture from alpha."""
-        assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
         supernet = self.supernet(run.space, run.data)
         check_depth(supernet, run.space)
         module = GradientAlphas(supernet, run.space, epochs=self.epochs, **self.module_options)
         run.fit(module, "supernet", self.epochs, run.data.halves())
-        found = run.space.derive(module.mix)
-        for cell, svg in mix_over_time(module.trace, run.space.mix_labels, module.edge_weights).items():
+        return run.result(run.space.derive(module.mix), run.weights("supernet", module), trace=module)
+
+    def explain(self, run: Run[WeightSharing], trace: GradientAlphas) -> None:
+        """How the mix moved, and whether the cell has collapsed.
+
+        Args:
+            trace: the trained module.
+        """
+        for cell, svg in mix_over_time(trace.trace, run.space.mix_labels, trace.edge_weights).items():
             run.keep(f"mix_{cell}.svg", svg, f"How the mixing weights of the {cell} cell moved")
-        run.notes += collapse_warning(found, run.space, self.max_parameter_free)
-        return run.result(found, run.weights("supernet", module))
+        run.notes += collapse_warning(run.space.derive(trace.mix), run.space, self.max_parameter_free)

@@ -36,7 +36,6 @@ from nasforge import (
     Result,
     Run,
     SearchData,
-    SearchSpace,
     Strategy,
     Supernet,
     WeightDecay,
@@ -62,14 +61,13 @@ class Individual:
 Judge = Callable[[Vector], Individual]
 
 
-class EGNAS(Strategy):
+class EGNAS(Strategy[WeightSharing]):
     """EG-NAS: evolution strategies explore N directions an epoch, the most accurate one moves the alphas.
 
     Each option's meaning and the paper's value stand beside it in `conf/strategy/egnas.yaml`.
     """
 
     name: ClassVar[str] = "egnas"
-    needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
     shares_weights: ClassVar[bool] = True
     # Table 3: searched on CIFAR-10, the found cell's accuracies looked up, mean of four seeds
     published: ClassVar[Mapping[str, Mapping[str, float]]] = {
@@ -150,9 +148,8 @@ class EGNAS(Strategy):
             "edge_normalization": edge_normalization,
         }
 
-    def search(self, run: Run) -> Result:
+    def search(self, run: Run[WeightSharing]) -> Result:
         """Algorithm 1."""
-        assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
         supernet = self.supernet(run.space, run.data)  # line 1, eq. 1
         module = EvolvedAlphas(supernet, run.space, self, **self.weight_options)
         run.fit(module, "supernet", self.epochs, run.data.halves())  # lines 2 to 17: `EvolvedAlphas`
@@ -199,7 +196,7 @@ class EGNAS(Strategy):
         choices = space.supernet_choices(self.supernet_options, self.preferred)
         return space.supernet(data.input_shape, data.classes, **choices)
 
-    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+    def networks(self, space: WeightSharing, data: SearchData) -> Sequence[PlannedNetwork]:
         """The supernet."""
         return [PlannedNetwork.supernet(partial(self.supernet, data=data), data)]
 

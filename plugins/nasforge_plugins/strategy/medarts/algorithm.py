@@ -28,7 +28,6 @@ from nasforge import (
     Result,
     Run,
     SearchData,
-    SearchSpace,
     Shape,
     Strategy,
     Supernet,
@@ -51,7 +50,7 @@ STAGES = (
 )
 
 
-class MEDARTS(Strategy):
+class MEDARTS(Strategy[WeightSharing]):
     """ME-DARTS: many shallow DARTS supernets; those that stay on the Pareto front go on as deeper ones.
 
     Each option's meaning and the paper's value stand beside it in `conf/strategy/medarts.yaml`.
@@ -64,7 +63,6 @@ class MEDARTS(Strategy):
     """
 
     name: ClassVar[str] = "medarts"
-    needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
     shares_weights: ClassVar[bool] = True
     paper: ClassVar[Mapping[str, int | bool]] = MappingProxyType({"partial_channels": 1, "include_none": True})
 
@@ -109,7 +107,7 @@ class MEDARTS(Strategy):
             "clip": clip,
         }
 
-    def search(self, run: Run) -> Result:
+    def search(self, run: Run[WeightSharing]) -> Result:
         """Initialise; for each stage train, select, cross and inherit; discretise the final individual."""
         stages, images = self.planned(run)
         everyone: list[Member] = []
@@ -126,26 +124,26 @@ class MEDARTS(Strategy):
         best = most_accurate(population, self.dominance, self.size)
         return self.found(best, modules[population.index(best)], everyone, run)
 
-    def founders(self, stage: Stage, images: FitData, run: Run) -> list[Member]:
+    def founders(self, stage: Stage, images: FitData, run: Run[WeightSharing]) -> list[Member]:
         """The first population: random alphas, but for the one that begins at `start`."""
         members = [Member(f"{stage.name}/{number}") for number in range(stage.population)]
         if self.start is not None:
-            space = _sharing(run.space)
             shapes = self.supernet(stage, images, run).alpha_shapes
-            members[0] = replace(members[0], alphas=alphas_of(space.read(self.start), space, shapes))
+            alphas = alphas_of(run.space.read(self.start), run.space, shapes)
+            members[0] = replace(members[0], alphas=alphas)
         return members
 
-    def train(self, member: Member, stage: Stage, images: FitData, run: Run) -> GradientAlphas:
+    def train(self, member: Member, stage: Stage, images: FitData, run: Run[WeightSharing]) -> GradientAlphas:
         """A supernet of the stage's depth with new weights, under the member's alphas."""
         module = GradientAlphas(
-            self.supernet(stage, images, run), _sharing(run.space), epochs=stage.epochs, alphas=member.alphas,
+            self.supernet(stage, images, run), run.space, epochs=stage.epochs, alphas=member.alphas,
             **self.module_options,
         )  # fmt: skip
         return run.fit(module, member.name, stage.epochs, images)
 
-    def judged(self, member: Member, module: GradientAlphas, run: Run) -> Member:
+    def judged(self, member: Member, module: GradientAlphas, run: Run[WeightSharing]) -> Member:
         """The member after its training, with both objectives."""
-        architecture = _sharing(run.space).derive(module.mix)
+        architecture = run.space.derive(module.mix)
         network = run.space.build(architecture, run.data.input_shape, run.data.classes, **self.evaluation)
         trace = {
             cell: torch.cat([member.trace[cell], rows[1:]]) if cell in member.trace else rows.clone()
@@ -160,9 +158,11 @@ class MEDARTS(Strategy):
             architecture=architecture,
         )
 
-    def found(self, best: Member, module: GradientAlphas, everyone: Sequence[Member], run: Run) -> Result:
+    def found(
+        self, best: Member, module: GradientAlphas, everyone: Sequence[Member], run: Run[WeightSharing]
+    ) -> Result:
         """The single final network, and how it came about."""
-        space = _sharing(run.space)
+        space = run.space
         assert best.architecture is not None  # it has been trained
         keep_pictures(run, space, everyone, best)
         run.notes += collapse_warning(best.architecture, space, self.max_parameter_free)
@@ -171,21 +171,20 @@ class MEDARTS(Strategy):
         controlled = fits_full_size(module.supernet, space, run, scale_of(run.data, self.scale))
         return run.result(best.architecture, run.weights(best.name, module) if controlled else None)
 
-    def supernet(self, stage: Stage, images: FitData, run: Run) -> Supernet:
+    def supernet(self, stage: Stage, images: FitData, run: Run[WeightSharing]) -> Supernet:
         """Of the stage's depth and width, with fresh weights."""
         return self.supernet_of(stage, images.train.shape, run.data.classes, run.space)
 
-    def supernet_of(self, stage: Stage, shape: Shape, classes: int, space: SearchSpace) -> Supernet:
+    def supernet_of(self, stage: Stage, shape: Shape, classes: int, space: WeightSharing) -> Supernet:
         """As `supernet`, for images of that shape; an error names the stage."""
-        sharing = _sharing(space)
         asked = {"channels": stage.channels, "cells": stage.cells, **self.supernet_options}
         try:
-            return sharing.supernet(shape, classes, **sharing.supernet_choices(asked, self.paper))
+            return space.supernet(shape, classes, **space.supernet_choices(asked, self.paper))
         except NasforgeError as error:
             side = "x".join(map(str, shape[1:]))
             raise type(error)(f"strategy.stages: '{stage.name}', on images of {side} pixels: {error}") from None
 
-    def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
+    def networks(self, space: WeightSharing, data: SearchData) -> Sequence[PlannedNetwork]:
         """Each stage's supernets, all members of which are kept, and the network whose parameters count."""
         shape = scaled(data.input_shape, scale_of(data, self.scale))
         stages = [
@@ -208,7 +207,7 @@ class MEDARTS(Strategy):
         )
         return [*stages, counted]
 
-    def planned(self, run: Run) -> tuple[tuple[Stage, ...], dict[str, FitData]]:
+    def planned(self, run: Run[WeightSharing]) -> tuple[tuple[Stage, ...], dict[str, FitData]]:
         """The stages, and the images of each by its name; what one would raise is raised before the first is trained.
 
         Raises:
@@ -227,7 +226,7 @@ class MEDARTS(Strategy):
         stages = self.stages if len(cells[0]) > 1 else without_crossing(self.stages, run.space.name)
         return stages, images
 
-    def cell_types(self, stage: Stage, images: FitData, run: Run) -> list[str]:
+    def cell_types(self, stage: Stage, images: FitData, run: Run[WeightSharing]) -> list[str]:
         """Of the stage's supernet, which is built to see whether it can be; an error names the stage."""
         cells = list(self.supernet(stage, images, run).alpha_shapes)
         if stage.cells < run.space.least_cells:
@@ -236,8 +235,3 @@ class MEDARTS(Strategy):
                 f"no {cells[0]} cell would learn; it takes at least {run.space.least_cells}"
             )
         return cells
-
-
-def _sharing(space: SearchSpace) -> WeightSharing:
-    assert isinstance(space, WeightSharing)  # `needs` was checked before the run began
-    return space

@@ -20,7 +20,6 @@ from nasforge import (
     Result,
     Run,
     RunError,
-    SearchSpace,
     Strategy,
     WeightSharing,
     mix_over_time,
@@ -32,7 +31,7 @@ Place = tuple[str, int, int | slice]
 """What may go: cell type, edge, and operation; all of them where the edge itself may."""
 
 
-class TENAS(Strategy):
+class TENAS(Strategy[WeightSharing]):
     """TE-NAS: prune a supernet by what its scores at initialisation lose, operation by operation.
 
     Each option's meaning and the paper's value stand beside it in `conf/strategy/te_nas.yaml`. The scores are the run's
@@ -44,7 +43,6 @@ class TENAS(Strategy):
     """
 
     name: ClassVar[str] = "te_nas"
-    needs: ClassVar[tuple[type[SearchSpace], ...]] = (WeightSharing,)
     needs_estimates: ClassVar[bool] = True
     needs_builder: ClassVar[bool] = True
 
@@ -57,9 +55,8 @@ class TENAS(Strategy):
     ) -> None:
         self.repeats, self.per_round, self.precision = repeats, per_round, precision
 
-    def search(self, run: Run) -> Result:
+    def search(self, run: Run[WeightSharing]) -> Result:
         """While an edge has several operations: measure what each removal changes, prune the worst of each edge."""
-        assert isinstance(run.space, WeightSharing)  # `needs` was checked before the run began
         prunings = Prunings(run.space, run)
         reader = Scores(prunings, run, self.repeats)
         kept, worth = prunings.whole(), {cell: np.zeros(shape) for cell, shape in prunings.shapes.items()}
@@ -112,13 +109,12 @@ class TENAS(Strategy):
         return summed
 
     def _weighed(
-        self, run: Run, reader: Scores, kept: Kept, worth: Mapping[str, np.ndarray], rounds: int
+        self, run: Run[WeightSharing], reader: Scores, kept: Kept, worth: Mapping[str, np.ndarray], rounds: int
     ) -> dict[str, torch.Tensor]:
         """The mix that the space derives its architecture from: what is missed more weighs more.
 
         Where the space keeps some of the edges alone (two for each node of `darts`), removing whole edges is measured.
         """
-        assert isinstance(run.space, WeightSharing)
         single = all((rows.sum(axis=1) == 1).all() for rows in kept.values())
         mix = reader.prunings.mix(kept)
         if single and any(
@@ -206,8 +202,7 @@ def _by_place(before: Mapping[str, np.ndarray], places: Sequence[Place], ranks: 
     return worth
 
 
-def _picture(run: Run, trace: Sequence[Mapping[str, torch.Tensor]]) -> None:
-    assert isinstance(run.space, WeightSharing)
+def _picture(run: Run[WeightSharing], trace: Sequence[Mapping[str, torch.Tensor]]) -> None:
     rows = {cell: torch.stack([mix[cell] for mix in trace]) for cell in trace[0]}
     for cell, svg in mix_over_time(rows, run.space.mix_labels, time="round").items():
         run.keep(f"mix_{cell}.svg", svg, f"Which operations of the {cell} cell were left, round by round")

@@ -20,7 +20,6 @@ from nasforge import (
     Population,
     Result,
     Run,
-    SearchSpace,
     Strategy,
     WeightDecay,
 )
@@ -33,7 +32,7 @@ from .pictures import keep_pictures
 from .rough import Individual, environmental_selection, offspring
 
 
-class TSENAS(Strategy):
+class TSENAS(Strategy[CellChain]):
     """Two-stage evolution of whole networks out of known cells, whose weights go from network to network.
 
     Each option's meaning and the paper's value stand beside it in `conf/strategy/tsenas.yaml`. The fitness is the
@@ -45,7 +44,6 @@ class TSENAS(Strategy):
     """
 
     name: ClassVar[str] = "tsenas"
-    needs: ClassVar[tuple[type[SearchSpace], ...]] = (CellChain,)
     needs_estimates: ClassVar[bool] = True
 
     def __init__(
@@ -84,7 +82,7 @@ class TSENAS(Strategy):
             "learning_rate": learning_rate, "momentum": momentum, "weight_decay": weight_decay, "clip": clip,
         }  # fmt: skip
 
-    def search(self, run: Run) -> Result:
+    def search(self, run: Run[CellChain]) -> Result:
         """Algorithm 1: the rough search, the fine search, the best network."""
         run.warn_of_budget(self.population, f"strategy.population={self.population} are drawn at random")
         inheritance = Inheritance(run, inherit=self.inherit, store=self.store)
@@ -96,7 +94,7 @@ class TSENAS(Strategy):
             from_scratch=self.from_scratch,
         )
         inheritance.begin(self.supernet_epochs, self.supernet_chains, self.sgd)
-        census = Census(run, _chains(run.space), inheritance)
+        census = Census(run, run.space, inheritance)
         population = self.rough_search(census, inheritance, run)
         inheritance.compare(population[: self.from_scratch])
         self.fine_search(population, census, inheritance, run)
@@ -108,9 +106,9 @@ class TSENAS(Strategy):
         """How many networks are estimated at most."""
         return self.population * (1 + self.generations) + 2 * self.fine_population * self.fine_generations
 
-    def rough_search(self, census: Census, inheritance: Inheritance, run: Run) -> list[Individual]:
+    def rough_search(self, census: Census, inheritance: Inheritance, run: Run[CellChain]) -> list[Individual]:
         """Algorithm 2: which cells, and how they are wired; the last population, the fittest first."""
-        space = _chains(run.space)
+        space = run.space
         population = census.of([space.sample(run.rng) for _ in range(self.population)])
         census.count("rough", population)
         for generation in run.generations(self.generations, "rough"):
@@ -123,10 +121,10 @@ class TSENAS(Strategy):
         return sorted(population, key=lambda one: one.cost)
 
     def fine_search(
-        self, population: Sequence[Individual], census: Census, inheritance: Inheritance, run: Run
+        self, population: Sequence[Individual], census: Census, inheritance: Inheritance, run: Run[CellChain]
     ) -> list[Individual]:
         """Algorithm 4: every lineage keeps the best of parent, edited child and pruned child."""
-        space = _chains(run.space)
+        space = run.space
         lineages = list(population[: self.fine_population])
         for generation in run.generations(self.fine_generations, "fine"):
             children = [(edited(one.architecture, space, run.rng), pruned(one.architecture, space, run.rng))
@@ -138,8 +136,3 @@ class TSENAS(Strategy):
             if (generation + 1) % self.refresh == 0:
                 inheritance.refresh(lineages)
         return lineages
-
-
-def _chains(space: SearchSpace) -> CellChain:
-    assert isinstance(space, CellChain)  # `needs` was checked before the run began
-    return space
