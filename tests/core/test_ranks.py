@@ -22,8 +22,7 @@ from nasforge.testing import tiny_data
 from nasforge.training import NetworkModule
 from nasforge_plugins.strategy.darts.module import GradientAlphas
 from nasforge_plugins.strategy.egnas.algorithm import EvolvedAlphas
-from nasforge_plugins.strategy.ntk_ga.contests import LogitMixtures
-from nasforge_plugins.strategy.ntk_ga.training import AlphaTournament, SharedTournament
+from nasforge_plugins.strategy.ntk_ga.tournament import AlphaTournament, LogitMixtures, SharedTournament
 from nasforge_plugins.strategy.tsenas.supernet import CellSupernet
 
 SGD = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0}

@@ -14,11 +14,16 @@ from nasforge.registry import build
 from nasforge.run import Run
 from nasforge.testing import tiny_data
 from nasforge_plugins.strategy.ntk_ga import NTKGA
-from nasforge_plugins.strategy.ntk_ga.contests import LogitMixtures, Tower
-from nasforge_plugins.strategy.ntk_ga.landmarks import Torchvisions, landmarks
-from nasforge_plugins.strategy.ntk_ga.pictures import keep_pictures
-from nasforge_plugins.strategy.ntk_ga.tournament import Arena, contest_of, survivors
-from nasforge_plugins.strategy.ntk_ga.training import AlphaTournament, SharedTournament, Tournament
+from nasforge_plugins.strategy.ntk_ga.algorithm import Individual
+from nasforge_plugins.strategy.ntk_ga.pictures import TorchvisionNetwork, keep_pictures, landmarks
+from nasforge_plugins.strategy.ntk_ga.tournament import (
+    AlphaTournament,
+    Arena,
+    LogitMixtures,
+    SharedTournament,
+    Tournament,
+    Tower,
+)
 
 SMALL = {"population": 3, "offspring": 6, "generations": 3, "landmarks": 0}
 SMALL |= {"tournament_images": 32, "tournament_channels": 16}
@@ -193,16 +198,23 @@ def groups_of(space, n=2, size=2):
     return [[space.sample(rng) for _ in range(size)] for _ in range(n)]
 
 
+def winners_of(candidates, run, *, population=2):
+    """The places of the candidates, best first, that a tournament leaves."""
+    strategy = NTKGA(population=population, tournament_images=64, tournament_channels=4)
+    members = [Individual(architecture, (float(place),)) for place, architecture in enumerate(candidates)]
+    return [int(winner.costs[0]) for winner in strategy.tournament(members, 0, run)]
+
+
 def test_every_kind_of_space_has_its_contest(a_run):
     kinds = {"reolon": Tower, "tsenas": LogitMixtures}
     for name, kind in kinds.items():
         run = a_run(name, name)
-        found = contest_of(groups_of(run.space), an_arena(channels=4), run)
+        found = an_arena(channels=4).tournament(groups_of(run.space), run)
         assert isinstance(found, AlphaTournament)
         assert isinstance(found.contest, kind)
     for name in ("nasbench201", "darts"):
         run = a_run(name, name)
-        assert isinstance(contest_of(groups_of(run.space), an_arena(cells=1), run), SharedTournament)
+        assert isinstance(an_arena(cells=1).tournament(groups_of(run.space), run), SharedTournament)
 
 
 @pytest.mark.parametrize("name", ["reolon", "nasbench201", "tsenas"])
@@ -211,12 +223,11 @@ def test_one_of_each_group_survives(name, a_run, monkeypatch):
     rng = np.random.default_rng(0)
     candidates = [run.space.sample(rng) for _ in range(5)]
     torch.manual_seed(0)
-    left = survivors(candidates, 2, 0, an_arena(channels=4), run)
+    left = winners_of(candidates, run)
     assert [place % 2 for place in left] == [0, 1]
     monkeypatch.setattr(Tournament, "counted_loss", None)  # nothing may be trained again
     torch.manual_seed(0)
-    again = survivors(candidates, 2, 0, an_arena(channels=4), run)
-    assert again == left, "a finished tournament comes back from the journal"
+    assert winners_of(candidates, run) == left, "a finished tournament comes back from the journal"
 
 
 @pytest.mark.parametrize("name", ["reolon", "nasbench201", "tsenas"])
@@ -227,13 +238,13 @@ def test_a_tournament_of_others_is_another_one(name, a_run):
     candidates = [run.space.sample(rng) for _ in range(4)]
     for some in (candidates, candidates[::-1]):
         torch.manual_seed(0)
-        survivors(some, 2, 0, an_arena(channels=4), run)
+        winners_of(some, run)
     assert len(run.journal.of_kind("fit")) == 2
 
 
 def test_where_nobody_has_to_leave_nothing_is_trained(a_run):
     run = a_run("reolon")
-    assert survivors([run.space.presets["example"]] * 2, 5, 0, an_arena(), run) == [0, 1]
+    assert winners_of([run.space.presets["example"]] * 2, run, population=5) == [0, 1]
     assert not (run.folder / "fits").exists()
 
 
@@ -262,7 +273,7 @@ def test_the_shares_of_every_layer_count_in_a_tower(a_run):
 def test_only_the_judging_moves_the_alphas(a_run):
     """They begin equal, and nine tenths of the images are for the weights alone."""
     run = a_run("reolon")
-    fit = contest_of(groups_of(run.space), an_arena(), run)
+    fit = an_arena().tournament(groups_of(run.space), run)
     assert [alpha.tolist() for alpha in fit.scores] == [[1.0, 1.0]] * 2
     before = {name: tensor.clone() for name, tensor in fit.contest.named_parameters()}
     judged = []
@@ -280,12 +291,13 @@ def test_only_the_judging_moves_the_alphas(a_run):
 def test_a_network_that_learns_beats_one_that_is_blind(a_run):
     """One whose classifier is cut off cannot lower the loss, whatever its share."""
     run = a_run("nasbench201", data=tiny_data(images=320))
-    groups, arena = [[run.space.presets["resnet"]] * 2] * 2, an_arena(images=320, epochs=3, learning_rate=0.01)
-    fit = AlphaTournament(LogitMixtures(groups, run.space, (3, 8, 8), 2, channels=4, cells=1), (2, 2), **arena.fitting)
+    contest = LogitMixtures([[run.space.presets["resnet"]] * 2] * 2, run.space, (3, 8, 8), 2, channels=4, cells=1)
+    adam = {"learning_rate": 0.01, "weight_decay": 1e-5, "clip": 2.0}
+    fit = AlphaTournament(contest, (2, 2), loss="cross_entropy", **adam)
     for group, blind in zip(fit.contest.groups, (0, 1), strict=True):
         group[blind].skeleton.classifier.weight.requires_grad_(False).zero_()
         group[blind].skeleton.classifier.bias.requires_grad_(False).zero_()
-    run.fit(fit, "blind", 3, arena.data(run.data))
+    run.fit(fit, "blind", 3, an_arena(images=320).data(run.data))
     assert fit.winners == [1, 0]
 
 
@@ -294,7 +306,7 @@ def test_shared_weights_are_trained_under_the_candidates_alone(a_run):
     run = a_run("nasbench201", data=tiny_data(images=640))
     empty = run.space.read("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
     good = run.space.read("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")
-    fit = contest_of([[empty, good], [good, empty]], an_arena(images=640, channels=4), run)
+    fit = an_arena(images=640, channels=4).tournament([[empty, good], [good, empty]], run)
     run.fit(fit, "shared", 2, an_arena(images=640).data(run.data))
     assert fit.winners == [1, 0]
     assert fit.losses[0] == pytest.approx(float(fit.losses[3]))
@@ -302,7 +314,7 @@ def test_shared_weights_are_trained_under_the_candidates_alone(a_run):
 
 def test_l1_is_the_codes_loss(a_run):
     run = a_run("reolon")
-    fit = contest_of(groups_of(run.space), an_arena(loss="l1"), run)
+    fit = an_arena(loss="l1").tournament(groups_of(run.space), run)
     fit._seen = torch.zeros(3)
     logits, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
     one_hot = torch.eye(3)[labels]
@@ -446,6 +458,6 @@ def test_where_nobody_of_the_last_has_a_score_a_note_stands_for_the_picture(a_ru
 
 
 def test_one_channel_is_shown_to_known_networks_three_times():
-    network = Torchvisions("vgg11", 10).eval()
+    network = TorchvisionNetwork("vgg11", 10).eval()
     grey = torch.rand(2, 1, 32, 32)
     assert torch.equal(network(grey), network(grey.expand(-1, 3, -1, -1)))

@@ -7,9 +7,8 @@ import pytest
 from scipy.stats import rankdata
 
 from nasforge import Architecture, rank_sums
-from nasforge_plugins.strategy.ntk_ga.adaptation import Adaptation, Child, adapted, mode_probabilities
-from nasforge_plugins.strategy.ntk_ga.selection import beaten, comparisons_lost, select
-from nasforge_plugins.strategy.ntk_ga.tournament import grouped
+from nasforge_plugins.strategy.ntk_ga.algorithm import beaten, comparisons_lost, dealt, select
+from nasforge_plugins.strategy.ntk_ga.variation import Adaptation, Child, adapted, mode_probabilities
 
 INF = float("inf")
 #                 a stair of four, one that is beaten, one that ties with the stair's second in one objective
@@ -133,6 +132,6 @@ def test_exploration_fades_with_every_mutation():
 
 
 def test_the_best_do_not_meet_each_other():
-    assert grouped(10, 5) == [[0, 5], [1, 6], [2, 7], [3, 8], [4, 9]]
-    assert grouped(7, 5) == [[0, 5], [1, 6], [2], [3], [4]]
-    assert grouped(3, 5) == [[0], [1], [2]]
+    assert dealt(range(10), 5) == [[0, 5], [1, 6], [2, 7], [3, 8], [4, 9]]
+    assert dealt(range(7), 5) == [[0, 5], [1, 6], [2], [3], [4]]
+    assert dealt(range(3), 5) == [[0], [1], [2]]

@@ -1,13 +1,18 @@
-"""The NTK / linear-region GA (Reolon): cells that grow under three scores of untrained networks, and tournaments."""
+"""The NTK / linear-region GA: T. Reolon, "Neural Architecture Search with genetic algorithms and DARTS".
+
+The paper numbers no equations. The comment beside a line names the section, figure or appendix that the line
+implements; `code` marks what the paper leaves open and its published code decides.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
+from scipy.stats import rankdata
 
 from nasforge import (
     Architecture,
@@ -30,16 +35,16 @@ from nasforge import (
     SearchSpace,
     Strategy,
     WeightDecay,
+    rank_sums,
 )
 
-from .adaptation import Adaptation
 from .pictures import keep_pictures
-from .selection import Dominance, select
-from .tournament import Arena, survivors
-from .training import Loss
-from .variation import GenericVariation, GrowingVariation, Variation
+from .tournament import Arena, Loss
+from .variation import Adaptation, GenericVariation, GrowingVariation, Variation
 
 Step = Literal["breed", "breed more", "breed and compete", "compete"]
+Dominance = Literal["strict", "weak"]
+Candidate = TypeVar("Candidate")
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,8 @@ class Individual:
     """A member of the population.
 
     Attributes:
-        costs: of the followed objectives, minimised; infinite if it could not be estimated or breaks a constraint.
-        age: generations that it has survived.
+        costs: one for each objective, minimized; infinite if the estimate failed or breaks a constraint.
+        age: how many generations it has survived.
     """
 
     architecture: Architecture
@@ -57,12 +62,12 @@ class Individual:
 
 
 class NTKGA(Strategy):
-    """A (mu + lambda) GA with aging: Pareto selection of all objectives, every third generation a tournament.
+    """A (mu + lambda) GA with aging. Selection is by Pareto dominance; every third generation ends in a tournament.
 
-    Each option's meaning and the paper's value stand beside it in `conf/strategy/ntk_ga.yaml`.
+    `conf/strategy/ntk_ga.yaml` explains each option and gives the paper's value.
 
     Raises:
-        OptionError: a tournament of more candidates than the population has members.
+        OptionError: `tournament_size` is larger than `population`.
     """
 
     name: ClassVar[str] = "ntk_ga"
@@ -114,83 +119,94 @@ class NTKGA(Strategy):
         self.needs_data = tournament_period > 0  # type: ignore[misc]  # without tournaments, only estimators read
 
     def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
-        """Those of a tournament, where its networks are not of growing cells."""
+        """The largest networks of a tournament. Growing cells are left out: their size is not known in advance."""
         if not self.period:
             return []
-        self.arena.data(data)  # too few images are refused now, and not when the first tournament comes
+        self.arena.data(data)  # refuses too few images before the run begins
         most = min(self.population * self.tournament_size, self.population + self.offspring)
         return self.arena.networks(space, data, most)
 
     def search(self, run: Run) -> Result:
-        """Breed, score, select; every third generation let those compete whom the scores like."""
+        """Evolve the population generation by generation; the result is made of the last one."""
         run.warn_of_budget(self.population, f"strategy.population={self.population} are drawn at random")
         variation = self.variation(run.space)
-        founders = [variation.founder(run.rng) for _ in range(self.population)]
+        founders = [variation.founder(run.rng) for _ in range(self.population)]  # code
         population = self.scored(founders, run)
         populations = [population]
-        for generation in run.generations(self.generations, self.name):
+        for generation in run.generations(self.generations, self.name):  # Algorithm 1: "Do One Generation"
             step = self.step(generation)
             if step != "compete":
                 kept = self.population * (1 if step == "breed" else self.tournament_size)
                 population = self.bred(population, kept, variation, run)
             if step in ("breed and compete", "compete"):
-                architectures = [one.architecture for one in population]
-                places = survivors(architectures, self.population, generation, self.arena, run)
-                population = [population[place] for place in places]
+                population = self.tournament(population, generation, run)
             self.log(generation, population, run)
             populations.append(population)
-        keep_pictures(run, [[one.architecture for one in population] for population in populations], self.landmarks)
-        return run.result(self.found(population, run))
+        architectures = [[individual.architecture for individual in members] for members in populations]
+        keep_pictures(run, architectures, self.landmarks)
+        return run.result(self.final(population, run))
 
     def step(self, generation: int) -> Step:
-        """What a generation does: the paper's every third one ends in a tournament; the code's cycle of four has two
-        plain ones, one that keeps candidates for the tournament, and the tournament alone."""
+        """What happens in a generation (0, 1, ...)."""
         if not self.period:
             return "breed"
-        if self.schedule == "paper":
+        if self.schedule == "paper":  # II, DARTS step: "once every three generation"
             return "breed" if (generation + 1) % self.period else "breed and compete"
-        place = generation % (self.period + 1)
+        place = generation % (self.period + 1)  # code: two plain steps, one that keeps more, a tournament alone
         return "compete" if place == self.period else "breed more" if place == self.period - 1 else "breed"
 
     def bred(self, parents: list[Individual], n: int, variation: Variation, run: Run) -> list[Individual]:
-        """The `n` best of parents that are not too old and of their children, best first."""
-        known = {run.space.function_key(one.architecture) for one in parents}
-        architectures = [one.architecture for one in parents]
-        children = variation.offspring(architectures, known, self.offspring, run.rng)[: run.remaining]
+        """The `n` best of the children and of the parents that are young enough, best first."""
+        known = {run.space.function_key(parent.architecture) for parent in parents}
+        architectures = [parent.architecture for parent in parents]
+        children = variation.offspring(architectures, known, self.offspring, run.rng)  # II, Crossover, Mutation
+        children = children[: run.remaining]
         scored = self.scored([child.architecture for child in children], run)
-        young = [replace(one, age=one.age + 1) for one in parents if one.age < self.max_age]
-        selected = self.selected([*young, *scored], n)
-        variation.adaptation.learn(children, {one.architecture for one in selected})
+        # Caption of Fig. 5: "aging", so that a good parent does not stay forever; the paper gives no number
+        young = [replace(parent, age=parent.age + 1) for parent in parents if parent.age < self.max_age]
+        selected = self.selected([*young, *scored], n)  # II, Selection: "a (mu + lambda) GA"
+        survivors = {individual.architecture for individual in selected}
+        variation.adaptation.learn(children, survivors)  # II, Mutation: "parameters ... learned during the iterations"
         return selected
 
     def scored(self, architectures: Sequence[Architecture], run: Run) -> list[Individual]:
-        """Of age 0, as far as the budget reaches."""
-        evaluations = run.estimate(list(architectures)[: run.remaining])
-        return [Individual(one.architecture, _costs(one, run)) for one in evaluations]
+        """New individuals with their costs, as many as the budget allows."""
+        evaluations = run.estimate(list(architectures)[: run.remaining])  # II, Fitness functions; Appendix A
+        return [Individual(evaluation.architecture, _costs(evaluation, run)) for evaluation in evaluations]
 
     def selected(self, pool: list[Individual], n: int) -> list[Individual]:
-        """Pareto selection with the rank-sum reduction."""
-        costs = np.array([one.costs for one in pool])
+        """The `n` best of the pool, best first."""
+        costs = np.array([individual.costs for individual in pool])
         return [pool[row] for row in select(costs, n, self.dominance)]
 
+    def tournament(self, population: list[Individual], generation: int, run: Run) -> list[Individual]:
+        """The winner of each group. `population` comes best first."""
+        if len(population) <= self.population:
+            return population
+        groups = dealt(population, self.population)  # II, DARTS step: "tournaments between the offsprings"
+        architectures = [[individual.architecture for individual in group] for group in groups]
+        winners = self.arena.winners(architectures, f"tournament/{generation}", run)  # Fig. 2
+        return [group[winner] for group, winner in zip(groups, winners, strict=True)]  # "only one ... will survive"
+
     def variation(self, space: SearchSpace) -> Variation:
-        """The seed's operators where cells grow, else the space's."""
+        """The paper's operators where cells grow, otherwise the space's own."""
         adaptation = Adaptation(self.uniform_rate, self.minimum_rate, self.exploration)
         if isinstance(space, GrowingCells):
             return GrowingVariation(space, adaptation, **self.growth)
         return GenericVariation(space, adaptation)
 
-    def found(self, population: list[Individual], run: Run) -> Architecture | None:
-        """Where cells grow, the shortest of the last population in a chain; else its best member by the sum of ranks.
+    def final(self, population: list[Individual], run: Run) -> Architecture | None:
+        """The last population's shortest cells in a chain where cells grow, otherwise its smallest sum of ranks.
 
-        None, for the best of all evaluations, if there is one objective alone, or if nobody left could be estimated.
+        None leaves the choice to `run.result`, which takes the best evaluation of the whole search: where there is
+        only one objective, or where no individual of the last population has finite costs.
         """
-        usable = [one for one in population if np.isfinite(one.costs).all()]
-        ranked = [one.architecture for one in self.selected(usable, len(usable))] if usable else []
+        usable = [individual for individual in population if np.isfinite(individual.costs).all()]
+        ranked = [individual.architecture for individual in self.selected(usable, len(usable))] if usable else []
         if ranked and isinstance(run.space, GrowingCells):
-            chained = sorted(ranked, key=run.space.length)[: self.final_cells]
-            run.notes.append(f"the found network chains the {len(chained)} shortest cells of the last population")
-            return run.space.chain(chained)
+            shortest = sorted(ranked, key=run.space.length)[: self.final_cells]  # code: the three shortest
+            run.notes.append(f"the found network chains the {len(shortest)} shortest cells of the last population")
+            return run.space.chain(shortest)  # II and Fig. 3: "we concatenate the cells"
         if not ranked or len(run.objectives) == 1:
             return None
         metrics = ", ".join(objective.metric for objective in run.objectives)
@@ -198,12 +214,55 @@ class NTKGA(Strategy):
         return ranked[0]
 
     def log(self, generation: int, population: list[Individual], run: Run) -> None:
-        """The best value of each objective in the population, and its mean age."""
-        best = np.min([one.costs for one in population], axis=0)
-        values = {f"best_{one.metric}": -cost if one.direction == "max" else cost
-                  for one, cost in zip(run.objectives, best.tolist(), strict=True)}  # fmt: skip
-        run.log(generation, **values, mean_age=float(np.mean([one.age for one in population])))
+        """The best value of each objective in the population (Fig. 5), and the population's mean age."""
+        best = np.min([individual.costs for individual in population], axis=0)
+        values = {f"best_{objective.metric}": -cost if objective.direction == "max" else cost
+                  for objective, cost in zip(run.objectives, best.tolist(), strict=True)}  # fmt: skip
+        run.log(generation, **values, mean_age=float(np.mean([individual.age for individual in population])))
 
 
 def _costs(evaluation: Evaluation, run: Run) -> tuple[float, ...]:
     return tuple(evaluation.cost(objective) for objective in run.objectives)
+
+
+def dealt(candidates: Sequence[Candidate], groups: int) -> list[list[Candidate]]:
+    """Candidates, best first, dealt in turn into groups, so that the best do not meet each other."""
+    return [list(candidates[place::groups]) for place in range(min(groups, len(candidates)))]
+
+
+def select(costs: np.ndarray, n: int, dominance: Dominance = "strict") -> list[int]:
+    """The rows that survive, best first (II, Selection).
+
+    Args:
+        costs: (candidates, objectives), minimized. A row with an infinite cost survives only if no row is finite.
+        n: how many survive.
+    """
+    usable = np.flatnonzero(np.isfinite(costs).all(axis=1))
+    if not len(usable):
+        return list(range(min(n, len(costs))))
+    finite = costs[usable]
+    pool = np.flatnonzero(~beaten(finite, dominance))  # "architectures that were not dominated by others"
+    if len(pool) < n:  # code: fill up with those that lose the fewest comparisons
+        others = np.setdiff1d(np.arange(len(finite)), pool)
+        fewest = others[np.argsort(comparisons_lost(finite)[others], kind="stable")]
+        pool = np.sort(np.concatenate([pool, fewest[: n - len(pool)]]))
+    order = np.argsort(rank_sums(finite[pool]), kind="stable")  # "further reduce ... with the method proposed in [14]"
+    champions = [min(order, key=lambda row: finite[pool][row, objective]) for objective in range(finite.shape[1])]
+    chosen = list(dict.fromkeys([*champions, *order]))[:n]  # code: the best of each objective always survives
+    return [int(usable[pool[row]]) for row in sorted(chosen, key=lambda row: list(order).index(row))]
+
+
+def beaten(costs: np.ndarray, dominance: Dominance = "strict") -> np.ndarray:
+    """(n,) bool: whether another row is smaller in all objectives; with `weak`, in one and larger in none."""
+    other, own = costs[:, None], costs[None]
+    if dominance == "strict":  # code
+        dominates = np.asarray((other < own).all(axis=2))
+    else:
+        dominates = np.asarray((other <= own).all(axis=2) & (other < own).any(axis=2))
+    return np.asarray(dominates.any(axis=0))
+
+
+def comparisons_lost(costs: np.ndarray) -> np.ndarray:
+    """(n,) int: in how many comparisons another row is smaller, over all rows and objectives."""
+    lost: np.ndarray = (rankdata(costs, method="min", axis=0) - 1).sum(axis=1)
+    return lost

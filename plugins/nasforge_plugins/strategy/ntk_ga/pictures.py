@@ -1,24 +1,45 @@
-"""What a run of the GA shows: each score over the generations, and the population nearing the origin of three."""
+"""The pictures of a search: each score over the generations (Fig. 5), the population in the space of three scores
+(Fig. 6), and the last population beside well-known networks (Fig. 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from nasforge import Architecture, Generation, Run, fitness_over_generations, scores_in_space, words
+from torch import Tensor, nn
+from torchvision import models
 
-from .landmarks import landmarks
+from nasforge import (
+    Architecture,
+    Evaluation,
+    Generation,
+    Network,
+    OptionError,
+    Run,
+    SearchSpace,
+    Shape,
+    WiderSpace,
+    fitness_over_generations,
+    rng_of,
+    scores_in_space,
+    words,
+)
+
+NAMES = {"resnet18": "ResNet-18", "vgg11": "VGG-11"}
+LEAST_SIDE = {"vgg11": 32}
+"""The smallest image, in pixels, of networks that shrink their maps too far for smaller ones."""
 
 
 def keep_pictures(run: Run, populations: Sequence[Sequence[Architecture]], random: int) -> None:
-    """Best and spread of each objective, and the first three in space; networks with a flagged score are left out.
+    """Draw what the report shows. Networks with a flagged score are left out.
 
     Args:
-        random: architectures beside which the population is shown, with well-known networks; 0: neither. There is no
-            such picture where these cannot be scored, by a table say, or where fewer than three scores are followed.
+        random: how many random architectures the last population is shown beside, together with well-known networks;
+            0 draws no such picture. Nor is it drawn for fewer than three scores, or for estimators that look scores up.
     """
-    measured = {one.architecture: one for one in run.evaluations if one.ok and not one.reason}
+    measured = {evaluation.architecture: evaluation for evaluation in run.evaluations if _scored(evaluation)}
     generations = [
-        Generation("", tuple(measured[one] for one in population if one in measured)) for population in populations
+        Generation("", tuple(measured[member] for member in population if member in measured))
+        for population in populations
     ]
     if not any(generation.population for generation in generations):
         return
@@ -36,7 +57,91 @@ def _keep_landmarks(run: Run, last: Sequence[Generation], random: int) -> None:
     others = landmarks(run, random)
     try:
         svg = scores_in_space(last, run.objectives, others)
-    except ValueError as nobody:
-        run.notes.append(f"the last population is not shown beside known networks: {nobody}")
+    except ValueError as error:
+        run.notes.append(f"the last population is not shown beside known networks: {error}")
     else:
         run.keep("landmarks.svg", svg, "The last population beside known networks and random architectures")
+
+
+def landmarks(run: Run, random: int) -> dict[str, Sequence[Evaluation]]:
+    """Evaluations of well-known networks, each by its name, and of `random` random architectures.
+
+    They are computed once in a run's life and do not count as the search's. A network that cannot be scored is left
+    out, and a note says why.
+    """
+    space = KnownNetworks(run.space)
+    known = {label: Architecture.of("torchvision", {"name": name}, label) for name, label in NAMES.items()}
+    rng = rng_of(run.seed, "landmarks")
+    drawn = list(dict.fromkeys(run.space.sample(rng) for _ in range(random)))
+    scored = _joined([run.score([*known.values(), *drawn], estimator, space=space) for estimator in run.estimators])
+    shown: dict[str, Sequence[Evaluation]] = {}
+    for label, architecture in known.items():
+        evaluation = scored[architecture]
+        if _scored(evaluation):
+            shown[label] = [evaluation]
+        else:
+            run.notes.append(
+                f"{label} is not among the networks that the scores are compared with: {evaluation.reason}"
+            )
+    return {**shown, "random architectures": [scored[architecture] for architecture in drawn]}
+
+
+def _joined(by_estimator: Sequence[Sequence[Evaluation]]) -> Mapping[Architecture, Evaluation]:
+    """For each architecture the metrics of all estimators, or the first evaluation that failed or is flagged."""
+    joined = {}
+    for evaluations in zip(*by_estimator, strict=True):
+        broken = next((evaluation for evaluation in evaluations if not _scored(evaluation)), None)
+        metrics = {name: value for evaluation in evaluations for name, value in evaluation.metrics.items()}
+        architecture = evaluations[0].architecture
+        joined[architecture] = broken or Evaluation(architecture, metrics)
+    return joined
+
+
+def _scored(evaluation: Evaluation) -> bool:
+    """Whether all its scores could be measured."""
+    return evaluation.ok and not evaluation.reason
+
+
+class KnownNetworks(WiderSpace):
+    """A space that also builds well-known networks, at their own width and depth."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__(space, "torchvision")
+
+    def build_other(
+        self, architecture: Architecture, input_shape: Shape, classes: int, *, channels: int | None, cells: int | None
+    ) -> Network:
+        """The network of that name.
+
+        Raises:
+            OptionError: the network takes no images of that shape.
+        """
+        channels_in, height, width = input_shape
+        least = LEAST_SIDE.get(architecture["name"], 1)
+        if channels_in not in (1, 3) or min(height, width) < least:
+            raise OptionError(
+                f"it takes images of 1 or 3 channels, from {least} x {least} pixels on; these have {channels_in} and "
+                f"{height} x {width}"
+            )
+        return TorchvisionNetwork(architecture["name"], classes)
+
+
+class TorchvisionNetwork(Network):
+    """A torchvision network without pretrained weights, for images of 1 or 3 channels.
+
+    VGG-11 is its convolutions, a global average pool and one linear layer, as is usual for small images: the published
+    head alone has a hundred million weights.
+    """
+
+    def __init__(self, name: str, classes: int) -> None:
+        super().__init__()
+        if name == "vgg11":
+            pooled = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes))
+            self.network: nn.Module = nn.Sequential(models.vgg11(num_classes=classes).features, *pooled)
+        else:
+            self.network = models.get_model(name, weights=None, num_classes=classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, 1 or 3, H, W)."""
+        logits: Tensor = self.network(images.expand(-1, 3, -1, -1))
+        return logits

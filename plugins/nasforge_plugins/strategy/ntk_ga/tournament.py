@@ -1,27 +1,49 @@
-"""The tournament between candidates: which network they compete in depends on what their space can do."""
+"""The tournament (II, DARTS step; Fig. 2): groups of candidates train side by side for a short while, one of each wins.
+
+What they compete in depends on the space:
+
+- growing cells: a `Tower` with a layer for each group; the largest alpha wins;
+- shared weights: the supernet under one candidate at a time; the smallest validation loss wins;
+- whole networks: `LogitMixtures`, one for each group; the largest alpha wins.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nasforge import (
     Architecture,
     FitData,
+    FitModule,
     GrowingCells,
+    Mix,
     PlannedNetwork,
     Run,
     SearchData,
     SearchSpace,
+    Shape,
+    Supernet,
     WeightSharing,
+    batch_statistics,
+    one_hot_l1,
+    ordered_batches,
 )
 
-from .contests import Groups, LogitMixtures, Tower
-from .training import AlphaTournament, Loss, SharedTournament, Tournament
-
+Loss = Literal["cross_entropy", "l1"]
+Groups = Sequence[Sequence[Architecture]]
 JUDGED = 0.1
-"""Share of a tournament's images that only the judging sees: one of the seed's ten subsets."""
+"""The share of a tournament's images that only the judging sees: one of the code's ten subsets."""
+LAST_SIDE = 4
+"""The side of the map that the tower's linear layer reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +51,10 @@ class Arena:
     """How tournaments are held.
 
     Attributes:
-        images: how many are read, nine tenths of them by the weights.
-        epochs: how often the weights read theirs.
-        channels, cells: width and depth of supernets and whole networks; None: the space's own.
-        dropout: of a tower's last features.
+        images: how many images a tournament reads; the weights see nine tenths of them.
+        epochs: how often the weights see theirs.
+        channels, cells: width and depth of supernets and whole networks; None is the space's own.
+        dropout: applied to a tower's last features.
     """
 
     images: int
@@ -45,66 +67,271 @@ class Arena:
     clip: float
     dropout: float
 
-    @property
-    def fitting(self) -> dict[str, Any]:
-        """What every kind of tournament trains with."""
+    def winners(self, groups: Groups, name: str, run: Run) -> list[int]:
+        """The place of the winner in each group.
+
+        Args:
+            name: of the fit, unique in the run.
+        """
+        tournament = self.tournament(groups, run)
+        tournament.about = [[architecture.to_json() for architecture in group] for group in groups]
+        return run.fit(tournament, name, self.epochs, self.data(run.data)).winners
+
+    def tournament(self, groups: Groups, run: Run) -> Tournament:
+        """The module to fit, with fresh weights."""
+        space, shape, classes = run.space, run.data.input_shape, run.data.classes
+        sizes = [len(group) for group in groups]
         adam = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
-        return {"loss": self.loss, "clip": self.clip, **adam}
+        options: dict[str, Any] = {"loss": self.loss, "clip": self.clip, **adam}
+        if isinstance(space, GrowingCells):
+            return AlphaTournament(Tower(groups, space, shape, classes, self.dropout), sizes, **options)
+        if isinstance(space, WeightSharing):
+            mixes = [space.mix_of(architecture) for group in groups for architecture in group]
+            return SharedTournament(space.supernet(shape, classes, **self._size), mixes, sizes, **options)
+        return AlphaTournament(LogitMixtures(groups, space, shape, classes, **self._size), sizes, **options)
+
+    def data(self, data: SearchData) -> FitData:
+        """Images for the weights and others to judge by.
+
+        Raises:
+            DataError: there are too few images for both.
+        """
+        return data.subset(min(self.images, len(data.train))).split(JUDGED)
 
     def networks(self, space: SearchSpace, data: SearchData, candidates: int) -> list[PlannedNetwork]:
-        """What so many candidates compete in, where they do not grow."""
+        """The largest networks of a tournament of that many candidates; none where cells grow."""
         if isinstance(space, GrowingCells):
             return []
-        size: dict[str, Any] = {"channels": self.channels, "cells": self.cells}
         images = min(self.images, len(data.train))
-        how: dict[str, Any] = {
+        plan: dict[str, Any] = {
             "batch_size": min(data.batch_size, images - round(images * JUDGED)),
             "lower": "strategy.tournament_channels, strategy.tournament_cells or data.batch_size",
         }
         if isinstance(space, WeightSharing):
-            how["what"] = "the supernet of a tournament"
+            plan["what"] = "the supernet of a tournament"
             return [
-                PlannedNetwork.supernet(lambda one: one.supernet(data.input_shape, data.classes, **size), data, **how)
+                PlannedNetwork.supernet(
+                    lambda space: space.supernet(data.input_shape, data.classes, **self._size), data, **plan
+                )
             ]
-        how["what"] = "a candidate in a tournament"
-        return [PlannedNetwork.any_architecture(data, size, copies=candidates, **how)]
+        plan["what"] = "a candidate in a tournament"
+        return [PlannedNetwork.any_architecture(data, self._size, copies=candidates, **plan)]
 
-    def data(self, data: SearchData) -> FitData:
-        """Images for the weights, and others to judge by; a `DataError` if there are too few for both."""
-        return data.subset(min(self.images, len(data.train))).split(JUDGED)
-
-
-def grouped(candidates: int, groups: int) -> list[list[int]]:
-    """Places of candidates, best first, dealt out in turn: the best ones do not meet each other."""
-    return [list(range(group, candidates, groups)) for group in range(min(groups, candidates))]
+    @property
+    def _size(self) -> dict[str, Any]:
+        return {"channels": self.channels, "cells": self.cells}
 
 
-def survivors(candidates: Sequence[Architecture], count: int, generation: int, arena: Arena, run: Run) -> list[int]:
-    """Places of the winners, one of each group.
+class Tournament(FitModule, ABC):
+    """Adam moves the weights on the training images; after the last epoch the validation images judge the candidates.
+
+    Attributes:
+        sizes: the number of candidates in each group.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], *, loss: Loss, learning_rate: float, weight_decay: float, clip: float
+    ) -> None:
+        super().__init__(clip=clip)
+        self.sizes, self.loss = tuple(sizes), loss
+        self._adam: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
+
+    @property
+    @abstractmethod
+    def scores(self) -> list[Tensor]:
+        """For each group (candidates,), larger for the better candidate."""
+
+    @property
+    def winners(self) -> list[int]:
+        """The place of the best candidate in each group; of equal candidates, the first."""
+        return [int(scores.argmax()) for scores in self.scores]
+
+    def configure_optimizers(self) -> Any:
+        """Adam at a constant rate; the code multiplies the rate by 3 or by 0.5 after each pass."""
+        return torch.optim.Adam(self.weights_to_learn, **self._adam)
+
+    def on_train_epoch_end(self) -> None:
+        """Judge the candidates after the last epoch."""
+        super().on_train_epoch_end()
+        if self.current_epoch + 1 == self.trainer.max_epochs:
+            with torch.enable_grad():  # type: ignore[no-untyped-call]
+                self.judge()
+
+    @abstractmethod
+    def judge(self) -> None:
+        """Set the scores."""
+
+    def counted_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss that the weights minimize; the cross-entropy is recorded in either case."""
+        cross_entropy = self.learn(logits, labels)
+        return cross_entropy if self.loss == "cross_entropy" else one_hot_l1(logits, labels)
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches (images, labels) of the validation images, of about equal size."""
+        images = self.data.validation
+        assert images is not None  # `Arena.data` splits them off
+        size = math.ceil(len(images) / math.ceil(len(images) / self.data.batch_size))
+        return ordered_batches(images, self.data.preprocessing, size, self.device, self.portion)
+
+
+class AlphaTournament(Tournament):
+    """Alphas, all 1 at first, whose softmax weighs the candidates of a group; the largest alpha wins.
+
+    The weights learn under constant alphas; then the alphas alone learn, in one pass over the validation images.
 
     Args:
-        candidates: best first.
-        count: how many groups; where there are no more candidates than that, all survive.
-        generation: names the fit.
+        contest: maps images and the weight of each candidate, (candidates,) for each group, to a list of logits
+            (B, classes), whose losses are summed.
     """
-    places = grouped(len(candidates), count)
-    if len(candidates) <= count:
-        return [place for group in places for place in group]
-    groups = [[candidates[place] for place in group] for group in places]
-    contest = contest_of(groups, arena, run)
-    contest.about = [[one.to_json() for one in group] for group in groups]
-    fit = run.fit(contest, f"tournament/{generation}", arena.epochs, arena.data(run.data))
-    return [group[winner] for group, winner in zip(places, fit.winners, strict=True)]
+
+    def __init__(self, contest: nn.Module, sizes: Sequence[int], **options: Any) -> None:
+        super().__init__(sizes, **options)
+        self.contest = contest
+        self.alphas = nn.ParameterList(torch.ones(size) for size in sizes)
+
+    @property
+    def scores(self) -> list[Tensor]:
+        """The alphas."""
+        return [alpha.detach() for alpha in self.alphas]
+
+    @property
+    def weights_to_learn(self) -> list[nn.Parameter]:
+        """All parameters but the alphas."""
+        return list(self.contest.parameters())
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """One step of the weights."""
+        images, labels = batch
+        losses = [self.counted_loss(logits, labels) for logits in self.contest(images, self._shares(self.scores))]
+        return torch.stack(losses).sum()
+
+    def judge(self) -> None:
+        """One pass of the alphas."""
+        adam = torch.optim.Adam(list(self.alphas), **self._adam)
+        function = F.cross_entropy if self.loss == "cross_entropy" else one_hot_l1
+        for images, labels in self.validation():
+            losses = [
+                function(logits, labels) for logits in self.contest(images.to(self.dtype), self._shares(self.alphas))
+            ]
+            weighed = self.weight(len(labels)) * torch.stack(losses).sum()
+            gradients = self.averages(torch.autograd.grad(weighed, list(self.alphas)))
+            for alpha, gradient in zip(self.alphas, gradients, strict=True):
+                alpha.grad = gradient
+            adam.step()
+        adam.zero_grad()
+
+    def _shares(self, alphas: Any) -> list[Tensor]:
+        return [alpha.softmax(0) for alpha in alphas]
 
 
-def contest_of(groups: Groups, arena: Arena, run: Run) -> Tournament:
-    """Growing cells compete in a tower, architectures that share weights in their supernet, others by their logits."""
-    space, shape, classes = run.space, run.data.input_shape, run.data.classes
-    sizes = [len(group) for group in groups]
-    if isinstance(space, GrowingCells):
-        return AlphaTournament(Tower(groups, space, shape, classes, arena.dropout), sizes, **arena.fitting)
-    size: dict[str, Any] = {"channels": arena.channels, "cells": arena.cells}
-    if isinstance(space, WeightSharing):
-        mixes = [space.mix_of(one) for group in groups for one in group]
-        return SharedTournament(space.supernet(shape, classes, **size), mixes, sizes, **arena.fitting)
-    return AlphaTournament(LogitMixtures(groups, space, shape, classes, **size), sizes, **arena.fitting)
+class SharedTournament(Tournament):
+    """Each step trains the supernet under one candidate, drawn uniformly; the smallest validation cross-entropy wins.
+
+    Args:
+        mixes: the one-hot mixing weights of the candidates, group after group.
+    """
+
+    losses: Tensor
+
+    def __init__(self, supernet: Supernet, mixes: Sequence[Mix], sizes: Sequence[int], **options: Any) -> None:
+        super().__init__(sizes, **options)
+        self.supernet, self.mixes = supernet, mixes
+        self.register_buffer("losses", torch.zeros(len(mixes)))
+
+    @property
+    def scores(self) -> list[Tensor]:
+        """The negative cross-entropies."""
+        return list(torch.split(-self.losses, list(self.sizes)))
+
+    def on_train_epoch_start(self) -> None:
+        """Seed the epoch's order of candidates."""
+        super().on_train_epoch_start()
+        self._draw = self.rng("candidates")
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """One step of the weights that one candidate uses."""
+        images, labels = batch
+        mix = self._on_device(self.mixes[int(self._draw.integers(len(self.mixes)))])
+        return self.counted_loss(self.supernet(images, mix), labels)
+
+    def judge(self) -> None:
+        """Score each candidate with the statistics of each batch: the running ones mix all candidates."""
+        batches = list(self.validation())
+        with batch_statistics(self.supernet):
+            for place, mix in enumerate(self.mixes):
+                scores = self.score(partial(self.supernet, mix=self._on_device(mix)), batches)
+                self.losses[place] = scores["cross_entropy"]
+
+    def _on_device(self, mix: Mix) -> Mix:
+        return {cell: rows.to(self.device).to(self.dtype) for cell, rows in mix.items()}
+
+
+class Tower(nn.Module):
+    """A layer for each group, which concatenates its cells' outputs times their shares; then Dropout, max pooling to
+    4x4 and a linear layer.
+
+    Each cell's output is normalized before its share, as in a DARTS supernet. The code normalizes once, behind the last
+    layer, where BatchNorm cancels the shares of that layer.
+
+    Args:
+        dropout: applied to the features before the linear layer.
+    """
+
+    def __init__(self, groups: Groups, space: GrowingCells, input_shape: Shape, classes: int, dropout: float) -> None:
+        super().__init__()
+        width = input_shape[0]
+        self.layers = nn.ModuleList()
+        for group in groups:
+            self.layers.append(nn.ModuleList(_normalized(space, architecture, width) for architecture in group))
+            width = sum(map(space.cell_width, group))
+        self.head = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.AdaptiveMaxPool2d(LAST_SIDE),
+            nn.Flatten(),
+            nn.Linear(LAST_SIDE**2 * width, classes),
+        )
+
+    def forward(self, images: Tensor, shares: Sequence[Tensor]) -> list[Tensor]:
+        """One tensor of logits (B, classes), to which all groups contribute."""
+        x = images
+        for layer, share in zip(self.layers, shares, strict=True):
+            assert isinstance(layer, nn.ModuleList)
+            x = torch.cat([part * cell(x) for cell, part in zip(layer, share, strict=True)], dim=1)
+        return [self.head(x)]
+
+
+def _normalized(space: GrowingCells, architecture: Architecture, width: int) -> nn.Module:
+    cell = space.cell_module(architecture, width)
+    return nn.Sequential(cell, nn.BatchNorm2d(space.cell_width(architecture), affine=False))
+
+
+class LogitMixtures(nn.Module):
+    """Each group on its own: its networks' logits, mixed by their shares."""
+
+    def __init__(
+        self,
+        groups: Groups,
+        space: SearchSpace,
+        input_shape: Shape,
+        classes: int,
+        *,
+        channels: int | None,
+        cells: int | None,
+    ) -> None:
+        super().__init__()
+        self.groups = nn.ModuleList(
+            nn.ModuleList(
+                space.build(architecture, input_shape, classes, channels=channels, cells=cells)
+                for architecture in group
+            )
+            for group in groups
+        )
+
+    def forward(self, images: Tensor, shares: Sequence[Tensor]) -> list[Tensor]:
+        """The mixed logits (B, classes) of each group."""
+        mixed = []
+        for group, share in zip(self.groups, shares, strict=True):
+            assert isinstance(group, nn.ModuleList)
+            logits = torch.stack([network(images) for network in group])  # (candidates, B, classes)
+            mixed.append(torch.einsum("n,nbc->bc", share, logits))
+        return mixed

@@ -1,26 +1,126 @@
-"""How children are made: on growing cells by the seed's self-adapting operators, elsewhere by the space's own."""
+"""How children are made: crossover and mutation at rates that adapt to what survives (II, Crossover and Mutation).
+
+Growing cells vary by the paper's operators, other spaces by their own. The numbers are those of the published code.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from nasforge import Architecture, CrossoverMode, GrowingCells, GrowthRates, SearchSpace
 
-from .adaptation import Adaptation, Child
-
+STEP = 0.02
+"""How fast a crossover rate moves: p becomes 0.98 p + 0.02 after a success and 0.98 p after a failure."""
+FORGETTING = 0.996
+"""The factor by which each mutation multiplies the exploration factor."""
+LEAST_WEIGHT = 0.2
+"""Added to the weight of every operation."""
 PATIENCE = 4
-"""Attempts for each child that is wanted: variation of few parents often makes what is known already."""
+"""Attempts per child: the variation of a few parents often repeats what is known already."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A candidate and how it was made.
+
+    Attributes:
+        mode: the kind of crossover; None if there was none.
+        operation: the one that edge mutation set; None if edge mutation did not take place.
+    """
+
+    architecture: Architecture
+    mode: CrossoverMode | None = None
+    operation: str | None = None
+
+
+@dataclass
+class Adaptation:
+    """The rates of one search, which follow the survival of its children.
+
+    Attributes:
+        uniform, minimum: the crossover rates pc and pm.
+        exploration: e, which falls towards 0 with every mutation.
+        mean_channels: M, the running mean of the parents' numbers of channels.
+        used, succeeded: by operation, how many children edge mutation set it in, and how many of these survived.
+    """
+
+    uniform: float
+    minimum: float
+    exploration: float
+    mean_channels: float = 10.0
+    used: Counter[str] = field(default_factory=Counter)
+    succeeded: Counter[str] = field(default_factory=Counter)
+
+    def draw_mode(self, rng: np.random.Generator) -> CrossoverMode | None:
+        """The crossover of the next child."""
+        chances = mode_probabilities(self.uniform, self.minimum)
+        modes: Sequence[CrossoverMode | None] = list(chances)
+        return modes[int(rng.choice(len(modes), p=list(chances.values())))]
+
+    def weights(self, operations: Sequence[str]) -> Mapping[str, float]:
+        """By operation, (1 - e) succeeded / used + e (1 - used / most used) + 0.2."""
+        most = max((self.used[name] for name in operations), default=0)
+        return {
+            name: (1 - self.exploration) * _ratio(self.succeeded[name], self.used[name])
+            + self.exploration * (1 - _ratio(self.used[name], most))
+            + LEAST_WEIGHT
+            for name in operations
+        }
+
+    def rates(self, operations: Sequence[str], resize: float, swap: float, channels: int) -> GrowthRates:
+        """The rates of the next mutation, which moves e and M.
+
+        Args:
+            channels: the sum over all operations of the cell that mutates.
+        """
+        self.exploration *= FORGETTING
+        self.mean_channels = 0.9 * self.mean_channels + 0.1 * channels
+        return GrowthRates(
+            resize=resize, swap=swap, mean_channels=self.mean_channels, operation_weights=self.weights(operations)
+        )
+
+    def learn(self, children: Iterable[Child], survivors: Collection[Architecture]) -> None:
+        """Move the rates by the fate of a generation's children, the survivors first."""
+        for child in sorted(children, key=lambda child: child.architecture not in survivors):
+            success = child.architecture in survivors
+            if child.mode == "uniform":
+                self.uniform = adapted(self.uniform, success)
+            elif child.mode == "minimum":
+                self.minimum = adapted(self.minimum, success)
+            if child.operation is not None:
+                self.used[child.operation] += 1
+                self.succeeded[child.operation] += success
+
+
+def adapted(rate: float, success: bool) -> float:
+    """The rate after one more child that was made with it: a running share of survivors."""
+    return (1 - STEP) * rate + STEP * success
+
+
+def mode_probabilities(uniform: float, minimum: float) -> dict[CrossoverMode | None, float]:
+    """The probabilities of uniform crossover, of the element-wise minimum, and of no crossover.
+
+    A crossover happens with probability 1 - (1 - pc)(1 - pm). It is of one kind or the other in proportion to pc and
+    pm: 0.264, 0.176 and 0.56 for pc = 0.3 and pm = 0.2.
+    """
+    if uniform + minimum == 0:
+        return {"uniform": 0.0, "minimum": 0.0, None: 1.0}
+    some = 1 - (1 - uniform) * (1 - minimum)
+    share = uniform / (uniform + minimum)
+    return {"uniform": some * share, "minimum": some * (1 - share), None: 1 - some}
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
 
 
 class Variation(ABC):
-    """Makes founders and children in one space.
-
-    Attributes:
-        adaptation: the rates, which `Adaptation.learn` moves.
-    """
+    """Makes founders and children in one space."""
 
     def __init__(self, space: SearchSpace, adaptation: Adaptation) -> None:
         self.space, self.adaptation = space, adaptation
@@ -28,9 +128,11 @@ class Variation(ABC):
     def offspring(
         self, population: Sequence[Architecture], known: set[Hashable], n: int, rng: np.random.Generator
     ) -> list[Child]:
-        """Up to `n` children that compute what nobody in `known` does, at least one; the parents take turns.
+        """Up to `n` children, at least one; the parents take turns.
 
-        Where variation finds nothing new, a random architecture is the one.
+        Args:
+            known: the function keys that no child may have. If variation finds no other, the only child is a random
+                architecture.
         """
         children: list[Child] = []
         seen = set(known)
@@ -46,7 +148,7 @@ class Variation(ABC):
         return children or [Child(self.space.sample(rng))]
 
     def _child(self, parent: Architecture, mate: Architecture, rng: np.random.Generator) -> Child:
-        """The parent mutates, and the mutant is crossed with the mate or is not."""
+        """The parent mutates; then the mutant may be crossed with the mate."""
         mutant, operation = self.mutate(parent, rng)
         mode = self.adaptation.draw_mode(rng)
         return Child(mutant if mode is None else self.cross(mutant, mate, mode, rng), mode, operation)
@@ -57,7 +159,7 @@ class Variation(ABC):
 
     @abstractmethod
     def mutate(self, parent: Architecture, rng: np.random.Generator) -> tuple[Architecture, str | None]:
-        """A mutant, and the operation that edge mutation set, if there was one."""
+        """A mutant, and the operation that edge mutation set in it, if any."""
 
     @abstractmethod
     def cross(self, a: Architecture, b: Architecture, mode: CrossoverMode, rng: np.random.Generator) -> Architecture:
@@ -65,10 +167,10 @@ class Variation(ABC):
 
 
 class GrowingVariation(Variation):
-    """On spaces of growing cells.
+    """The paper's operators, on spaces of growing cells.
 
     Args:
-        resize, swap: probabilities of these mutations.
+        resize, swap: the probabilities of these two mutations.
     """
 
     def __init__(self, space: GrowingCells, adaptation: Adaptation, *, resize: float, swap: float) -> None:
@@ -80,11 +182,11 @@ class GrowingVariation(Variation):
         return self.cells.first_cell(self._rates(0), rng)
 
     def mutate(self, parent: Architecture, rng: np.random.Generator) -> tuple[Architecture, str | None]:
-        """At the adapted rates."""
+        """A mutation at the adapted rates."""
         return self.cells.mutate_with(parent, self._rates(self.cells.total_channels(parent)), rng)
 
     def cross(self, a: Architecture, b: Architecture, mode: CrossoverMode, rng: np.random.Generator) -> Architecture:
-        """Uniform or the element-wise minimum."""
+        """Uniform crossover, or the element-wise minimum."""
         return self.cells.cross(a, b, mode, rng)
 
     def _rates(self, channels: int) -> GrowthRates:
@@ -92,14 +194,14 @@ class GrowingVariation(Variation):
 
 
 class GenericVariation(Variation):
-    """On any other space: its own operators; both modes of crossover are its own one."""
+    """The space's own operators, on any other space; both modes are the space's one crossover."""
 
     def founder(self, rng: np.random.Generator) -> Architecture:
         """A random architecture."""
         return self.space.sample(rng)
 
     def mutate(self, parent: Architecture, rng: np.random.Generator) -> tuple[Architecture, str | None]:
-        """A neighbour."""
+        """A neighbor."""
         return self.space.mutate(parent, rng), None
 
     def cross(self, a: Architecture, b: Architecture, mode: CrossoverMode, rng: np.random.Generator) -> Architecture:

@@ -1,4 +1,8 @@
-"""TE-NAS: Training-Free Neural Architecture Search (Chen, Gong and Wang, ICLR 2021), Algorithm 1."""
+"""TE-NAS: Chen, Gong and Wang, "Neural Architecture Search on ImageNet in Four GPU Hours", ICLR 2021.
+
+The comments name the steps of its Algorithm 1 by their symbols: kappa is the condition of the neural tangent kernel, R
+the number of linear regions, o_j an operation on an edge; `code` marks what its published code decides.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +32,18 @@ from nasforge import (
 from .prunings import Kept, Prunings
 
 Place = tuple[str, int, int | slice]
-"""What may go: cell type, edge, and operation; all of them where the edge itself may."""
+"""What can be removed: cell type, edge and operation; a slice of all operations removes the edge."""
 
 
 class TENAS(Strategy[WeightSharing]):
-    """TE-NAS: prune a supernet by what its scores at initialisation lose, operation by operation.
+    """TE-NAS: prune a supernet at its initial weights, round by round, by what each removal does to its scores.
 
-    Each option's meaning and the paper's value stand beside it in `conf/strategy/te_nas.yaml`. The scores are the run's
-    objectives: the condition of the neural tangent kernel and the number of linear regions by default, but any
-    estimator does that scores what a space builds.
+    The scores are the run's objectives: the condition of the neural tangent kernel and the number of linear regions by
+    default. Any estimator will do that scores the networks a space builds. `conf/strategy/te_nas.yaml` explains each
+    option and gives the paper's value.
 
     Raises:
-        RunError: the whole supernet has no such score, or `budget.seconds` was used up before the first round.
+        RunError: the supernet cannot be scored, or `budget.seconds` is used up before the first round ends.
     """
 
     name: ClassVar[str] = "te_nas"
@@ -56,18 +60,19 @@ class TENAS(Strategy[WeightSharing]):
         self.repeats, self.per_round, self.precision = repeats, per_round, precision
 
     def search(self, run: Run[WeightSharing]) -> Result:
-        """While an edge has several operations: measure what each removal changes, prune the worst of each edge."""
+        """Measure each removal and prune the least important operation of each edge, until one is left on each."""
         prunings = Prunings(run.space, run)
-        reader = Scores(prunings, run, self.repeats)
-        kept, worth = prunings.whole(), {cell: np.zeros(shape) for cell, shape in prunings.shapes.items()}
+        scores = Scores(prunings, run, self.repeats)
+        kept = prunings.whole()  # N_0
+        importance = {cell: np.zeros(shape) for cell, shape in prunings.shapes.items()}
         trace = [prunings.mix(kept)]
         most = max(int(rows.sum(axis=1).max()) for rows in kept.values())
         rounds = -(-(most - 1) // self.per_round)
-        for number in run.generations(rounds, "te_nas"):
-            places = [place for place in operations(kept) if kept[place[0]][place[1]].sum() > 1]
-            ranks = self.ranked(reader, kept, places, number)
-            worth = _by_place(worth, places, ranks)
-            kept = pruned(kept, places, ranks, self.per_round)
+        for number in run.generations(rounds, "te_nas"):  # while N_t is not a single-path network
+            places = [place for place in operations(kept) if kept[place[0]][place[1]].sum() > 1]  # for each o_j in N_t
+            ranks = self.ranked(scores, kept, places, number)
+            importance = _by_place(importance, places, ranks)
+            kept = pruned(kept, places, ranks, self.per_round)  # N_(t+1)
             trace.append(prunings.mix(kept))
         if (done := len(trace) - 1) == 0:
             raise RunError("the search ended before its first round; resume it with a larger budget.seconds")
@@ -76,16 +81,16 @@ class TENAS(Strategy[WeightSharing]):
                 f"the search ended after {done} of {rounds} rounds: of the operations that were left on an edge, the "
                 "one that is missed most in the last round was taken"
             )
-        found = run.space.derive(self._weighed(run, reader, kept, worth, rounds))
+        architecture = run.space.derive(self._weighed(run, scores, kept, importance, rounds))
         _picture(run, trace)
-        run.notes += reader.notes()
-        run.estimate([found])
-        return run.result(found)
+        run.notes += scores.notes()
+        run.estimate([architecture])
+        return run.result(architecture)
 
     def check_goals(
         self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]
     ) -> None:
-        """Raise an `OptionError` on what pruning would ignore: constraints, and draws of weights by the estimator."""
+        """Raise an `OptionError` for what pruning would ignore: constraints, and draws of weights by the estimator."""
         if constraints:
             raise OptionError("strategy 'te_nas' prunes by its objectives alone; leave constraints= out")
         for estimator in estimators:
@@ -95,61 +100,63 @@ class TENAS(Strategy[WeightSharing]):
                     f"that nothing new would be measured; strategy.repeats={seeds} draws weights anew"
                 )
 
-    def ranked(self, reader: Scores, kept: Kept, places: Sequence[Place], number: int) -> np.ndarray:
-        """(places,) sums of ranks: the smaller, the better are the scores without it. Equal changes share a rank."""
-        before = reader.costs([kept], number)  # (1, repeats, objectives)
+    def ranked(self, scores: Scores, kept: Kept, places: Sequence[Place], number: int) -> np.ndarray:
+        """(places,) the importance s(o_j) of each operation: the smaller, the better the scores are without it."""
+        before = scores.costs([kept], number)  # kappa and R of N_t: (1, repeats, objectives)
         if not np.isfinite(before).all():
-            raise RunError(f"the supernet cannot be scored: {reader.reason}")
-        after = reader.costs([without(kept, place) for place in places], number)
+            raise RunError(f"the supernet cannot be scored: {scores.reason}")
+        after = scores.costs([without(kept, place) for place in places], number)  # of N_t without o_j
+        # Delta kappa and Delta R, negative where the removal improves the score; code: relative, mean of the repeats
         relative = (after - before) / np.maximum(np.abs(before), np.finfo(float).tiny)
         changes = relative.mean(axis=1).round(self.precision)
-        ranks = rankdata(changes, method="dense", axis=0)
-        tie: np.ndarray = ranks[:, 0] / (len(places) + 1)  # below 1: equal sums are parted by the foremost objective
-        summed: np.ndarray = ranks.sum(axis=1) + tie
+        ranks = rankdata(changes, method="dense", axis=0)  # s_kappa(o_j) and s_R(o_j); code: equal changes share a rank
+        tie: np.ndarray = ranks[:, 0] / (len(places) + 1)  # below 1: the first objective decides between equal sums
+        summed: np.ndarray = ranks.sum(axis=1) + tie  # s(o_j) = s_kappa(o_j) + s_R(o_j)
         return summed
 
     def _weighed(
-        self, run: Run[WeightSharing], reader: Scores, kept: Kept, worth: Mapping[str, np.ndarray], rounds: int
+        self, run: Run[WeightSharing], scores: Scores, kept: Kept, importance: Mapping[str, np.ndarray], rounds: int
     ) -> dict[str, torch.Tensor]:
-        """The mix that the space derives its architecture from: what is missed more weighs more.
+        """The mix from which the space derives its architecture: the importance of each operation is its weight.
 
-        Where the space keeps some of the edges alone (two for each node of `darts`), removing whole edges is measured.
+        Where the space keeps only some of the edges (on `darts`, two per node), the removal of whole edges is measured.
         """
         single = all((rows.sum(axis=1) == 1).all() for rows in kept.values())
-        mix = reader.prunings.mix(kept)
+        mix = scores.prunings.mix(kept)
         if single and any(
             (rows.sum(dim=1) == 0).any() for rows in run.space.mix_of(run.space.derive(mix)).values() if rows.ndim == 2
         ):
             edges: list[Place] = [(cell, edge, slice(None)) for cell, rows in kept.items() for edge in range(len(rows))]
-            worth = _by_place(worth, edges, self.ranked(reader, kept, edges, rounds))
-        return {cell: torch.from_numpy(kept[cell] * (1 + worth[cell])) for cell in kept}
+            importance = _by_place(importance, edges, self.ranked(scores, kept, edges, rounds))
+        return {cell: torch.from_numpy(kept[cell] * (1 + importance[cell])) for cell in kept}
 
 
 class Scores:
-    """Scores of prunings, each computed once in a run's life."""
+    """The scores of prunings, each computed once in a run's life."""
 
     def __init__(self, prunings: Prunings, run: Run, repeats: int) -> None:
         self.prunings, self._run, self._repeats = prunings, run, repeats
         self._asked, self._flags = 0, Counter[str]()
         self.reason = ""
 
-    def costs(self, some: Sequence[Kept], number: int) -> np.ndarray:
-        """(prunings, repeats, objectives), to be minimised; infinite where an estimate failed.
+    def costs(self, prunings: Sequence[Kept], number: int) -> np.ndarray:
+        """(prunings, repeats, objectives), minimized; infinite where an estimate failed.
 
         Args:
-            number: of the round, which has draws of weights of its own.
+            number: of the round, which has its own draws of weights.
         """
         draws = range(number * self._repeats, (number + 1) * self._repeats)
-        asked = [self.prunings.pruning(kept, draw) for kept in some for draw in draws]
+        asked = [self.prunings.pruning(kept, draw) for kept in prunings for draw in draws]
         columns: dict[Objective, list[float]] = {}
         for estimator in self._run.estimators:
-            scored = self._run.score(asked, estimator, space=self.prunings)
-            self._count([one.reason for one in scored])
-            given = {objective.metric for objective in estimator.objectives}
-            mine = [objective for objective in self._run.objectives if objective.metric in given]
-            columns |= {objective: [one.cost(objective) for one in scored] for objective in mine}
+            evaluations = self._run.score(asked, estimator, space=self.prunings)
+            self._count([evaluation.reason for evaluation in evaluations])
+            metrics = {objective.metric for objective in estimator.objectives}
+            for objective in self._run.objectives:
+                if objective.metric in metrics:
+                    columns[objective] = [evaluation.cost(objective) for evaluation in evaluations]
         costs = np.array([columns[objective] for objective in self._run.objectives])
-        return costs.T.reshape(len(some), self._repeats, -1)
+        return costs.T.reshape(len(prunings), self._repeats, -1)
 
     def _count(self, reasons: Sequence[str]) -> None:
         self._asked += len(reasons)
@@ -157,26 +164,26 @@ class Scores:
         self.reason = next(filter(None, reasons), self.reason)
 
     def notes(self) -> list[str]:
-        """How many prunings had a score that could not be measured, and the commonest reason."""
-        said = []
+        """How many prunings could not be measured, with the most common reason, and the least depth of networks."""
+        notes = []
         if self._flags:
             ((reason, _),) = self._flags.most_common(1)
-            said.append(f"{self._flags.total()} of {self._asked} prunings could not be measured; the first: {reason}")
+            notes.append(f"{self._flags.total()} of {self._asked} prunings could not be measured; the first: {reason}")
         if self.prunings.least_cells > 1:
-            said.append(
+            notes.append(
                 f"pruned networks have at least {self.prunings.least_cells} cells, whatever the estimator asks for: "
                 f"with fewer there is no {next(iter(self.prunings.shapes))} cell among them"
             )
-        return said
+        return notes
 
 
 def operations(kept: Kept) -> list[Place]:
-    """All that are left."""
-    return [(cell, int(edge), int(one)) for cell, rows in kept.items() for edge, one in np.argwhere(rows)]
+    """The places of all operations that are left."""
+    return [(cell, int(edge), int(column)) for cell, rows in kept.items() for edge, column in np.argwhere(rows)]
 
 
 def without(kept: Kept, place: Place) -> dict[str, np.ndarray]:
-    """`kept`, but for that place."""
+    """`kept` with that place removed."""
     cell, edge, operation = place
     rows = kept[cell].copy()
     rows[edge, operation] = False
@@ -184,22 +191,22 @@ def without(kept: Kept, place: Place) -> dict[str, np.ndarray]:
 
 
 def pruned(kept: Kept, places: Sequence[Place], ranks: np.ndarray, per_round: int) -> dict[str, np.ndarray]:
-    """`kept` without the `per_round` places of each edge that rank lowest; one is always left."""
-    rest = dict(kept)
-    for index in np.argsort(ranks, kind="stable"):
+    """`kept` without the `per_round` operations of each edge that rank lowest; one operation always remains."""
+    left = dict(kept)
+    for index in np.argsort(ranks, kind="stable"):  # for each edge e_i: argmin over o_j in e_i of s(o_j)
         cell, edge, _ = places[index]
-        gone = kept[cell][edge].sum() - rest[cell][edge].sum()
-        if gone < per_round and rest[cell][edge].sum() > 1:
-            rest = without(rest, places[index])
-    return rest
+        removed = kept[cell][edge].sum() - left[cell][edge].sum()
+        if removed < per_round and left[cell][edge].sum() > 1:
+            left = without(left, places[index])
+    return left
 
 
 def _by_place(before: Mapping[str, np.ndarray], places: Sequence[Place], ranks: np.ndarray) -> dict[str, np.ndarray]:
-    """`before` with the ranks where they belong."""
-    worth = {cell: rows.copy() for cell, rows in before.items()}
+    """`before` with the ranks in their places."""
+    after = {cell: rows.copy() for cell, rows in before.items()}
     for (cell, edge, operation), rank in zip(places, ranks, strict=True):
-        worth[cell][edge, operation] = rank
-    return worth
+        after[cell][edge, operation] = rank
+    return after
 
 
 def _picture(run: Run[WeightSharing], trace: Sequence[Mapping[str, torch.Tensor]]) -> None:

@@ -1,4 +1,4 @@
-"""Prunings of a supernet: which operations are left on which edge, as something that estimators can score."""
+"""Prunings of a supernet: which operations are left on each edge, in a form that estimators can score."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from nasforge import (
 )
 
 Kept = Mapping[str, np.ndarray]
-"""By cell type: bool (edges, operations), whether an operation is left; an edge without any is left out."""
+"""By cell type, bool (edges, operations): whether an operation is left. An edge without any computes nothing."""
 _DRAW = "draw"
-"""The gene that numbers a pruning's draws of weights, beside those of the cell types."""
+"""The gene with the number of a pruning's draw of weights; the other genes are the cell types."""
 
 
 class _Rectified(TorchFunctionMode):
-    """Inside, maps pass a ReLU before they are pooled to features."""
+    """Inside this context, maps pass a ReLU before they are pooled to features."""
 
     def __torch_function__(
         self,
@@ -49,11 +49,11 @@ class _Rectified(TorchFunctionMode):
 class PrunedSupernet(Network):
     """A supernet under one mix, as a network.
 
-    A ReLU precedes the last pooling, as in TE-NAS's networks; where there is one already, it changes nothing. Without
-    it, where BatchNorm follows every operation, the features of a batch add up to zero, so do the gradients of its
-    samples, and their kernel is singular whatever is pruned.
+    A ReLU precedes the last pooling, as in TE-NAS's networks; it changes nothing where there is one already. Without
+    it, on spaces where BatchNorm follows every operation, the features of a batch add up to zero and so do the
+    gradients of its samples: their kernel would be singular whatever is pruned.
 
-    Without gradients an operation that the mix leaves out is not computed: a ReLU inside it parts no linear regions.
+    Without gradients, operations that the mix leaves out are not computed: their ReLUs separate no linear regions.
     """
 
     def __init__(self, supernet: Supernet, mix: Mix) -> None:
@@ -68,7 +68,7 @@ class PrunedSupernet(Network):
             if torch.is_grad_enabled() or not self.training:
                 logits = self.supernet(images, mix)
                 return logits
-            self.supernet.eval()  # where it leaves out what weighs nothing
+            self.supernet.eval()  # in eval mode it skips operations of weight 0
             try:
                 with batch_statistics(self.supernet):
                     logits = self.supernet(images, mix)
@@ -80,7 +80,7 @@ class PrunedSupernet(Network):
 class Prunings(WiderSpace):
     """A space that also builds the prunings of its supernet.
 
-    All prunings of one draw begin with the same weights, so that scores differ by what was pruned alone.
+    All prunings of one draw begin with the same weights, so that their scores differ only by what was pruned.
 
     Attributes:
         shapes: (edges, operations) of each cell type.
@@ -89,28 +89,28 @@ class Prunings(WiderSpace):
     def __init__(self, space: WeightSharing, run: Run) -> None:
         super().__init__(space, f"{space.name}, pruned")
         self._shared, self._seed = space, run.seed
-        with isolated(0):  # of which nothing but its shapes is of interest
+        with isolated(0):  # only its shapes matter
             supernet = self._supernet(run.data.input_shape, run.data.classes)
         whole = space.mix({cell: torch.zeros(shape) for cell, shape in supernet.alpha_shapes.items()})
         self.shapes = {cell: tuple(whole[cell].shape) for cell in supernet.alpha_shapes}
 
     def _supernet(self, input_shape: Shape, classes: int, **size: int | None) -> Supernet:
-        """One that mixes all channels."""
+        """The space's supernet, with all channels mixed."""
         return self._shared.supernet(
             input_shape, classes, **self._shared.supernet_choices(size, {"partial_channels": 1})
         )
 
     def whole(self) -> dict[str, np.ndarray]:
-        """Every operation on every edge but `none`, which TE-NAS leaves out from the first round on."""
+        """Every operation on every edge except `none`, which the code removes at the start."""
         kept = {cell: np.ones(shape, dtype=bool) for cell, shape in self.shapes.items()}
         for cell, (_, operations) in self._shared.mix_labels.items():
             kept[cell][:, [name == "none" for name in operations]] = False
         return kept
 
     def pruning(self, kept: Kept, draw: int) -> Architecture:
-        """What estimators score: `kept`, with the weights of that draw."""
+        """The value that estimators score: `kept`, with the weights of that draw."""
         genes: dict[str, Any] = {
-            cell: ["".join("01"[one] for one in row) for row in rows.astype(int)] for cell, rows in kept.items()
+            cell: ["".join("01"[bit] for bit in row) for row in rows.astype(int)] for cell, rows in kept.items()
         }
         return Architecture.of(self.other, {**genes, _DRAW: draw})
 
@@ -128,5 +128,5 @@ class Prunings(WiderSpace):
         depth = None if cells is None else max(cells, self.least_cells)
         with isolated(seed_of(self._seed, "te_nas", architecture[_DRAW])):
             supernet = self._supernet(input_shape, classes, channels=channels, cells=depth)
-        kept = {cell: np.array([[one == "1" for one in row] for row in architecture[cell]]) for cell in self.shapes}
+        kept = {cell: np.array([[bit == "1" for bit in row] for row in architecture[cell]]) for cell in self.shapes}
         return PrunedSupernet(supernet, self.mix(kept))
