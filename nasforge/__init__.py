@@ -72,6 +72,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         Relative as Relative,
         family_tree as family_tree,
     )
+    from nasforge.forecast import (
+        step_seconds as step_seconds,
+    )
     from nasforge.growing_cells import (
         CrossoverMode as CrossoverMode,
         GrowingCells as GrowingCells,
@@ -196,6 +199,8 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     )
     from nasforge.wording import (
         amount as amount,
+        counted as counted,
+        duration as duration,
         words as words,
     )
 
@@ -212,6 +217,7 @@ _HOMES = {
     "evolution_charts": "Generation fitness_over_generations inherited_over_generations population_slices",
     "family_charts": "Relative family_tree",
     "lightning_fit": "train",
+    "forecast": "step_seconds",
     "growing_cells": "CrossoverMode GrowingCells GrowthRates",
     "held_out": "HELD_OUT_NOTE hold_out",
     "images": "ImageSet Images SeededBatches",
@@ -238,7 +244,7 @@ _HOMES = {
     "training": "FitModule NetworkModule SupernetModule",
     "weight_store": "WeightStore entries",
     "wider_space": "WiderSpace",
-    "wording": "amount words",
+    "wording": "amount counted duration words",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 __all__ = sorted(_HOME_OF)

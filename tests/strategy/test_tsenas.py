@@ -9,16 +9,17 @@ from scipy.stats import chisquare
 from nasforge import Evaluation, OptionError
 from nasforge.registry import build
 from nasforge_plugins.strategy.tsenas import TSENAS
-from nasforge_plugins.strategy.tsenas.fine import edited, pruned
-from nasforge_plugins.strategy.tsenas.rough import (
-    Individual,
+from nasforge_plugins.strategy.tsenas.algorithm import (
     crossover,
     environmental_selection,
+    fine_mutation,
     levels,
     mutation,
     offspring,
+    pruning,
     tournament,
 )
+from nasforge_plugins.strategy.tsenas.inheritance import Individual
 
 SPACE = build("space", {"name": "tsenas"})
 
@@ -137,7 +138,7 @@ def test_fine_mutation_edits_every_cell_once():
     operations, cells = 0, 0
     for _ in range(60):
         parent = SPACE.sample(rng)
-        child = edited(parent, SPACE, rng)
+        child = fine_mutation(parent, SPACE, rng)
         assert child["chain"] == parent["chain"]
         for before, after in zip(parent["cells"], child["cells"], strict=True):
             changed = [(i, j) for i, node in enumerate(before) for j in range(4) if node[j] != after[i][j]]
@@ -152,7 +153,7 @@ def test_pruning_takes_one_node_of_one_cell_until_none_can_go():
     architecture = SPACE.read("0 | 0 0 3 | 0 1 3 | 1 2 7 | 0 3 3")
     sizes = []
     while True:
-        child = pruned(architecture, SPACE, rng)
+        child = pruning(architecture, SPACE, rng)
         if child == architecture:
             break
         sizes.append(sum(any(node) for cell in child["cells"] for node in cell))

@@ -1,4 +1,4 @@
-"""TS-ENAS: the outside of a network first, then the inside of its cells."""
+"""TS-ENAS: first which cells a network has, then what is inside them."""
 
 from .algorithm import TSENAS
 

@@ -1,15 +1,19 @@
-"""The weights that networks hand on to each other: the supernet's at first, then what the best have learned."""
+"""Evaluation by cell-based weight inheritance (section IV.B.2): no network is trained twice, and each one begins with
+the supernet's weights at first, later with what the best networks have learned."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from nasforge import (
     Architecture,
+    CellChain,
     Evaluation,
+    Generation,
     OptionError,
     Run,
     WeightInheritance,
@@ -19,39 +23,58 @@ from nasforge import (
     seed_of,
 )
 
-from .rough import Individual
 from .supernet import CellSupernet
 
 IMAGES, EPOCHS = "images", "supernet epochs"
-"""Facts of a store that are written down, and do not have to be equal."""
+"""Facts that a store records but that need not match."""
+
+
+@dataclass(frozen=True)
+class Individual:
+    """One network of the population.
+
+    Attributes:
+        evaluation: what the estimators measured.
+        cost: the fitness, to be minimized; infinite if the network could not be evaluated.
+        depth: N, the number of cells.
+    """
+
+    evaluation: Evaluation
+    cost: float
+    depth: int
+
+    @property
+    def architecture(self) -> Architecture:
+        """Both layers of the encoding."""
+        return self.evaluation.architecture
 
 
 class Inheritance:
-    """The store of cell weights, version by version.
+    """The versions of the weight store.
 
     Args:
-        inherit: whether anything is to be handed on.
-        store: a file of `weights/` in another run's folder; None trains the supernet.
+        inherit: whether candidates should inherit at all.
+        store: a file from `weights/` of another run; None trains the supernet.
 
     Attributes:
-        trainer: the estimator that trains candidates; None if none does.
-        active: whether its candidates inherit.
-        weights: the newest version of the store; None where nothing is inherited, or before `begin`.
-        compared: of networks that were trained from scratch as well, both evaluations, the one with inheritance first.
+        trainer: the estimator that trains candidates, if any.
+        active: whether candidates inherit.
+        weights: the newest version; None before `begin`, or if nothing is inherited.
+        compared: for each network that was also trained from scratch, its evaluations (inherited, from scratch).
 
     Raises:
-        RunError: `store` is none, or belongs to another space, width, number of classes or version.
-        OptionError: there is a `store`, and nobody to inherit it.
+        RunError: `store` is not a weight store, or it belongs to another space, width, number of classes or version.
+        OptionError: `store` is given, but candidates do not inherit.
     """
 
     def __init__(self, run: Run, *, inherit: bool, store: Path | None) -> None:
         self._run, self._space = run, run.space if isinstance(run.space, WeightInheritance) else None
-        self.trainer = next((one for one in run.estimators if one.epochs), None)
+        self.trainer = next((estimator for estimator in run.estimators if estimator.epochs), None)
         self.active = inherit and self.trainer is not None and self._space is not None
         self.weights: Weights | None = None
         self.compared: list[tuple[Evaluation, Evaluation]] = []
         self._versions = 0
-        self._gone: set[str] = set()
+        self._deleted: set[str] = set()
         self._store = store
         if inherit and not self.active:
             why = "its space hands no weights on" if self.trainer else "no estimator of this search trains candidates"
@@ -63,8 +86,8 @@ class Inheritance:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What a store must belong to."""
-        assert self._space is not None  # asked for where something is inherited
+        """What a store must match."""
+        assert self._space is not None  # only an active inheritance reads its facts
         return {
             "space": self._space.name,
             **self._space.inheritance_facts,
@@ -74,9 +97,9 @@ class Inheritance:
         }
 
     def begin(self, epochs: int, chains: int, sgd: Mapping[str, float]) -> None:
-        """The first version: another search's store, or what the supernet of all cells learns now.
+        """Make the first version: another search's store, or what the supernet of all known cells learns now.
 
-        The supernet does not see the images on which candidates are scored.
+        The supernet does not see the images that score the candidates.
 
         Args:
             epochs, chains, sgd: of the supernet; see `CellSupernet`.
@@ -85,18 +108,18 @@ class Inheritance:
             return
         store = self._store
         self._keep(lambda: WeightStore.read(store, self.facts) if store else self._trained(epochs, chains, sgd))
-        assert self.weights is not None  # just now
-        held = WeightStore.read(self.weights.path).facts
-        if held.get(IMAGES) != self._images:
+        assert self.weights is not None  # `_keep` has set it
+        facts = WeightStore.read(self.weights.path).facts
+        if facts.get(IMAGES) != self._images:
             self._run.notes.append(
                 "the weight store was trained on other images than this search trains on; candidates may be scored on "
                 "some of them"
             )
-        if store is None and int(held[EPOCHS]) < epochs:
-            self._run.notes.append(f"out of time: the supernet had {held[EPOCHS]} of its {epochs} epochs")
+        if store is None and int(facts[EPOCHS]) < epochs:
+            self._run.notes.append(f"out of time: the supernet had {facts[EPOCHS]} of its {epochs} epochs")
 
     def _trained(self, epochs: int, chains: int, sgd: Mapping[str, float]) -> WeightStore:
-        """The store of a supernet, trained now."""
+        """Train the supernet and record the weights of its cells."""
         trainer, space, data = self.trainer, self._space, self._run.data
         assert trainer is not None  # as in `active`
         assert space is not None
@@ -110,41 +133,96 @@ class Inheritance:
 
     @property
     def _images(self) -> str:
-        """The images on which this search trains, in a word."""
+        """A digest of the images that this search trains on."""
         held_out = self.trainer.held_out if self.trainer else 0.0
         return f"{seed_of(self._run.data.fingerprint, str(held_out)):x}"
 
     def refresh(self, population: Sequence[Individual]) -> None:
-        """The next version: the store takes what the fittest has learned, then what the next best has of other cells,
-        until all of it is new or nobody is left (steps 1 to 4 of the paper)."""
+        """Make the next version from what the population has learned: steps 1 to 4.
+
+        The store takes all cells of the fittest network (steps 1 and 2), then from the next best the cells that are
+        still old, and so on (step 4), until no old cell is left (step 3) or no network.
+        """
         if self.weights is None or self._space is None:
             return
         before, space = self.weights, self._space
-        ranked = sorted(population, key=lambda one: one.cost)
+        ranked = sorted(population, key=lambda individual: individual.cost)
         self._keep(lambda: WeightStore.read(before.path).refreshed(space, self._learned(ranked)))
 
     def _learned(self, population: Sequence[Individual]) -> Iterator[tuple[Architecture, dict[str, Tensor]]]:
-        """Those who still have the weights that they ended with."""
-        for one in population:
-            if one.evaluation.weights and one.evaluation.weights not in self._gone:
-                yield one.architecture, self._run.trained(one.evaluation)
+        """The networks whose trained weights are still on disk."""
+        for individual in population:
+            evaluation = individual.evaluation
+            if evaluation.weights and evaluation.weights not in self._deleted:
+                yield individual.architecture, self._run.trained(evaluation)
 
     def _keep(self, make: Callable[[], WeightStore]) -> None:
         self.weights = self._run.store(f"version-{self._versions}", make)
         self._versions += 1
 
-    def forget(self, everyone: Collection[Individual], staying: Collection[Individual]) -> None:
-        """Delete the weights of whoever no longer stays: a search of the paper's size would leave gigabytes behind."""
-        kept = {one.evaluation.weights for one in staying}
-        for name in {one.evaluation.weights for one in everyone} - kept - self._gone - {None}:
+    def forget(self, individuals: Collection[Individual], survivors: Collection[Individual]) -> None:
+        """Delete the weights of all but the survivors: a search of the paper's size would leave gigabytes behind."""
+        kept = {individual.evaluation.weights for individual in survivors}
+        for name in {individual.evaluation.weights for individual in individuals} - kept - self._deleted - {None}:
             (self._run.folder / str(name)).unlink(missing_ok=True)
-            self._gone.add(str(name))
+            self._deleted.add(str(name))
 
     def compare(self, best: Sequence[Individual]) -> None:
-        """Train the same networks from scratch, for as many epochs; not within the budget, nor when out of time."""
+        """Train the same networks from scratch as well, for as many epochs, outside the budget of evaluations.
+
+        Nothing happens if nothing is inherited, or if the search is out of time.
+        """
         if self.weights is None or self.trainer is None or self._run.out_of_time():
             return
-        chosen = [one.evaluation for one in best if one.evaluation.ok]
+        inherited = [individual.evaluation for individual in best if individual.evaluation.ok]
         with self._run.timed("from scratch"):
-            alone = self._run.score([one.architecture for one in chosen], self.trainer)
-        self.compared = [pair for pair in zip(chosen, alone, strict=True) if pair[1].ok]
+            alone = self._run.score([evaluation.architecture for evaluation in inherited], self.trainer)
+        self.compared = [pair for pair in zip(inherited, alone, strict=True) if pair[1].ok]
+
+
+class Archive:
+    """Every network that the search has evaluated. Networks that compute the same are evaluated once.
+
+    Attributes:
+        inheritance: what new networks begin with.
+        generations: the populations after their selection.
+    """
+
+    def __init__(self, run: Run[CellChain], inheritance: Inheritance) -> None:
+        self._run, self._space, self.inheritance = run, run.space, inheritance
+        self._individuals: dict[Hashable, Individual] = {}
+        self._new: list[Evaluation] = []
+        self._requests = 0
+        self.generations: list[Generation] = []
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Individual]:
+        """The architectures as individuals, without repetition; new ones are evaluated as far as the budget goes."""
+        first = {self._space.function_key(architecture): architecture for architecture in reversed(architectures)}
+        new = {key: architecture for key, architecture in reversed(first.items()) if key not in self._individuals}
+        affordable = list(new)[: self._run.remaining]
+        if affordable:
+            evaluations = self._run.estimate([new[key] for key in affordable], self.inheritance.weights)
+            individuals = map(self._individual, evaluations)
+            self._individuals |= dict(zip(affordable, individuals, strict=True))
+            self._new += evaluations
+        self._requests += len(architectures) - (len(new) - len(affordable))
+        return self.known(architectures)
+
+    def known(self, architectures: Sequence[Architecture]) -> list[Individual]:
+        """Those of the architectures that have been evaluated, without repetition."""
+        keys = dict.fromkeys(self._space.function_key(architecture) for architecture in architectures)
+        return [self._individuals[key] for key in keys if key in self._individuals]
+
+    def _individual(self, evaluation: Evaluation) -> Individual:
+        cost = evaluation.cost(self._run.objectives[0])
+        return Individual(evaluation, cost, len(self._space.kinds(evaluation.architecture)))
+
+    def end_generation(self, stage: str, population: Sequence[Individual]) -> None:
+        """Record the population after its selection, and delete the weights of all other networks."""
+        evaluations = tuple(individual.evaluation for individual in population)
+        repeated = self._requests - len(self._new)
+        self.generations.append(Generation(stage, evaluations, tuple(self._new), repeated))
+        if costs := [individual.cost for individual in population if individual.evaluation.ok]:
+            self._run.log(len(self.generations), best_cost=min(costs))
+        self.inheritance.forget(self._individuals.values(), population)
+        self._new, self._requests = [], 0

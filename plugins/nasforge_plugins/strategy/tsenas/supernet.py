@@ -1,4 +1,4 @@
-"""The supernet that fills the first store: chains of all known cells at every width, whose weights are shared."""
+"""The supernet that fills the first weight store: chains of all known cells at every width, with shared weights."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from torch.func import functional_call
 from nasforge import Architecture, FitModule, Network, Shape, WeightInheritance, WeightStore, entries
 
 PATHS = 4
-"""Chains that a step trains; its loss is the sum of theirs."""
+"""Chains that one step trains; its loss is the sum of their losses."""
 
 
 class CellSupernet(FitModule):
-    """Trains many chains whose tensors are one parameter wherever key and shape are the same.
+    """Algorithm 2, lines 2 and 3: many chains whose tensors are one parameter if they have the same key and shape.
 
-    The paper stacks all eight cells; the chains of `space.cover()` are that stack at every width. A cell so trained
-    knows one neighbourhood alone. Random chains beside it, a few of all in each step, let it meet others (single-path
-    one-shot training, Guo et al. 2020). What BatchNorms gather stays with the chains and is thrown away: it must not
-    be inherited.
+    The paper stacks all eight cells; the chains of `space.cover()` are that stack at every width. In the stack alone, a
+    cell is trained with the same neighbors only. Additional random chains, a few of them in each step, train it with
+    others (single-path one-shot training, Guo et al. 2020). The running statistics of BatchNorms stay with the chains
+    and are thrown away: they must not be inherited.
 
     Args:
-        space: whose cells are trained.
+        space: its known cells are trained.
         input_shape, classes: of the images.
-        channels: initial width, that of the candidates to come.
-        chains: how many random ones there are beside the cover's.
-        rng: what they are drawn from.
-        learning_rate, momentum, weight_decay, clip: SGD, cosine to 0.
+        channels: initial width, equal to that of the candidates.
+        chains: number of random chains in addition to the cover.
+        rng: draws the random chains.
+        learning_rate, momentum, weight_decay, clip: of SGD, with a cosine schedule to 0.
     """
 
     def __init__(
@@ -50,11 +50,13 @@ class CellSupernet(FitModule):
         self._sgd = (learning_rate, 0.0, momentum, weight_decay)
         self.shared = nn.ParameterList()
         self._places: dict[str, int] = {}
-        everyone = [*space.cover(), *(space.sample(rng) for _ in range(chains))]
-        # In a plain tuple: their own parameters are no part of this module's state.
-        self._networks = tuple(self._taken_in(space, one, input_shape, classes, channels) for one in everyone)
+        architectures = [*space.cover(), *(space.sample(rng) for _ in range(chains))]
+        # In a plain tuple, because their own parameters are not part of this module's state.
+        self._networks = tuple(
+            self._added(space, architecture, input_shape, classes, channels) for architecture in architectures
+        )
 
-    def _taken_in(
+    def _added(
         self,
         space: WeightInheritance,
         architecture: Architecture,
@@ -62,30 +64,34 @@ class CellSupernet(FitModule):
         classes: int,
         channels: int | None,
     ) -> tuple[Network, dict[str, int]]:
-        """A network, whose tensors join the shared ones, and the places of its own among these, by name."""
+        """Build a network and add its tensors to the shared ones.
+
+        Returns:
+            The network, and for each of its tensors by name the index of the shared parameter.
+        """
         network = space.build(architecture, input_shape, classes, channels=channels)
         own = dict(network.named_parameters())
-        found = entries(space, architecture, own)
-        for name, entry in found.items():
+        own_entries = entries(space, architecture, own)
+        for name, entry in own_entries.items():
             if entry not in self._places:
                 self._places[entry] = len(self.shared)
                 self.shared.append(own[name])
-        return network, {name: self._places[entry] for name, entry in found.items()}
+        return network, {name: self._places[entry] for name, entry in own_entries.items()}
 
     @property
     def networks(self) -> list[nn.Module]:
-        """The chains, which are no modules of this one."""
+        """The chains, which are not submodules of this one."""
         return [network for network, _ in self._networks]
 
     def on_train_epoch_start(self) -> None:
-        """Begin this epoch's draws of chains; what networks own themselves goes where the parameters are."""
+        """Begin this epoch's draws of chains, and move the networks' own tensors to the parameters' device."""
         super().on_train_epoch_start()
         self._draw = self.rng("paths")
         for network, _ in self._networks:
             network.to(self.device).to(self.dtype)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """One step of a few chains."""
+        """One step of `PATHS` random chains."""
         images, labels = batch
         losses = []
         for index in self._draw.choice(len(self._networks), size=min(PATHS, len(self._networks)), replace=False):
@@ -99,6 +105,6 @@ class CellSupernet(FitModule):
         return self.sgd(*self._sgd)
 
     def store(self, facts: dict[str, str]) -> WeightStore:
-        """What was learned, as the first version of a store."""
+        """The trained weights, as the first version of a store."""
         tensors = {entry: self.shared[place].detach().cpu().contiguous() for entry, place in self._places.items()}
         return WeightStore(tensors, facts)
