@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         drop_path as drop_path,
         partial_join as partial_join,
         scaled_norm as scaled_norm,
+        softmax_per_node as softmax_per_node,
         weighted_sum as weighted_sum,
     )
     from nasforge.convolutions import (
@@ -173,6 +174,7 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         Supernet as Supernet,
         VectorEncoded as VectorEncoded,
         WeightSharing as WeightSharing,
+        size_or_default as size_or_default,
     )
     from nasforge.strategy import (
         AskTellStrategy as AskTellStrategy,
@@ -208,7 +210,7 @@ _HOMES = {
     "api": "search",
     "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
     "cell_chain": "CellChain WeightInheritance",
-    "cells": "drop_path partial_join scaled_norm weighted_sum",
+    "cells": "drop_path partial_join scaled_norm softmax_per_node weighted_sum",
     "convolutions": "DepthwiseConv2d PointwiseConv2d depthwise pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError "
@@ -236,7 +238,7 @@ _HOMES = {
     "run": "Run",
     "score_charts": "scores_in_space",
     "shared_weights": "SharedWeights load_supernet",
-    "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing",
+    "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing size_or_default",
     "strategy": "AskTellStrategy Strategy",
     "scoring": "batch_statistics one_hot_l1 ordered_batches score",
     "table": "Column Table",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasforge.configuration import compose, quoted
+from nasforge.records import flat
 
 if TYPE_CHECKING:
     from nasforge.outcome import Outcome
@@ -49,21 +50,12 @@ def search(
 
     chosen = {"strategy": strategy, "space": space, "data": data}
     named = {kind: name for kind, name in chosen.items() if name is not None}
-    words = [*overrides, *(_word(key, value) for key, value in _flat({**named, **options}))]
+    words = [*overrides, *(_word(key, value) for key, value in flat({**named, **options}).items())]
     composition = compose(words, config_dir=config_dir)
     flags = [] if config_dir is None else [f"--config-dir={config_dir}"]
     progress = Progress(detail=Detail.NOTHING if quiet else Detail.ALL)
     folder = Path(run_dir) if run_dir else composition.folder
     return experiment.search(composition.config, folder, [*flags, *words], progress=progress)
-
-
-def _flat(options: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and their values."""
-    for key, value in options.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
 
 
 def _word(key: str, value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
@@ -38,6 +38,15 @@ def scaled_norm(norm: nn.Module, x: Tensor, scale: Tensor) -> Tensor:
     momentum = 0.1 if norm.momentum is None else norm.momentum
     zero = torch.zeros_like(scale)
     return F.batch_norm(x, mean, variance, scale, zero, norm.training or mean is None, momentum, norm.eps)
+
+
+def softmax_per_node(betas: Tensor, edges: Sequence[int]) -> Tensor:
+    """Softmax of betas (..., E) over the edges that enter each node (PC-DARTS, Xu et al. 2020, section 3.3).
+
+    Args:
+        edges: how many edges enter each node; their sum is E, whose order goes node by node.
+    """
+    return torch.cat([node.softmax(dim=-1) for node in torch.split(betas, list(edges), dim=-1)], dim=-1)
 
 
 def weighted_sum(terms: Iterable[tuple[Tensor, Tensor | None]]) -> Tensor:

@@ -294,7 +294,7 @@ def _control(parts: Parts, run: Run, found: Result) -> tuple[Mapping[str, Any], 
     scorer = next((one for one in parts.estimators if isinstance(one, SharedWeights)), SharedWeights())
     others = random_architectures(run.space, parts.control.samples, run.seed, "control", found.architecture)
     run.notes += parts.control.notes()
-    scored = run.score([found.architecture, *others], scorer, found.weights)
+    scored = run.score([found.architecture, *others], scorer, weights=found.weights)
     if not scored[0].ok:
         raise RunError(f"the found architecture cannot be scored: {scored[0].reason}")
     usable = [one for one in scored[1:] if one.ok]

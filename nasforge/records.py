@@ -70,8 +70,8 @@ def well_formed(folder: Path) -> Iterator[None]:
 
 
 def flat(options: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted keys and their values."""
+    """Dotted keys and their values; an empty mapping is a value."""
     found: dict[str, Any] = {}
     for key, value in options.items():
-        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) and value else {f"{above}{key}": value}
     return found

@@ -196,20 +196,19 @@ class Run(Generic[SpaceT_co]):
     def score(
         self,
         architectures: Sequence[Architecture],
-        estimator: Estimator,
+        *estimators: Estimator,
         weights: Weights | None = None,
-        *,
         space: SearchSpace | None = None,
     ) -> list[Evaluation]:
-        """As `estimate`, outside the search's budget and with an estimator that need not be its own.
+        """As `estimate`, outside the search's budget and with estimators that need not be its own.
 
         Args:
             space: builds them where the run's own does not; their `Architecture.space` must tell them from its own.
         """
-        one = Estimates(self.folder, self.journal, [estimator], self._executor, self._machinery.progress)
+        estimates = Estimates(self.folder, self.journal, estimators, self._executor, self._machinery.progress)
         context = self._context(weights)
-        scored = one.of(architectures, context if space is None else replace(context, space=space))
-        hidden = self._hidden | _report_only(estimator.objectives)
+        scored = estimates.of(architectures, context if space is None else replace(context, space=space))
+        hidden = self._hidden.union(*(_report_only(estimator.objectives) for estimator in estimators))
         return [_without(hidden, evaluation) for evaluation in scored]
 
     def generations(self, n: int | None, name: str) -> Iterator[int]:

@@ -297,3 +297,14 @@ class WeightSharing(SearchSpace):
     @abstractmethod
     def derive(self, mix: Mix) -> Architecture:
         """The discrete architecture that a mix stands for, by the space's published rule."""
+
+
+def size_or_default(option: str, value: int | None, default: int) -> int:
+    """A width or depth that a caller asks for, or the space's own if that is None.
+
+    Raises:
+        OptionError: it is below 1; `option` names it.
+    """
+    if value is not None and value < 1:
+        raise OptionError(f"space.{option}={value} must be at least 1")
+    return default if value is None else value

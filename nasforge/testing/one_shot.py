@@ -80,7 +80,7 @@ def _searched(space: WeightSharing, strategy: Strategy[Any], folder: Path) -> tu
             if found.weights is None:
                 return found, []
             asked = [found.architecture, *samples(space, 0, 2)]
-            return found, [one.reason for one in run.score(asked, SharedWeights(), found.weights)]
+            return found, [one.reason for one in run.score(asked, SharedWeights(), weights=found.weights)]
 
 
 class _FirstBuilt(Estimator):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nasforge import drop_path, partial_join, scaled_norm, weighted_sum
+from nasforge import drop_path, partial_join, scaled_norm, softmax_per_node, weighted_sum
 
 
 def test_drop_path_drops_whole_samples_and_divides_the_kept():
@@ -22,6 +22,13 @@ def test_drop_path_is_off_in_eval_mode_and_at_zero_and_leaves_its_input_alone():
     assert drop_path(x, 0.0, training=True) is x
     drop_path(x, 0.5, training=True)
     assert torch.equal(x, torch.ones_like(x))
+
+
+def test_edge_weights_add_up_to_one_at_each_node():
+    betas = torch.randn(4, 9)
+    weights = softmax_per_node(betas, (2, 3, 4))
+    torch.testing.assert_close(weights[:, 2:5], betas[:, 2:5].softmax(dim=1))
+    torch.testing.assert_close(torch.stack([w.sum(1) for w in weights.split([2, 3, 4], dim=1)]), torch.ones(3, 4))
 
 
 class Substitute(nn.BatchNorm2d):

@@ -25,6 +25,8 @@ from nasforge import (
     Supernet,
     VectorEncoded,
     WeightSharing,
+    size_or_default,
+    softmax_per_node,
     unknown,
 )
 
@@ -36,6 +38,7 @@ from .supernet import DARTSSupernet
 
 PAIRS = tuple(tuple(combinations(range(INPUTS + node), 2)) for node in range(NODES))
 """By node: the choices of two distinct source states."""
+EDGES_PER_NODE = [INPUTS + node for node in range(NODES)]
 CONCAT = tuple(range(INPUTS, INPUTS + NODES))
 
 
@@ -196,8 +199,8 @@ class DARTS(WeightSharing, VectorEncoded):
             ArchitectureError: the architecture is not one of this space.
             OptionError: images with a side below 4; an odd width with the ImageNet stem.
         """
-        channels = _given("channels", channels, self.evaluation_channels)
-        cells = _given("cells", cells, self.evaluation_cells)
+        channels = size_or_default("channels", channels, self.evaluation_channels)
+        cells = size_or_default("cells", cells, self.evaluation_cells)
         architecture = self.validate(architecture)
         return EvaluationNetwork(
             architecture, input_shape, classes, channels=channels, cells=cells, auxiliary=auxiliary
@@ -222,15 +225,15 @@ class DARTS(WeightSharing, VectorEncoded):
         Raises:
             OptionError: C is not divisible by K; images with a side below 4.
         """
-        channels = _given("channels", channels, self.channels)
-        partial_channels = _given("partial_channels", partial_channels, self.partial_channels)
+        channels = size_or_default("channels", channels, self.channels)
+        partial_channels = size_or_default("partial_channels", partial_channels, self.partial_channels)
         _check_partial(channels, partial_channels)
         return DARTSSupernet(
             input_shape,
             classes,
             operations=self.operations,
             channels=channels,
-            cells=_given("cells", cells, self.cells),
+            cells=size_or_default("cells", cells, self.cells),
             partial_channels=partial_channels,
             include_none=self.include_none if include_none is None else include_none,
             pool_normalization=self.pool_normalization if pool_normalization is None else pool_normalization,
@@ -256,7 +259,7 @@ class DARTS(WeightSharing, VectorEncoded):
         mix: dict[str, Tensor] = {}
         for cell in CELL_TYPES:
             rows = torch.softmax(alphas[cell], dim=-1)
-            bypass = torch.ones_like(rows[..., 0]) if betas is None else _per_node_softmax(betas[cell])
+            bypass = torch.ones_like(rows[..., 0]) if betas is None else softmax_per_node(betas[cell], EDGES_PER_NODE)
             with_none = rows.shape[-1] - len(self.operations)
             if with_none not in (0, 1) or rows.shape[-2] != EDGES:
                 raise ValueError(
@@ -295,19 +298,6 @@ class DARTS(WeightSharing, VectorEncoded):
                 nodes.append([(self.operations[rows[edge].argmax()], edge - edges.start) for edge in kept])
             genes |= {cell: nodes, f"{cell}_concat": CONCAT}
         return genotypes.canonical(genes)
-
-
-def _per_node_softmax(betas: Tensor) -> Tensor:
-    sizes = [INPUTS + node for node in range(NODES)]
-    return torch.cat([part.softmax(dim=-1) for part in torch.split(betas, sizes, dim=-1)], dim=-1)
-
-
-def _given(name: str, value: int | None, default: int) -> int:
-    if value is None:
-        return default
-    if value < 1:
-        raise OptionError(f"space.{name}={value} must be at least 1")
-    return value
 
 
 def _check_partial(channels: int, partial: int) -> None:

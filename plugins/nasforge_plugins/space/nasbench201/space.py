@@ -22,6 +22,8 @@ from nasforge import (
     Supernet,
     VectorEncoded,
     WeightSharing,
+    size_or_default,
+    softmax_per_node,
 )
 
 from . import cell
@@ -129,8 +131,8 @@ class NASBench201(WeightSharing, VectorEncoded):
             self.validate(architecture)[GENE],
             input_shape,
             classes,
-            channels=_given("channels", channels, self.evaluation_channels),
-            cells=_given("cells", cells, self.evaluation_cells),
+            channels=size_or_default("channels", channels, self.evaluation_channels),
+            cells=size_or_default("cells", cells, self.evaluation_cells),
         )
 
     def supernet(
@@ -165,8 +167,8 @@ class NASBench201(WeightSharing, VectorEncoded):
         return NASBench201Supernet(
             input_shape,
             classes,
-            channels=_given("channels", channels, self.channels),
-            cells=_given("cells", cells, self.cells),
+            channels=size_or_default("channels", channels, self.channels),
+            cells=size_or_default("cells", cells, self.cells),
         )
 
     # Mixing weights
@@ -189,7 +191,7 @@ class NASBench201(WeightSharing, VectorEncoded):
                 f"({len(EDGES)}, {len(OPERATIONS)})"
             )
         rows = torch.softmax(logits, dim=-1)
-        return {GENE: rows if betas is None else rows * _per_node_softmax(betas[GENE])[..., None]}
+        return {GENE: rows if betas is None else rows * softmax_per_node(betas[GENE], range(1, NODES))[..., None]}
 
     def mix_of(self, architecture: Architecture) -> Mix:
         """One-hot rows; a row of zeros would stand for `none` as well."""
@@ -200,18 +202,6 @@ class NASBench201(WeightSharing, VectorEncoded):
     def derive(self, mix: Mix) -> Architecture:
         """On each edge the operation with the largest weight, `none` included; ties keep the first one."""
         return self.decode(mix[GENE].detach().cpu().numpy().argmax(axis=1))
-
-
-def _per_node_softmax(betas: Tensor) -> Tensor:
-    return torch.cat([part.softmax(dim=-1) for part in torch.split(betas, list(range(1, NODES)), dim=-1)], dim=-1)
-
-
-def _given(name: str, value: int | None, default: int) -> int:
-    if value is None:
-        return default
-    if value < 1:
-        raise OptionError(f"space.{name}={value} must be at least 1")
-    return value
 
 
 def _shown(value: int | bool) -> str:

@@ -20,6 +20,7 @@ from nasforge import (
     OptionError,
     Shape,
     WeightInheritance,
+    size_or_default,
 )
 
 from . import chain as chains, inside, pictures, variation
@@ -273,9 +274,7 @@ class TSENAS(CellChain, WeightInheritance):
                 halved; the cell is named.
             OptionError: an odd width with images of 128 pixels and more.
         """
-        width = self.channels if channels is None else channels
-        if width < 1:
-            raise OptionError(f"space.channels={width} must be at least 1")
+        width = size_or_default("channels", channels, self.channels)
         return ChainNetwork(self._chain(architecture), input_shape, classes, channels=width, widening=self.widening)
 
     # Weights: the ability WeightInheritance

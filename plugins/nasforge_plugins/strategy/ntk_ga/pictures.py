@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torchvision import models
@@ -73,28 +73,16 @@ def landmarks(run: Run, random: int) -> dict[str, Sequence[Evaluation]]:
     known = {label: Architecture.of("torchvision", {"name": name}, label) for name, label in NAMES.items()}
     rng = rng_of(run.seed, "landmarks")
     drawn = list(dict.fromkeys(run.space.sample(rng) for _ in range(random)))
-    scored = _joined([run.score([*known.values(), *drawn], estimator, space=space) for estimator in run.estimators])
+    scored = run.score([*known.values(), *drawn], *run.estimators, space=space)
     shown: dict[str, Sequence[Evaluation]] = {}
-    for label, architecture in known.items():
-        evaluation = scored[architecture]
+    for label, evaluation in zip(known, scored, strict=False):
         if _scored(evaluation):
             shown[label] = [evaluation]
         else:
             run.notes.append(
                 f"{label} is not among the networks that the scores are compared with: {evaluation.reason}"
             )
-    return {**shown, "random architectures": [scored[architecture] for architecture in drawn]}
-
-
-def _joined(by_estimator: Sequence[Sequence[Evaluation]]) -> Mapping[Architecture, Evaluation]:
-    """For each architecture the metrics of all estimators, or the first evaluation that failed or is flagged."""
-    joined = {}
-    for evaluations in zip(*by_estimator, strict=True):
-        broken = next((evaluation for evaluation in evaluations if not _scored(evaluation)), None)
-        metrics = {name: value for evaluation in evaluations for name, value in evaluation.metrics.items()}
-        architecture = evaluations[0].architecture
-        joined[architecture] = broken or Evaluation(architecture, metrics)
-    return joined
+    return {**shown, "random architectures": scored[len(known) :]}
 
 
 def _scored(evaluation: Evaluation) -> bool:
