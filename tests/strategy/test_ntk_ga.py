@@ -65,6 +65,13 @@ def a_run(tmp_path):
         journal.close()
 
 
+def searched(strategy, run):
+    """What `strategy` finds, its pictures and notes made as an experiment makes them."""
+    result = strategy.search(run)
+    strategy.explain(run, result.trace)
+    return result
+
+
 def an_arena(**options):
     defaults = {"images": 64, "epochs": 1, "loss": "cross_entropy", "channels": 16, "cells": None, "dropout": 0.2}
     adam = {"learning_rate": 0.004, "weight_decay": 1e-5, "clip": 2.0}
@@ -134,7 +141,7 @@ def test_on_growing_cells_the_shortest_are_chained(a_run):
 
 def test_of_several_objectives_the_sum_of_ranks_decides_and_a_note_says_so(a_run):
     run = a_run("nasbench201")
-    NTKGA(**{**SMALL, "tournament_period": 0}).search(run)
+    searched(NTKGA(**{**SMALL, "tournament_period": 0}), run)
     assert run.notes == ["the found architecture has the last population's smallest sum of ranks in ones, digits"]
 
 
@@ -397,7 +404,7 @@ def test_its_pictures_show_the_objectives_and_the_space_of_three(a_run):
 
     two, three = a_run("reolon"), a_run("reolon", "three", estimator=Third())
     for run in (two, three):
-        NTKGA(**{**SMALL, "tournament_period": 0}).search(run)
+        searched(NTKGA(**{**SMALL, "tournament_period": 0}), run)
     kept = [{path.name for path in (run.folder / "artifacts").iterdir()} for run in (two, three)]
     assert kept == [{"ones.svg", "digits.svg"}, {"ones.svg", "digits.svg", "length.svg", "scores.svg"}]
 
@@ -432,14 +439,14 @@ def test_landmarks_are_drawn_where_three_scores_are_followed(a_run):
     run = a_run("nasbench201", estimator=Weights(), data=tiny_data((3, 32, 32), classes=10, images=64))
     assert NTKGA().landmarks
     options["landmarks"] = 3
-    NTKGA(**options).search(run)
+    searched(NTKGA(**options), run)
     assert "VGG-11" in (run.folder / "artifacts" / "landmarks.svg").read_text()
     small = a_run("nasbench201", "small", estimator=Weights())
-    NTKGA(**options).search(small)
+    searched(NTKGA(**options), small)
     assert [note for note in small.notes if note.startswith("VGG-11 is not among") and "from 32 x 32 pixels" in note]
     assert "ResNet-18" in (small.folder / "artifacts" / "landmarks.svg").read_text()
     two = a_run("nasbench201", "two")
-    NTKGA(**options).search(two)
+    searched(NTKGA(**options), two)
     assert not (two.folder / "artifacts" / "landmarks.svg").exists()
 
 

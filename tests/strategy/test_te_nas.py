@@ -150,10 +150,11 @@ def test_a_supernet_is_deep_enough_for_cells_of_all_types(a_run):
 
 def test_on_nasbench201_the_cheapest_operation_of_each_edge_is_left(a_run):
     estimator, run = tallied(a_run, "nasbench201")
-    found = TENAS().search(run).architecture
+    result = TENAS().search(run)
+    TENAS().explain(run, result.trace)
     table = estimator.table["cell"].copy()
     table[:, OPERATIONS.index("none")] = np.inf
-    assert list(found["cell"]) == [OPERATIONS[index] for index in table.argmin(axis=1)]
+    assert list(result.architecture["cell"]) == [OPERATIONS[index] for index in table.argmin(axis=1)]
     picture = (run.folder / "artifacts" / "mix_cell.svg").read_text()
     assert "before the first round" in picture
     assert "after round 3" in picture
@@ -252,10 +253,11 @@ def test_without_time_for_a_round_there_is_no_result(a_run):
 def test_a_search_that_is_cut_short_says_so(a_run, monkeypatch):
     estimator, run = tallied(a_run, "nasbench201")
     monkeypatch.setattr(run, "generations", lambda n, name: iter(range(2)))
-    found = TENAS().search(run).architecture
+    result = TENAS().search(run)
+    TENAS().explain(run, result.trace)
     table = estimator.table["cell"].copy()
     table[:, OPERATIONS.index("none")] = np.inf
-    assert list(found["cell"]) == [OPERATIONS[index] for index in table.argmin(axis=1)]
+    assert list(result.architecture["cell"]) == [OPERATIONS[index] for index in table.argmin(axis=1)]
     assert any("ended after 2 of 3 rounds" in note for note in run.notes)
 
 

@@ -61,6 +61,19 @@ class Individual:
     age: int = 0
 
 
+@dataclass(frozen=True)
+class Trace:
+    """What `NTKGA.explain` shows.
+
+    Attributes:
+        populations: the members after each generation, the founders first.
+        choice: a sentence on how the result follows from the last population; empty if it does not.
+    """
+
+    populations: Sequence[Sequence[Architecture]]
+    choice: str
+
+
 class NTKGA(Strategy):
     """A (mu + lambda) GA with aging. Selection is by Pareto dominance; every third generation ends in a tournament.
 
@@ -142,9 +155,15 @@ class NTKGA(Strategy):
                 population = self.tournament(population, generation, run)
             self.log(generation, population, run)
             populations.append(population)
-        architectures = [[individual.architecture for individual in members] for members in populations]
-        keep_pictures(run, architectures, self.landmarks)
-        return run.result(self.final(population, run))
+        architecture, choice = self.final(population, run)
+        members = [[individual.architecture for individual in population] for population in populations]
+        return run.result(architecture, trace=Trace(members, choice))
+
+    def explain(self, run: Run, trace: Trace) -> None:
+        """Figures 4 to 6, and how the result was chosen."""
+        keep_pictures(run, trace.populations, self.landmarks)
+        if trace.choice:
+            run.notes.append(trace.choice)
 
     def step(self, generation: int) -> Step:
         """What happens in a generation (0, 1, ...)."""
@@ -195,8 +214,9 @@ class NTKGA(Strategy):
             return GrowingVariation(space, adaptation, **self.growth)
         return GenericVariation(space, adaptation)
 
-    def final(self, population: list[Individual], run: Run) -> Architecture | None:
-        """The last population's shortest cells in a chain where cells grow, otherwise its smallest sum of ranks.
+    def final(self, population: list[Individual], run: Run) -> tuple[Architecture | None, str]:
+        """The result and a sentence on it: where cells grow, the last population's shortest cells in a chain; elsewhere
+        its member with the smallest sum of ranks.
 
         None leaves the choice to `run.result`, which takes the best evaluation of the whole search: where there is
         only one objective, or where no individual of the last population has finite costs.
@@ -205,13 +225,12 @@ class NTKGA(Strategy):
         ranked = [individual.architecture for individual in self.selected(usable, len(usable))] if usable else []
         if ranked and isinstance(run.space, GrowingCells):
             shortest = sorted(ranked, key=run.space.length)[: self.final_cells]  # code: the three shortest
-            run.notes.append(f"the found network chains the {len(shortest)} shortest cells of the last population")
-            return run.space.chain(shortest)  # II and Fig. 3: "we concatenate the cells"
+            chain = run.space.chain(shortest)  # II and Fig. 3: "we concatenate the cells"
+            return chain, f"the found network chains the {len(shortest)} shortest cells of the last population"
         if not ranked or len(run.objectives) == 1:
-            return None
+            return None, ""
         metrics = ", ".join(objective.metric for objective in run.objectives)
-        run.notes.append(f"the found architecture has the last population's smallest sum of ranks in {metrics}")
-        return ranked[0]
+        return ranked[0], f"the found architecture has the last population's smallest sum of ranks in {metrics}"
 
     def log(self, generation: int, population: list[Individual], run: Run) -> None:
         """The best value of each objective in the population (Fig. 5), and the population's mean age."""

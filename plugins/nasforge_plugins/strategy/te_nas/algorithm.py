@@ -19,6 +19,7 @@ from nasforge import (
     Constraint,
     Count,
     Estimator,
+    Mix,
     Objective,
     OptionError,
     Result,
@@ -82,10 +83,15 @@ class TENAS(Strategy[WeightSharing]):
                 "one that is missed most in the last round was taken"
             )
         architecture = run.space.derive(self._weighed(run, scores, kept, importance, rounds))
-        _picture(run, trace)
         run.notes += scores.notes()
         run.estimate([architecture])
-        return run.result(architecture)
+        return run.result(architecture, trace=trace)
+
+    def explain(self, run: Run[WeightSharing], trace: Sequence[Mix]) -> None:
+        """A chart for each cell type: which operations were left after each round."""
+        rows = {cell: torch.stack([mix[cell] for mix in trace]) for cell in trace[0]}
+        for cell, svg in mix_over_time(rows, run.space.mix_labels, time="round").items():
+            run.keep(f"mix_{cell}.svg", svg, f"Which operations of the {cell} cell were left, round by round")
 
     def check_goals(
         self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]
@@ -207,9 +213,3 @@ def _by_place(before: Mapping[str, np.ndarray], places: Sequence[Place], ranks: 
     for (cell, edge, operation), rank in zip(places, ranks, strict=True):
         after[cell][edge, operation] = rank
     return after
-
-
-def _picture(run: Run[WeightSharing], trace: Sequence[Mapping[str, torch.Tensor]]) -> None:
-    rows = {cell: torch.stack([mix[cell] for mix in trace]) for cell in trace[0]}
-    for cell, svg in mix_over_time(rows, run.space.mix_labels, time="round").items():
-        run.keep(f"mix_{cell}.svg", svg, f"Which operations of the {cell} cell were left, round by round")
