@@ -1,4 +1,4 @@
-"""ME-DARTS, piece by piece: stages that fit, selection against pymoo and by hand, crossing, inheritance, images."""
+"""ME-DARTS piece by piece: its stages, selection against pymoo and by hand, crossover, inheritance and images."""
 
 import numpy as np
 import pytest
@@ -7,38 +7,60 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 
-from nasforge import ImageSet, OptionError, Preprocessing, SearchData
+from nasforge import Architecture, ImageSet, OptionError, Preprocessing, SearchData
 from nasforge_plugins.space.darts import DARTS as DARTSSpace
 from nasforge_plugins.strategy.medarts.algorithm import STAGES
-from nasforge_plugins.strategy.medarts.crossover import cross, inherit, lineages, next_generation
-from nasforge_plugins.strategy.medarts.images import images_of, scale_of
-from nasforge_plugins.strategy.medarts.members import Member, alphas_of
-from nasforge_plugins.strategy.medarts.selection import fronts, most_accurate, normalized_costs, select
-from nasforge_plugins.strategy.medarts.stages import Stage, check_images, check_stages, without_crossing
+from nasforge_plugins.strategy.medarts.pictures import lineages
+from nasforge_plugins.strategy.medarts.population import (
+    TrainedMember,
+    alphas_of,
+    cross,
+    fronts,
+    inherit,
+    most_accurate,
+    next_generation,
+    normalized_costs,
+    select,
+)
+from nasforge_plugins.strategy.medarts.stages import (
+    Stage,
+    check_images,
+    check_stages,
+    images_of,
+    scale_of,
+    without_crossing,
+)
 
 CELLS = ("normal", "reduce")
 
 
 def stages(*changes):
-    """Three small stages, each with changes of its own."""
-    own = [{"name": n, "cells": 4, "epochs": 1, "population": p} for n, p in (("init", 4), ("mid", 4), ("final", 1))]
-    return [Stage(**{**one, **change}) for one, change in zip(own, [*changes, {}, {}, {}], strict=False)]
+    """Three small stages; `changes` holds options of the first, the second and the third."""
+    small = [{"name": n, "cells": 4, "epochs": 1, "population": p} for n, p in (("init", 4), ("mid", 4), ("final", 1))]
+    return [Stage(**{**options, **change}) for options, change in zip(small, [*changes, {}, {}, {}], strict=False)]
+
+
+def member(name, accuracy=0.5, size=1.0, alphas=None, parents=()):
+    alphas = alphas or {cell: torch.full((14, 8), float(place)) for place, cell in enumerate(CELLS)}
+    return TrainedMember(
+        name=name, parents=parents, alphas=alphas, trace=alphas, epochs=1, accuracy=accuracy, params_m=size,
+        architecture=Architecture.of("darts", {}),
+    )  # fmt: skip
 
 
 def members(points):
-    """Of (accuracy, size)."""
-    trained = {cell: torch.full((14, 8), float(i)) for i, cell in enumerate(CELLS)}
-    return [Member(f"init/{i}", (), trained, trained, accuracy, size) for i, (accuracy, size) in enumerate(points)]
+    """Members of the first stage, one for each pair of accuracy and size."""
+    return [member(f"init/{number}", accuracy, size) for number, (accuracy, size) in enumerate(points)]
 
 
-def names(chosen):
+def numbers(chosen):
     return [int(member.name.partition("/")[2]) for member in chosen]
 
 
 # Stages
 
 
-def test_half_of_a_population_are_parents_unless_said():
+def test_half_of_a_population_are_parents_by_default():
     assert [Stage(name="a", cells=4, epochs=1, population=n).survivors for n in (1, 2, 3, 4, 8)] == [1, 2, 2, 2, 4]
     assert Stage(name="a", cells=4, epochs=1, population=4, parents=3).children == 1
 
@@ -56,18 +78,18 @@ def test_half_of_a_population_are_parents_unless_said():
         (stages({}, {}, {"parents": 2}), "'final' takes 2 parents"),
     ],
 )
-def test_a_population_that_cannot_be_filled_is_named(wrong, sentence):
+def test_an_error_names_the_stage_whose_population_cannot_be_filled(wrong, sentence):
     with pytest.raises(OptionError, match=sentence):
         check_stages(wrong)
 
 
-def test_without_being_asked_a_search_has_three_stages_and_crosses():
+def test_by_default_a_search_has_three_stages_and_crosses():
     check_stages(STAGES)
     assert [stage.cells for stage in STAGES] == [4, 6, 8]
     assert [stage.children for stage in STAGES[1:]] == [1, 0]
 
 
-def test_on_a_space_of_one_cell_type_all_are_heirs():
+def test_a_space_of_one_cell_type_crosses_nothing():
     settled = without_crossing(stages({}, {"population": 3}), "nasbench201")
     assert [(stage.survivors, stage.children) for stage in settled[1:]] == [(3, 0), (1, 0)]
     with pytest.raises(OptionError, match="'mid' crosses 2 parents, and cells of space 'nasbench201' are all of one"):
@@ -76,7 +98,7 @@ def test_on_a_space_of_one_cell_type_all_are_heirs():
         without_crossing(stages({}, {"population": 6}), "nasbench201")
 
 
-def test_images_are_checked_against_what_there_is():
+def test_a_stage_asks_for_no_more_images_than_there_are():
     check_images(stages({"images": 80}), 100, 10)
     with pytest.raises(OptionError, match="'init' asks for 120 images and there are 100"):
         check_images(stages({"images": 120}), 100, 10)
@@ -88,16 +110,16 @@ def test_images_are_checked_against_what_there_is():
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_weak_dominance_and_crowding_are_pymoos(seed):
+def test_weak_dominance_and_crowding_equal_pymoos(seed):
     population = members(np.random.default_rng(seed).random((12, 2)))
     everyone = Population.new("F", normalized_costs(population, "max"))
     survival, problem = RankAndCrowding(), Problem(n_var=1, n_obj=2)
     survival.do(problem, everyone, n_survive=12)
     standing = list(zip(everyone.get("rank"), everyone.get("crowding"), strict=True))
     survivors = survival.do(problem, everyone, n_survive=5)
-    # Not the very members: of the two ends of a front, which are equally far out, pymoo takes either.
+    # Not the same members: the two ends of a front are equally far out, and pymoo may take either.
     expected = sorted(zip(survivors.get("rank"), survivors.get("crowding"), strict=True))
-    assert sorted(standing[place] for place in names(select(population, 5, "weak", "max"))) == expected
+    assert sorted(standing[place] for place in numbers(select(population, 5, "weak", "max"))) == expected
 
 
 def test_fronts_by_hand():
@@ -112,7 +134,7 @@ def test_fronts_by_hand():
 
 
 @pytest.mark.parametrize("dominance", ["weak", "strict"])
-def test_the_first_front_is_whom_nobody_dominates(dominance):
+def test_nothing_dominates_the_first_front(dominance):
     costs = np.random.default_rng(1).integers(0, 6, (30, 2)).astype(float)
 
     def dominated(row):
@@ -126,7 +148,7 @@ def test_the_first_front_is_whom_nobody_dominates(dominance):
     assert sorted(place for front in [first, *others] for place in front) == list(range(30))
 
 
-def test_strict_dominance_keeps_whom_weak_dominance_drops():
+def test_strict_dominance_keeps_members_that_weak_dominance_drops():
     pair = members([(0.5, 2.0), (0.5, 1.0), (0.4, 1.0)])
     assert [len(front) for front in fronts(normalized_costs(pair, "max"), "weak")] == [1, 1, 1]
     assert [sorted(front) for front in fronts(normalized_costs(pair, "max"), "strict")] == [[0, 1], [2]]
@@ -134,30 +156,30 @@ def test_strict_dominance_keeps_whom_weak_dominance_drops():
 
 def test_equal_members_do_not_eliminate_each_other():
     twins = members([(0.5, 2.0), (0.5, 2.0), (0.4, 1.0)])
-    assert sorted(names(select(twins, 2, "weak", "max"))) == [0, 1]
+    assert sorted(numbers(select(twins, 2, "weak", "max"))) == [0, 1]
     spread = members([(0.9, 1.0), (0.9, 1.0), (0.5, 3.0), (0.5, 3.0), (0.7, 2.0)])
-    assert sorted(names(select(spread, 3, "weak", "max"))) == [0, 2, 4], "but copies spread nothing"
+    assert sorted(numbers(select(spread, 3, "weak", "max"))) == [0, 2, 4], "copies add no diversity"
     same = members([(0.5, 2.0)] * 3)
-    assert len(select(same, 2, "weak", "max")) == 2, "and a range of zero divides nothing"
+    assert len(select(same, 2, "weak", "max")) == 2, "a range of zero divides nothing"
 
 
-def test_ends_of_the_front_first_and_the_more_accurate_of_them():
+def test_the_ends_of_a_front_come_first_the_more_accurate_one_before_the_other():
     crowd = members([(0.9, 1.0), (0.8, 2.0), (0.79, 2.1), (0.2, 3.0), (0.1, 0.5)])
-    assert names(select(crowd, 1, "weak", "max")) == [0]
-    assert names(select(crowd, 2, "weak", "max")) == [0, 3]
-    assert names(select(crowd, 5, "weak", "max"))[-1] == 4
+    assert numbers(select(crowd, 1, "weak", "max")) == [0]
+    assert numbers(select(crowd, 2, "weak", "max")) == [0, 3]
+    assert numbers(select(crowd, 5, "weak", "max"))[-1] == 4
 
 
-def test_smaller_networks_may_be_wanted():
+def test_size_min_prefers_small_networks():
     pair = members([(0.5, 1.0), (0.5, 2.0)])
-    assert names(select(pair, 1, "weak", "max")) == [1]
-    assert names(select(pair, 1, "weak", "min")) == [0]
+    assert numbers(select(pair, 1, "weak", "max")) == [1]
+    assert numbers(select(pair, 1, "weak", "min")) == [0]
 
 
-def test_the_final_one_is_the_most_accurate_of_the_first_front():
+def test_the_final_member_is_the_most_accurate_of_the_first_front():
     last = members([(0.6, 9.0), (0.7, 3.0), (0.65, 2.0)])
     assert most_accurate(last, "weak", "max").name == "init/1"
-    equal = members([(0.7, 3.0), (0.7, 9.0)])  # of these only one is on the front
+    equal = members([(0.7, 3.0), (0.7, 9.0)])  # only one of these is on the front
     assert most_accurate(equal, "weak", "max").name == "init/1"
     assert most_accurate(equal, "weak", "min").name == "init/0"
 
@@ -166,8 +188,7 @@ def test_the_final_one_is_the_most_accurate_of_the_first_front():
 
 
 def test_crossing_exchanges_the_reduction_cells():
-    a, b = (Member(f"init/{i}", (), {c: torch.full((2, 2), i + 0.1 * j) for j, c in enumerate(CELLS)}) for i in (1, 2))
-    a, b = (Member(m.name, (), m.alphas, m.alphas) for m in (a, b))
+    a, b = (member(f"init/{number}", alphas={cell: torch.rand(2, 2) for cell in CELLS}) for number in (1, 2))
     child, other = cross(a, b, "mid/2"), cross(b, a, "mid/3")
     assert child.parents == ("init/1", "init/2")
     assert child.alphas["normal"] is a.alphas["normal"]
@@ -188,11 +209,11 @@ def test_children_join_their_parents():
 
 def test_a_lineage_follows_each_cell_type_to_its_own_founder():
     first, second = members([(0.9, 1.0), (0.8, 2.0)])
-    child = cross(first, second, "mid/2")
-    heir = inherit(child, "final/0")
-    everyone = [first, second, child, heir]
-    told = {cell: [one.name for one in line] for cell, line in lineages(heir, everyone).items()}
-    assert told == {"normal": ["init/0", "mid/2", "final/0"], "reduce": ["init/1", "mid/2", "final/0"]}
+    child = member("mid/2", parents=cross(first, second, "mid/2").parents)
+    heir = member("final/0", parents=inherit(child, "final/0").parents)
+    lines = lineages(heir, [first, second, child, heir])
+    names = {cell: [ancestor.name for ancestor in line] for cell, line in lines.items()}
+    assert names == {"normal": ["init/0", "mid/2", "final/0"], "reduce": ["init/1", "mid/2", "final/0"]}
 
 
 def test_alphas_that_lean_to_an_architecture_derive_it():
@@ -205,7 +226,7 @@ def test_alphas_that_lean_to_an_architecture_derive_it():
 # Images
 
 
-def test_images_of_a_stage_are_halved_first_so_that_none_changes_sides():
+def test_subsets_are_taken_of_each_half_so_that_no_image_changes_sides():
     pixels = torch.randint(0, 256, (400, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     whole = ImageSet.of(pixels, torch.arange(400) % 4)
     data = SearchData(whole, tuple("abcd"), Preprocessing((0.5,) * 3, (0.3,) * 3, 4, True), 32, 0)
@@ -223,7 +244,7 @@ def test_images_of_a_stage_are_halved_first_so_that_none_changes_sides():
     assert not pictures(many.train) & pictures(all_of_them.validation)
 
 
-def test_images_are_halved_where_they_are_large_enough():
+def test_images_of_16_pixels_and_more_are_scaled_by_half():
     def data(side):
         images = ImageSet.of(torch.zeros(4, 3, side, side, dtype=torch.uint8), torch.arange(4) % 2)
         return SearchData(images, ("a", "b"), Preprocessing((0.5,) * 3, (0.3,) * 3), 2, 0)

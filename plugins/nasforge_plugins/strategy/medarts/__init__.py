@@ -1,4 +1,4 @@
-"""ME-DARTS: a population of DARTS supernets that grow stage by stage; `algorithm.py` is the paper's algorithm box."""
+"""ME-DARTS (Chen, Shi and Luo): `algorithm.py` is the paper's algorithm box."""
 
 from nasforge_plugins.strategy.medarts.algorithm import MEDARTS
 

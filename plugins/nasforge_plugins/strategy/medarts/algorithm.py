@@ -1,11 +1,32 @@
-"""ME-DARTS: a population of supernets that grow, and a front of accuracy and size (the seed paper's algorithm box)."""
+"""ME-DARTS: a population of supernets that deepens stage by stage (Chen, Shi and Luo).
+
+The comments give the paper's equations and sections, and the lines of its algorithm box, which has no numbers:
+
+     1  When in stage_init
+     2      Initialize networks G_init: population pop_init
+     3      Theta <- SetConfigurations(stage_init)
+     4      For G_init in pop_init
+     5          G_mid <- searchTrain(G_init, Theta)
+     6  When in stage_mid
+     7      Select networks G_mid from pop_init: population pop_mid
+     8      Theta <- SetConfigurations(stage_mid)
+     9      For G_mid in pop_mid
+    10          G_final <- searchTrain(G_mid, Theta)
+    11  When in stage_final
+    12      Select a single network G_final from pop_mid
+    13      Theta <- SetConfigurations(stage_final)
+    14      G_final <- searchTrain(G_final, Theta)
+    15  Return G_final
+
+Selection and crossover are in `population.py`, stages and their images in `stages.py`; docs/strategies.md lists where
+this departs from the paper.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -23,7 +44,6 @@ from nasforge import (
     LearningRate,
     Momentum,
     NasforgeError,
-    OptionError,
     PlannedNetwork,
     Result,
     Run,
@@ -36,12 +56,28 @@ from nasforge import (
     isolated,
 )
 from nasforge_plugins.strategy.darts import GradientAlphas, collapse_warning
-from nasforge_plugins.strategy.medarts.crossover import next_generation
-from nasforge_plugins.strategy.medarts.images import fits_full_size, images_of, scale_of, scaled
-from nasforge_plugins.strategy.medarts.members import Member, alphas_of
-from nasforge_plugins.strategy.medarts.pictures import keep_pictures, note_unequal
-from nasforge_plugins.strategy.medarts.selection import Dominance, Size, most_accurate, select
-from nasforge_plugins.strategy.medarts.stages import Stage, check_images, check_stages, without_crossing
+from nasforge_plugins.strategy.medarts.pictures import Trace, approximations, keep_family, keep_mix, unequal_training
+from nasforge_plugins.strategy.medarts.population import (
+    Dominance,
+    Member,
+    Size,
+    TrainedMember,
+    alphas_of,
+    most_accurate,
+    next_generation,
+    select,
+)
+from nasforge_plugins.strategy.medarts.stages import (
+    Stage,
+    check_depth,
+    check_images,
+    check_stages,
+    fits_full_size,
+    images_of,
+    scale_of,
+    scaled,
+    without_crossing,
+)
 
 STAGES = (
     Stage(name="init", cells=4, epochs=1, population=4),
@@ -108,75 +144,75 @@ class MEDARTS(Strategy[WeightSharing]):
         }
 
     def search(self, run: Run[WeightSharing]) -> Result:
-        """Initialise; for each stage train, select, cross and inherit; discretise the final individual."""
+        """The algorithm box: lines 1 to 5 are the first stage, 6 to 10 the second, 11 to 14 the last."""
         stages, images = self.planned(run)
-        everyone: list[Member] = []
-        population = self.founders(stages[0], images[stages[0].name], run)
-        for stage, following in pairwise([*stages, None]):
-            assert stage is not None  # only the last one has nothing after it
-            modules = [self.train(member, stage, images[stage.name], run) for member in population]
-            population = [self.judged(member, module, run) for member, module in zip(population, modules, strict=True)]
-            everyone += population
-            note_unequal(run, stage, [len(module.history["validation_accuracy"]) for module in modules])
-            if following is not None:
-                selected = select(population, following.survivors, self.dominance, self.size)
-                population = next_generation(selected, following.name, following.children)
-        best = most_accurate(population, self.dominance, self.size)
-        return self.found(best, modules[population.index(best)], everyone, run)
+        population = self.founders(stages[0], images[stages[0].name], run)  # line 2
+        trained: list[TrainedMember] = []
+        everyone: list[TrainedMember] = []
+        for stage in stages:  # lines 1, 6 and 11
+            if trained:  # lines 7 and 12
+                selected = select(trained, stage.survivors, self.dominance, self.size)  # III.C.3, eqs. 6 and 7
+                population = next_generation(selected, stage.name, stage.children)  # III.C.4
+            modules = [self.train(member, stage, images[stage.name], run) for member in population]  # lines 4, 9
+            trained = [self.judged(member, module, run) for member, module in zip(population, modules, strict=True)]
+            everyone += trained
+        best = most_accurate(trained, self.dominance, self.size)  # line 15
+        module, scale = modules[trained.index(best)], scale_of(run.data, self.scale)
+        controlled = fits_full_size(module.supernet, run.space, run.data, scale)
+        return run.result(
+            best.architecture,
+            run.weights(best.name, module) if controlled else None,
+            trace=Trace(everyone, best, module.supernet, scale, controlled),
+        )
 
     def founders(self, stage: Stage, images: FitData, run: Run[WeightSharing]) -> list[Member]:
-        """The first population: random alphas, but for the one that begins at `start`."""
-        members = [Member(f"{stage.name}/{number}") for number in range(stage.population)]
+        """Line 2: the first population, with random alphas except for the member that begins at `start`."""
+        members = [Member(name=f"{stage.name}/{number}") for number in range(stage.population)]
         if self.start is not None:
             shapes = self.supernet(stage, images, run).alpha_shapes
-            alphas = alphas_of(run.space.read(self.start), run.space, shapes)
-            members[0] = replace(members[0], alphas=alphas)
+            members[0] = replace(members[0], alphas=alphas_of(run.space.read(self.start), run.space, shapes))
         return members
 
     def train(self, member: Member, stage: Stage, images: FitData, run: Run[WeightSharing]) -> GradientAlphas:
-        """A supernet of the stage's depth with new weights, under the member's alphas."""
-        module = GradientAlphas(
-            self.supernet(stage, images, run), run.space, epochs=stage.epochs, alphas=member.alphas,
-            **self.module_options,
-        )  # fmt: skip
-        return run.fit(module, member.name, stage.epochs, images)
+        """`searchTrain`: a supernet of the stage's depth, with new weights, learns from the member's alphas on."""
+        supernet = self.supernet(stage, images, run)  # lines 3, 8 and 13: cells, channels, epochs and images (Table II)
+        alphas = member.alphas  # III.C.4, Fig. 4: inherited
+        module = GradientAlphas(supernet, run.space, epochs=stage.epochs, alphas=alphas, **self.module_options)
+        return run.fit(module, member.name, stage.epochs, images)  # lines 5, 10 and 14: DARTS, eqs. 1 to 4
 
-    def judged(self, member: Member, module: GradientAlphas, run: Run[WeightSharing]) -> Member:
-        """The member after its training, with both objectives."""
-        architecture = run.space.derive(module.mix)
+    def judged(self, member: Member, module: GradientAlphas, run: Run[WeightSharing]) -> TrainedMember:
+        """The member after its training, with both objectives of section III.C.3."""
+        architecture = run.space.derive(module.mix)  # eq. 5
         network = run.space.build(architecture, run.data.input_shape, run.data.classes, **self.evaluation)
-        trace = {
-            cell: torch.cat([member.trace[cell], rows[1:]]) if cell in member.trace else rows.clone()
-            for cell, rows in module.trace.items()
-        }
-        return replace(
-            member,
+        accuracies = module.history["validation_accuracy"]
+        return TrainedMember(
+            name=member.name,
+            parents=member.parents,
             alphas={cell: rows.detach().cpu().clone() for cell, rows in module.alphas.items()},
-            trace=trace,
-            accuracy=float(module.history["validation_accuracy"][-1] or 0.0),
-            params_m=sum(parameter.numel() for parameter in network.parameters()) / 1e6,
+            trace={
+                cell: torch.cat([member.trace[cell], rows[1:]]) if cell in member.trace else rows.clone()
+                for cell, rows in module.trace.items()
+            },
+            epochs=len(accuracies),
+            accuracy=float(accuracies[-1] or 0.0),  # acc_valid
+            params_m=sum(parameter.numel() for parameter in network.parameters()) / 1e6,  # para_aug
             architecture=architecture,
         )
 
-    def found(
-        self, best: Member, module: GradientAlphas, everyone: Sequence[Member], run: Run[WeightSharing]
-    ) -> Result:
-        """The single final network, and how it came about."""
-        space = run.space
-        assert best.architecture is not None  # it has been trained
-        keep_pictures(run, space, everyone, best)
-        run.notes += collapse_warning(best.architecture, space, self.max_parameter_free)
-        if len(self.stages) > 1 and "cells" not in module.supernet.options:
-            run.notes.append(f"supernets of space '{space.name}' have one depth: from stage to stage none grew")
-        controlled = fits_full_size(module.supernet, space, run, scale_of(run.data, self.scale))
-        return run.result(best.architecture, run.weights(best.name, module) if controlled else None)
+    def explain(self, run: Run[WeightSharing], trace: Trace) -> None:
+        """The family, how the final member's mix moved, and what limits the result."""
+        keep_family(run, trace)
+        keep_mix(run, trace)
+        run.notes += unequal_training(trace.members, self.stages)
+        run.notes += collapse_warning(trace.best.architecture, run.space, self.max_parameter_free)
+        run.notes += approximations(run.space, trace, self.stages)
 
     def supernet(self, stage: Stage, images: FitData, run: Run[WeightSharing]) -> Supernet:
-        """Of the stage's depth and width, with fresh weights."""
+        """A supernet of the stage's depth and width, with fresh weights."""
         return self.supernet_of(stage, images.train.shape, run.data.classes, run.space)
 
     def supernet_of(self, stage: Stage, shape: Shape, classes: int, space: WeightSharing) -> Supernet:
-        """As `supernet`, for images of that shape; an error names the stage."""
+        """As `supernet`, for images of `shape`; an error names the stage."""
         asked = {"channels": stage.channels, "cells": stage.cells, **self.supernet_options}
         try:
             return space.supernet(shape, classes, **space.supernet_choices(asked, self.paper))
@@ -185,7 +221,7 @@ class MEDARTS(Strategy[WeightSharing]):
             raise type(error)(f"strategy.stages: '{stage.name}', on images of {side} pixels: {error}") from None
 
     def networks(self, space: WeightSharing, data: SearchData) -> Sequence[PlannedNetwork]:
-        """Each stage's supernets, all members of which are kept, and the network whose parameters count."""
+        """The supernets of each stage, which are all kept until it ends, and the network whose parameters count."""
         shape = scaled(data.input_shape, scale_of(data, self.scale))
         stages = [
             PlannedNetwork.supernet(
@@ -208,30 +244,22 @@ class MEDARTS(Strategy[WeightSharing]):
         return [*stages, counted]
 
     def planned(self, run: Run[WeightSharing]) -> tuple[tuple[Stage, ...], dict[str, FitData]]:
-        """The stages, and the images of each by its name; what one would raise is raised before the first is trained.
+        """The stages, and the images of each by its name; whatever can be refused is refused here.
 
         Raises:
             OptionError: a stage's images, width, depth or population do not go with the data or the space.
-            ArchitectureError: `start` is no architecture of the space.
+            ArchitectureError: `start` is not an architecture of the space.
         """
         check_images(self.stages, len(run.data.train), run.data.classes)
         scale = scale_of(run.data, self.scale)
         with isolated(0):
             if self.start is not None:
                 run.space.read(self.start)
-            any_one = run.space.sample(np.random.default_rng(0))
-            run.space.build(any_one, run.data.input_shape, run.data.classes, **self.evaluation)
+            sample = run.space.sample(np.random.default_rng(0))
+            run.space.build(sample, run.data.input_shape, run.data.classes, **self.evaluation)
             images = {stage.name: images_of(stage, run.data, scale) for stage in self.stages}
-            cells = [self.cell_types(stage, images[stage.name], run) for stage in self.stages]
-        stages = self.stages if len(cells[0]) > 1 else without_crossing(self.stages, run.space.name)
+            for stage in self.stages:
+                supernet = self.supernet(stage, images[stage.name], run)
+                check_depth(stage, supernet, run.space)
+        stages = self.stages if len(supernet.alpha_shapes) > 1 else without_crossing(self.stages, run.space.name)
         return stages, images
-
-    def cell_types(self, stage: Stage, images: FitData, run: Run[WeightSharing]) -> list[str]:
-        """Of the stage's supernet, which is built to see whether it can be; an error names the stage."""
-        cells = list(self.supernet(stage, images, run).alpha_shapes)
-        if stage.cells < run.space.least_cells:
-            raise OptionError(
-                f"strategy.stages: '{stage.name}' has {stage.cells} cells, which are reductions all of them: "
-                f"no {cells[0]} cell would learn; it takes at least {run.space.least_cells}"
-            )
-        return cells

@@ -1,49 +1,97 @@
-"""What an ME-DARTS run shows: its family, the alphas of the final member and its ancestors, and what to warn of."""
+"""What an ME-DARTS run shows: its family, the alphas of the final member and its ancestors, and notes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from nasforge import Relative, Run, WeightSharing, family_tree, mix_over_time
-from nasforge_plugins.strategy.medarts.crossover import lineages
-from nasforge_plugins.strategy.medarts.members import Member
+from nasforge import Relative, Run, Supernet, WeightSharing, family_tree, mix_over_time
+from nasforge_plugins.strategy.medarts.population import TrainedMember
 from nasforge_plugins.strategy.medarts.stages import Stage
 
 
-def keep_pictures(run: Run, space: WeightSharing, everyone: Sequence[Member], best: Member) -> None:
-    """`members.json`, a file with each one's architecture, the family, and a heat map for each cell type of `best`."""
+@dataclass(frozen=True)
+class Trace:
+    """What a search leaves to be explained.
+
+    Attributes:
+        members: every member of every stage.
+        best: the final one.
+        supernet: the supernet of `best`.
+        scale: by which all images were scaled.
+        controlled: whether its weights fit images of full size, on which the control scores.
+    """
+
+    members: Sequence[TrainedMember]
+    best: TrainedMember
+    supernet: Supernet
+    scale: float
+    controlled: bool
+
+
+def keep_family(run: Run[WeightSharing], trace: Trace) -> None:
+    """`members.json`, a file with the architecture of each member, and the family tree."""
     relatives = [
-        Relative(one.name, one.name.split("/")[0], one.params_m, one.accuracy, one.parents) for one in everyone
+        Relative(member.name, member.stage, member.params_m, member.accuracy, member.parents)
+        for member in trace.members
     ]
-    files = [f"members/{one.name.replace('/', '-')}.json" for one in everyone]
-    listed = [{**vars(one), "architecture": file} for one, file in zip(relatives, files, strict=True)]
+    files = [f"members/{member.name.replace('/', '-')}.json" for member in trace.members]
+    listed = [{**vars(relative), "architecture": file} for relative, file in zip(relatives, files, strict=True)]
     run.keep("members.json", json.dumps(listed, indent=1, default=list))
-    for one, file in zip(everyone, files, strict=True):
-        assert one.architecture is not None  # everyone here has been trained
-        run.keep(file, json.dumps(one.architecture.to_json(), indent=1))
-    crossed = "; two arrows into one: it was crossed from both" if any(len(one.parents) > 1 for one in everyone) else ""
+    for member, file in zip(trace.members, files, strict=True):
+        run.keep(file, json.dumps(member.architecture.to_json(), indent=1))
+    crossed = any(len(member.parents) > 1 for member in trace.members)
     run.keep(
         "family.svg",
-        family_tree(relatives, found=best.name, x="parameters of the derived network, millions"),
-        f"The population stage by stage, and who descends from whom{crossed}",
+        family_tree(relatives, found=trace.best.name, x="parameters of the derived network, millions"),
+        "The population stage by stage, and who descends from whom"
+        + ("; two arrows into one: it was crossed from both" if crossed else ""),
     )
-    lines = lineages(best, everyone)
-    for cell, svg in mix_over_time(best.trace, space.mix_labels).items():
-        through = ", ".join(_with_epochs(line, cell) for line in zip([None, *lines[cell]], lines[cell], strict=False))
+
+
+def keep_mix(run: Run[WeightSharing], trace: Trace) -> None:
+    """A heat map of the mixing weights for each cell type of the final member, through all stages."""
+    lines = lineages(trace.best, trace.members)
+    for cell, svg in mix_over_time(trace.best.trace, run.space.mix_labels).items():
+        through = ", ".join(
+            f"{member.name} ({member.epochs} epoch{'' if member.epochs == 1 else 's'})" for member in lines[cell]
+        )
         run.keep(
             f"mix_{cell}.svg", svg, f"How the mixing weights of the {cell} cell moved, through all stages: {through}"
         )
 
 
-def _with_epochs(pair: tuple[Member | None, Member], cell: str) -> str:
-    before, member = pair
-    epochs = len(member.trace[cell]) - (1 if before is None else len(before.trace[cell]))
-    return f"{member.name} ({epochs} epoch{'' if epochs == 1 else 's'})"
+def lineages(member: TrainedMember, members: Sequence[TrainedMember]) -> dict[str, list[TrainedMember]]:
+    """By cell type, the members that its alphas came through, from the first stage on to `member` itself."""
+    by_name = {other.name: other for other in members}
+    lines = {}
+    for place, cell in enumerate(member.alphas):
+        line = [member]
+        while parents := line[0].parents:
+            line.insert(0, by_name[parents[0 if place == 0 else -1]])
+        lines[cell] = line
+    return lines
 
 
-def note_unequal(run: Run, stage: Stage, epochs: Sequence[int]) -> None:
-    """Where the budget of seconds cut fits short, members were compared that had not learned alike."""
-    if min(epochs) < stage.epochs:
-        told = ", ".join(map(str, epochs))
-        run.notes.append(f"out of time in stage '{stage.name}': its members had {told} of {stage.epochs} epochs")
+def unequal_training(members: Sequence[TrainedMember], stages: Sequence[Stage]) -> list[str]:
+    """A note for each stage in which the budget of seconds ended fits early: its members learned unequally."""
+    notes = []
+    for stage in stages:
+        epochs = [member.epochs for member in members if member.stage == stage.name]
+        if min(epochs) < stage.epochs:
+            listed = ", ".join(map(str, epochs))
+            notes.append(f"out of time in stage '{stage.name}': its members had {listed} of {stage.epochs} epochs")
+    return notes
+
+
+def approximations(space: WeightSharing, trace: Trace, stages: Sequence[Stage]) -> list[str]:
+    """Notes on supernets that cannot grow, and on images of lower resolution."""
+    notes = []
+    if len(stages) > 1 and "cells" not in trace.supernet.options:
+        notes.append(f"supernets of space '{space.name}' have one depth: from stage to stage none grew")
+    if trace.scale != 1.0:
+        at_full_size = "scores them on images of full size"
+        control = at_full_size if trace.controlled else "is left out, since those of full size get another stem"
+        notes.append(f"the supernets were trained on images scaled by {trace.scale:g}; the control {control}")
+    return notes

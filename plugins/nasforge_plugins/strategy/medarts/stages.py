@@ -1,4 +1,4 @@
-"""The stages of ME-DARTS, and whether they can be run, before any of them is."""
+"""The stages of ME-DARTS: whether they can be run, before any of them is, and the images that each trains on."""
 
 from __future__ import annotations
 
@@ -6,13 +6,26 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from nasforge import Cells, Channels, Count, OptionError
+from nasforge import (
+    Cells,
+    Channels,
+    Count,
+    FitData,
+    OptionError,
+    SearchData,
+    Shape,
+    Supernet,
+    WeightSharing,
+    isolated,
+)
 
 Members = Annotated[int, Field(ge=1, le=10_000)]
+SMALLEST_SIDE = 16
+"""Pixels below which images are not halved unless asked for: two reductions would leave one pixel of 4x4 digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +60,9 @@ class Stage:
     def children(self) -> int:
         """How many members are crossed from these."""
         return self.population - self.survivors
+
+
+# Whether they can be run
 
 
 def check_stages(stages: Sequence[Stage]) -> None:
@@ -116,5 +132,55 @@ def check_images(stages: Sequence[Stage], images: int, classes: int) -> None:
             )
 
 
+def check_depth(stage: Stage, supernet: Supernet, space: WeightSharing) -> None:
+    """Raise an `OptionError` that names the stage if its supernet has no normal cell."""
+    if stage.cells < space.least_cells:
+        raise OptionError(
+            f"strategy.stages: '{stage.name}' has {stage.cells} cells, which are reductions all of them: "
+            f"no {next(iter(supernet.alpha_shapes))} cell would learn; it takes at least {space.least_cells}"
+        )
+
+
 def _root(population: int) -> int:
     return next(n for n in range(1, population + 1) if n * n >= population)
+
+
+# Images: the approximate datasets of section III.C.2
+
+
+def scale_of(data: SearchData, asked: float | None) -> float:
+    """The factor asked for; None is half, as in the paper, unless images are too small for it."""
+    return asked or (0.5 if min(data.input_shape[1:]) >= SMALLEST_SIDE else 1.0)
+
+
+def images_of(stage: Stage, data: SearchData, scale: float) -> FitData:
+    """The stage's images: class-balanced (D_sample), then scaled by Lanczos (D_low).
+
+    Subsets are taken of each half, so that no stage trains on what another one is scored on. A larger stage's images
+    include those of a smaller one.
+    """
+    halves = data.halves()
+    train, validation = halves.train, halves.validation
+    assert validation is not None  # halves() always makes both
+    if stage.images is not None:
+        train, validation = (half.subset(stage.images // 2, data.seed) for half in (train, validation))
+    if scale != 1.0:
+        train, validation = train.scaled(scale), validation.scaled(scale)
+    preprocessing = replace(halves.preprocessing, pad=round(halves.preprocessing.pad * scale))
+    return replace(halves, train=train, validation=validation, preprocessing=preprocessing)
+
+
+def scaled(shape: Shape, scale: float) -> Shape:
+    """(C, H, W) of images after scaling, rounded as `SearchData.scaled` does."""
+    channels, height, width = shape
+    return channels, max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def fits_full_size(supernet: Supernet, space: WeightSharing, data: SearchData, scale: float) -> bool:
+    """Whether the weights of a supernet trained on scaled images fit images of full size."""
+    if scale == 1.0:
+        return True
+    options: Any = supernet.options
+    with isolated(0):
+        full = space.supernet(data.input_shape, data.classes, **options)
+    return full.state_dict().keys() == supernet.state_dict().keys()
