@@ -1,4 +1,4 @@
-"""EG-NAS against its equations, its published code's known numbers, and itself under every knob."""
+"""EG-NAS against its equations, against known numbers of its published code, and with every option changed."""
 
 import math
 from pathlib import Path
@@ -49,73 +49,73 @@ def test_fitness_is_equation_7(accuracy, parent_accuracy, sign):
 
 @pytest.mark.parametrize("kind", ["flat", "edge_mean"])
 def test_similarity_is_equation_6(kind):
-    one = parent()
-    assert one.similarity(3 * one.point, kind) == pytest.approx(1.0)
-    assert one.similarity(-one.point, kind) == pytest.approx(0.0)
-    z = np.random.default_rng(1).standard_normal(one.point.shape)
+    origin = parent()
+    assert origin.similarity(3 * origin.point, kind) == pytest.approx(1.0)
+    assert origin.similarity(-origin.point, kind) == pytest.approx(0.0)
+    z = np.random.default_rng(1).standard_normal(origin.point.shape)
     if kind == "flat":
-        cosine = z @ one.point / np.linalg.norm(z) / np.linalg.norm(one.point)
+        cosine = z @ origin.point / np.linalg.norm(z) / np.linalg.norm(origin.point)
     else:
-        a, b = rows(z), rows(one.point)
+        a, b = rows(z), rows(origin.point)
         cosine = ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).mean()
-    assert one.similarity(z, kind) == pytest.approx(0.5 * (cosine + 1))
+    assert origin.similarity(z, kind) == pytest.approx(0.5 * (cosine + 1))
 
 
 def test_the_direction_is_chosen_by_accuracy_and_ties_by_fitness():
-    method, found = EGNAS(samples=4), iter([(0.3, 0.2), (0.9, 0.8), (0.5, 0.8), (0.1, 0.1)])
-    one = parent()
+    method, scores = EGNAS(samples=4), iter([(0.3, 0.2), (0.9, 0.8), (0.5, 0.8), (0.1, 0.1)])
+    origin = parent()
     individuals = []
 
     def evolve(x, sigma, judge, rng):
-        fitness, accuracy = next(found)
+        fitness, accuracy = next(scores)
         individuals.append(Individual(x, fitness, accuracy))
         return individuals[-1]
 
     method.evolve = evolve
-    moved, best = method.step(one, None, 0, np.random.default_rng(0))
+    moved, best = method.step(origin, None, 0, np.random.default_rng(0))
     assert best is individuals[2]
-    np.testing.assert_allclose(moved, one.vector + 0.6 * one.direction(best.z, "prob"))
+    np.testing.assert_allclose(moved, origin.vector + 0.6 * origin.direction(best.z, "prob"))
 
 
-def test_the_mean_of_each_direction_is_noised_and_independently():
+def test_each_direction_starts_at_a_mean_with_noise_of_its_own():
     seen = []
     method = EGNAS(samples=5, sigma_noise=0.01)
     method.evolve = lambda x, *_: (seen.append(x), Individual(x, 0.0, 0.0))[1]
-    one = parent()
-    method.step(one, None, 0, np.random.default_rng(0))
-    noise = np.array(seen) - one.point
+    origin = parent()
+    method.step(origin, None, 0, np.random.default_rng(0))
+    noise = np.array(seen) - origin.point
     assert noise.std() == pytest.approx(0.01, rel=0.1)
     correlations = np.corrcoef(noise)
     assert np.abs(correlations - np.eye(5)).max() < 0.3
 
 
 def test_directions():
-    one = parent()
-    z = np.random.default_rng(1).standard_normal(one.point.shape)
-    np.testing.assert_array_equal(one.direction(z, "raw"), z)
-    np.testing.assert_allclose(one.direction(z, "delta"), z - one.vector)
+    origin = parent()
+    z = np.random.default_rng(1).standard_normal(origin.point.shape)
+    np.testing.assert_array_equal(origin.direction(z, "raw"), z)
+    np.testing.assert_allclose(origin.direction(z, "delta"), z - origin.vector)
     expected = np.exp(rows(z)) / np.exp(rows(z)).sum(1, keepdims=True)
-    np.testing.assert_allclose(rows(one.direction(z, "prob")), expected)
+    np.testing.assert_allclose(rows(origin.direction(z, "prob")), expected)
 
 
 def test_an_individual_is_softmaxed_once():
-    one = parent()
-    z = np.random.default_rng(1).standard_normal(one.point.shape)
-    mix = one.mix(z)
+    origin = parent()
+    z = np.random.default_rng(1).standard_normal(origin.point.shape)
+    mix = origin.mix(z)
     expected = torch.from_numpy(rows(z)).softmax(1).float()
     torch.testing.assert_close(torch.cat([mix[cell] for cell in CELLS]), expected)
 
 
 def test_betas_are_softmaxed_over_the_edges_of_each_node():
     betas = {cell: torch.linspace(-1, 1, 14, dtype=torch.float64) for cell in CELLS}
-    one = parent(betas=betas)
-    vector = one.probabilities(*one.named(one.vector))
-    found = one.named(vector)[1]["normal"]
+    origin = parent(betas=betas)
+    vector = origin.probabilities(*origin.named(origin.vector))
+    shares = origin.named(vector)[1]["normal"]
     expected = torch.cat([part.softmax(0) for part in torch.split(betas["normal"], [2, 3, 4, 5])])
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(shares, expected)
 
 
-def test_cma_es_begins_at_the_mean_with_unit_covariance_and_really_iterates():
+def test_cma_es_begins_at_the_mean_with_unit_covariance_and_improves():
     mean = np.linspace(-2, 2, 196)
     es = cma_es(mean, 0.5, 400, seed=3)
     z = np.array([es.ask().value for _ in range(400)])
@@ -140,30 +140,30 @@ def test_the_mean_belongs_to_p():
     assert EGNAS(population=4, include_mean=False).evolve(mean, 1.0, judge, np.random.default_rng(0)).fitness > 0.0
 
 
-# The published code: numbers found by reading and simulating it
+# The published code: numbers from reading and simulating it
 
 
 def test_double_softmax_flattens_as_simulated():
-    one = parent(search_in="prob", row_normalize=True)
-    z = np.random.default_rng(1).standard_normal((2000, 196)) + one.point
-    components = np.concatenate([one.direction(individual, "double_prob") for individual in z])
+    origin = parent(search_in="prob", row_normalize=True)
+    z = np.random.default_rng(1).standard_normal((2000, 196)) + origin.point
+    components = np.concatenate([origin.direction(individual, "double_prob") for individual in z])
     assert components.min() == pytest.approx(0.131, abs=1.5e-3)
     assert components.max() == pytest.approx(0.170, abs=1.5e-3)
 
 
 @pytest.mark.parametrize(("step_size", "weight"), [(0.1, 0.156), (0.6, 0.239)])
 def test_an_operation_that_always_wins_hardly_moves(step_size, weight):
-    one = parent({cell: torch.zeros(14, 7, dtype=torch.float64) for cell in CELLS}, None, "prob", True)
+    origin = parent({cell: torch.zeros(14, 7, dtype=torch.float64) for cell in CELLS}, None, "prob", True)
     z = np.zeros((28, 7))
     z[:, 3] = 1.0
-    alphas = 35 * step_size * rows(one.direction(z.ravel(), "double_prob"))
+    alphas = 35 * step_size * rows(origin.direction(z.ravel(), "double_prob"))
     share = np.exp(alphas[:, 3]) / np.exp(alphas).sum(1)
     np.testing.assert_allclose(share, weight, atol=5e-4)
 
 
-def test_the_papers_letter_lets_alphas_grow_by_1_6_an_epoch():
-    one = parent()
-    assert one.direction(one.point, "raw") * 0.6 + one.vector == pytest.approx(1.6 * one.vector)
+def test_with_the_papers_direction_alphas_grow_by_1_6_an_epoch():
+    origin = parent()
+    assert origin.direction(origin.point, "raw") * 0.6 + origin.vector == pytest.approx(1.6 * origin.vector)
 
 
 def reference(**changes):
@@ -220,7 +220,7 @@ def test_a_search_repeats_itself_and_seeds_matter(tmp_path, data):
 
 
 @pytest.mark.parametrize(
-    "knobs",
+    "options",
     [
         {"search_in": "prob", "row_normalize": True, "direction": "delta"},
         {"edge_normalization": True, "include_none": True, "similarity": "edge_mean"},
@@ -229,23 +229,24 @@ def test_a_search_repeats_itself_and_seeds_matter(tmp_path, data):
     ],
     ids=["prob", "beta", "running", "generations"],
 )
-def test_every_knob_turns(tmp_path, data, knobs):
-    result, history = searched(tmp_path, data, EGNAS(**TINY | knobs))
+def test_a_search_runs_with_each_option_changed(tmp_path, data, options):
+    result, history = searched(tmp_path, data, EGNAS(**TINY | options))
     assert SPACE.validate(result.architecture) == result.architecture
     assert len(history["es_fitness"]) == 3
 
 
-def test_the_reference_runs_and_its_alphas_gather_gradients(tmp_path, data):
+def test_the_reference_gathers_gradients_of_the_alphas(tmp_path, data):
     small = {"epochs": 2, "warmup_epochs": 1, "population": 3, "samples": 2, "validation_batch_size": 8}
-    reading = reference(**small)
-    searched(tmp_path, data, reading, DARTS(channels=8, cells=3, include_none=False, pool_normalization=False))
+    searched(
+        tmp_path, data, reference(**small), DARTS(channels=8, cells=3, include_none=False, pool_normalization=False)
+    )
     from safetensors.torch import load_file
 
     tensors = load_file(tmp_path / "fits" / "supernet" / "weights.safetensors")
     assert tensors["gradient_alpha_normal"].abs().sum() > 0
 
 
-def test_parent_and_individuals_meet_the_same_images_and_no_gradient(tmp_path, data, monkeypatch):
+def test_parent_and_individuals_are_scored_on_the_same_images(tmp_path, data, monkeypatch):
     from nasforge_plugins.strategy.egnas.algorithm import EvolvedAlphas
 
     seen = []
@@ -256,13 +257,13 @@ def test_parent_and_individuals_meet_the_same_images_and_no_gradient(tmp_path, d
 
     monkeypatch.setattr(EvolvedAlphas, "score", watched)
     searched(tmp_path, data, EGNAS(**TINY))
-    each = 1 + 2 * (1 + 3)  # the parent; for each direction its mean and its population
+    each = 1 + 2 * (1 + 3)  # the parent, then for each direction its mean and its population
     assert len(seen) == 2 * each
     assert len(set(seen[:each])) == 1
     assert len(set(seen)) == 2  # the next epoch draws other images
 
 
-def test_out_of_range_options_are_named():
+def test_errors_name_the_option_and_its_range():
     with pytest.raises(OptionError, match=r"strategy\.population=1: it must be a whole number, at least 2"):
         checked(EGNAS, {"population": 1}, where="strategy")
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""ME-DARTS, the whole: stages that grow, mistakes said before any training, and kill -9 in the middle stage."""
+"""Whole ME-DARTS searches: stages that grow, mistakes found before any training, and kill -9 in the middle stage."""
 
 import json
 import signal
@@ -54,70 +54,70 @@ COMMAND = [*WORDS, "strategy.evaluation_channels=4", f"strategy.stages=[{','.joi
         ),
     ],
 )
-def test_mistakes_are_said_before_any_training(tmp_path, words, sentence):
+def test_mistakes_are_found_before_any_training(tmp_path, words, sentence):
     with pytest.raises(NasforgeError, match=sentence):
         experiment.search(compose([*WORDS, *words]).config, tmp_path / "run")
     assert not (tmp_path / "run" / "fits").exists()
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def outcome(tmp_path_factory):
     return experiment.search(compose(COMMAND).config, tmp_path_factory.mktemp("medarts") / "run")
 
 
-def test_stages_grow_and_alphas_are_handed_on(found):
-    family = {one["name"]: one for one in json.loads((found.folder / "artifacts/members.json").read_text())}
+def test_stages_grow_and_inherit_alphas(outcome):
+    family = {member["name"]: member for member in json.loads((outcome.folder / "artifacts/members.json").read_text())}
     assert list(family) == ["init/0", "init/1", "mid/0", "mid/1", "mid/2", "final/0"]
-    assert {parent for one in family.values() for parent in one["parents"]} <= set(family)
+    assert {parent for member in family.values() for parent in member["parents"]} <= set(family)
     assert len(family["mid/2"]["parents"]) == 2
     assert {
-        path.parent.relative_to(found.folder / "fits").as_posix()
-        for path in (found.folder / "fits").rglob("weights.safetensors")
+        path.parent.relative_to(outcome.folder / "fits").as_posix()
+        for path in (outcome.folder / "fits").rglob("weights.safetensors")
     } == set(family)
-    page = (found.folder / "report.html").read_text()
+    page = (outcome.folder / "report.html").read_text()
     assert "who descends from whom" in page
     assert "two arrows into one: it was crossed from both" in page
     assert "through all stages: init/" in page
     assert "final/0 (2 epochs)" in page
-    assert all(0 <= one["accuracy"] <= 1 for one in family.values())
+    assert all(0 <= member["accuracy"] <= 1 for member in family.values())
 
 
-def test_supernets_begin_at_their_parents_alphas(found):
-    """The normal cell of the first parent, the reduction cell of the last one."""
+def test_supernets_begin_at_their_parents_alphas(outcome):
+    """The normal cell comes from the first parent, the reduction cell from the last one."""
     fits = {
-        path.parent.relative_to(found.folder / "fits").as_posix(): load_file(path)
-        for path in (found.folder / "fits").rglob("weights.safetensors")
+        path.parent.relative_to(outcome.folder / "fits").as_posix(): load_file(path)
+        for path in (outcome.folder / "fits").rglob("weights.safetensors")
     }
     inherited = 0
-    for one in json.loads((found.folder / "artifacts/members.json").read_text()):
-        for cell, parent in zip(CELLS, (one["parents"][:1], one["parents"][-1:]), strict=True):
+    for member in json.loads((outcome.folder / "artifacts/members.json").read_text()):
+        for cell, parent in zip(CELLS, (member["parents"][:1], member["parents"][-1:]), strict=True):
             if parent:
-                start = fits[one["name"]][f"trace_{cell}"][0]
+                start = fits[member["name"]][f"trace_{cell}"][0]
                 assert torch.equal(start, fits[parent[0]][f"trace_{cell}"][-1])
                 inherited += 1
     assert inherited == 2 * 4
 
 
-def test_sizes_are_those_of_the_evaluation_network(found):
-    family = {one["name"]: one for one in json.loads((found.folder / "artifacts/members.json").read_text())}
-    network = DARTSSpace().build(found.architecture, (1, 8, 8), 10, channels=4, cells=20)
+def test_sizes_are_those_of_the_evaluation_network(outcome):
+    family = {member["name"]: member for member in json.loads((outcome.folder / "artifacts/members.json").read_text())}
+    network = DARTSSpace().build(outcome.architecture, (1, 8, 8), 10, channels=4, cells=20)
     assert family["final/0"]["x"] == sum(parameter.numel() for parameter in network.parameters()) / 1e6
 
 
-def test_each_member_can_be_retrained(found):
-    """Its file is what `retrain architecture=` reads."""
-    space, artifacts = DARTSSpace(), found.folder / "artifacts"
-    family = {one["name"]: one for one in json.loads((artifacts / "members.json").read_text())}
-    read = {name: space.read(str(artifacts / one["architecture"])) for name, one in family.items()}
+def test_each_member_can_be_retrained(outcome):
+    """`retrain architecture=` reads the file of a member."""
+    space, artifacts = DARTSSpace(), outcome.folder / "artifacts"
+    family = {member["name"]: member for member in json.loads((artifacts / "members.json").read_text())}
+    read = {name: space.read(str(artifacts / member["architecture"])) for name, member in family.items()}
     assert family["mid/1"]["architecture"] == "members/mid-1.json"
-    assert read["final/0"] == found.architecture
+    assert read["final/0"] == outcome.architecture
     network = space.build(read["init/1"], (1, 8, 8), 10, channels=4, cells=20)
     assert family["init/1"]["x"] == sum(parameter.numel() for parameter in network.parameters()) / 1e6
 
 
-def test_killed_in_the_middle_stage_nothing_that_was_finished_is_repeated(found, tmp_path):
+def test_a_search_killed_in_the_middle_stage_repeats_no_finished_fit(outcome, tmp_path):
     folder = tmp_path / "run"
-    # of images in one batch an epoch: two in `init`, then mid/0, and the fourth is mid/1's
+    # an epoch is one batch: two fits in `init`, then mid/0; the fourth batch is mid/1's
     process = study.start(folder, tmp_path, "supernet fit", 4, command=COMMAND)
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -128,32 +128,32 @@ def test_killed_in_the_middle_stage_nothing_that_was_finished_is_repeated(found,
     assert {name: after[name] for name in before} == before, "their weights were not written again"
     assert len(after) == 6
     for file in ("result.json", "artifacts/members.json", "artifacts/family.svg", "artifacts/mix_normal.svg"):
-        assert (folder / file).read_bytes() == (found.folder / file).read_bytes(), file
-    for weights in (found.folder / "fits").rglob("*.safetensors"):
-        assert (folder / weights.relative_to(found.folder)).read_bytes() == weights.read_bytes(), weights
+        assert (folder / file).read_bytes() == (outcome.folder / file).read_bytes(), file
+    for weights in (outcome.folder / "fits").rglob("*.safetensors"):
+        assert (folder / weights.relative_to(outcome.folder)).read_bytes() == weights.read_bytes(), weights
 
 
 def finished(folder):
-    """When the weights of each fit were written, and the bits of them."""
+    """When the weights of each fit were written, and to which inode."""
     files = (folder / "fits").rglob("weights.safetensors")
     return {
         str(file.parent.relative_to(folder / "fits")): (file.stat().st_mtime_ns, file.stat().st_ino) for file in files
     }
 
 
-def test_on_a_space_of_one_cell_type_nobody_is_crossed(tmp_path):
+def test_a_space_of_one_cell_type_crosses_nothing(tmp_path):
     few = ["{name: a, cells: 1, epochs: 1, population: 3, images: 40}", "{name: b, cells: 1, epochs: 1, population: 3}"]
     words = [*WORDS, "space=nasbench201", "space.channels=4", f"strategy.stages=[{','.join(few)}]"]
-    done = experiment.search(compose(words).config, tmp_path / "run")
-    family = json.loads((done.folder / "artifacts/members.json").read_text())
-    assert sorted(one["parents"] for one in family[3:]) == [["a/0"], ["a/1"], ["a/2"]]
-    assert "crossed" not in (done.folder / "artifacts.json").read_text()
+    outcome = experiment.search(compose(words).config, tmp_path / "run")
+    family = json.loads((outcome.folder / "artifacts/members.json").read_text())
+    assert sorted(member["parents"] for member in family[3:]) == [["a/0"], ["a/1"], ["a/2"]]
+    assert "crossed" not in (outcome.folder / "artifacts.json").read_text()
 
 
 def test_experiments_have_the_papers_stages():
     for name in ("medarts_cifar10", "medarts_cifar100"):
         strategy = Parts(compose([f"+experiment={name}"]).config).strategy
         assert isinstance(strategy, MEDARTS)
-        told = [(stage.cells, stage.epochs, stage.images, stage.population) for stage in strategy.stages]
-        assert told == [(4, 5, 10_000, 8), (6, 5, 10_000, 4), (8, 15, 20_000, 1)]
+        sizes = [(stage.cells, stage.epochs, stage.images, stage.population) for stage in strategy.stages]
+        assert sizes == [(4, 5, 10_000, 8), (6, 5, 10_000, 4), (8, 15, 20_000, 1)]
         assert {stage.channels for stage in strategy.stages} == {16}
