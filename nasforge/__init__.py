@@ -81,14 +81,12 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         GrowingCells as GrowingCells,
         GrowthRates as GrowthRates,
     )
-    from nasforge.held_out import (
-        HELD_OUT_NOTE as HELD_OUT_NOTE,
-        hold_out as hold_out,
-    )
     from nasforge.images import (
+        HELD_OUT_NOTE as HELD_OUT_NOTE,
         Images as Images,
         ImageSet as ImageSet,
         SeededBatches as SeededBatches,
+        hold_out as hold_out,
     )
     from nasforge.lightning_fit import (
         train as train,
@@ -221,8 +219,7 @@ _HOMES = {
     "lightning_fit": "train",
     "forecast": "step_seconds",
     "growing_cells": "CrossoverMode GrowingCells GrowthRates",
-    "held_out": "HELD_OUT_NOTE hold_out",
-    "images": "ImageSet Images SeededBatches",
+    "images": "HELD_OUT_NOTE ImageSet Images SeededBatches hold_out",
     "memory": "PlannedNetwork",
     "mix_charts": "mix_over_time",
     "sizes": "network_size",

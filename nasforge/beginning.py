@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from nasforge.errors import RunError
+from nasforge.identity import differences
 from nasforge.journal import JOURNAL, Journal, atomic, content, read_first, write_json
 from nasforge.records import read_yaml, well_formed, yaml_of
-from nasforge.resumption import differences
 
 CONFIG, WORDS = "config.yaml", "overrides.json"
 _SECTIONS = ("budget", "control", "retrain", "space", "strategy", "estimator", "data", "trainer", "executor")

@@ -16,6 +16,7 @@ from nasforge.environment import environment
 from nasforge.errors import AbilityError, DataError, OptionError, RunError
 from nasforge.forecast import say_plan
 from nasforge.goals import Goals
+from nasforge.identity import computed_as, identity
 from nasforge.journal import JOURNAL, Journal, digest, gone, write_json
 from nasforge.machinery import device_of
 from nasforge.outcome import Outcome, draw, ended, existing, finish
@@ -25,7 +26,7 @@ from nasforge.progress import Progress
 from nasforge.published import explained, true_accuracies, why_not_looked_up
 from nasforge.records import well_formed
 from nasforge.result import Result
-from nasforge.resumption import computed_as, identity, resumed
+from nasforge.resumption import resumed
 from nasforge.retraining import retrain as retrain_networks
 from nasforge.run import Run
 from nasforge.shared_weights import SharedWeights, random_architectures

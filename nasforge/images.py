@@ -190,3 +190,20 @@ class SeededBatches(Sampler[Tensor]):
         order = torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(self.n))
         for batch in list(torch.split(order, self.batch_size))[: len(self)]:
             yield batch[self.rank :: self.ranks]
+
+
+HELD_OUT = 0.2
+HELD_OUT_SEED = 0
+
+
+def hold_out(images: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """(train, test): the split depends on the images alone, never on a run's seed, so results can be compared.
+
+    Images in memory are copied apart, so that a search cannot come upon the test images in the source of its own.
+    """
+    train, test = images.split(HELD_OUT, HELD_OUT_SEED)
+    return (train.alone(), test.alone()) if isinstance(images.images, Tensor) else (train, test)
+
+
+HELD_OUT_NOTE = "no test set came with these images: a class-balanced fifth of them is held out as one"
+"""What to tell people about it."""

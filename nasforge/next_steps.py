@@ -1,4 +1,4 @@
-"""What a person would type after a run, and how long that takes; RUN stands for the run's folder."""
+"""What a person would type after a run; RUN stands for the run's folder."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nasforge.wording import duration
-
 if TYPE_CHECKING:
     from nasforge.parts import Parts
 
 Step = dict[str, Any]
 """`command`, `why` one would type it, and what it costs if that is known: `epochs` of training or `runs` like this."""
-LEAST = 0.01
-"""Seconds of an epoch: what took less came back from the journal."""
 
 
 def next_steps(parts: Parts, result: Mapping[str, Any], words: Sequence[str]) -> list[Step]:
@@ -41,23 +37,6 @@ def next_steps(parts: Parts, result: Mapping[str, Any], words: Sequence[str]) ->
         other = [word for word in same if not word.startswith("data")]
         steps.append(_step(f"nasforge {shlex.join([*other, 'data=cifar10'])}", "search on colour photographs"))
     return steps
-
-
-def time_ahead(step: Step, result: Mapping[str, Any], seconds: Mapping[str, float], total: float) -> str:
-    """How long a step takes, by what this run took: "about 3 minutes"; empty if that cannot be told.
-
-    Args:
-        result: the content of `result.json`.
-        seconds: of the run's parts, as in `timing.json`; a fit that came back from the journal is passed over.
-        total: of the whole run.
-    """
-    if runs := step.get("runs"):
-        return f"about {duration(runs * total)}"
-    trainings = [value for label, value in seconds.items() if label.startswith("fit retrain/")]
-    if not step.get("epochs") or not result["retrain"] or not trainings:
-        return ""
-    epoch = max(trainings) / result["retrain"]["epochs"]
-    return f"about {duration(step['epochs'] * epoch)}" if epoch > LEAST else ""
 
 
 def _versus(parts: Parts, words: Sequence[str]) -> list[Step]:

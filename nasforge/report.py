@@ -15,11 +15,10 @@ from nasforge.confusion import FILE, Confusions
 from nasforge.curves import fit_charts
 from nasforge.drawing import FAMILIES, cell_svg, family
 from nasforge.fronts import candidate_table, front_table, hypervolume_sentence
-from nasforge.next_steps import time_ahead
 from nasforge.pages import write_page
 from nasforge.report_sections import class_rows, known_rows, matrix
 from nasforge.run_folders import followed, is_own
-from nasforge.summary import in_folder
+from nasforge.summary import in_folder, time_ahead
 from nasforge.svg import image, inline
 from nasforge.verdicts import conclusion
 from nasforge.wording import amount, sentence_case, words

@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nasforge.next_steps import time_ahead
 from nasforge.progress import Detail
 from nasforge.verdicts import conclusion
 from nasforge.wording import counted, duration, quantity, words
 
 _MOODS = {True: "green", False: "yellow", None: ""}
 """By whether what was found is better than random architectures; None: it cannot be told."""
+SHORTEST_EPOCH = 0.01
+"""Seconds: a fit with shorter ones came back from the journal."""
 
 
 def print_summary(
@@ -192,3 +193,20 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 def _line(console: Console, text: str) -> None:
     console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def time_ahead(step: Mapping[str, Any], result: Mapping[str, Any], seconds: Mapping[str, float], total: float) -> str:
+    """How long a step takes, by what this run took: "about 3 minutes"; empty if that cannot be told.
+
+    Args:
+        result: the content of `result.json`.
+        seconds: of the run's parts, as in `timing.json`; a fit that came back from the journal is passed over.
+        total: of the whole run.
+    """
+    if runs := step.get("runs"):
+        return f"about {duration(runs * total)}"
+    trainings = [value for label, value in seconds.items() if label.startswith("fit retrain/")]
+    if not step.get("epochs") or not result["retrain"] or not trainings:
+        return ""
+    epoch = max(trainings) / result["retrain"]["epochs"]
+    return f"about {duration(step['epochs'] * epoch)}" if epoch > SHORTEST_EPOCH else ""

@@ -14,9 +14,9 @@ from typing import Any
 
 from nasforge.beginning import Beginning
 from nasforge.errors import RunError
+from nasforge.identity import HOW, differences, may_change
 from nasforge.journal import JOURNAL
 from nasforge.messages import explained
-from nasforge.resumption import HOW, differences, may_change
 from nasforge.sweep_summary import Record, relative
 
 
