@@ -20,9 +20,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 
 from nasforge import Architecture, Context, Estimate, Estimator, Objective, SearchData
-from nasforge.executor import Executor, LocalExecutor
-from nasforge.local_workers import LocalWorkers
-from nasforge.ray_tasks import RayTasks
+from nasforge.execution.executor import Executor, LocalExecutor
+from nasforge.execution.local_workers import LocalWorkers
+from nasforge.execution.ray_tasks import RayTasks
 from nasforge.testing import tiny_data
 from nasforge_plugins.space.nasbench201 import NASBench201
 

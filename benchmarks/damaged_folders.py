@@ -24,7 +24,7 @@ from pathlib import Path
 
 import torch
 
-from nasforge import cli
+from nasforge.command import cli
 
 RESULTS = Path(__file__).parent / "results" / "damaged_folders.md"
 HARMS = ("missing", "empty", "cut", "one bit", "another run's", "hostile")
@@ -157,21 +157,21 @@ def altered(run: Path, other: Path, place: Path, files: Sequence[str]) -> Iterat
 
 def begun(folder: Path, words: list[str]) -> Path:
     """A run that was stopped in the second epoch of its supernet."""
-    from nasforge import training
+    from nasforge.training import modules
 
-    original, calls = training.FitModule.on_train_epoch_start, [0]
+    original, calls = modules.FitModule.on_train_epoch_start, [0]
 
-    def deadly(module: training.FitModule) -> None:
+    def deadly(module: modules.FitModule) -> None:
         calls[0] += 1
         if calls[0] == 2:
             raise KeyboardInterrupt
         original(module)
 
-    training.FitModule.on_train_epoch_start = deadly  # type: ignore[method-assign]
+    modules.FitModule.on_train_epoch_start = deadly  # type: ignore[method-assign]
     try:
         ran(*words, f"hydra.run.dir={folder}")
     finally:
-        training.FitModule.on_train_epoch_start = original  # type: ignore[method-assign]
+        modules.FitModule.on_train_epoch_start = original  # type: ignore[method-assign]
     assert list(folder.rglob("*.ckpt"))
     return folder
 

@@ -39,10 +39,10 @@ from nasforge import (
     score,
     train,
 )
-from nasforge.journal import Journal
-from nasforge.machinery import Budget, Machinery
-from nasforge.registry import build
-from nasforge.run import Run
+from nasforge.journal.journal import Journal
+from nasforge.registry.entry_points import build
+from nasforge.run.resources import Budget, Machinery
+from nasforge.run.run import Run
 
 RESULTS = Path(__file__).parent / "results" / "data_approximation.md"
 DATA = Path(os.environ.get("NASFORGE_DATA") or Path(__file__).parents[2] / "shared" / "data") / "cifar10"

@@ -22,7 +22,7 @@ import torch
 from scipy.stats import mannwhitneyu
 
 from nasforge import ImageSet
-from nasforge.journal import atomic, digest
+from nasforge.journal.journal import atomic, digest
 from searches import searched
 
 RESULTS = Path(__file__).parent / "results" / "gradient_family.md"

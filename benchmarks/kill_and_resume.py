@@ -27,25 +27,25 @@ import torch
 
 RESULTS = Path(__file__).parent / "results" / "kill_and_resume.md"
 PRELOAD = [
-    "nasforge.experiment",
+    "nasforge.experiment.experiment",
     "nasforge_plugins.strategy.egnas",
     "nasforge_plugins.strategy.nsga2",
     "nasforge_plugins.space.darts",
     "nasforge_plugins.estimator.training",
 ]
 PLACES = {  # name: (module, class, function) whose n-th call is the last thing that happens
-    "supernet fit": ("nasforge.training", "FitModule", "on_train_batch_end"),
+    "supernet fit": ("nasforge.training.modules", "FitModule", "on_train_batch_end"),
     "ES step": ("nasforge_plugins.strategy.egnas.algorithm", "EvolvedAlphas", "_judge"),
-    "checkpoint": ("nasforge.lightning_fit", "_EpochCheckpoint", "on_train_epoch_end"),
-    "weights": ("nasforge.fitting", "Fits", "_commit"),
-    "journal line": ("nasforge.journal", "Journal", "write"),
-    "control": ("nasforge.estimates", "Estimates", "_write"),
-    "retraining": ("nasforge.retraining", "", "_tested"),
-    "result": ("nasforge.experiment", "", "finish"),
-    "report": ("nasforge.outcome", "", "write_report"),
+    "checkpoint": ("nasforge.training.fit", "_EpochCheckpoint", "on_train_epoch_end"),
+    "weights": ("nasforge.run.fits", "Fits", "_commit"),
+    "journal line": ("nasforge.journal.journal", "Journal", "write"),
+    "control": ("nasforge.run.estimates", "Estimates", "_write"),
+    "retraining": ("nasforge.experiment.retraining", "", "_tested"),
+    "result": ("nasforge.experiment.experiment", "", "finish"),
+    "report": ("nasforge.experiment.outcome", "", "write_report"),
 }
 OTHERS = {
-    "store": ("nasforge.run", "Run", "store"),
+    "store": ("nasforge.run.run", "Run", "store"),
     "candidate": ("nasforge_plugins.estimator.training", "Training", "estimate"),
 }
 """Places that the search of `words` does not pass."""
@@ -136,8 +136,8 @@ def finish(folder: Path, data: Path, command: Sequence[str] = ()) -> dict[str, b
 
 
 def _run(folder: Path, command: Sequence[str], place: str, call: int, number: int) -> None:
-    from nasforge import experiment
-    from nasforge.configuration import compose
+    from nasforge.config.configuration import compose
+    from nasforge.experiment import experiment
 
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from nasforge import rank_sums
-from nasforge.journal import digest
+from nasforge.journal.journal import digest
 from nasforge_plugins.space.nasbench201 import NASBench201
 from searches import SHARED, cifar10_root, searched
 

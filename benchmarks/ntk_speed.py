@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nasforge.registry import build
+from nasforge.registry.entry_points import build
 from nasforge_plugins.estimator.zero_cost.kernels import decoupled_ntk, ntk
 
 RESULTS = Path(__file__).parent / "results" / "ntk_speed.md"

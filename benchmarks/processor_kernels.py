@@ -24,8 +24,17 @@ import torch
 from torch import Tensor, nn
 
 from nasforge import OPERATIONS, WeightSharing, build, operation
-from nasforge.kernel_trials import HEAP_CHECK, LAYOUTS, LIBRARY, Compute, called, outcomes, report, worst_error
-from nasforge.registry import registry
+from nasforge.diagnosis.kernel_trials import (
+    HEAP_CHECK,
+    LAYOUTS,
+    LIBRARY,
+    Compute,
+    called,
+    outcomes,
+    report,
+    worst_error,
+)
+from nasforge.registry.entry_points import registry
 
 INSTRUCTIONS = ("SSE41", "AVX", "AVX2", "AVX512_CORE", "DEFAULT")
 BATCHES, CLASSES = (1, 2, 63, 64), 5

@@ -26,10 +26,10 @@ import torch
 from scipy.stats import spearmanr
 
 from nasforge.architecture import Architecture, Evaluation
-from nasforge.journal import Journal
-from nasforge.machinery import Budget, Machinery
-from nasforge.registry import build
-from nasforge.run import Run
+from nasforge.journal.journal import Journal
+from nasforge.registry.entry_points import build
+from nasforge.run.resources import Budget, Machinery
+from nasforge.run.run import Run
 from nasforge_plugins.estimator.zero_cost import ZeroCost
 from nasforge_plugins.estimator.zero_cost.proxies import PROXIES
 from searches import SHARED, cifar10_root

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nasforge import experiment
-from nasforge.configuration import compose
+from nasforge.config.configuration import compose
+from nasforge.experiment import experiment
 
 SHARED = Path(os.environ.get("NASFORGE_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 

@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nasforge import FitData, FitModule, NetworkModule, Preprocessing
 from nasforge.images import ImageSet
-from nasforge.ranks import Fit, Ranks
+from nasforge.training.ranks import Fit, Ranks
 from nasforge_plugins.space.darts import DARTS
 from nasforge_plugins.strategy.darts.module import GradientAlphas
 

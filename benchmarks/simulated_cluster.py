@@ -28,11 +28,11 @@ import numpy as np
 
 from nasforge import Architecture, Context, Estimate, Estimator, Objective
 from nasforge.data import NoData
-from nasforge.dispatch import Unit, dispatched
-from nasforge.estimates import Estimates
-from nasforge.executor import Answer, Executor, Work
-from nasforge.journal import Journal
-from nasforge.progress import Progress
+from nasforge.execution.dispatch import Unit, dispatched
+from nasforge.execution.executor import Answer, Executor, Work
+from nasforge.journal.journal import Journal
+from nasforge.run.estimates import Estimates
+from nasforge.run.progress import Progress
 
 RESULTS = Path(__file__).parent / "results" / "simulated_cluster.md"
 POINTS = 10

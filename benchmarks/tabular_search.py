@@ -24,12 +24,12 @@ from scipy.stats import mannwhitneyu
 from nasforge.architecture import Evaluation, ParetoFront
 from nasforge.data import NoData
 from nasforge.estimator import Estimator
-from nasforge.goals import Goals
-from nasforge.journal import Journal
-from nasforge.machinery import Budget, Machinery
+from nasforge.journal.journal import Journal
 from nasforge.pareto import normalized_hypervolume
-from nasforge.registry import build
-from nasforge.run import Run
+from nasforge.registry.entry_points import build
+from nasforge.run.goals import Goals
+from nasforge.run.resources import Budget, Machinery
+from nasforge.run.run import Run
 from nasforge.strategy import AskTellStrategy
 from nasforge_plugins.strategy.local_search import LocalSearch
 from nasforge_plugins.strategy.nevergrad import Nevergrad

@@ -27,12 +27,12 @@ import torch
 from nasforge.architecture import Architecture, Evaluation
 from nasforge.data import NoData
 from nasforge.estimator import Context
-from nasforge.goals import Goals
-from nasforge.journal import Journal
-from nasforge.machinery import Budget, Machinery
+from nasforge.journal.journal import Journal
 from nasforge.randomness import rng_of
-from nasforge.registry import build
-from nasforge.run import Run
+from nasforge.registry.entry_points import build
+from nasforge.run.goals import Goals
+from nasforge.run.resources import Budget, Machinery
+from nasforge.run.run import Run
 
 RESULTS = Path(__file__).parent / "results" / "tabular_throughput.md"
 os.environ.setdefault("NASFORGE_DATA", str(Path(__file__).parents[2] / "shared" / "data"))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nasforge.journal import digest
+from nasforge.journal.journal import digest
 from nasforge_plugins.space.nasbench201 import NASBench201
 from searches import SHARED, cifar10_root, searched
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from nasforge.journal import atomic, digest
+from nasforge.journal.journal import atomic, digest
 from nasforge_plugins.strategy.tsenas.supernet import PATHS
 from searches import searched
 

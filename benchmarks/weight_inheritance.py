@@ -23,9 +23,9 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from nasforge import Architecture, Evaluation, Run
-from nasforge.configuration import compose
-from nasforge.journal import Journal
-from nasforge.parts import Parts
+from nasforge.config.configuration import compose
+from nasforge.experiment.parts import Parts
+from nasforge.journal.journal import Journal
 from nasforge.randomness import rng_of
 from nasforge_plugins.estimator.training import Training
 from nasforge_plugins.strategy.tsenas.inheritance import Inheritance

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nasforge import NasforgeError, SearchSpace
-from nasforge.abilities import mismatch, missing
-from nasforge.registry import build, registry
+from nasforge.registry.abilities import mismatch, missing
+from nasforge.registry.entry_points import build, registry
 
 Classes = Mapping[str, type[Any]]
 

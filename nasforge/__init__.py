@@ -9,9 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and a test keeps the two equal
-    from nasforge.api import (
-        search as search,
-    )
     from nasforge.architecture import (
         Architecture as Architecture,
         CellGraph as CellGraph,
@@ -21,22 +18,24 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         Objective as Objective,
         ParetoFront as ParetoFront,
     )
-    from nasforge.cell_chain import (
-        CellChain as CellChain,
-        WeightInheritance as WeightInheritance,
+    from nasforge.charts.evolution import (
+        Generation as Generation,
+        fitness_over_generations as fitness_over_generations,
+        inherited_over_generations as inherited_over_generations,
+        population_slices as population_slices,
     )
-    from nasforge.cells import (
-        drop_path as drop_path,
-        partial_join as partial_join,
-        scaled_norm as scaled_norm,
-        softmax_per_node as softmax_per_node,
-        weighted_sum as weighted_sum,
+    from nasforge.charts.family import (
+        Relative as Relative,
+        family_tree as family_tree,
     )
-    from nasforge.convolutions import (
-        DepthwiseConv2d as DepthwiseConv2d,
-        PointwiseConv2d as PointwiseConv2d,
-        depthwise as depthwise,
-        pointwise as pointwise,
+    from nasforge.charts.mixes import (
+        mix_over_time as mix_over_time,
+    )
+    from nasforge.charts.scores import (
+        scores_in_space as scores_in_space,
+    )
+    from nasforge.command.api import (
+        search as search,
     )
     from nasforge.data import (
         DataModule as DataModule,
@@ -63,23 +62,11 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         Infeasible as Infeasible,
         Weights as Weights,
     )
-    from nasforge.evolution_charts import (
-        Generation as Generation,
-        fitness_over_generations as fitness_over_generations,
-        inherited_over_generations as inherited_over_generations,
-        population_slices as population_slices,
-    )
-    from nasforge.family_charts import (
-        Relative as Relative,
-        family_tree as family_tree,
-    )
-    from nasforge.forecast import (
+    from nasforge.experiment.forecast import (
         step_seconds as step_seconds,
     )
-    from nasforge.growing_cells import (
-        CrossoverMode as CrossoverMode,
-        GrowingCells as GrowingCells,
-        GrowthRates as GrowthRates,
+    from nasforge.experiment.outcome import (
+        Outcome as Outcome,
     )
     from nasforge.images import (
         HELD_OUT_NOTE as HELD_OUT_NOTE,
@@ -88,16 +75,32 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         SeededBatches as SeededBatches,
         hold_out as hold_out,
     )
-    from nasforge.lightning_fit import (
-        train as train,
-    )
     from nasforge.memory import (
         PlannedNetwork as PlannedNetwork,
     )
-    from nasforge.mix_charts import (
-        mix_over_time as mix_over_time,
+    from nasforge.networks.cell_chain import (
+        CellChain as CellChain,
+        WeightInheritance as WeightInheritance,
     )
-    from nasforge.operations import (
+    from nasforge.networks.cells import (
+        drop_path as drop_path,
+        partial_join as partial_join,
+        scaled_norm as scaled_norm,
+        softmax_per_node as softmax_per_node,
+        weighted_sum as weighted_sum,
+    )
+    from nasforge.networks.convolutions import (
+        DepthwiseConv2d as DepthwiseConv2d,
+        PointwiseConv2d as PointwiseConv2d,
+        depthwise as depthwise,
+        pointwise as pointwise,
+    )
+    from nasforge.networks.growing_cells import (
+        CrossoverMode as CrossoverMode,
+        GrowingCells as GrowingCells,
+        GrowthRates as GrowthRates,
+    )
+    from nasforge.networks.operations import (
         OPERATIONS as OPERATIONS,
         FactorizedReduce as FactorizedReduce,
         Operation as Operation,
@@ -107,22 +110,28 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         pad_to_even as pad_to_even,
         sep_conv as sep_conv,
     )
-    from nasforge.outcome import (
-        Outcome as Outcome,
+    from nasforge.networks.sizes import (
+        network_size as network_size,
+    )
+    from nasforge.networks.wider_space import (
+        WiderSpace as WiderSpace,
     )
     from nasforge.pareto import (
         rank_sums as rank_sums,
-    )
-    from nasforge.places import (
-        data_folder as data_folder,
-        user_path as user_path,
     )
     from nasforge.randomness import (
         isolated as isolated,
         rng_of as rng_of,
         seed_of as seed_of,
     )
-    from nasforge.ranges import (
+    from nasforge.registry.entry_points import (
+        build as build,
+    )
+    from nasforge.registry.places import (
+        data_folder as data_folder,
+        user_path as user_path,
+    )
+    from nasforge.registry.ranges import (
         BatchSize as BatchSize,
         Cells as Cells,
         Channels as Channels,
@@ -139,30 +148,11 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         WeightDecay as WeightDecay,
         Workers as Workers,
     )
-    from nasforge.registry import (
-        build as build,
-    )
     from nasforge.result import (
         Result as Result,
     )
-    from nasforge.run import (
+    from nasforge.run.run import (
         Run as Run,
-    )
-    from nasforge.score_charts import (
-        scores_in_space as scores_in_space,
-    )
-    from nasforge.scoring import (
-        batch_statistics as batch_statistics,
-        one_hot_l1 as one_hot_l1,
-        ordered_batches as ordered_batches,
-        score as score,
-    )
-    from nasforge.shared_weights import (
-        SharedWeights as SharedWeights,
-        load_supernet as load_supernet,
-    )
-    from nasforge.sizes import (
-        network_size as network_size,
     )
     from nasforge.space import (
         Mix as Mix,
@@ -178,24 +168,34 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         AskTellStrategy as AskTellStrategy,
         Strategy as Strategy,
     )
-    from nasforge.table import (
+    from nasforge.tables.files import (
+        find_table as find_table,
+    )
+    from nasforge.tables.table import (
         Column as Column,
         Table as Table,
     )
-    from nasforge.table_files import (
-        find_table as find_table,
+    from nasforge.training.fit import (
+        train as train,
     )
-    from nasforge.training import (
+    from nasforge.training.modules import (
         FitModule as FitModule,
         NetworkModule as NetworkModule,
         SupernetModule as SupernetModule,
     )
-    from nasforge.weight_store import (
+    from nasforge.training.scoring import (
+        batch_statistics as batch_statistics,
+        one_hot_l1 as one_hot_l1,
+        ordered_batches as ordered_batches,
+        score as score,
+    )
+    from nasforge.training.shared_weights import (
+        SharedWeights as SharedWeights,
+        load_supernet as load_supernet,
+    )
+    from nasforge.training.weight_store import (
         WeightStore as WeightStore,
         entries as entries,
-    )
-    from nasforge.wider_space import (
-        WiderSpace as WiderSpace,
     )
     from nasforge.wording import (
         amount as amount,
@@ -205,44 +205,44 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     )
 
 _HOMES = {
-    "api": "search",
+    "command.api": "search",
     "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
-    "cell_chain": "CellChain WeightInheritance",
-    "cells": "drop_path partial_join scaled_norm softmax_per_node weighted_sum",
-    "convolutions": "DepthwiseConv2d PointwiseConv2d depthwise pointwise",
+    "networks.cell_chain": "CellChain WeightInheritance",
+    "networks.cells": "drop_path partial_join scaled_norm softmax_per_node weighted_sum",
+    "networks.convolutions": "DepthwiseConv2d PointwiseConv2d depthwise pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError "
     "reason text_of unknown",
     "estimator": "Context Estimate Estimator Infeasible Weights",
-    "evolution_charts": "Generation fitness_over_generations inherited_over_generations population_slices",
-    "family_charts": "Relative family_tree",
-    "lightning_fit": "train",
-    "forecast": "step_seconds",
-    "growing_cells": "CrossoverMode GrowingCells GrowthRates",
+    "charts.evolution": "Generation fitness_over_generations inherited_over_generations population_slices",
+    "charts.family": "Relative family_tree",
+    "training.fit": "train",
+    "experiment.forecast": "step_seconds",
+    "networks.growing_cells": "CrossoverMode GrowingCells GrowthRates",
     "images": "HELD_OUT_NOTE ImageSet Images SeededBatches hold_out",
     "memory": "PlannedNetwork",
-    "mix_charts": "mix_over_time",
-    "sizes": "network_size",
-    "operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
-    "outcome": "Outcome",
+    "charts.mixes": "mix_over_time",
+    "networks.sizes": "network_size",
+    "networks.operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
+    "experiment.outcome": "Outcome",
     "pareto": "rank_sums",
-    "places": "data_folder user_path",
+    "registry.places": "data_folder user_path",
     "randomness": "isolated rng_of seed_of",
-    "ranges": "BatchSize Cells Channels Clip Count CountOrZero Factor FinalLearningRate Fraction LearningRate Momentum "
-    "Population Probability WeightDecay Workers",
-    "registry": "build",
+    "registry.ranges": "BatchSize Cells Channels Clip Count CountOrZero Factor FinalLearningRate Fraction "
+    "LearningRate Momentum Population Probability WeightDecay Workers",
+    "registry.entry_points": "build",
     "result": "Result",
-    "run": "Run",
-    "score_charts": "scores_in_space",
-    "shared_weights": "SharedWeights load_supernet",
+    "run.run": "Run",
+    "charts.scores": "scores_in_space",
+    "training.shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing size_or_default",
     "strategy": "AskTellStrategy Strategy",
-    "scoring": "batch_statistics one_hot_l1 ordered_batches score",
-    "table": "Column Table",
-    "table_files": "find_table",
-    "training": "FitModule NetworkModule SupernetModule",
-    "weight_store": "WeightStore entries",
-    "wider_space": "WiderSpace",
+    "training.scoring": "batch_statistics one_hot_l1 ordered_batches score",
+    "tables.table": "Column Table",
+    "tables.files": "find_table",
+    "training.modules": "FitModule NetworkModule SupernetModule",
+    "training.weight_store": "WeightStore entries",
+    "networks.wider_space": "WiderSpace",
     "wording": "amount counted duration words",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from nasforge.devices.portions import Portion
+from nasforge.devices.threads import threads
 from nasforge.errors import DataError, OptionError
 from nasforge.images import ImageSet, SeededBatches
-from nasforge.portions import Portion
 from nasforge.space import Shape
-from nasforge.threads import threads
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from nasforge.data import SearchData
+from nasforge.devices.machine import GIB, memory_of
 from nasforge.errors import NasforgeError, OptionError
-from nasforge.machine import GIB, memory_of
 from nasforge.randomness import isolated, rng_of
 from nasforge.space import SearchSpace, Shape, Supernet, WeightSharing
 

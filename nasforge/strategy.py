@@ -18,7 +18,7 @@ from nasforge.space import SearchSpace, WeightSharing
 
 if TYPE_CHECKING:
     from nasforge.data import SearchData
-    from nasforge.run import Run
+    from nasforge.run.run import Run
 
 
 SpaceT = TypeVar("SpaceT", bound=SearchSpace, default=SearchSpace)

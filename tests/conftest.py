@@ -14,8 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from sklearn.datasets import load_digits
 
-from nasforge import cli, search_path
-from nasforge.registry import registry
+from nasforge.command import cli
+from nasforge.config import search_path
+from nasforge.registry.entry_points import registry
 
 collect_ignore = ["third_party"]  # an outside package: tests/test_third_party.py installs it and runs its tests
 

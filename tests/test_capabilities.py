@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from nasforge import experiment
-from nasforge.configuration import compose
+from nasforge.config.configuration import compose
 from nasforge.errors import AbilityError, DataError
-from nasforge.parts import Parts
-from nasforge.registry import build, registry
+from nasforge.experiment import experiment
+from nasforge.experiment.parts import Parts
+from nasforge.registry.entry_points import build, registry
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("NASFORGE_SHARED") or ROOT.parent / "shared")

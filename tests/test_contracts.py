@@ -2,7 +2,7 @@
 
 import pytest
 
-from nasforge.registry import build
+from nasforge.registry.entry_points import build
 from nasforge.testing import DataContract, EstimatorContract, SpaceContract, StrategyContract
 
 

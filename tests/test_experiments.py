@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nasforge.configuration import compose
-from nasforge.parts import Parts
+from nasforge.config.configuration import compose
+from nasforge.experiment.parts import Parts
 
 EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "experiment").glob("*.yaml"))
 

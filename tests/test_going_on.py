@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
-from nasforge import Column, RunError, Table, experiment, retraining
-from nasforge.configuration import compose
-from nasforge.journal import Journal
+from nasforge import Column, RunError, Table
+from nasforge.config.configuration import compose
+from nasforge.experiment import experiment, retraining
+from nasforge.journal.journal import Journal
 from nasforge.stopping import Interrupted
 
 SEARCH = ["strategy=random_search", "space=nasbench201", "estimator=tabular", "retrain.seeds=0"]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import nasforge
-from nasforge.beginning import Beginning
+from nasforge.run.beginning import Beginning
 
 PLANTED = """
 from pathlib import Path
@@ -194,7 +194,8 @@ def test_no_process_of_a_run_imports_from_the_folder_that_it_lies_in(words, fold
     """Python puts the working directory before all that is installed, in processes that start by `-c` or `-m`."""
     for module in ("torch", "nasforge", "multiprocessing", "cloudpickle"):
         (folder / f"{module}.py").write_text(f"open({str(tmp_path / 'code_was_run')!r}, 'w').close()")
-    script = "import sys; sys.path.remove(''); from nasforge.cli import main; main()"  # as the console script has it
+    # As the console script has it.
+    script = "import sys; sys.path.remove(''); from nasforge.command.cli import main; main()"
     ended = subprocess.run([sys.executable, "-c", script, *words], cwd=folder, capture_output=True, text=True)
     assert not (tmp_path / "code_was_run").exists()
     assert ended.returncode == 0, ended.stderr

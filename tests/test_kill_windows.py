@@ -6,8 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from nasforge import Column, Table, experiment
-from nasforge.configuration import compose
+from nasforge import Column, Table
+from nasforge.config.configuration import compose
+from nasforge.experiment import experiment
 from nasforge_plugins.strategy.random_search import RandomSearch
 
 KILLED = 9

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasforge import Column, Table, cli
-from nasforge.beginning import read_config
-from nasforge.places import located
-from nasforge.registry import registry
+from nasforge import Column, Table
+from nasforge.command import cli
+from nasforge.registry.entry_points import registry
+from nasforge.registry.places import located
+from nasforge.run.beginning import read_config
 
 SEARCH = [
     *("strategy=random_search", "strategy.batch=2", "space=nasbench201", "budget.evaluations=2"),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nasforge.new_plugin import LONGEST, TEMPLATES, Package, requirement
-from nasforge.registry import CONTRACTS
+from nasforge.diagnosis.new_plugin import LONGEST, TEMPLATES, Package, requirement
+from nasforge.registry.entry_points import CONTRACTS
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL = Package("all_kinds", tuple(CONTRACTS))

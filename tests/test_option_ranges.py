@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from nasforge import OptionError, build
-from nasforge.machinery import Budget
-from nasforge.options import checked, described
-from nasforge.parts import Control
-from nasforge.registry import registry
-from nasforge.retraining import Retraining
+from nasforge.experiment.parts import Control
+from nasforge.experiment.retraining import Retraining
+from nasforge.registry.entry_points import registry
+from nasforge.registry.options import checked, described
+from nasforge.run.resources import Budget
 from nasforge_plugins.strategy.medarts.stages import Stage
 
 CONFIG = yaml.safe_load((Path(__file__).resolve().parents[1] / "conf" / "config.yaml").read_text())

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from nasforge import search
-from nasforge.experiment import read_config
+from nasforge.experiment.experiment import read_config
 
 MINE = """\
 # @package _global_

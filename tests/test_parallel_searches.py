@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nasforge import experiment
-from nasforge.configuration import compose
+from nasforge.config.configuration import compose
+from nasforge.experiment import experiment
 
 SMALL = [
     *(

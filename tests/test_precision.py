@@ -9,9 +9,9 @@ from safetensors.numpy import load_file
 from test_capabilities import LEAST, SIZES, SPACE_SIZES
 
 import nasforge_plugins.strategy
-from nasforge import experiment
-from nasforge.configuration import compose
-from nasforge.trainer_options import TrainerOptions
+from nasforge.config.configuration import compose
+from nasforge.experiment import experiment
+from nasforge.experiment.trainer_options import TrainerOptions
 
 PRECISIONS = get_args(get_type_hints(TrainerOptions)["precision"])
 TRAINING = [f"estimator.training.{word}" for word in ("epochs=1", "channels=4", "cells=1")]

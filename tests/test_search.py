@@ -12,9 +12,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import kill_and_resume as small
-from nasforge import DataModule, NasforgeError, RunError, experiment, fitting
-from nasforge.configuration import compose
-from nasforge.resumption import resumed
+from nasforge import DataModule, NasforgeError, RunError
+from nasforge.config.configuration import compose
+from nasforge.experiment import experiment
+from nasforge.experiment.resumption import resumed
+from nasforge.run import fits
 
 
 def config(images, *changes):
@@ -248,7 +250,7 @@ def test_a_fit_that_was_killed_between_checkpoint_and_weights_keeps_them_even_ou
         def dies(*_, **__):
             raise KeyboardInterrupt
 
-        killed.setattr(fitting.Fits, "_commit", dies)
+        killed.setattr(fits.Fits, "_commit", dies)
         with pytest.raises(KeyboardInterrupt):
             experiment.search(compose(words).config, tmp_path / "run", words)
     fit = tmp_path / "run" / "fits" / "supernet"

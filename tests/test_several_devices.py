@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nasforge import experiment
-from nasforge.configuration import compose
+from nasforge.config.configuration import compose
+from nasforge.experiment import experiment
 
 SMALL = [
     *("space=nasbench201", "strategy.epochs=2", "strategy.warmup_epochs=1", "strategy.population=2"),

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from nasforge.command.messages import explained
+from nasforge.command.sweep_summary import Record, Sweep, summed_up
 from nasforge.errors import RunError
-from nasforge.messages import explained
 from nasforge.stopping import Interrupted
-from nasforge.sweep_summary import Record, Sweep, summed_up
 
 PATIENCE = 120
 """Seconds, many times what is needed."""

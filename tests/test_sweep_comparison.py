@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nasforge import Column, Table
-from nasforge.configuration import compose
-from nasforge.parts import Parts
+from nasforge.config.configuration import compose
+from nasforge.experiment.parts import Parts
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from nasforge import Column, Table, cli, experiment
-from nasforge.beginning import Beginning
-from nasforge.machinery import device_of
-from nasforge.run import Run
+from nasforge import Column, Table
+from nasforge.command import cli
+from nasforge.experiment import experiment
+from nasforge.run.beginning import Beginning
+from nasforge.run.resources import device_of
+from nasforge.run.run import Run
 from nasforge.stopping import Interrupted
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -24,7 +26,7 @@ KILLED = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
 import kill_and_resume
-from nasforge import cli
+from nasforge.command import cli
 kill_and_resume._arm("journal line", int(sys.argv.pop(1)))
 sys.exit(cli.run(sys.argv[1:]))
 """

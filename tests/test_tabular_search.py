@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import nasforge
-from nasforge import NasforgeError, experiment
-from nasforge.configuration import compose
+from nasforge import NasforgeError
+from nasforge.config.configuration import compose
+from nasforge.experiment import experiment
 
 WORDS = ["strategy=regularized_evolution", "space=nasbench201", "estimator=tabular", "budget.evaluations=80"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nasforge.registry import registry
+from nasforge.registry.entry_points import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tests" / "third_party" / "nasforge-hillclimb"

@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from nasforge import experiment
-from nasforge.configuration import compose
+from nasforge.config.configuration import compose
+from nasforge.experiment import experiment
 
 SMALL = ["strategy=darts", "space=nasbench201", "data=arrays", "data.batch_size=8"]
 SMALL += ["strategy.channels=4", "strategy.epochs=2", "strategy.warmup_epochs=1", "control.samples=20"]

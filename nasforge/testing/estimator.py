@@ -15,15 +15,15 @@ import torch
 from safetensors.torch import save_file
 
 from nasforge.architecture import Architecture, Objective
+from nasforge.devices.threads import threads
 from nasforge.estimator import Context, Estimator, Infeasible, Weights
-from nasforge.executor import Answer, LocalExecutor
-from nasforge.journal import file_digest
+from nasforge.execution.executor import Answer, LocalExecutor
+from nasforge.journal.journal import file_digest
 from nasforge.randomness import isolated
 from nasforge.space import SearchSpace, WeightSharing
 from nasforge.testing.another_process import ORDER, elsewhere
 from nasforge.testing.samples import samples, tiny_data, variation
 from nasforge.testing.watching import copied, generators, settings_kept
-from nasforge.threads import threads
 
 UNITLESS = re.compile(r"(^|_)(latency|time|memory|energy)$")
 """Names of quantities that mean nothing without their unit; `params` and `flops` are counts."""

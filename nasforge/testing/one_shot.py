@@ -12,18 +12,18 @@ import pytest
 import torch
 
 from nasforge.architecture import Architecture, Objective
+from nasforge.devices.threads import threads
 from nasforge.errors import NasforgeError
 from nasforge.estimator import Context, Estimate, Estimator
-from nasforge.journal import Journal
-from nasforge.machinery import Budget, Machinery
-from nasforge.registry import build, registry
+from nasforge.journal.journal import Journal
+from nasforge.registry.entry_points import build, registry
 from nasforge.result import Result
-from nasforge.run import Run
-from nasforge.shared_weights import SharedWeights
+from nasforge.run.resources import Budget, Machinery
+from nasforge.run.run import Run
 from nasforge.space import SearchSpace, WeightSharing
 from nasforge.strategy import Strategy
 from nasforge.testing.samples import samples, tiny_data
-from nasforge.threads import threads
+from nasforge.training.shared_weights import SharedWeights
 
 ONE_SHOT: Mapping[str, Mapping[str, Any]] = {
     "egnas": {"epochs": 2, "warmup_epochs": 1, "samples": 1, "population": 2},

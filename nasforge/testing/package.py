@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from packaging.utils import canonicalize_name
 
-from nasforge.listing import first_line
-from nasforge.registry import CONTRACTS, Plugin, registry
-from nasforge.soundness import difference, fault
+from nasforge.diagnosis.listing import first_line
+from nasforge.diagnosis.soundness import difference, fault
+from nasforge.registry.entry_points import CONTRACTS, Plugin, registry
 
 
 class PackageContract:

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from nasforge.journal import Journal
+from nasforge.journal.journal import Journal
 from nasforge.testing.another_process import ORDER
 
 STRATEGY = f"draw from run.rng, read no clock, and {ORDER}"

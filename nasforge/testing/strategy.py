@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from nasforge.architecture import Evaluation
-from nasforge.configuration import compose
-from nasforge.experiment import resume, search
-from nasforge.registry import build, registry
+from nasforge.config.configuration import compose
+from nasforge.experiment.experiment import resume, search
+from nasforge.registry.entry_points import build, registry
 from nasforge.result import Result
-from nasforge.run import Run
+from nasforge.run.run import Run
 from nasforge.space import SearchSpace
 from nasforge.strategy import AskTellStrategy, Strategy
 from nasforge.testing.another_process import elsewhere

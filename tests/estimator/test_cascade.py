@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from nasforge import Context, Estimate, Estimator, Infeasible, NasforgeError, Objective, experiment
-from nasforge.configuration import compose
-from nasforge.executor import LocalExecutor
-from nasforge.parts import Parts
-from nasforge.registry import build
+from nasforge import Context, Estimate, Estimator, Infeasible, NasforgeError, Objective
+from nasforge.config.configuration import compose
+from nasforge.execution.executor import LocalExecutor
+from nasforge.experiment import experiment
+from nasforge.experiment.parts import Parts
+from nasforge.registry.entry_points import build
 from nasforge.testing import tiny_data
 
 TABLE = ["space=nasbench201", "retrain.seeds=0", "executor.threads=1"]

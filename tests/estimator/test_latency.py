@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from nasforge import Column, Context, DataError, Objective, OptionError, Table, UnknownNameError
-from nasforge.configuration import compose
+from nasforge.config.configuration import compose
 from nasforge.data import NoData
-from nasforge.goals import composed
-from nasforge.registry import build
+from nasforge.registry.entry_points import build
+from nasforge.run.goals import composed
 from nasforge.testing import EstimatorContract
 from nasforge_plugins.estimator.latency import Latency
 

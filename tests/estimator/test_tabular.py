@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from nasforge import Architecture, Column, Context, DataError, Objective, Table, UnknownNameError, VectorEncoded
-from nasforge.configuration import compose
+from nasforge.config.configuration import compose
 from nasforge.data import NoData
-from nasforge.executor import LocalExecutor
-from nasforge.registry import build
+from nasforge.execution.executor import LocalExecutor
+from nasforge.registry.entry_points import build
 from nasforge.testing import EstimatorContract
 from nasforge_plugins.estimator.tabular import Tabular
 

@@ -6,8 +6,8 @@ import torch
 from pytorch_lightning import Trainer
 
 from nasforge import Context, OptionError, SearchData
-from nasforge.executor import LocalExecutor
-from nasforge.registry import build
+from nasforge.execution.executor import LocalExecutor
+from nasforge.registry.entry_points import build
 from nasforge.wording import amount
 from nasforge_plugins.estimator.training.estimator import trainer_on
 from nasforge_plugins.estimator.training.learning_curve import POINTS, StopBelow, extrapolated, power_law

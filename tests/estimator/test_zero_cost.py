@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from nasforge import Architecture, Context, DataError, Network, OptionError, SearchSpace, UnknownNameError, experiment
-from nasforge.configuration import compose
-from nasforge.executor import LocalExecutor
-from nasforge.registry import build
+from nasforge import Architecture, Context, DataError, Network, OptionError, SearchSpace, UnknownNameError
+from nasforge.config.configuration import compose
+from nasforge.execution.executor import LocalExecutor
+from nasforge.experiment import experiment
+from nasforge.registry.entry_points import build
 from nasforge.testing import EstimatorContract, tiny_data
 from nasforge.wording import quantity, sentence_case, words
 from nasforge_plugins.estimator.zero_cost.estimator import ZeroCost

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, jacrev, replace_all_batch_norm_modules_
 
-from nasforge.registry import build
+from nasforge.registry.entry_points import build
 from nasforge_plugins.estimator.zero_cost.kernels import _per_sample, decoupled_ntk, ntk
 from nasforge_plugins.estimator.zero_cost.probe import Probe
 from nasforge_plugins.estimator.zero_cost.proxies import PROXIES

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nasforge.registry import build
+from nasforge.registry.entry_points import build
 from nasforge_plugins.estimator.zero_cost.activations import linear_regions, naswot, zen
 from nasforge_plugins.estimator.zero_cost.gradients import synflow
 from nasforge_plugins.estimator.zero_cost.probe import LOSSES, Probe

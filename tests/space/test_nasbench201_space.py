@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nasforge import Architecture, ArchitectureError, OptionError, UnknownNameError
-from nasforge.drawing import cell_svg
+from nasforge.charts.drawing import cell_svg
 from nasforge.testing import SpaceContract
 from nasforge_plugins.space.nasbench201 import NASBench201
 from nasforge_plugins.space.nasbench201.cell import EDGES, OPERATIONS, edge_name

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nasforge import Architecture, ArchitectureError, GrowingCells, GrowthRates, OptionError, UnknownNameError
-from nasforge.registry import build
+from nasforge.registry.entry_points import build
 from nasforge.testing import SpaceContract
 from nasforge_plugins.space.reolon import Reolon
 from nasforge_plugins.space.reolon.network import CellSequence, GrowingCell

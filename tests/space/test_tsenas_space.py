@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nasforge import Architecture, ArchitectureError, CellChain, OptionError, UnknownNameError, WeightInheritance
-from nasforge.registry import build
+from nasforge.registry.entry_points import build
 from nasforge.testing import SpaceContract
 from nasforge_plugins.space.darts import DARTS
 from nasforge_plugins.space.tsenas import TSENAS

@@ -20,10 +20,10 @@ from nasforge import (
     VectorEncoded,
 )
 from nasforge.data import NoData
-from nasforge.goals import Goals
-from nasforge.journal import Journal
-from nasforge.machinery import Budget, Machinery
-from nasforge.run import Run
+from nasforge.journal.journal import Journal
+from nasforge.run.goals import Goals
+from nasforge.run.resources import Budget, Machinery
+from nasforge.run.run import Run
 from nasforge_plugins.strategy.local_search import LocalSearch, neighbours
 from nasforge_plugins.strategy.nevergrad import Nevergrad
 from nasforge_plugins.strategy.nsga2 import NSGA2

@@ -9,9 +9,10 @@ from pytorch_lightning.callbacks import Checkpoint
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
-from nasforge import FitData, ImageSet, OptionError, Preprocessing, SupernetModule, experiment, train
-from nasforge.configuration import compose
-from nasforge.parts import Parts
+from nasforge import FitData, ImageSet, OptionError, Preprocessing, SupernetModule, train
+from nasforge.config.configuration import compose
+from nasforge.experiment import experiment
+from nasforge.experiment.parts import Parts
 from nasforge_plugins.space.darts import DARTS as DARTSSpace
 from nasforge_plugins.space.nasbench201 import NASBench201
 from nasforge_plugins.strategy.darts import GradientAlphas, collapse_warning

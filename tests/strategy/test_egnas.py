@@ -9,10 +9,10 @@ import torch
 import yaml
 
 from nasforge import ImageSet, OptionError, Preprocessing, SearchData, SharedWeights
-from nasforge.journal import Journal
-from nasforge.machinery import Budget, Machinery
-from nasforge.options import checked
-from nasforge.run import Run
+from nasforge.journal.journal import Journal
+from nasforge.registry.options import checked
+from nasforge.run.resources import Budget, Machinery
+from nasforge.run.run import Run
 from nasforge_plugins.space.darts import DARTS
 from nasforge_plugins.strategy.egnas import EGNAS
 from nasforge_plugins.strategy.egnas.algorithm import Individual, cma_es

@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nasforge import NasforgeError, experiment
-from nasforge.configuration import compose
-from nasforge.parts import Parts
+from nasforge import NasforgeError
+from nasforge.config.configuration import compose
+from nasforge.experiment import experiment
+from nasforge.experiment.parts import Parts
 from nasforge_plugins.space.darts import DARTS as DARTSSpace
 from nasforge_plugins.strategy.medarts import MEDARTS
 

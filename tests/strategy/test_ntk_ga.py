@@ -8,10 +8,10 @@ import torch
 
 from nasforge import DataError, Estimate, Estimator, Objective, OptionError
 from nasforge.data import NoData
-from nasforge.journal import Journal
-from nasforge.machinery import Budget, Machinery
-from nasforge.registry import build
-from nasforge.run import Run
+from nasforge.journal.journal import Journal
+from nasforge.registry.entry_points import build
+from nasforge.run.resources import Budget, Machinery
+from nasforge.run.run import Run
 from nasforge.testing import tiny_data
 from nasforge_plugins.strategy.ntk_ga import NTKGA
 from nasforge_plugins.strategy.ntk_ga.algorithm import Individual

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from nasforge import Estimate, Estimator, NasforgeError, Objective, OptionError, RunError, experiment
-from nasforge.configuration import compose
-from nasforge.journal import Journal
-from nasforge.machinery import Budget, Machinery
-from nasforge.registry import build
-from nasforge.run import Run
+from nasforge import Estimate, Estimator, NasforgeError, Objective, OptionError, RunError
+from nasforge.config.configuration import compose
+from nasforge.experiment.experiment import experiment
+from nasforge.journal.journal import Journal
+from nasforge.registry.entry_points import build
+from nasforge.run.resources import Budget, Machinery
+from nasforge.run.run import Run
 from nasforge.testing import tiny_data
 from nasforge_plugins.estimator.zero_cost.recording import Rectifiers
 from nasforge_plugins.space.nasbench201.cell import OPERATIONS

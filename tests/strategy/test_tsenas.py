@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import chisquare
 
 from nasforge import Evaluation, OptionError
-from nasforge.registry import build
+from nasforge.registry.entry_points import build
 from nasforge_plugins.strategy.tsenas import TSENAS
 from nasforge_plugins.strategy.tsenas.algorithm import (
     crossover,

@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nasforge import NasforgeError, Run, WeightStore, experiment
-from nasforge.configuration import compose
-from nasforge.parts import Parts
+from nasforge import NasforgeError, Run, WeightStore
+from nasforge.config.configuration import compose
+from nasforge.experiment.experiment import experiment
+from nasforge.experiment.parts import Parts
 from nasforge_plugins.estimator.training import Training
 from nasforge_plugins.strategy.tsenas import TSENAS, report
 

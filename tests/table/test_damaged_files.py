@@ -11,7 +11,7 @@ from small_release import as_file, as_old_pth, as_pth, release
 from test_published_arrays import accuracies, times
 
 from nasforge import Column, DataError, Table
-from nasforge.table_files import import_table
+from nasforge.tables.files import import_table
 from nasforge_plugins.table import pickles
 
 

@@ -1,0 +1,4 @@
+"""Pictures as SVG: cells, fronts, populations, families, and plots of numbers.
+
+Imports the contracts alone.
+"""

@@ -1,0 +1,122 @@
+"""Populations over their generations: how fit they are, where they stand, and what they inherit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nasforge.architecture import Evaluation, Objective
+from nasforge.charts.plots import SERIES, WIDE, axes_of, in_percent, known, legend, scale_axis, whole_numbers
+from nasforge.charts.svg import LIGHT, svg_of
+from nasforge.wording import words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SLICES = 5
+"""Groups of generations that a person can tell apart by colour."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A population after its selection.
+
+    Attributes:
+        stage: of the search; stages follow each other.
+        population: who survived.
+        new: who was estimated in this generation, survivors or not.
+        repeated: how many children had been met before, and were not estimated again.
+    """
+
+    stage: str
+    population: tuple[Evaluation, ...]
+    new: tuple[Evaluation, ...] = ()
+    repeated: int = 0
+
+
+def fitness_over_generations(generations: Sequence[Generation], objective: Objective) -> str:
+    """Best and median of the population after each generation, with the changes of stage marked, as SVG."""
+    figure, axes = axes_of((WIDE[0], 260.0), "generation", words(objective.metric))
+    values = [_values(one.population, objective.metric) for one in generations]
+    place = [index for index, found in enumerate(values) if len(found)]
+    best = np.max if objective.direction == "max" else np.min
+    for label, of, colour in (("best", best, "found"), ("median", np.median, "sep")):
+        line = [float(of(values[index])) for index in place]
+        axes.plot(place, line, color=LIGHT[colour], linewidth=1.7, marker="o", markersize=3.5, label=label)
+    axes.scatter(
+        [index for index in place for _ in values[index]],
+        [value for index in place for value in values[index]],
+        s=9,
+        color=LIGHT["random"],
+        linewidths=0,
+        zorder=1,
+        label="each network",
+    )
+    _mark_stages(axes, generations)
+    scale_axis(axes, "y", objective.metric, np.concatenate([*values, np.zeros(0)]))
+    whole_numbers(axes)
+    legend(axes)
+    return svg_of(figure)
+
+
+def population_slices(generations: Sequence[Generation], objective: Objective, size: str = "params_m") -> str:
+    """The population in the plane of size and fitness, coloured by slices of generations, as SVG."""
+    figure, axes = axes_of((WIDE[0], 340.0), words(size), words(objective.metric))
+    slices = [part for part in np.array_split(np.arange(len(generations)), SLICES) if len(part)]
+    for part, colour in zip(slices, SERIES, strict=False):
+        members = {one.architecture: one for index in part for one in generations[index].population if one.ok}
+        points = [(one.metrics[size], one.metrics[objective.metric]) for one in members.values()]
+        label = f"generation {part[0]}" if len(part) == 1 else f"generations {part[0]} to {part[-1]}"
+        x, y = np.array(points).reshape(-1, 2).T
+        axes.scatter(x, y, s=34, color=LIGHT[colour], linewidths=0, alpha=0.8, label=label)
+    in_percent(axes.yaxis, objective.metric)
+    legend(axes)
+    return svg_of(figure)
+
+
+def inherited_over_generations(generations: Sequence[Generation]) -> str:
+    """The share of its tensors that each new network inherited, and the mean of a generation, as SVG."""
+    figure, axes = axes_of((WIDE[0], 210.0), "generation", "tensors inherited")
+    values = [100 * _values(one.new, "inherited") for one in generations]
+    place = [index for index, found in enumerate(values) if len(found)]
+    axes.scatter(
+        [index for index in place for _ in values[index]],
+        [value for index in place for value in values[index]],
+        s=14,
+        color=LIGHT["random"],
+        linewidths=0,
+        label="each new network",
+    )
+    means = [float(values[index].mean()) for index in place]
+    axes.plot(place, means, color=LIGHT["found"], linewidth=1.7, marker="o", markersize=3.5, label="mean")
+    axes.set_ylim(0, 104)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+    _mark_stages(axes, generations)
+    whole_numbers(axes)
+    legend(axes)
+    return svg_of(figure)
+
+
+def _values(evaluations: Sequence[Evaluation], metric: str) -> np.ndarray:
+    """The metric's known values (n,) among successful evaluations."""
+    return np.array([one.metrics[metric] for one in evaluations if one.ok and known(one.metrics.get(metric))])
+
+
+def _mark_stages(axes: Axes, generations: Sequence[Generation]) -> None:
+    """A line between the last generation of a stage and the first of the next one, which it names."""
+    for index, (before, after) in enumerate(pairwise(generations)):
+        if before.stage != after.stage:
+            axes.axvline(index + 0.5, color=LIGHT["muted"], linewidth=1.2, linestyle=(0, (4, 3)))
+            axes.annotate(
+                f"{after.stage} →",
+                (index + 0.5, 0.0),
+                (5, 5),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                color=LIGHT["muted"],
+                fontsize=10.5,
+            )

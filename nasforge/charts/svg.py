@@ -1,0 +1,88 @@
+"""Pictures as SVG text: one palette for light and dark, the same bytes for the same picture, safe inside a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from typing import TYPE_CHECKING
+
+from nasforge.charts.safe_svg import is_drawing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Pictures are drawn in the light colours; a page replaces each by `var(--name)`, so that it can turn them dark.
+PALETTE = {
+    "paper": ("#fffffe", "#171b21"),
+    "ink": ("#1c2530", "#e8ecf1"),
+    "muted": ("#5d6877", "#9ba7b6"),
+    "line": ("#dde2e9", "#333b46"),
+    "node": ("#eef1f6", "#2a323d"),
+    "node-line": ("#8d99a9", "#6d7988"),
+    "found": ("#c2255d", "#ff7aa5"),
+    "random": ("#8796ab", "#7f8da0"),
+    "sep": ("#2563c9", "#6ea8ff"),
+    "sep-soft": ("#e3edfd", "#1b2d4d"),
+    "dil": ("#7a3fc2", "#b892f2"),
+    "dil-soft": ("#efe6fb", "#32234d"),
+    "pool": ("#b35c00", "#f0a34a"),
+    "pool-soft": ("#fdeed9", "#43300f"),
+    "skip": ("#2b7d49", "#6cc58b"),
+    "skip-soft": ("#e2f4e8", "#18361f"),
+    "other": ("#0f7b83", "#4fc4cc"),
+    "other-soft": ("#dcf3f4", "#113638"),
+    "none": ("#98a2b0", "#78838f"),
+    "none-soft": ("#f4f6f8", "#232a33"),
+}
+LIGHT = {name: light for name, (light, _) in PALETTE.items()}
+
+_FONTS = ["DejaVu Sans", "Verdana", "Arial", "sans-serif"]
+
+
+def svg_of(figure: Figure) -> str:
+    """The figure as SVG with text kept as text; equal figures give equal bytes (no date, no random ids)."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    settings = {"svg.hashsalt": "nasforge", "svg.fonttype": "none", "font.sans-serif": _FONTS}
+    with matplotlib.rc_context(settings):  # type: ignore[arg-type]  # its keys are a Literal in the newest stubs only
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return buffer.getvalue()
+
+
+def inline(svg: str, name: str, caption: str, *, scale: float = 1.0) -> str:
+    """The SVG as part of a page: ids of its own, colours from the page's variables, a caption for screen readers.
+
+    One with anything but shapes and text in it (`is_drawing`) becomes an image, in which no script runs and which
+    reaches nothing outside its frame.
+
+    Args:
+        svg: the text of an SVG file.
+        name: what the ids begin with; each picture of a page needs another.
+        caption: what it shows, for those who cannot see it.
+        scale: how much larger than its own size it is shown.
+    """
+    body = re.sub(r"<style.*?</style>|<metadata.*?</metadata>|<!--.*?-->", "", svg[svg.find("<svg") :], flags=re.S)
+    if not is_drawing(body):
+        return image(svg.encode(), "image/svg+xml", caption)
+    name = re.sub(r"[^\w-]", "-", name)
+    body = re.sub(r' xmlns(:\w+)?="[^"]*"', "", body)
+    body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body)
+    for colour, light in LIGHT.items():
+        body = body.replace(light, f"var(--{colour})")
+    head = re.match(r'<svg.*?viewBox="[\d.-]+ [\d.-]+ ([\d.]+) [\d.]+".*?>', body, re.S)
+    if head:
+        box = re.search(r'viewBox="[^"]*"', head[0])
+        size = f'{box[0] if box else ""} width="{scale * float(head[1]):g}"'
+        body = f'<svg {size} role="img" aria-label="{_quoted(caption)}">' + body[head.end() :]
+    return body
+
+
+def image(content: bytes, kind: str, caption: str) -> str:
+    """An image whose bytes are in the page itself."""
+    return f'<img src="data:{kind};base64,{base64.b64encode(content).decode()}" alt="{_quoted(caption)}">'
+
+
+def _quoted(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,4 @@
+"""The `nasforge` command and the same from Python.
+
+Imports everything; nothing imports it but `nasforge.testing`.
+"""

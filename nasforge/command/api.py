@@ -1,0 +1,79 @@
+"""Searching from Python: the same options, errors and results as the command."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasforge.config.configuration import compose, quoted
+from nasforge.journal.records import flat
+
+if TYPE_CHECKING:
+    from nasforge.experiment.outcome import Outcome
+
+
+def search(
+    strategy: str | None = None,
+    space: str | None = None,
+    data: str | None = None,
+    *,
+    run_dir: str | PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+    config_dir: str | PathLike[str] | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> Outcome:
+    """Search, and return what was found.
+
+    ```python
+    outcome = nasforge.search("egnas", "darts", seed=1, budget={"seconds": 60}, **{"data.batch_size": 32})
+    print(outcome.architecture, outcome.folder)
+    ```
+
+    Args:
+        strategy, space, data: which plug-ins; the command's own defaults where None.
+        run_dir: the run's folder; by default one in `runs/` that is named after the time.
+        overrides: words as the command line takes them, for what cannot be said otherwise ("+experiment=...").
+        config_dir: a folder of your own configurations, as the command's --config-dir.
+        quiet: whether to print nothing, neither while it searches nor at its end.
+        options: any other key of the configuration, dotted or as nested dictionaries.
+
+    Raises:
+        NasforgeError: the same sentences that the command prints.
+    """
+    from nasforge.experiment import experiment
+    from nasforge.run.progress import Detail, Progress
+
+    chosen = {"strategy": strategy, "space": space, "data": data}
+    named = {kind: name for kind, name in chosen.items() if name is not None}
+    words = [*overrides, *(_word(key, value) for key, value in flat({**named, **options}).items())]
+    composition = compose(words, config_dir=config_dir)
+    flags = [] if config_dir is None else [f"--config-dir={config_dir}"]
+    progress = Progress(detail=Detail.NOTHING if quiet else Detail.ALL)
+    folder = Path(run_dir) if run_dir else composition.folder
+    return experiment.search(composition.config, folder, [*flags, *words], progress=progress)
+
+
+def _word(key: str, value: Any) -> str:
+    """An override that the command's grammar reads as exactly this value."""
+    return f"{key}={_written(value)}"
+
+
+_PLAIN = re.compile(r"[A-Za-z_]\w*")
+_SPECIAL = ("null", "true", "false", "inf", "nan")
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_written(item) for item in value)}]"
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _SPECIAL:
+        return value
+    if isinstance(value, str | PathLike):
+        return quoted(str(value))
+    if hasattr(value, "item"):  # a number of numpy or torch
+        value = value.item()
+    return repr(value) if isinstance(value, float) else json.dumps(value)

@@ -1,0 +1,157 @@
+"""Curves of searches side by side: mean over seeds, and the deviation as a shade around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nasforge.charts.candidates import front_line, look_at
+from nasforge.charts.plots import SERIES, SMALL, axes_of, in_percent, legend
+from nasforge.charts.svg import LIGHT, svg_of
+from nasforge.compare.comparison import Comparison
+from nasforge.compare.scores import Box
+from nasforge.compare.trajectories import (
+    Band,
+    best_so_far,
+    costs,
+    hypervolume_so_far,
+    over_estimates,
+    over_seconds,
+    simulated_seconds,
+)
+from nasforge.wording import sentence_case, words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SKIPPED = 0.1
+"""Of a search: its first part may lie below the chart, so that differences at the end can be seen."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One picture.
+
+    Attributes:
+        name: of its files.
+        title: what it shows.
+    """
+
+    name: str
+    title: str
+    figure: Figure
+
+    @cached_property
+    def svg(self) -> str:
+        """As SVG text."""
+        return svg_of(self.figure)
+
+    def write(self, folder: Path) -> None:
+        """`comparison_<name>.svg` and `.png`, twice as fine."""
+        (folder / f"comparison_{self.name}.svg").write_text(self.svg, encoding="utf-8")
+        self.figure.savefig(folder / f"comparison_{self.name}.png", dpi=144, metadata={"Software": None})
+
+
+def comparison_charts(comparison: Comparison) -> list[Chart]:
+    """All that the runs have data for; none for supernet searches, which ask for no estimates."""
+    run = comparison.first
+    if not comparison.alike or not run.followed or not all(run.evaluations for run in comparison.runs):
+        return []
+    followed = run.followed[0].metric
+    by = f"{words(followed)} of the best so far"
+    of_tests = [(one.metric, f"{words(one.metric)} of the best so far by {words(followed)}") for one in run.reported]
+    charts = [_over_evaluations(comparison, metric, title) for metric, title in [*of_tests[:1], (followed, by)]]
+    seconds = _over_seconds(comparison, *(of_tests or [(followed, by)])[0])
+    return [*charts, *seconds, *_of_several_objectives(comparison)]
+
+
+def colour(place: int) -> str:
+    """The name in the palette of a group's colour."""
+    return SERIES[place % len(SERIES)]
+
+
+def _over_evaluations(comparison: Comparison, metric: str, title: str) -> Chart:
+    groups = [(group.name, [best_so_far(run, metric) for run in group.runs]) for group in comparison.groups]
+    bands = [over_estimates(name, values) for name, values in groups]
+    return Chart(metric, sentence_case(title), _drawn(bands, "evaluations", metric))
+
+
+def _over_seconds(comparison: Comparison, metric: str, title: str) -> Iterator[Chart]:
+    """Only where every run's table knows how long its training took."""
+    bands = []
+    for group in comparison.groups:
+        times = [when for run in group.runs if (when := simulated_seconds(run)) is not None]
+        if len(times) < len(group.runs):
+            return
+        bands.append(over_seconds(group.name, times, [best_so_far(run, metric) for run in group.runs]))
+    longest = max(float(band.x[-1]) for band in bands)
+    unit, length = next((unit, length) for unit, length in _UNITS if longest >= 2 * length or length == 1)
+    scaled = [Band(band.label, band.x / length, band.mean, band.deviation) for band in bands]
+    yield Chart("seconds", sentence_case(f"{title}, over simulated time"), _drawn(scaled, f"training, {unit}", metric))
+
+
+_UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+
+
+def _of_several_objectives(comparison: Comparison) -> Iterator[Chart]:
+    box = comparison.box
+    if box is None:
+        return
+    groups = [(group.name, [hypervolume_so_far(run, box.share) for run in group.runs]) for group in comparison.groups]
+    bands = [over_estimates(name, values) for name, values in groups]
+    yield Chart("hypervolume", "Hypervolume so far", _drawn(bands, "evaluations", "hypervolume"))
+    yield _fronts(comparison, box)
+
+
+def _fronts(comparison: Comparison, box: Box) -> Chart:
+    """The front of one run of each group, the one whose hypervolume is the median of its group."""
+    first, second = box.objectives[:2]
+    figure, axes = axes_of(SMALL, words(second.metric), words(first.metric))
+    signs = np.array([-1 if one.direction == "max" else 1 for one in (second, first)])
+    drawn = []
+    for place, group in enumerate(comparison.groups):
+        several = sorted((costs(run) for run in group.runs), key=box.share)
+        found = several[len(several) // 2][:, [1, 0]]
+        points = found[np.isfinite(found).all(axis=1)] * signs
+        drawn.append(front_line(axes, points, signs.tolist(), LIGHT[colour(place)], group.name))
+    look_at(axes, np.concatenate(drawn))
+    in_percent(axes.xaxis, second.metric)
+    in_percent(axes.yaxis, first.metric)
+    legend(axes)
+    title = f"{words(first.metric)} and {words(second.metric)}: front of the run with the median hypervolume"
+    return Chart("fronts", sentence_case(title), figure)
+
+
+def _drawn(bands: Sequence[Band], x: str, metric: str) -> Figure:
+    figure, axes = axes_of(SMALL, x, words(metric))
+    for place, band in enumerate(bands):
+        style = "-" if place < len(SERIES) else (0, (4, 2))
+        shade = LIGHT[colour(place)]
+        axes.plot(band.x, band.mean, color=shade, linestyle=style, linewidth=1.7, label=band.label)
+        if not np.isnan(band.deviation).all():
+            edges = band.mean - band.deviation, band.mean + band.deviation
+            axes.fill_between(band.x, *edges, color=shade, alpha=0.16, linewidth=0)
+    _bound(axes, bands)
+    in_percent(axes.yaxis, metric)
+    legend(axes)
+    return figure
+
+
+def _bound(axes: Axes, bands: Sequence[Band]) -> None:
+    """Bound the chart to what lies after the first part of the search."""
+    later = [band.x >= band.x[0] + SKIPPED * (band.x[-1] - band.x[0]) for band in bands]
+    edges = [
+        side[part]
+        for band, part in zip(bands, later, strict=True)
+        for side in (band.mean, band.mean - band.deviation, band.mean + band.deviation)
+    ]
+    values = np.concatenate(edges)
+    low, high = np.nanmin(values), np.nanmax(values)
+    if high > low:
+        axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))

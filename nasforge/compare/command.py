@@ -1,0 +1,154 @@
+"""`nasforge compare`: runs side by side, on the terminal and as files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nasforge.compare.comparison import Comparison, compare
+from nasforge.compare.findings import captions, finding
+from nasforge.compare.scores import Score
+from nasforge.compare.tables import (
+    PAIR_HEAD,
+    PAIR_NUMBERS,
+    WINS,
+    csv_of_runs,
+    csv_table,
+    headings,
+    latex,
+    markdown,
+    pair_row,
+    table_rows,
+    tested,
+)
+from nasforge.errors import OptionError
+from nasforge.registry.places import user_path
+from nasforge.statistics.rank_tests import RankTest
+from nasforge.wording import sentence_case
+
+if TYPE_CHECKING:
+    from nasforge.compare.option_grids import Variation
+
+USAGE = "nasforge compare RUN... [out=FOLDER], where RUN may be a sweep's folder"
+WIDE = 150
+"""Columns of what goes to a file or a pipe; a terminal has its own width."""
+
+
+def compare_runs(words: Sequence[str]) -> int:
+    """Run `nasforge compare WORDS`; its exit status.
+
+    Raises:
+        OptionError: the words are not `USAGE`'s.
+        RunError: a folder holds no finished search, or two searches cannot be compared.
+    """
+    paths, out = _read(words)
+    comparison = compare(paths)
+    page = write_comparison(comparison, out or _default(paths))
+    console = Console()
+    print_comparison(comparison, console if console.is_terminal else Console(width=WIDE))
+    print(f"\ncomparison  {page}\ntables and curves for papers lie beside it")
+    return 0
+
+
+def _read(words: Sequence[str]) -> tuple[list[Path], Path | None]:
+    paths, out = [], None
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key == "out" and value:
+            out = user_path(value)
+        elif (word.startswith("-") or equals) and not os.path.exists(word):
+            raise OptionError(f"compare does not know {word}: {USAGE}")
+        else:
+            paths.append(Path(word))
+    if not paths:
+        raise OptionError(f"compare needs runs: {USAGE}")
+    return paths, out
+
+
+def _default(paths: Sequence[Path]) -> Path:
+    """A sweep's own folder; for several folders, or a run's, a new one that is named after the time."""
+    if len(paths) == 1 and not (paths[0] / "config.yaml").exists():
+        return paths[0]
+    return Path("comparison") / f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}"
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> Path:
+    """Write the page, the tables and the curves into `folder`; the page's path."""
+    from nasforge.compare.charts import comparison_charts
+    from nasforge.compare.option_grids import markdown_of, variation, variation_charts
+    from nasforge.compare.page import write_comparison_page
+
+    folder.mkdir(parents=True, exist_ok=True)
+    varied = variation(comparison)
+    charts, by_option = comparison_charts(comparison), variation_charts(comparison, varied) if varied else []
+    for chart in (*charts, *by_option):
+        chart.write(folder)
+    texts = {".md": markdown, ".tex": latex, ".csv": csv_table, "_runs.csv": csv_of_runs}
+    for suffix, text in texts.items():
+        (folder / f"comparison{suffix}").write_text(text(comparison), encoding="utf-8")
+    if varied:
+        with (folder / "comparison.md").open("a", encoding="utf-8") as file:
+            file.write("\n" + markdown_of(comparison, varied))
+    return write_comparison_page(comparison, charts, folder / "comparison.html", varied, by_option)
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """The table, what its numbers are, the tests and the notes."""
+    from nasforge.compare.option_grids import variation
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for i, heading in enumerate(headings(comparison)):
+        table.add_column(Text(heading), justify="right" if i else "left", overflow="fold")
+    for row in table_rows(comparison):
+        cells = [Text(str(cell), style="bold" if cell.bold else "") for cell in row.cells]
+        table.add_row(Text(row.name), str(row.runs), *cells)
+    console.print()
+    console.print(table)
+    console.print()
+    for sentence in captions(comparison):
+        _say(console, sentence, "dim")
+    findings = tested(comparison) or [(comparison.scores[0], ())]
+    for score, tests in findings:
+        _say(console, f"\n{finding(comparison, score)}", "bold")
+        if tests:
+            console.print(_table_of(score, tests))
+            _say(console, WINS, "dim")
+    if varied := variation(comparison):
+        _print_grids(comparison, varied, console)
+    for note in comparison.notes:
+        _say(console, f"Note: {note}", "yellow")
+
+
+def _print_grids(comparison: Comparison, varied: Variation, console: Console) -> None:
+    """Tables over the options; one option's alone are the first table again, so they need two."""
+    from nasforge.compare.option_grids import grids
+
+    for grid in grids(comparison, varied) if len(varied.options) > 1 else ():
+        _say(console, f"\n{sentence_case(grid.title)}", "bold")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for heading in grid.heads:
+            table.add_column(Text(heading), justify="right")
+        for row in grid.rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+
+
+def _table_of(score: Score, tests: Sequence[RankTest]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for i, heading in enumerate(PAIR_HEAD):
+        table.add_column(heading, justify="right" if i in PAIR_NUMBERS else "left", overflow="fold")
+    for test in tests:
+        table.add_row(*map(Text, pair_row(test, score)), style="" if test.significant else "yellow")
+    return table
+
+
+def _say(console: Console, text: str, style: str) -> None:
+    console.print(Text(text), style=style, highlight=False)

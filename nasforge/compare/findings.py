@@ -1,0 +1,125 @@
+"""What a comparison says, in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nasforge.charts.fronts import point
+from nasforge.compare.comparison import Comparison
+from nasforge.compare.scores import Score
+from nasforge.statistics.intervals import share_below
+from nasforge.statistics.rank_tests import LEVEL
+from nasforge.wording import sentence_case, words
+
+SEVERAL = 6
+"""More names than these are not listed in a sentence, nor all their pairs in a table."""
+
+
+def task(comparison: Comparison) -> str:
+    """What all runs searched, and for how long."""
+    run = comparison.first
+    budget: Mapping[str, Any] = run.config.get("budget") or {}
+    bounds = [
+        f"{budget[key]:g} {what}" for key, what in (("evaluations", "evaluations"), ("seconds", "s")) if budget.get(key)
+    ]
+    spaces = dict.fromkeys(str(run.result["space"]) for run in comparison.runs)
+    return ", ".join([_and(list(spaces)), str(run.result["data"]), *bounds])
+
+
+def value(score: Score, place: int) -> str:
+    """Mean and deviation of one group with their unit: "94.37 ± 0.02 %"."""
+    mean, deviation = score.mean(place), score.deviation(place)
+    spread = "" if math.isnan(deviation) else f" ± {score.shown(deviation)}"
+    return f"{score.shown(mean)}{spread}{' %' if score.percent else ''}"
+
+
+def finding(comparison: Comparison, score: Score) -> str:
+    """Which strategy is best by a tested score, and whether that may be chance."""
+    names = [group.name for group in comparison.groups]
+    place = min(range(len(names)), key=score.cost)
+    best, runs = names[place], len(score.values[place])
+    head = f"{best} has the best {score.title}, {value(score, place)}"
+    if len(names) == 1:
+        return f"{best} has {score.title} {value(score, place)} over {runs} run{'s' if runs > 1 else ''}."
+    tests = {({test.first, test.second} - {best}).pop(): test for test in comparison.tests[score.name]
+             if best in (test.first, test.second)}  # fmt: skip
+    by_rank = [other for other, test in tests.items() if test.significant and test.first == other]
+    beaten = [other for other, test in tests.items() if test.significant and test.first == best]
+    if len(beaten) == len(tests):
+        return f"{head}: significantly better than {'every other strategy' if len(tests) > 1 else beaten[0]}."
+    chance = [f"{other} (p = {p_value(test.corrected)})" for other, test in tests.items()
+              if test.possible and other not in (*beaten, *by_rank)]  # fmt: skip
+    untested = [other for other, test in tests.items() if not test.possible]
+    parts = [f"NOT significantly better than {_and(chance)}"] if chance else []
+    parts += [f"{_and(by_rank)} is better significantly more often"] if by_rank else []
+    needed = next((test.needed for test in tests.values()), 0)
+    parts += [f"that says nothing against {_and(untested)}: a test takes {needed} runs of each"] if untested else []
+    parts += [f"significantly better than {_and(beaten)}"] if beaten else []
+    return f"{head}, but {'; '.join(parts)}."
+
+
+def among_best(comparison: Comparison, score: Score) -> set[int]:
+    """Places of the best group by a tested score and of those that do not differ from it significantly."""
+    tests = comparison.tests.get(score.name, ())
+    names = [group.name for group in comparison.groups]
+    place = min(range(len(names)), key=score.cost)
+    level = {test.first for test in tests if test.second == names[place]}
+    level |= {test.second for test in tests if test.first == names[place] and not test.significant}
+    if not tests or not all(test.possible for test in tests):
+        return set()
+    return {place, *(names.index(name) for name in level)}
+
+
+def captions(comparison: Comparison) -> Iterator[str]:
+    """What the numbers are, one sentence for each kind."""
+    run = comparison.first
+    yield f"Mean ± sample standard deviation over runs with different seeds: {task(comparison)}."
+    own = {one.metric for one in (*run.followed, *run.reported)}
+    of_best = [score.title for score in comparison.scores if score.name in own]
+    if of_best:
+        chosen = f"each run's best candidate by {words(run.followed[0].metric)}"
+        yield f"{sentence_case(_and(of_best))}: of {chosen} after the whole budget."
+    names = {score.name for score in comparison.scores}
+    if "validation_accuracy" in names:
+        yield "Validation accuracy: the found architecture's, with the shared weights of its own search."
+    if "search_seconds" in names:
+        yield "Search time: of wall-clock, on whatever machine and beside whatever else it ran."
+    if "retrained_accuracy" in names:
+        yield "Test accuracy, retrained: the found network trained from scratch, each run's mean over its trainings."
+    if any(name.startswith("table_") for name in names):
+        yield "In the table: what a benchmark published of the found architecture."
+    if "control_percentile" in names:
+        n = min(len(one.result["control"]["random"]) for one in comparison.runs)
+        within = share_below(n // 2, 0, n)
+        yield (
+            f"Percentile: the found architecture's among {n} random ones, scored with the same shared weights; of one "
+            f"run a percentile of 50 is sure to lie between {100 * within.low:.0f} and {100 * within.high:.0f} alone "
+            "(95 %, Clopper and Pearson)."
+        )
+    if comparison.box is not None:
+        box = comparison.box
+        yield (
+            "Hypervolume: the share that a run's candidates dominate of the box between the ideal point and the nadir "
+            "of the front of all compared runs together. Reference point, the nadir: "
+            f"{point(box.objectives, box.nadir)}; ideal point: {point(box.objectives, box.ideal)}."
+        )
+    if any(among_best(comparison, score) for score in comparison.scores):
+        titles = _and([score.title for score in comparison.scores if score.name in comparison.tests])
+        yield (
+            f"Bold, for {titles}: the best mean and those that do not differ from it significantly (two-sided "
+            f"Mann-Whitney U test, Holm-corrected over the pairs, p < {LEVEL:g})."
+        )
+
+
+def p_value(p: float) -> str:
+    """Two significant digits, as papers write it."""
+    return f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}"
+
+
+def _and(names: list[str]) -> str:
+    """The first few by name, the others by number."""
+    if len(names) > SEVERAL:
+        names = [*names[: SEVERAL - 2], f"{len(names) - SEVERAL + 2} others"]
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

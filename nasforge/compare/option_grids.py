@@ -1,0 +1,140 @@
+"""How scores depend on one or two numbers that a sweep varied: tables, curves, heatmaps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from nasforge.charts.plots import SMALL, axes_of, in_percent
+from nasforge.charts.svg import LIGHT
+from nasforge.compare.charts import Chart
+from nasforge.compare.comparison import Comparison, called, method
+from nasforge.compare.findings import value
+from nasforge.compare.scores import Score
+from nasforge.compare.tables import pipes
+from nasforge.wording import sentence_case
+
+
+@dataclass(frozen=True)
+class Variation:
+    """One or two numeric options, and the group at each of their values.
+
+    Attributes:
+        options: their names.
+        values: of each option, from the smallest to the largest.
+        places: of the groups, by their values of all options.
+    """
+
+    options: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+    places: Mapping[tuple[float, ...], int]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A score over two options as text: mean and deviation, a dash where there is no run."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def variation(comparison: Comparison) -> Variation | None:
+    """What the groups differ in, if that is one numeric option or two, of one strategy; else None."""
+    firsts = [group.runs[0] for group in comparison.groups]
+    methods = [method(run) for run in firsts]
+    options = [key for key in methods[0] if any(one.get(key) != methods[0][key] for one in methods)]
+    if len({called(run) for run in firsts}) > 1 or not 1 <= len(options) <= 2 or len(firsts) <= len(options):
+        return None
+    if any(set(one) != set(methods[0]) or not all(_is_number(one[key]) for key in options) for one in methods):
+        return None
+    keys = [tuple(float(one[key]) for key in options) for one in methods]
+    values = tuple(tuple(sorted({key[i] for key in keys})) for i in range(len(options)))
+    return Variation(tuple(options), values, {key: place for place, key in enumerate(keys)})
+
+
+def grids(comparison: Comparison, varied: Variation) -> Iterator[Grid]:
+    """Each score over the options: of two, rows and columns; of one, a row for each value."""
+    for score in comparison.scores:
+        cells = {key: value(score, place).removesuffix(" %") for key, place in varied.places.items()}
+        columns = varied.values[1] if len(varied.options) > 1 else (math.nan,)
+        rows = [
+            (f"{first:g}", *(cells.get((first,) if math.isnan(second) else (first, second), "–") for second in columns))
+            for first in varied.values[0]
+        ]
+        heads = [f"{varied.options[1]} = {second:g}" for second in columns] if len(varied.options) > 1 else ["mean"]
+        title = f"{score.title}, %" if score.percent else score.title
+        yield Grid(title, (varied.options[0], *heads), tuple(rows))
+
+
+def markdown_of(comparison: Comparison, varied: Variation) -> str:
+    """The tables in Markdown."""
+    parts = [f"## How it depends on {' and '.join(varied.options)}"]
+    for grid in grids(comparison, varied):
+        parts += [f"### {sentence_case(grid.title)}", pipes(grid.heads, grid.rows, range(len(grid.heads)))]
+    return "\n\n".join(parts) + "\n"
+
+
+def variation_charts(comparison: Comparison, varied: Variation) -> list[Chart]:
+    """Of each score a curve with bars over one option, or a heatmap over two."""
+    draw = _curve if len(varied.options) == 1 else _heatmap
+    over = " and ".join(varied.options)
+    return [
+        Chart(f"{score.name}_by_option", sentence_case(f"{score.title}, by {over}"), draw(score, varied))
+        for score in comparison.scores
+    ]
+
+
+def _curve(score: Score, varied: Variation) -> Any:
+    figure, axes = axes_of(SMALL, varied.options[0], score.title)
+    x = varied.values[0]
+    places = [varied.places[one,] for one in x]
+    bars = [0.0 if math.isnan(score.deviation(place)) else score.deviation(place) for place in places]
+    for one, place in zip(x, places, strict=True):
+        runs = score.values[place]
+        axes.scatter([one] * len(runs), runs, s=16, color=LIGHT["random"], linewidths=0, zorder=2)
+    axes.errorbar(
+        x,
+        [score.mean(place) for place in places],
+        bars,
+        color=LIGHT["sep"],
+        linewidth=1.7,
+        marker="o",
+        markersize=5,
+        capsize=4,
+        zorder=3,
+    )
+    axes.set_xticks(x, [f"{one:g}" for one in x])
+    in_percent(axes.yaxis, score.name)
+    return figure
+
+
+def _heatmap(score: Score, varied: Variation) -> Any:
+    """Rectangles in one colour, more of it the better, since a page may turn its colours dark; means are written in."""
+    rows, columns = varied.values
+    figure, axes = axes_of(SMALL, varied.options[1], varied.options[0])
+    costs = [score.cost(place) for place in varied.places.values()]
+    low, way = min(costs), max(costs) - min(costs) or 1.0
+    from matplotlib.patches import Rectangle
+
+    for (i, first), (j, second) in product(enumerate(rows), enumerate(columns)):
+        place = varied.places.get((first, second))
+        if place is None:
+            continue
+        share = 1 - (score.cost(place) - low) / way
+        axes.add_patch(Rectangle((j, i), 1, 1, color=LIGHT["sep"], alpha=0.06 + 0.5 * share, linewidth=0))
+        text = score.shown(score.mean(place))
+        axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=10.5, color=LIGHT["ink"])
+    axes.set(xlim=(0, len(columns)), ylim=(0, len(rows)))
+    axes.set_xticks([j + 0.5 for j in range(len(columns))], [f"{one:g}" for one in columns])
+    axes.set_yticks([i + 0.5 for i in range(len(rows))], [f"{one:g}" for one in rows])
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    return figure
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)

@@ -1,0 +1,199 @@
+"""What a search is worth, in numbers that can be averaged over seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from nasforge.architecture import Objective
+from nasforge.compare.trajectories import best_so_far, costs
+from nasforge.pareto import normalized_hypervolume, undominated
+from nasforge.run.folders import FinishedRun
+from nasforge.wording import words
+
+
+@dataclass(frozen=True)
+class Box:
+    """What hypervolumes are shares of: from the best to the worst value of each objective on a front.
+
+    Attributes:
+        objectives: two or more.
+        ideal, nadir: (objectives,) costs; the nadir is the reference point.
+    """
+
+    objectives: tuple[Objective, ...]
+    ideal: np.ndarray
+    nadir: np.ndarray
+
+    def share(self, found: np.ndarray) -> float:
+        """How much of the box costs (n, objectives) dominate, in [0, 1]."""
+        return normalized_hypervolume(found, self.ideal, self.nadir)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number for each run.
+
+    Attributes:
+        name: for files.
+        title: for people.
+        direction: `max` or `min`.
+        values: of each group's runs.
+        tested: whether groups are tested against each other on it, besides the headline.
+    """
+
+    name: str
+    title: str
+    direction: Literal["max", "min"]
+    values: tuple[tuple[float, ...], ...]
+    tested: bool = False
+
+    @property
+    def percent(self) -> bool:
+        """Whether people see it times 100."""
+        return "accuracy" in self.name
+
+    @property
+    def decimals(self) -> int:
+        """Four significant digits of the largest mean; accuracies have two after the point, as everywhere."""
+        largest = max(abs(self.mean(place)) for place in range(len(self.values)))
+        return 2 if self.percent or not largest else max(0, 3 - math.floor(math.log10(largest)))
+
+    def mean(self, place: int) -> float:
+        """Of one group."""
+        return statistics.fmean(self.values[place])
+
+    def deviation(self, place: int) -> float:
+        """The sample standard deviation of one group; NaN for a single run."""
+        return statistics.stdev(self.values[place]) if len(self.values[place]) > 1 else math.nan
+
+    def cost(self, place: int) -> float:
+        """A group's mean, the smaller the better."""
+        return -self.mean(place) if self.direction == "max" else self.mean(place)
+
+    def shown(self, value: float) -> str:
+        """A value as people read it, without its unit."""
+        return f"{100 * value if self.percent else value:.{self.decimals}f}"
+
+    def signed(self, difference: float) -> str:
+        """A difference of two values as people read it, without its unit: percentages in points."""
+        return f"{100 * difference if self.percent else difference:+.{self.decimals}f}"
+
+    def ordered(self, places: Sequence[int]) -> Score:
+        """The same, its groups in another order."""
+        return replace(self, values=tuple(self.values[place] for place in places))
+
+
+def common_box(runs: Sequence[FinishedRun]) -> Box | None:
+    """The box of the front of all runs' candidates together; None where a search follows one objective alone."""
+    every = np.concatenate([costs(run) for run in runs])
+    usable = np.unique(every[np.isfinite(every).all(axis=1)], axis=0)
+    if every.shape[1] < 2 or not len(usable):
+        return None
+    front = usable[undominated(usable)]
+    return Box(runs[0].followed, front.min(axis=0), front.max(axis=0))
+
+
+def scores(
+    groups: Sequence[Sequence[FinishedRun]], box: Box | None, *, alike: bool = True
+) -> tuple[list[Score], list[str]]:
+    """All scores that every run has, the headline first, and sentences about those that only some have.
+
+    Args:
+        alike: whether all searches had the same to do; if not, only what came of them counts.
+    """
+    found, notes = [], []
+    every = [run for group in groups for run in group]
+    for name, title, direction, of in [*(_kinds(every, box) if alike else _of_networks()), *_costs()]:
+        values = [[of(run) for run in group] for group in groups]
+        without = [
+            run for group, several in zip(groups, values, strict=True)
+            for run, value in zip(group, several, strict=True) if not math.isfinite(value)
+        ]  # fmt: skip
+        if not without:
+            found.append(Score(name, title, direction, tuple(map(tuple, values)), name == "hypervolume"))
+        elif len(without) < sum(map(len, groups)):
+            notes.append(f"{title} is left out: {without[0]} has none")
+    return found, notes
+
+
+Kind = tuple[str, str, Literal["max", "min"], Callable[[FinishedRun], float]]
+
+
+def _kinds(runs: Sequence[FinishedRun], box: Box | None) -> Iterator[Kind]:
+    """Name, title, direction and how to get it, the one that counts most first: what was measured on test data."""
+    first = runs[0]
+    if any(run.evaluations for run in runs):
+        yield from (_of_best(one) for one in first.reported)
+    yield from _of_networks()
+    for dataset in sorted(_in_table(first), key=lambda name: name != first.result["data"]):
+        yield f"table_accuracy_{dataset}", f"test accuracy in the table, {dataset}", "max", _looked_up(dataset)
+    if any(run.evaluations for run in runs) and first.followed:
+        name, title, direction, of = _of_best(first.followed[0])
+        yield name, f"{title} (followed)", direction, of
+    if box is not None:
+        yield "hypervolume", "hypervolume", "max", lambda run: box.share(costs(run))
+    if len({(run.result["strategy"], run.result["space"]) for run in runs}) == 1:  # others' supernets are others
+        yield "validation_accuracy", "validation accuracy, shared weights", "max", _validated
+    yield "control_percentile", "percentile among random ones", "max", _percentile
+
+
+def _of_networks() -> Iterator[Kind]:
+    yield "retrained_accuracy", "test accuracy, retrained", "max", _retrained
+
+
+def _costs() -> Iterator[Kind]:
+    """What stands beside the other scores, and is no reason to compare by itself."""
+    yield "params_m", words("params_m"), "min", lambda run: _number((run.result.get("size") or {}).get("params_m"))
+    yield "search_seconds", "search time, s", "min", _search_seconds
+
+
+COSTS = ("params_m", "search_seconds")
+
+
+def _of_best(objective: Objective) -> Kind:
+    def last(run: FinishedRun) -> float:
+        return float(best_so_far(run, objective.metric)[-1]) if run.evaluations else math.nan
+
+    return objective.metric, words(objective.metric), objective.direction, last
+
+
+def _retrained(run: FinishedRun) -> float:
+    retrain = run.result.get("retrain")
+    return float(retrain["rows"][0]["mean"]) if retrain else math.nan
+
+
+def _in_table(run: FinishedRun) -> Mapping[str, Any]:
+    """True test accuracies of the found architecture by data set, where a benchmark's table was at hand."""
+    rows = (run.result.get("table") or {"rows": []})["rows"]
+    return next((row["test_accuracy"] for row in rows if row["name"] == "found"), {})
+
+
+def _looked_up(dataset: str) -> Callable[[FinishedRun], float]:
+    return lambda run: _number(_in_table(run).get(dataset))
+
+
+def _validated(run: FinishedRun) -> float:
+    return _number((run.result.get("control") or {}).get("found"))
+
+
+def _search_seconds(run: FinishedRun) -> float:
+    """Of wall-clock time, over all starts of a run that reads images, without what came after the search."""
+    if "total" not in run.timing or not run.result.get("size"):
+        return math.nan
+    after = ("control", "test", "fit retrain")
+    spent = [seconds for label, seconds in run.timing["seconds"].items() if label.startswith(after)]
+    return float(run.timing["total"] - sum(spent))
+
+
+def _percentile(run: FinishedRun) -> float:
+    return _number((run.result.get("control") or {}).get("percentile"))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

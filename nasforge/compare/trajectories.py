@@ -1,0 +1,101 @@
+"""How a search went: the best candidate after each estimate, and when a real search would have had it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nasforge.pareto import undominated
+from nasforge.run.folders import FinishedRun
+from nasforge.run.goals import TRAINING_TIME
+
+
+@dataclass(frozen=True)
+class Band:
+    """A value along a search, over repetitions of it.
+
+    Attributes:
+        label: whose.
+        x: (points,) estimates or seconds.
+        mean: (points,).
+        deviation: (points,) sample standard deviation; NaN for a single run.
+    """
+
+    label: str
+    x: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
+def costs(run: FinishedRun) -> np.ndarray:
+    """(estimates, objectives) of what the search followed, minimised; infinite where a candidate does not count."""
+    rows = [
+        [one.cost(row["metrics"]) if row["status"] == "ok" else np.inf for one in run.followed]
+        for row in run.evaluations
+    ]
+    return np.array(rows, dtype=float).reshape(len(rows), len(run.followed))
+
+
+def incumbents(run: FinishedRun) -> np.ndarray:
+    """(estimates,) row of the best candidate so far by the foremost objective, the earliest of equals; -1 for none."""
+    foremost = costs(run)[:, 0]
+    before = np.concatenate([[np.inf], np.minimum.accumulate(foremost)[:-1]])
+    rows = np.where(foremost < before, np.arange(len(foremost)), -1)
+    best: np.ndarray = np.maximum.accumulate(rows)
+    return best
+
+
+def best_so_far(run: FinishedRun, metric: str) -> np.ndarray:
+    """(estimates,) `metric` of the best candidate so far by the foremost objective; NaN before there is one."""
+    values = np.array([row["metrics"].get(metric, np.nan) for row in run.evaluations], dtype=float)
+    rows = incumbents(run)
+    return np.where(rows >= 0, values[rows], np.nan)
+
+
+def simulated_seconds(run: FinishedRun) -> np.ndarray | None:
+    """(estimates,) training time until then, counted at every request as the benchmarks do; None if it is unknown."""
+    seconds = [row["metrics"].get(TRAINING_TIME) for row in run.evaluations]
+    if all(one is None for one in seconds):
+        return None
+    return np.cumsum([one or 0.0 for one in seconds])
+
+
+def hypervolume_so_far(run: FinishedRun, share: Callable[[np.ndarray], float], points: int = 50) -> np.ndarray:
+    """(estimates,) hypervolume of the candidates so far, measured at some of the estimates and kept in between.
+
+    Args:
+        share: hypervolume of costs (n, objectives).
+    """
+    every = costs(run)
+    front = np.empty((0, every.shape[1]))
+    values = np.zeros(len(every))
+    before = 0
+    for after in np.unique(np.linspace(1, len(every), min(points, len(every))).astype(int)):
+        front = np.unique(np.concatenate([front, every[before:after]]), axis=0)
+        front = front[undominated(front)]
+        values[after - 1 :] = share(front)
+        before = after
+    return values
+
+
+def over_estimates(label: str, values: Sequence[np.ndarray]) -> Band:
+    """The band of several runs' values (estimates,), as far as all of them go."""
+    shortest = min(len(one) for one in values)
+    return _band(label, np.arange(1, shortest + 1), np.stack([one[:shortest] for one in values]))
+
+
+def over_seconds(label: str, seconds: Sequence[np.ndarray], values: Sequence[np.ndarray], points: int = 300) -> Band:
+    """The same over time: at each moment the value after the last estimate that had ended, while all runs have one."""
+    begin = max(float(when[0]) for when in seconds)
+    end = max(begin, min(float(when[-1]) for when in seconds))
+    x = np.linspace(begin, end, points)
+    at = [one[np.searchsorted(when, x, side="right") - 1] for when, one in zip(seconds, values, strict=True)]
+    return _band(label, x, np.stack(at))
+
+
+def _band(label: str, x: np.ndarray, values: np.ndarray) -> Band:
+    """Of values (runs, points)."""
+    deviation = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(len(x), np.nan)
+    return Band(label, x, values.mean(axis=0), deviation)

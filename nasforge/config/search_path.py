@@ -1,0 +1,71 @@
+"""Where configurations are found: nasforge's own folder first, then those of installed guests."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import entry_points
+from importlib.resources import files
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from nasforge.errors import reason
+from nasforge.registry.guests import STOPS, imported
+
+
+def guest_configs() -> Iterator[tuple[str, str]]:
+    """(package, module of its configuration folder) of each guest, sorted by name; a broken one is warned of, once."""
+    for entry in sorted(entry_points(group="nasforge.conf")):
+        package = (entry.dist and entry.dist.metadata["Name"]) or entry.value
+        if said := _fault(entry.value):
+            _warn_once(f"the configurations of package {package} are left out: {said}")
+        else:
+            yield package, entry.value
+
+
+def _fault(module: str) -> str:
+    """What keeps a folder of configurations from being used; empty if nothing does."""
+    try:
+        folder = files(imported(module))
+    except STOPS:
+        raise
+    except BaseException as error:
+        return reason(error)
+    taken = next((path for path in _of_hydra() if folder.joinpath(path).is_file()), None)
+    return f"{taken} would take the place of Hydra's own; give it another name" if taken else ""
+
+
+def _of_hydra(group: str = "hydra") -> Iterator[str]:
+    """Configurations that Hydra and its plug-ins hold as code, and look up after all folders: launchers, sweepers."""
+    store = ConfigStore.instance()
+    for name in store.list(group):
+        path = f"{group}/{name}"
+        if store.get_type(path) == ObjectType.GROUP:
+            yield from _of_hydra(path)
+        else:
+            yield path
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Commands that compose many times look for the folders as often."""
+    warnings.warn(message, stacklevel=3)
+
+
+class GuestConfigs(SearchPathPlugin):
+    """Appends every guest's folder to Hydra's search path; being last, none can shadow a built-in."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Called by Hydra."""
+        for package, module in guest_configs():
+            search_path.append(package, f"pkg://{module}")
+
+
+def register() -> None:
+    """Make Hydra look there; must come before it composes anything."""
+    Plugins.instance().register(GuestConfigs)

@@ -1,0 +1,197 @@
+"""`executor=local executor.workers=N`: candidates in several processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import torch
+
+from nasforge.errors import RunError
+from nasforge.estimator import Estimator
+from nasforge.execution.dispatch import Unit, WorkerLost, dispatched
+from nasforge.execution.executor import Answer, Began, Executor, LocalExecutor, Work, nothing
+from nasforge.execution.remote_work import Bundle, Bundles, Task, answers, hold, kept, stays_here, units, unpacked
+from nasforge.stopping import held_back
+
+
+class LocalWorkers(Executor):
+    """Processes that live as long as the run; the first estimate starts them.
+
+    Args:
+        threads: CPU threads of each.
+        workers: how many. On a machine with GPUs they take these in turn.
+    """
+
+    def __init__(self, threads: int, workers: int) -> None:
+        self.threads, self.workers = threads, workers
+        self._pool: list[_Worker] = []
+        self._bundles = Bundles()
+
+    def run(self, estimator: Estimator, work: Work, began: Began = nothing) -> Iterator[tuple[int, Answer]]:
+        """(index into `work`, answer) as they come."""
+        if not work or stays_here(estimator):
+            yield from LocalExecutor(self.threads).run(estimator, work, began)
+            return
+        bundle = self._bundles.of(estimator, work[0][1])
+        while len(self._pool) < self.workers:
+            self._pool.append(_Worker(len(self._pool)))
+        idle = list(self._pool)
+
+        def submit(unit: Unit) -> Future[list[Answer]]:
+            worker = idle.pop()
+            task = Task.of([work[place] for place in unit], _device(work[0][1].device, worker.number))
+            return worker.submit(bundle, task, finished=lambda: idle.append(worker))
+
+        yield from dispatched(units(estimator, len(work), self.workers), submit, self.workers)
+
+    def close(self) -> None:
+        """End the processes, whatever they are at."""
+        for worker in self._pool:
+            worker.kill()
+        self._pool.clear()
+
+
+class _Worker:
+    """One process, in a pool of its own: so its death names the candidates that it had."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._lost_starts = 0
+        self._pool = self._started()
+
+    def submit(self, bundle: Bundle, task: Task, finished: Callable[[], object]) -> Future[list[Answer]]:
+        """Its answers; `finished` is called before they are there, when it can take another task."""
+        with held_back():  # the first task starts the process, and one half started would complain of it
+            for _ in range(STARTS):
+                try:
+                    return self._submit(bundle, task, finished)
+                except BrokenProcessPool:  # it died while it had nothing to do
+                    self._pool = self._started()
+        raise RunError(_KILLED_AT_START)
+
+    def kill(self) -> None:
+        """End the process, whatever it is at; a pool by itself would wait for that."""
+        for process in list((self._pool._processes or {}).values()):
+            process.kill()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, bundle: Bundle, task: Task, finished: Callable[[], object]) -> Future[list[Answer]]:
+        # Its one process takes things in order, so that it lets go of the bundles of which we do.
+        taken = kept(self._sent, bundle.name, lambda: self._pool.submit(_take, bundle))
+        sent = self._pool.submit(_estimate, bundle.name, task)
+        (process,) = self._pool._processes.values()
+        answered: Future[list[Answer]] = Future()
+
+        def done(future: Future[bytes]) -> None:
+            if future.cancelled():  # `kill` came before its turn did
+                answered.cancel()
+                return
+            broken = isinstance(future.exception(), BrokenProcessPool)
+            if broken:
+                self._pool = self._started()
+            finished()
+            not_taken = taken.exception()
+            if broken:
+                process.join(GRACE)
+                answered.set_exception(self._lost(process.exitcode or 0, started=not not_taken))
+            elif not_taken:
+                answered.set_exception(not_taken)
+            else:
+                self._lost_starts = 0
+                _pass_on(future, answered)
+
+        sent.add_done_callback(done)
+        return answered
+
+    def _lost(self, status: int, *, started: bool) -> Exception:
+        """What the end of the process means for the candidates that it had, or was to have once it had started."""
+        if started:
+            self._lost_starts = 0
+            return WorkerLost(f"its process ended {_how(status)}")
+        self._lost_starts += 1
+        if status >= 0:
+            return RunError(_NO_START.format(how=_how(status)))
+        if self._lost_starts >= STARTS:
+            return RunError(_KILLED_AT_START)
+        return WorkerLost(f"its process ended {_how(status)} while it started", blameless=True)
+
+    def _started(self) -> ProcessPoolExecutor:
+        """A process that starts with its first task."""
+        self._sent: OrderedDict[str, Future[None]] = OrderedDict()
+        _name_a_start_method()
+        spawn = multiprocessing.get_context("spawn")  # a fork of a process in which torch has threads may hang
+        return ProcessPoolExecutor(1, spawn, initializer=_begin)
+
+
+STARTS = 5
+"""A worker that was killed so many times in a row while it started will not do better the next time."""
+GRACE = 5.0
+"""Seconds that a process whose pipes are closed has to be gone."""
+_NO_START = (
+    "a worker process ended {how} while it started; what it printed says why. A script that searches with "
+    "executor.workers above 1 must do so inside `if __name__ == '__main__':`, since its processes read it again"
+)
+_KILLED_AT_START = (
+    f"worker processes were killed {STARTS} times in a row while they started, as the system does where memory runs "
+    "out; `nasforge resume` goes on, with a smaller executor.workers say"
+)
+
+
+def _how(status: int) -> str:
+    """In which way a process ended, from its exit status, which is negative for a signal."""
+    if status >= 0:
+        return f"with status {status}"
+    name = next((one.name for one in signal.Signals if one == -status), f"signal {-status}")
+    return f"by {name}, as one does that the system kills" if name == "SIGKILL" else f"by {name}"
+
+
+def _name_a_start_method() -> None:
+    """A child is told its parent's start method, and one that another package added (joblib: loky) ends it at once."""
+    if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
+        multiprocessing.set_start_method("spawn", force=True)
+
+
+def _pass_on(future: Future[bytes], answered: Future[list[Answer]]) -> None:
+    if error := future.exception():
+        answered.set_exception(error)
+    else:
+        answered.set_result(unpacked(future.result()))
+
+
+def _device(device: str, number: int) -> str:
+    return f"cuda:{number % torch.cuda.device_count()}" if device.startswith("cuda") else device
+
+
+def _begin() -> None:
+    """In a worker: Ctrl-C is for the run's own process to handle, and no worker outlives that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _take(bundle: Bundle) -> None:
+    """In a worker."""
+    hold(bundle.name, lambda: bundle.packed)
+
+
+def _estimate(name: str, task: Task) -> bytes:
+    """In a worker."""
+    estimator, context = hold(name, _gone)
+    return answers(estimator, context, task)
+
+
+def _gone() -> bytes:
+    raise LookupError("the bundle of this task is no longer held")

@@ -1,0 +1,133 @@
+"""An estimate in another process: what is sent there once, what for each candidate, and what comes back.
+
+Everything travels as pickled bytes: torch would put tensors into shared memory, which a killed process leaves behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
+
+from nasforge.architecture import Architecture
+from nasforge.errors import OptionError, RunError, reason
+from nasforge.estimator import Context, Estimator, Weights
+from nasforge.execution.executor import Answer, LocalExecutor, Work, estimates_many
+
+Held = TypeVar("Held")
+HELD = 4
+"""How many bundles a worker keeps: a run has one for each estimator."""
+
+
+class Bundle(NamedTuple):
+    """An estimator and all of a context but seed and weights (its data may be large), named by its content."""
+
+    name: str
+    packed: bytes
+
+
+@dataclass(frozen=True)
+class Task:
+    """Candidates for one worker, with what differs from the bundle."""
+
+    architectures: tuple[Architecture, ...]
+    seeds: tuple[int, ...]
+    weights: Weights | None
+    device: str
+
+    @classmethod
+    def of(cls, work: Work, device: str) -> Task:
+        """A part of a run's work."""
+        architectures = tuple(architecture for architecture, _ in work)
+        return cls(architectures, tuple(context.seed for _, context in work), work[0][1].weights, device)
+
+
+class Bundles:
+    """Those of a run, each packed once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], tuple[Bundle, object]] = {}
+
+    def of(self, estimator: Estimator, context: Context) -> Bundle:
+        """The bundle of this estimator and context.
+
+        Raises:
+            OptionError: something in it cannot be pickled.
+        """
+        key = (id(estimator), id(context.space), id(context.data))
+        if key not in self._known:
+            try:
+                packed = pickle.dumps((estimator, replace(context, seed=0, weights=None)))
+            except Exception as error:
+                raise OptionError(
+                    f"estimator '{estimator.name}' on space '{context.space.name}' cannot be sent to other processes "
+                    f"({reason(error)}); executor=local executor.workers=1 estimates in this one"
+                ) from error
+            bundle = Bundle(hashlib.sha256(packed).hexdigest(), packed)
+            self._known[key] = bundle, (estimator, context)  # held, so that no id is used again
+        return self._known[key][0]
+
+
+_held: OrderedDict[str, tuple[Estimator, Context]] = OrderedDict()
+"""In a worker: what it has unpacked, the latest last."""
+
+
+def hold(name: str, fetch: Callable[[], bytes]) -> tuple[Estimator, Context]:
+    """In a worker: the estimator and context of that bundle, which is fetched if it is not here yet.
+
+    Raises:
+        RunError: it cannot be unpickled here.
+    """
+    return kept(_held, name, lambda: _unpickled(fetch()))
+
+
+def kept(held: OrderedDict[str, Held], name: str, make: Callable[[], Held]) -> Held:
+    """`held[name]`, made if it is not there; whatever is not among the `HELD` last ones asked for is let go."""
+    if name not in held:
+        held[name] = make()
+        while len(held) > HELD:
+            held.popitem(last=False)
+    held.move_to_end(name)
+    return held[name]
+
+
+def _unpickled(packed: bytes) -> tuple[Estimator, Context]:
+    try:
+        estimator, context = pickle.loads(packed)
+    except Exception as error:
+        raise RunError(
+            f"a worker cannot unpickle the estimator, its space or its data ({reason(error)}): "
+            "every machine needs the same packages; executor=local executor.workers=1 sends nothing elsewhere"
+        ) from error
+    return estimator, context
+
+
+def answers(estimator: Estimator, context: Context, task: Task) -> bytes:
+    """In a worker: its task's answers in order, pickled."""
+    common = replace(context, weights=task.weights, device=task.device)
+    seeded = [replace(common, seed=seed) for seed in task.seeds]
+    work = list(zip(task.architectures, seeded, strict=True))
+    found = dict(LocalExecutor(context.threads).run(estimator, work))
+    return pickle.dumps([found[place] for place in range(len(work))])
+
+
+def unpacked(packed: bytes) -> list[Answer]:
+    """What `answers` gave."""
+    found: list[Answer] = pickle.loads(packed)
+    return found
+
+
+def units(estimator: Estimator, count: int, workers: int) -> list[tuple[int, ...]]:
+    """How candidates are dealt out: one by one, or in as many parts as there are workers where many are cheaper."""
+    if not estimates_many(estimator):
+        return [(place,) for place in range(count)]
+    size = -(-count // workers)
+    return [tuple(range(start, min(start + size, count))) for start in range(0, count, size)]
+
+
+def stays_here(estimator: Estimator) -> bool:
+    """Whether to look its answers up is less work than to send for them: so it is on tables."""
+    return estimates_many(estimator) and not estimator.needs_data

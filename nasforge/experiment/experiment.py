@@ -1,0 +1,334 @@
+"""From a configuration to a result in a folder: search, resume, retrain, report."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+from nasforge.architecture import Architecture, Evaluation
+from nasforge.architecture_files import typed
+from nasforge.devices.environment import environment
+from nasforge.devices.threads import threads
+from nasforge.errors import AbilityError, DataError, OptionError, RunError
+from nasforge.experiment.forecast import say_plan
+from nasforge.experiment.outcome import Outcome, draw, ended, existing, finish
+from nasforge.experiment.parts import Parts
+from nasforge.experiment.published import explained, true_accuracies, why_not_looked_up
+from nasforge.experiment.resumption import resumed
+from nasforge.experiment.retraining import retrain as retrain_networks
+from nasforge.journal.journal import JOURNAL, Journal, digest, gone, write_json
+from nasforge.journal.records import well_formed
+from nasforge.networks.sizes import architecture_size
+from nasforge.registry.places import moved
+from nasforge.result import Result
+from nasforge.run.beginning import Beginning, Config, read_config
+from nasforge.run.ending import check_left
+from nasforge.run.goals import Goals
+from nasforge.run.identity import computed_as, identity
+from nasforge.run.progress import Progress
+from nasforge.run.resources import device_of
+from nasforge.run.run import Run
+from nasforge.statistics.verdicts import control_verdict
+from nasforge.stopping import Interrupted, interruptible
+from nasforge.training.shared_weights import SharedWeights, random_architectures
+
+
+def search(config: Config, folder: Path, overrides: Sequence[str] = (), *, progress: Progress | None = None) -> Outcome:
+    """Search as `config` says and leave everything in `folder`, which must not hold a run yet.
+
+    Args:
+        config: resolved, as `configuration.compose` makes it.
+        overrides: the command line's words, recorded for whoever types the command again.
+        progress: says how far it is; at a terminal, or in lines, if None.
+
+    Raises:
+        NasforgeError: the configuration, the data or the folder is wrong; nothing has been written then.
+    """
+    folder = folder.absolute()
+    _check_free(folder)
+    if config["architecture"] is not None:
+        raise OptionError(
+            f"a search looks for an architecture, so it takes none: architecture={typed(config['architecture'])}; "
+            "`nasforge retrain architecture=...` trains one"
+        )
+    parts = _search_parts(config, progress)
+    return _begin("search", parts, folder, overrides)
+
+
+def resume(
+    folder: Path,
+    changes: Sequence[str] = (),
+    *,
+    how: Config | None = None,
+    config_dir: str | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Go on with the search or the retraining in `folder`; one that has nothing left to do is left as it is.
+
+    Args:
+        changes: overrides; they may set budget, executor, trainer, logger and callbacks anew.
+        how: a configuration from which all of these are taken instead.
+        config_dir: one more folder of configurations that `changes` may choose from.
+        progress: says how far it is; at a terminal, or in lines, if None.
+
+    Raises:
+        RunError: there is no run, another process writes it, or its journal, weights or data are not what they were.
+        OptionError: a change of something else.
+    """
+    folder = folder.absolute()
+    beginning = Beginning.of(folder)
+    with _in(folder), closing(Journal(folder)) as journal:
+        config = beginning.config_now(folder)
+        config = computed_as(config, how) if how is not None else resumed(config, changes, config_dir)
+        progress = progress or Progress()
+        if (outcome := ended(folder, config, progress.detail)) is not None:
+            return outcome
+        with moved(config):
+            parts = (_search_parts if beginning.command == "search" else _retrain_parts)(config, progress)
+        if parts.fingerprint != beginning.data:
+            rest = "restore them, or start a new run"
+            raise RunError(f"the data are not those that the run in {folder} began with; {rest}")
+        beginning.restore(folder, parts.recorded)
+        return _run(beginning, parts, journal)
+
+
+def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
+    """Train an architecture from scratch and test it.
+
+    Args:
+        config: `architecture` is what `SearchSpace.read` takes; None takes what the run found.
+        folder: a search's folder if `run`, and the results go into a folder inside it; else where they go.
+
+    Raises:
+        NasforgeError: the configuration, the data or the folder is wrong.
+    """
+    folder = folder.absolute()
+    if not run:
+        _check_free(folder)
+    with moved(config) if run else nullcontext():
+        parts, called = _retrain_parts(config), "found"
+    if config["architecture"] is not None:
+        architecture = parts.space.read(typed(config["architecture"]))
+        called = next((name for name in parts.space.presets if name == config["architecture"]), "given")
+    elif run:
+        check_left(folder, "architecture.json")
+        architecture = parts.space.read(str(existing(folder / "architecture.json")))
+    else:
+        raise OptionError("retrain needs a run's folder, or architecture= with a preset's name or a JSON file")
+    if run:
+        folder = folder / f"retrain-{digest([architecture.to_json(), identity(parts.recorded), parts.fingerprint])[:8]}"
+        if (folder / JOURNAL).exists():
+            return resume(folder, how=config)
+    return _begin("retrain", parts, folder, (), architecture.to_json(), called)
+
+
+def report(folder: Path) -> Path:
+    """Write the report and the drawings of the run in `folder` again."""
+    folder = folder.absolute()
+    parts = Parts(read_config(folder))
+    existing(folder / "result.json")
+    with nullcontext() if check_left(folder) else well_formed(folder):
+        return draw(parts, folder, parts.space.read(str(existing(folder / "architecture.json"))))
+
+
+def _check_free(folder: Path) -> None:
+    if (folder / JOURNAL).exists():
+        raise RunError(f"{folder} already holds a run; `nasforge resume {folder}` goes on with it")
+
+
+@contextmanager
+def _in(folder: Path) -> Iterator[None]:
+    """Inside, stop signals end the run in order, and whoever is told of it learns what they left behind."""
+    try:
+        with interruptible():
+            yield
+    except Interrupted as error:
+        error.folder = folder if (folder / JOURNAL).exists() else None
+        raise
+    except FileNotFoundError as error:
+        if folder.exists():
+            raise
+        raise gone(folder) from error
+
+
+def _begin(
+    command: Literal["search", "retrain"],
+    parts: Parts,
+    folder: Path,
+    words: Sequence[str],
+    architecture: Any = None,
+    called: str = "found",
+) -> Outcome:
+    beginning = Beginning(command, parts.recorded, list(words), parts.fingerprint, architecture, called)
+    empty = not folder.exists() or not any(folder.iterdir())
+    with _in(folder), closing(beginning.journal(folder)) as journal:
+        try:
+            return _run(beginning, parts, journal)
+        except (OptionError, AbilityError, DataError):
+            if empty and beginning.nothing_done(journal):
+                shutil.rmtree(
+                    folder
+                )  # what a strategy refuses when it begins leaves no more than what was checked before
+            raise
+
+
+def _run(beginning: Beginning, parts: Parts, journal: Journal) -> Outcome:
+    """Run it from its first line; what the journal holds returns at once."""
+    if beginning.architecture is None:
+        return _search(parts, journal)
+    return _retrain(parts, journal, Architecture.from_json(beginning.architecture), beginning.called)
+
+
+def _search_parts(config: Config, progress: Progress | None = None) -> Parts:
+    """All parts, so that what does not fit together is said before anything is written."""
+    parts = Parts(config, progress)
+    parts.strategy.check_goals(parts.estimators, parts.goals.followed, parts.goals.constraints)
+    parts.check_machinery()
+    parts.executor.check(device_of(parts.trainer))
+    _ = parts.threads, parts.search_data
+    parts.check_estimators()
+    parts.check_networks()
+    return parts
+
+
+def _retrain_parts(config: Config, progress: Progress | None = None) -> Parts:
+    """Likewise, for a retraining."""
+    parts = Parts(config, progress)
+    if not parts.retraining.seeds:
+        raise OptionError("retrain.seeds=0 leaves nothing to do; set it to 1 or more")
+    parts.check_machinery()
+    _ = parts.search_data
+    return parts
+
+
+def _search(parts: Parts, journal: Journal) -> Outcome:
+    ledger: list[Evaluation] = []
+    with threads(parts.threads), closing(_open(parts, journal, ledger)) as run:
+        say_plan(parts, run)
+        found = parts.strategy.search(run)
+        parts.strategy.explain(run, found.trace)
+        result = _result(parts, run, str(parts.config["strategy"]["name"]), found.architecture)
+        known = {one.architecture: one.metrics for one in ledger if one.ok}  # what was only reported is among it
+        result["metrics"] = {**known.get(found.architecture, {}), **found.metrics}
+        result["known"] = explained(parts.estimators)
+        result["front"] = [
+            {"notation": str(one.architecture), "metrics": {**known.get(one.architecture, {}), **one.metrics}}
+            for one in found.front
+        ]
+        if found.weights is not None:
+            parts.progress.phase("control")
+            with run.timed("control"):
+                result["control"], best = _control(parts, run, found)
+                rows = {"found": found.architecture, "random search": best}
+                paper = parts.strategy.published.get(parts.space.name, {})
+                result["table"] = true_accuracies(parts.space, rows, parts.data_name, paper)
+                if result["table"] is None:
+                    run.notes += why_not_looked_up(parts.space, parts.data_name, paper)
+            result["metrics"] = result["metrics"] or {"accuracy": result["control"]["found"]}
+        if parts.retraining.seeds:
+            parts.progress.phase("retraining")
+            result["retrain"] = _retraining(parts, run, found.architecture)
+        return finish(parts, run, found.architecture, result, ledger)
+
+
+def _retrain(parts: Parts, journal: Journal, architecture: Architecture, called: str) -> Outcome:
+    with threads(parts.threads), closing(_open(parts, journal)) as run:
+        say_plan(parts, run, architecture)
+        result = _result(parts, run, "retrain", architecture)
+        result["retrain"] = _retraining(parts, run, architecture, called)
+        return finish(parts, run, architecture, result, [])
+
+
+def _open(parts: Parts, journal: Journal, ledger: list[Evaluation] | None = None) -> Run:
+    """The run of a journal.
+
+    Args:
+        ledger: takes all that is known of each candidate, for people; None: nothing is to be estimated.
+    """
+    folder, data, estimates = journal.path.parent, parts.search_data, ledger is not None
+    goals = parts.goals if estimates else Goals()
+    facts = _images(parts) if parts.reads_data else {"name": parts.data_name, "fingerprint": ""}
+    write_json(folder / "data.json", facts)
+    machinery = parts.machinery(folder)
+    write_json(folder / "environment.json", environment(machinery.device, machinery.threads))
+    return Run(
+        folder,
+        journal,
+        space=parts.space,
+        data=data,
+        estimators=parts.estimators if estimates else [],
+        goals=goals,
+        seed=parts.seed,
+        budget=parts.budget,
+        machinery=machinery,
+        ledger=ledger,
+    )
+
+
+def _images(parts: Parts) -> dict[str, Any]:
+    """What a run records of its data."""
+    data = parts.search_data
+    return {
+        "name": parts.data.name,
+        "fingerprint": data.fingerprint,
+        "training images": len(data.train),
+        "input shape": list(data.input_shape),
+        "class names": list(data.class_names),
+        "reading": parts.data.reading,
+        "class counts": dict(zip(data.class_names, data.class_counts, strict=True)),
+        "mean": list(data.preprocessing.mean),
+        "deviation": list(data.preprocessing.std),
+        "split": f"class-balanced halves, seed {parts.seed}",
+        "validation images": sorted(data.search_validation.positions.tolist()),
+        "notes": list(parts.data.notes),
+    }
+
+
+def _control(parts: Parts, run: Run, found: Result) -> tuple[Mapping[str, Any], Architecture]:
+    """Score the found architecture and random ones alike, with the search's shared weights.
+
+    The best of the random ones is what random search would have found with the same supernet.
+    """
+    scorer = next((one for one in parts.estimators if isinstance(one, SharedWeights)), SharedWeights())
+    others = random_architectures(run.space, parts.control.samples, run.seed, "control", found.architecture)
+    run.notes += parts.control.notes()
+    scored = run.score([found.architecture, *others], scorer, weights=found.weights)
+    if not scored[0].ok:
+        raise RunError(f"the found architecture cannot be scored: {scored[0].reason}")
+    usable = [one for one in scored[1:] if one.ok]
+    if not usable:
+        raise RunError(f"no random architecture can be scored: {scored[1].reason}")
+    best = max(usable, key=lambda one: one.metrics["accuracy"]).architecture
+    return control_verdict(scored[0].metrics["accuracy"], [one.metrics["accuracy"] for one in usable]), best
+
+
+def _retraining(parts: Parts, run: Run, architecture: Architecture, called: str = "found") -> Any:
+    how = parts.retraining
+    others = random_architectures(run.space, how.random, run.seed, "retrain", architecture)
+    return retrain_networks(run, parts.data, how, architecture, others, called=called)
+
+
+def _result(parts: Parts, run: Run, strategy: str, architecture: Architecture) -> dict[str, Any]:
+    """What every result says. No clock and no path: equal runs give equal bytes."""
+    return {
+        "strategy": strategy,
+        "space": parts.space.name,
+        "data": parts.data_name,
+        "seed": parts.seed,
+        "architecture": architecture.to_json(),
+        "size": _size(run, architecture) if parts.reads_data else None,
+        "objectives": [vars(objective) for objective in run.goals.given],
+        "followed": [objective.metric for objective in run.objectives],
+        "constraints": [str(constraint) for constraint in run.constraints],
+        "metrics": {},
+        "control": None,
+        "table": None,
+        "retrain": None,
+    }
+
+
+def _size(run: Run, architecture: Architecture) -> Mapping[str, float]:
+    return architecture_size(run.space, architecture, run.data.input_shape, run.data.classes)

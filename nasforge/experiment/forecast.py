@@ -1,0 +1,104 @@
+"""What a run is about to do, said before it begins, and how long the part of it takes that can be foreseen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from nasforge.architecture import Architecture
+from nasforge.data import SearchData
+from nasforge.experiment.parts import Parts
+from nasforge.randomness import isolated, rng_of
+from nasforge.run.run import Run
+from nasforge.space import Network
+from nasforge.wording import counted, duration
+
+
+def say_plan(parts: Parts, run: Run, architecture: Architecture | None = None) -> None:
+    """Say where the run is and what it does, phase by phase; what it says is no part of what the run leaves.
+
+    Args:
+        architecture: what is retrained; None: a search.
+    """
+    progress = parts.progress
+    progress.say(f"run      {run.folder}")
+    if parts.reads_data:
+        progress.say(f"data     {_images(parts.search_data)}")
+    plan = dict(_plan(parts, run, architecture))
+    for number, (phase, what) in enumerate(plan.items(), start=1):
+        progress.say(f"{number} of {len(plan)}   {phase}: {what}")
+    progress.begin(list(plan))
+
+
+def _images(data: SearchData) -> str:
+    """How many training images, and of what, so that a folder that was read otherwise than meant is seen at once."""
+    counts = dict(zip(data.class_names, data.class_counts, strict=True))
+    each = ", ".join(f"{name} {count:,}" for name, count in counts.items()) if len(counts) <= FEW else ""
+    size = " x ".join(map(str, data.input_shape[1:]))
+    return (
+        f"{counted(len(data.train), 'training image')} of {size}, {len(counts):,} classes{f': {each}' if each else ''}"
+    )
+
+
+FEW = 12
+"""So many classes are named."""
+
+
+def _plan(parts: Parts, run: Run, architecture: Architecture | None) -> Iterator[tuple[str, str]]:
+    if architecture is None:
+        strategy, how = parts.strategy, parts.control
+        yield "search", f"{strategy.name} on {parts.space.name} with {parts.data_name}{_bounds(parts)}"
+        if strategy.shares_weights:
+            yield "control", f"the found and {counted(how.samples, 'random architecture')} with the shared weights"
+    if parts.retraining.seeds:
+        yield "retraining", _retraining(parts, run, architecture)
+
+
+def _bounds(parts: Parts) -> str:
+    """The budget bounds the search alone, which people do not expect of it."""
+    budget = parts.budget
+    evaluations = f"{counted(budget.evaluations, 'estimate')}" if budget.evaluations else ""
+    seconds = duration(budget.seconds) if budget.seconds else ""
+    bounds = " and ".join(bound for bound in (evaluations, seconds) if bound)
+    follows = parts.strategy.shares_weights or parts.retraining.seeds
+    return f", at most {bounds}{'; what follows is not counted' if follows else ''}" if bounds else ""
+
+
+def _retraining(parts: Parts, run: Run, architecture: Architecture | None) -> str:
+    how, images, batch = parts.retraining, len(parts.data.train), parts.retraining.batch_size
+    networks = how.seeds + how.random
+    what = f"{counted(networks, 'network')} for {counted(how.epochs, 'epoch')} on {counted(images, 'image')}"
+    with isolated(0):
+        network = run.space.build(
+            architecture or run.space.sample(rng_of(run.seed, "forecast")),
+            run.data.input_shape,
+            run.data.classes,
+            channels=how.channels,
+            cells=how.cells,
+            auxiliary=how.auxiliary,
+        ).to(run.device)
+        pixels = torch.rand(min(batch, images), *run.data.input_shape, device=run.device)
+        step = step_seconds(network, pixels)
+    return f"{what}, about {duration(networks * how.epochs * -(-images // batch) * step)} by the time of one step"
+
+
+def step_seconds(network: Network, images: Tensor) -> float:
+    """How long a training step of `network` on `images` (B, C, H, W) takes, its optimizer aside; the second of two."""
+    labels, seconds = torch.zeros(len(images), dtype=torch.long, device=images.device), 0.0
+    for _ in range(2):
+        start = _now(images)
+        logits, auxiliary = network.with_auxiliary(images)
+        loss = cross_entropy(logits, labels)
+        (loss if auxiliary is None else loss + cross_entropy(auxiliary, labels)).backward()  # type: ignore[no-untyped-call]
+        seconds = _now(images) - start
+    return seconds
+
+
+def _now(images: Tensor) -> float:
+    if images.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter()

@@ -1,0 +1,77 @@
+"""What is known beside a search: how a metric was measured, the best there is, and a found cell's true accuracies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nasforge.architecture import Architecture
+from nasforge.estimator import Estimator
+from nasforge.space import SearchSpace, VectorEncoded
+from nasforge.tables.files import read_table, tables
+from nasforge.tables.table import Column, Table
+
+METRIC = "test_accuracy"
+"""The column that results are reported by."""
+
+
+def explained(estimators: Sequence[Estimator]) -> dict[str, dict[str, Any]]:
+    """The section `known` of `result.json`: by metric, `about` and `optimum`, as far as the estimators know them."""
+    known: dict[str, dict[str, Any]] = {}
+    for estimator in estimators:
+        for metric, about in estimator.about.items():
+            known.setdefault(metric, {})["about"] = about
+        for metric, optimum in estimator.optima.items():
+            known.setdefault(metric, {})["optimum"] = optimum
+    return known
+
+
+def true_accuracies(
+    space: SearchSpace, rows: Mapping[str, Architecture], dataset: str, paper: Mapping[str, float]
+) -> dict[str, Any] | None:
+    """The section `table` of `result.json`, or None where no table of `space` that knows `dataset` is at hand.
+
+    Args:
+        rows: architectures to look up, by what the row is called.
+        dataset: what the search read.
+        paper: the accuracies that the strategy's paper reports, by data set.
+
+    Raises:
+        DataError: the table is broken.
+    """
+    table = _table_of(space)
+    if table is None or dataset not in table.datasets or not isinstance(space, VectorEncoded):
+        return None
+    columns = [column for column in table.columns if column.metric == METRIC]
+    values = table.matrix(columns)
+    found = {name: values[table.row(space.encode(one))].tolist() for name, one in rows.items()}
+    every = {"mean of all": np.nanmean(values, axis=0).tolist(), "optimum": np.nanmax(values, axis=0).tolist()}
+    return {
+        "source": table.source,
+        "about": columns[0].about,
+        "datasets": [column.dataset for column in columns],
+        "rows": [{"name": name, METRIC: _by_dataset(columns, numbers)} for name, numbers in {**found, **every}.items()]
+        + ([{"name": "paper", METRIC: dict(paper)}] if paper else []),
+    }
+
+
+def why_not_looked_up(space: SearchSpace, dataset: str, paper: Mapping[str, float]) -> list[str]:
+    """What to tell people where `true_accuracies` has nothing that the strategy's paper reports."""
+    if dataset not in paper:
+        return []
+    return [
+        f"no table of '{space.name}' that knows {dataset} is at hand, so the true accuracy of what was found was not "
+        "looked up; `nasforge table import` makes one (docs/tables.md)"
+    ]
+
+
+def _table_of(space: SearchSpace) -> Table | None:
+    return next((read_table(path) for path in tables() if path.stem == space.name), None)
+
+
+def _by_dataset(columns: list[Column], numbers: list[float]) -> dict[str, float | None]:
+    return {
+        column.dataset: None if np.isnan(number) else number for column, number in zip(columns, numbers, strict=True)
+    }

@@ -1,0 +1,190 @@
+"""The evaluation phase: found networks trained from scratch, tested once at the last epoch."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypedDict
+
+from pydantic import Field
+
+from nasforge.architecture import Architecture
+from nasforge.data import DataModule, FitData, SearchData
+from nasforge.errors import OptionError
+from nasforge.memory import PlannedNetwork
+from nasforge.networks.sizes import architecture_size
+from nasforge.randomness import isolated, seed_of
+from nasforge.registry.ranges import (
+    BatchSize,
+    Cells,
+    Channels,
+    Clip,
+    Count,
+    CountOrZero,
+    Factor,
+    LearningRate,
+    Momentum,
+    Probability,
+    WeightDecay,
+)
+from nasforge.run.run import Run
+from nasforge.statistics.confusion import MOST_KEPT, accuracy, added, confusion
+from nasforge.statistics.verdicts import training_verdict
+from nasforge.training.modules import NetworkModule
+from nasforge.training.scoring import ordered_batches
+
+
+class Tested(TypedDict):
+    """Test accuracy of one training, and its confusion matrix, if there are not too many classes for one."""
+
+    accuracy: float
+    confusion: list[list[int]] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retraining:
+    """How networks are trained for evaluation; `conf/config.yaml` says what each option is.
+
+    Attributes:
+        epochs: of each training; the last one is what is reported.
+        seeds: how often the found architecture is trained.
+        random: how many random architectures are trained alike, one of these seeds each.
+        channels, cells: size of the network.
+        drop_path: probability that the last epoch approaches.
+        cutout: side of the blanked square in pixels; 0 is none.
+    """
+
+    epochs: Count
+    seeds: Annotated[int, Field(ge=0, le=1_000)]
+    random: Annotated[int, Field(ge=0, le=1_000)]
+    channels: Channels
+    cells: Cells
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    momentum: Momentum
+    weight_decay: WeightDecay
+    clip: Clip
+    cutout: CountOrZero
+    drop_path: Probability
+    auxiliary: bool
+    auxiliary_weight: Factor
+
+    def check(self, data: SearchData) -> None:
+        """Raise an `OptionError` if cutout does not fit the images."""
+        if self.cutout >= min(data.input_shape[1:]):
+            raise OptionError(
+                f"retrain.cutout={self.cutout} would blank whole images of {data.input_shape[1]} x "
+                f"{data.input_shape[2]}; it must be smaller than their side"
+            )
+
+    def network(self, data: SearchData) -> PlannedNetwork:
+        """What is trained."""
+        return PlannedNetwork.any_architecture(
+            data,
+            {"channels": self.channels, "cells": self.cells, "auxiliary": self.auxiliary},
+            what="the network to be retrained",
+            lower="retrain.channels, retrain.cells or retrain.batch_size",
+            batch_size=min(self.batch_size, len(data.train)),
+            required=True,
+        )
+
+
+def retrain(
+    run: Run,
+    data: DataModule,
+    how: Retraining,
+    architecture: Architecture,
+    random: Sequence[Architecture],
+    *,
+    called: str = "found",
+) -> Any:
+    """Train `architecture` with every seed, and each of `random` with one; the section `retrain` of `result.json`.
+
+    Accuracies are on the test images, which are read here for the first time. Which of them the trainings of
+    `architecture` took for which other class goes into `confusion.json`, unless there are very many classes.
+
+    Args:
+        called: what its row is called.
+    """
+    # Its fits are called alike whatever it is called: their first weights are drawn from that name.
+    own = [_tested(run, data, how, f"retrain/found/seed-{seed}", architecture, seed) for seed in range(how.seeds)]
+    if (confusions := added(run.data.class_names, [one["confusion"] for one in own])) is not None:
+        confusions.write(run.folder)
+    rows = [_row(run, how, called, architecture, list(range(how.seeds)), own)]
+    for number, one in enumerate(random, 1):
+        seed = (number - 1) % how.seeds
+        tested = _tested(run, data, how, f"retrain/random {number}/seed-{seed}", one, seed)
+        rows.append(_row(run, how, f"random {number}", one, [seed], [tested]))
+    others = [accuracy for row in rows[1:] for accuracy in row["test_accuracy"]]
+    images = len(data.test)
+    return {
+        "epochs": how.epochs,
+        "images": images,
+        "rows": rows,
+        "random": {"mean": statistics.fmean(others), "std": _deviation(others)} if others else None,
+        **training_verdict(rows[0]["test_accuracy"], others, images),
+    }
+
+
+def _row(
+    run: Run, how: Retraining, name: str, architecture: Architecture, seeds: list[int], tested: Sequence[Tested]
+) -> dict[str, Any]:
+    accuracies = [one["accuracy"] for one in tested]
+    size = {"channels": how.channels, "cells": how.cells}
+    return {
+        "name": name,
+        "notation": str(architecture),
+        "seeds": seeds,
+        "test_accuracy": accuracies,
+        "mean": statistics.fmean(accuracies),
+        "std": _deviation(accuracies),
+        **architecture_size(run.space, architecture, run.data.input_shape, run.data.classes, **size),
+    }
+
+
+def _tested(run: Run, data: DataModule, how: Retraining, name: str, architecture: Architecture, seed: int) -> Tested:
+    """Train on all training images; what the last epoch's network makes of the test images."""
+    with isolated(seed_of(run.seed, "weights of", name, seed)):
+        network = run.space.build(
+            architecture,
+            run.data.input_shape,
+            run.data.classes,
+            channels=how.channels,
+            cells=how.cells,
+            auxiliary=how.auxiliary,
+        )
+    module = NetworkModule(
+        network,
+        learning_rate=how.learning_rate,
+        momentum=how.momentum,
+        weight_decay=how.weight_decay,
+        clip=how.clip,
+        drop_path=how.drop_path,
+        auxiliary_weight=how.auxiliary_weight,
+    )
+    preprocessing = replace(data.preprocessing, cutout=how.cutout)
+    run.fit(
+        module,
+        name,
+        how.epochs,
+        FitData(data.train, None, preprocessing, how.batch_size, data.workers),
+        budgeted=False,
+    )
+    weights = run.weights(name, module).digest
+    known = run.journal.find("test", f"{name}/{weights}")
+    if known is not None:
+        return {"accuracy": float(known["accuracy"]), "confusion": known.get("confusion")}
+    with run.timed("test"):
+        network.eval().to(run.device)
+        batches = ordered_batches(data.test, preprocessing, 500, run.device)
+        matrix = confusion(network, ((images.to(module.dtype), labels) for images, labels in batches), run.data.classes)
+    kept = matrix.tolist() if run.data.classes <= MOST_KEPT else None
+    tested: Tested = {"accuracy": accuracy(matrix), "confusion": kept}
+    run.journal.write("test", f"{name}/{weights}", **tested)
+    return tested
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """The sample standard deviation; 0 for a single value."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0

@@ -1,0 +1,4 @@
+"""What networks are made of: operations, convolutions, joins in a cell, and their sizes.
+
+Imports the contracts alone.
+"""

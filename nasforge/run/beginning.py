@@ -1,0 +1,141 @@
+"""What a run began as: the first line of its journal, which no later start contradicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from nasforge.errors import RunError
+from nasforge.journal.journal import JOURNAL, Journal, atomic, content, read_first, write_json
+from nasforge.journal.records import read_yaml, well_formed, yaml_of
+from nasforge.run.identity import differences
+
+CONFIG, WORDS = "config.yaml", "overrides.json"
+_SECTIONS = ("budget", "control", "retrain", "space", "strategy", "estimator", "data", "trainer", "executor")
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What makes a run the run that it is. A folder is a run's as soon as its journal holds this line.
+
+    Attributes:
+        command: what `nasforge resume` goes on with.
+        config: as resolved at the first start.
+        words: of the command line.
+        data: the fingerprint of the data; empty where nothing reads data.
+        architecture: what a retraining trains, as JSON; None in a search.
+        called: what it is to people: "found", "given", or the name of a published one.
+    """
+
+    kind: ClassVar = "begin"
+
+    command: Literal["search", "retrain"]
+    config: Mapping[str, Any]
+    words: Sequence[str]
+    data: str
+    architecture: Mapping[str, Any] | None = None
+    called: str = "found"
+
+    def journal(self, folder: Path) -> Journal:
+        """Make `folder` a run's: a whole one, however early it is killed. What is missing then, `resume` writes.
+
+        Raises:
+            RunError: it holds a run already.
+        """
+        journal = Journal(folder, {"kind": self.kind, "key": "", **asdict(self)})
+        self.restore(folder, self.config)
+        return journal
+
+    def restore(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """Write the files that show it to people, with the `config` of this start."""
+        with atomic(folder / CONFIG) as temporary:
+            temporary.write_text(yaml_of(config), encoding="utf-8")
+        if self.command == "search":  # a retraining composes from those of its search
+            write_json(folder / WORDS, list(self.words))
+
+    def nothing_done(self, journal: Journal) -> bool:
+        """Whether a start of the run ended before it had done anything that `resume` could go on with."""
+        kinds = {line["kind"] for line in journal.lines}
+        return kinds <= {self.kind, "clock"} and not (journal.path.parent / "fits").exists()
+
+    @classmethod
+    def of(cls, folder: Path) -> Beginning:
+        """Of the run in `folder`.
+
+        Raises:
+            RunError: there is no run, or its journal does not say what it began as.
+        """
+        if not folder.is_dir():
+            raise RunError(f"there is no folder {folder}")
+        path = folder / JOURNAL
+        if not path.is_file():
+            raise RunError(f"{folder} is not a run's folder: it has no {JOURNAL}")
+        line = read_first(folder)
+        if line is None:
+            raise RunError(
+                f"{path} is damaged: its first line says what the run began as; restore the file from a copy, or start "
+                "a new run in another folder"
+            )
+        if line["kind"] != cls.kind:
+            raise RunError(
+                f"the run in {folder} was begun by an earlier nasforge, whose journals do not say by which command; "
+                "start it anew in another folder (report and compare still read this one)"
+            )
+        with well_formed(folder):
+            beginning = cls(**content(line))
+            _check_sections(path, beginning.config)
+        return beginning
+
+    @classmethod
+    def if_known(cls, folder: Path) -> Beginning | None:
+        """As `of`; None where the folder has no journal, or one of an earlier nasforge."""
+        line = read_first(folder)
+        return cls.of(folder) if line is not None and line["kind"] == cls.kind else None
+
+    def config_now(self, folder: Path) -> Config:
+        """The configuration of the last start: `config.yaml`, which may differ in how the run computes.
+
+        Raises:
+            RunError: it is damaged, or differs in what the run computes.
+        """
+        path = folder / CONFIG
+        if not path.exists():
+            return dict(self.config)
+        rest = f"put it back, or delete {path}: `nasforge resume` writes it as it was"
+        try:
+            config: Config = read_yaml(path)
+        except RunError as error:
+            raise RunError(f"{error}; {rest}") from None
+        if changed := differences(self.config, config):
+            raise RunError(f"{path} was changed: {', '.join(changed[:3])}; {rest}")
+        sections = [key for key, value in self.config.items() if isinstance(value, Mapping)]
+        if wrong := [key for key in sections if not isinstance(config.get(key), Mapping)]:
+            raise RunError(f"{path} is damaged: {wrong[0]} must hold keys and values; {rest}")
+        return config
+
+
+def read_config(folder: Path) -> Config:
+    """The resolved configuration of a run, as of its last start.
+
+    Raises:
+        RunError: `folder` holds no run, or its configuration is damaged or was changed.
+    """
+    if (beginning := Beginning.if_known(folder)) is not None:
+        return beginning.config_now(folder)
+    if not folder.is_dir():
+        raise RunError(f"there is no folder {folder}")
+    if not (folder / CONFIG).exists():
+        raise RunError(f"{folder} is not a run's folder: it has no {CONFIG}")
+    config: Config = read_yaml(folder / CONFIG)
+    _check_sections(folder / CONFIG, config)
+    return config
+
+
+def _check_sections(path: Path, config: Mapping[str, Any]) -> None:
+    """Raise a `RunError` if a configuration lacks what every one has."""
+    if "seed" not in config or (wrong := [key for key in _SECTIONS if not isinstance(config.get(key), Mapping)]):
+        lacking = "seed" if "seed" not in config else f"section {wrong[0]}"
+        raise RunError(f"{path} is damaged: its configuration has no {lacking}; restore it from a copy")

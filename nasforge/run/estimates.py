@@ -1,0 +1,133 @@
+"""Estimates of candidates: composed, each distinct one computed once, journaled as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nasforge.architecture import Architecture, Evaluation
+from nasforge.errors import AbilityError, RunError
+from nasforge.estimator import Context, Estimator
+from nasforge.execution.executor import Answer, Executor
+from nasforge.journal.journal import Journal, atomic, digest, file_digest
+from nasforge.randomness import seed_of
+from nasforge.run.progress import Progress
+
+CONTRACT = 2
+"""Version of the estimator contract, part of every key."""
+
+
+class Estimates:
+    """What a run knows of its candidates."""
+
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal,
+        estimators: Sequence[Estimator],
+        executor: Executor,
+        progress: Progress,
+    ) -> None:
+        self._folder, self._journal = folder, journal
+        self._estimators, self._executor, self._progress = tuple(estimators), executor, progress
+        self._known: dict[tuple[str, str], dict[Architecture, dict[str, Any]]] = {}
+
+    def of(self, architectures: Sequence[Architecture], context: Context) -> list[Evaluation]:
+        """Evaluations in the order of `architectures`, metrics of all estimators merged."""
+        self._require_weights(context)
+        parts = [self._by(estimator, architectures, context) for estimator in self._estimators]
+        return [
+            _merged(architecture, [part[architecture] for part in parts], context.seed)
+            for architecture in architectures
+        ]
+
+    def tensors(self, weights: str) -> dict[str, Tensor]:
+        """What training left of a candidate in its `weights`; `RunError` if the file is not as it was written."""
+        path = self._folder / weights
+        line = self._journal.find("estimate", path.stem)
+        if line is None:
+            raise RunError(f"{path} belongs to no candidate of this run")
+        self._journal.check_file(path, line["digest"], line)
+        return load_file(path)
+
+    def _require_weights(self, context: Context) -> None:
+        for estimator in self._estimators:
+            if estimator.needs_weights and context.weights is None:
+                raise AbilityError(
+                    f"estimator '{estimator.name}' scores with shared weights, and this strategy trains none; "
+                    "choose one that needs none, estimator=training say"
+                )
+
+    def _by(
+        self, estimator: Estimator, architectures: Sequence[Architecture], context: Context
+    ) -> dict[Architecture, dict[str, Any]]:
+        """The journal's line of each distinct architecture, computed now where there is none."""
+        known = self._known.setdefault((estimator.name, context.weights.digest if context.weights else ""), {})
+        keys = {one: self._key(estimator, one, context) for one in architectures if one not in known}
+        lines = {one: self._journal.find("estimate", key) for one, key in keys.items()}
+        known |= {one: line for one, line in lines.items() if line is not None and not line.get("machine")}
+        missing = [one for one in keys if one not in known]
+        if missing:
+            work = [(one, replace(context, seed=seed_of(keys[one]))) for one in missing]
+            with self._progress.bar(f"estimate ({estimator.name})", len(work)) as bar:
+                for done, (index, answer) in enumerate(self._executor.run(estimator, work), start=1):
+                    known[missing[index]] = self._write(keys[missing[index]], missing[index], answer)
+                    bar()
+                    if len(work) > 1 and bar.due:
+                        bar.tell(f"{done:,} of {len(work):,}")
+        return known
+
+    def _write(self, key: str, architecture: Architecture, answer: Answer) -> dict[str, Any]:
+        """Weights first, then the line that names them."""
+        weights: dict[str, Any] = {}
+        if answer.tensors is not None:
+            self._journal.check_present()
+            path = self._folder / "candidates" / f"{key}.safetensors"
+            with atomic(path) as temporary:
+                save_file({name: tensor.contiguous() for name, tensor in answer.tensors.items()}, temporary)
+            weights = {"weights": f"candidates/{path.name}", "digest": file_digest(path)}
+        return self._journal.write(
+            "estimate",
+            key,
+            architecture=architecture.to_json(),
+            metrics=dict(answer.metrics),
+            status=answer.status,
+            reason=answer.reason,
+            seconds=round(answer.seconds, 4),
+            machine=answer.machine,
+            **weights,
+        )
+
+    def _key(self, estimator: Estimator, architecture: Architecture, context: Context) -> str:
+        weights = context.weights.digest if context.weights else ""
+        return digest(
+            [
+                CONTRACT,
+                estimator.name,
+                dict(estimator.options),
+                [architecture.space, architecture.genes],
+                context.data.fingerprint if estimator.needs_data else "",
+                estimator.fingerprint,
+                context.seed,
+                context.threads,
+                weights,
+            ]
+        )
+
+
+def _merged(architecture: Architecture, lines: Sequence[dict[str, Any]], seed: int) -> Evaluation:
+    broken = next((line for line in lines if line["status"] != "ok"), None)
+    return Evaluation(
+        architecture,
+        {} if broken else {name: value for line in lines for name, value in line["metrics"].items()},
+        broken["status"] if broken else "ok",
+        broken["reason"] if broken else "; ".join(line["reason"] for line in lines if line["reason"]),
+        seed,
+        sum(line["seconds"] for line in lines),
+        next((line["weights"] for line in lines if "weights" in line), None),
+    )

@@ -1,0 +1,146 @@
+"""Lightning fits that begin again at their last committed epoch, and finished ones that replay from their weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.callbacks import Callback
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nasforge.data import FitData
+from nasforge.errors import RunError
+from nasforge.journal.journal import Journal, atomic, digest, file_digest, write_json
+from nasforge.training.modules import FitModule
+from nasforge.training.ranks import Fit, Ranks
+
+
+def _restored(module: FitModule, checkpoint: Path) -> FitModule:
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    _load(module, content["state_dict"])
+    module.on_load_checkpoint(content)
+    return module
+
+
+def _load(module: FitModule, state: Mapping[str, Tensor]) -> None:
+    """A fit in double precision leaves a module of doubles, and so does its replay."""
+    module.to(next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), module.dtype))
+    module.load_state_dict(state)
+
+
+def _epochs_behind(module: FitModule) -> int:
+    return max(map(len, module.history.values()), default=0)
+
+
+class Fits:
+    """The fits of one run: `fits/<name>/` holds the checkpoint of a broken one and the weights of a finished one."""
+
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal,
+        *,
+        seed: int,
+        threads: int,
+        trainer: Mapping[str, Any],
+        ranks: Ranks | None = None,
+    ) -> None:
+        self._folder, self._journal = folder, journal
+        self._seed, self._threads, self._trainer, self._ranks = seed, threads, trainer, ranks or Ranks()
+
+    def folder(self, name: str) -> Path:
+        """Where that fit's files lie."""
+        return self._folder / "fits" / name
+
+    def fit(
+        self,
+        module: FitModule,
+        name: str,
+        epochs: int,
+        data: FitData,
+        *,
+        exhausted: Callable[[], bool],
+        began: Callable[[int], object],
+        callbacks: Sequence[Callback],
+        loggers: Sequence[Any],
+    ) -> FitModule:
+        """Train `module`, or bring back what it was when an earlier start finished training it."""
+        key = self._key(module, name, epochs, data)
+        finished = self._journal.find("fit", key)
+        module.bind(name, self._seed, data)
+        if finished is not None:
+            return self._replay(module, name, finished)
+        checkpoint = self.folder(name) / f"{key}.ckpt"
+        self._check(checkpoint, key, name)
+        if checkpoint.exists() and exhausted():  # what an earlier start stopped at is what it stays at
+            done = _epochs_behind(_restored(module, checkpoint))
+        else:
+            arguments = {"name": name, "epochs": epochs, "seed": self._seed, "trainer": self._trainer}
+            fit = Fit(module, data, self._threads, {**arguments, "checkpoint": checkpoint}, callbacks)
+            saving = partial(self._saving, key)
+            done = self._ranks.train(fit, exhausted=exhausted, began=began, loggers=loggers, saving=saving)
+        self._commit(module, name, key, complete=done >= epochs)
+        if done >= epochs:
+            checkpoint.unlink(missing_ok=True)
+        return module
+
+    @contextmanager
+    def _saving(self, key: str, checkpoint: Path) -> Iterator[Path]:
+        """The line first, then the checkpoint that it names: killed in between, an earlier one is there, and named."""
+        self._journal.check_present()
+        with atomic(checkpoint) as temporary:
+            yield temporary
+            self._journal.write("checkpoint", key, sync=True, digest=file_digest(temporary))
+
+    def _check(self, checkpoint: Path, key: str, name: str) -> None:
+        """Raise a `RunError` if there is a checkpoint that no start of this run has written."""
+        known = {line["digest"] for line in self._journal.of_kind("checkpoint") if line["key"] == key}
+        if checkpoint.exists() and file_digest(checkpoint) not in known:
+            raise RunError(
+                f"{checkpoint} was altered: the journal names no such checkpoint of fit '{name}'. Restore it from a "
+                "copy, or delete it: the fit then begins again at its first epoch, and ends alike."
+            )
+
+    def weights_file(self, name: str) -> tuple[Path, str]:
+        """The file of a fit's weights, and its digest."""
+        path = self.folder(name) / "weights.safetensors"
+        return path, file_digest(path)
+
+    def _commit(self, module: FitModule, name: str, key: str, *, complete: bool) -> None:
+        """Weights first, then the history, then the line that names them."""
+        self._journal.check_present()
+        path = self.folder(name) / "weights.safetensors"
+        with atomic(path) as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, temporary)
+        self._show(module, name)
+        if complete:
+            weights = file_digest(path)
+            self._journal.write("fit", key, sync=True, name=name, weights=weights, history=module.history)
+
+    def _replay(self, module: FitModule, name: str, line: Mapping[str, Any]) -> FitModule:
+        path = self.folder(name) / "weights.safetensors"
+        self._journal.check_file(path, line["weights"], line)
+        _load(module, load_file(path))
+        module.history = {metric: list(values) for metric, values in line["history"].items()}
+        self._show(module, name)  # the file may have been altered
+        return module
+
+    def _show(self, module: FitModule, name: str) -> None:
+        """The history, for people and the report."""
+        content = {"metrics": module.history, "epochs": _epochs_behind(module), "about": module.explanations()}
+        write_json(self.folder(name) / "history.json", content)
+
+    def _key(self, module: FitModule, name: str, epochs: int, data: FitData) -> str:
+        """Of all that decides the fit's outcome; not of budget, device, executor or loggers."""
+        start = hashlib.sha256()
+        for tensor in module.state_dict().values():
+            start.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        what = [type(module).__qualname__, str(self._trainer.get("precision", "")), start.hexdigest()]
+        what += [module.about] if module.about is not None else []
+        return digest(["fit", name, epochs, data.fingerprint, self._seed, self._threads, *what])

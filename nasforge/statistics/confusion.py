@@ -1,0 +1,89 @@
+"""Which test images of which class a network took for which other class."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nasforge.journal.journal import write_json
+
+MOST_KEPT = 100
+"""With more classes than this nothing is kept: the matrix grows with their square."""
+MOST_SHOWN = 40
+"""With more classes than this a page shows the accuracy of each class alone."""
+FILE = "confusion.json"
+
+
+@torch.no_grad()
+def confusion(forward: Any, batches: Iterable[tuple[Tensor, Tensor]], classes: int) -> np.ndarray:
+    """Int64 (classes, classes): how many images of a row's class `forward(images) -> logits` takes for a column's."""
+    counts = torch.zeros(classes * classes, dtype=torch.int64)
+    for images, labels in batches:
+        pairs = labels * classes + forward(images).argmax(1)
+        counts += torch.bincount(pairs.cpu(), minlength=classes * classes)
+    matrix: np.ndarray = counts.view(classes, classes).numpy()
+    return matrix
+
+
+def accuracy(matrix: np.ndarray) -> float:
+    """The share of all images that lie on the diagonal."""
+    return float(np.trace(matrix) / matrix.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Confusions:
+    """Of the trainings of one architecture, added up.
+
+    Attributes:
+        names: of the classes.
+        trainings: how many.
+        counts: (classes, classes), rows are true classes.
+    """
+
+    names: tuple[str, ...]
+    trainings: int
+    counts: np.ndarray
+
+    def write(self, folder: Path) -> None:
+        """Into `confusion.json`."""
+        facts = {"class names": list(self.names), "trainings": self.trainings, "counts": self.counts.tolist()}
+        write_json(folder / FILE, facts)
+
+    @classmethod
+    def read(cls, text: str) -> Confusions:
+        """What `write` wrote."""
+        facts = json.loads(text)
+        return cls(tuple(facts["class names"]), int(facts["trainings"]), np.array(facts["counts"], dtype=np.int64))
+
+    @property
+    def by_class(self) -> list[tuple[str, int, float, str]]:
+        """(class, its test images, the share that is right, what it is mostly taken for), the worst first."""
+        totals = self.counts.sum(1)
+        rows = []
+        for place in np.argsort(np.diag(self.counts) / totals, kind="stable").tolist():
+            wrong = np.where(np.arange(len(self.names)) == place, 0, self.counts[place])
+            other = int(wrong.argmax())
+            mostly = f"{self.names[other]} ({100 * wrong[other] / totals[place]:.1f} %)" if wrong.any() else ""
+            share = float(self.counts[place, place] / totals[place])
+            rows.append((self.names[place], int(totals[place] // self.trainings), share, mostly))
+        return rows
+
+    @property
+    def shares(self) -> list[tuple[str, list[tuple[int, float]]]]:
+        """The matrix row by row: a class, and for each class the count and its share of the row."""
+        totals = self.counts.sum(1, keepdims=True)
+        rows = zip(self.names, self.counts.tolist(), (self.counts / totals).tolist(), strict=True)
+        return [(name, list(zip(counts, shares, strict=True))) for name, counts, shares in rows]
+
+
+def added(names: Sequence[str], matrices: Sequence[Sequence[Sequence[int]] | None]) -> Confusions | None:
+    """The matrices of several trainings as one; None where one of them was not kept."""
+    kept = [np.array(matrix) for matrix in matrices if matrix is not None]
+    return Confusions(tuple(names), len(kept), sum(kept[1:], kept[0])) if len(kept) == len(matrices) and kept else None

@@ -1,0 +1,126 @@
+"""Whether what was found is better than random architectures, said plainly, with how sure that is."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nasforge.statistics.intervals import MOST, Sample, detectable, mean_difference, needed, share_below
+from nasforge.wording import counted
+
+FEW = 3
+"""Trainings of each that are suggested to whoever made fewer than two."""
+
+
+def control_verdict(found: float, others: Sequence[float]) -> dict[str, Any]:
+    """The section `control` of `result.json`: where `found` stands among the accuracies of random architectures.
+
+    The percentile counts ties half; its interval is `share_below`'s. Were the found one but another random one, it
+    would reach percentile 90 one time in ten: below that the sentence says plainly that it is not better.
+    """
+    below, ties = sum(found > other for other in others), sum(found == other for other in others)
+    percentile = 100 * (below + 0.5 * ties) / len(others)
+    within = share_below(below, ties, len(others))
+    better = percentile >= 90
+    mean, deviation = statistics.fmean(others), statistics.pstdev(others)
+    sentence = (
+        f"{'Better than random' if better else 'NOT clearly better than random'}: "
+        f"with the shared weights the found architecture scores {found:.1%}, "
+        f"{len(others)} random ones {mean:.1%} ± {deviation:.1%}; it stands at percentile {percentile:.0f} "
+        f"(95 % interval {100 * within.low:.0f} to {100 * within.high:.0f})."
+    )
+    return {
+        "metric": "accuracy",
+        "found": found,
+        "random": list(others),
+        "percentile": percentile,
+        "interval": [100 * within.low, 100 * within.high],
+        "better_than_random": better,
+        "sentence": sentence,
+    }
+
+
+def training_verdict(found: Sequence[float], random: Sequence[float], images: int) -> dict[str, Any]:
+    """How an architecture compares with random ones, trained from scratch alike.
+
+    The interval is Welch's (`mean_difference`) of the two means, with the test set's binomial error where that is
+    larger than the spread of the trainings. It is about these test images: seeds do not make up for few of them.
+
+    Args:
+        found: test accuracies of its trainings, as fractions.
+        random: of random architectures, one training each.
+        images: how many test images there are.
+
+    Returns:
+        `better` (None: cannot be told), `difference` of the means and its 95 % `interval` (None: too few), `sentence`.
+    """
+    if not random:
+        return {"better": None, "difference": None, "interval": None, "sentence": ""}
+    one, other = Sample.of(found, images), Sample.of(random, images)
+    difference, interval = one.mean - other.mean, mean_difference(one, other)
+    sign = interval.sign if interval else 0
+    sentence = _too_few(one, other, images)
+    if interval is not None:
+        what = {1: "is better than", -1: "is WORSE than", 0: "does not stand out from"}[sign]
+        sentence = (
+            f"Trained from scratch it {what} random architectures: {one.mean:.2%} against {other.mean:.2%}, "
+            f"{_points(difference)} (95 % interval {100 * interval.low:+.2f} to {100 * interval.high:+.2f})"
+            f"{'' if sign else _how_many(one, other)}."
+        )
+    return {
+        "better": {1: True, -1: False, 0: None}[sign],
+        "difference": difference,
+        "interval": [interval.low, interval.high] if interval else None,
+        "sentence": sentence,
+    }
+
+
+def conclusion(result: Mapping[str, Any]) -> tuple[str, bool | None]:
+    """One sentence on whether what a run found is better than random architectures, and whether it is.
+
+    Where networks were trained from scratch, that decides; the shared weights are the search's own view.
+
+    Args:
+        result: the content of `result.json`.
+
+    Returns:
+        An empty sentence where there is nothing to compare with; None where it cannot be told.
+    """
+    control, retrain = result.get("control"), result.get("retrain") or {}
+    trained, better = retrain.get("sentence", ""), retrain.get("better")
+    if not control:
+        return trained, better
+    if not trained:
+        return control["sentence"], control["better_than_random"]
+    link = "and" if (better is True) == control["better_than_random"] else "but"
+    within = control.get("interval")
+    sure = f" (95 % interval {within[0]:.0f} to {within[1]:.0f})" if within else ""
+    return (
+        f"With the shared weights the found architecture stands at percentile {control['percentile']:.0f} among "
+        f"{len(control['random'])} random ones{sure}, {link} {trained[:1].lower()}{trained[1:]}",
+        better,
+    )
+
+
+def _too_few(one: Sample, other: Sample, images: int) -> str:
+    """What a single network of either kind says, and how many would tell."""
+    missed = round(abs(one.mean - other.mean) * images)
+    apart = f"{missed} of {images:,} test images apart" if one.n == other.n == 1 else _points(one.mean - other.mean)
+    count = needed(one, other)
+    least = f"at least {count:,}" if count else f"more than {MOST:,}"
+    shown = f"{100 * detectable(FEW, one, other):.1f} points"
+    return (
+        f"Trained from scratch, {counted(one.n, 'network')} of it and {counted(other.n, 'random one')} are too few "
+        f"to tell which is better: {one.mean:.2%} against {other.mean:.2%}, {apart}. A difference of this size takes "
+        f"{least} of each to tell; with retrain.seeds={FEW} retrain.random={FEW} one of {shown} would show."
+    )
+
+
+def _how_many(one: Sample, other: Sample) -> str:
+    count = needed(one, other)
+    return f"; about {count} trainings of each would tell such a difference" if count else ""
+
+
+def _points(difference: float) -> str:
+    return f"a difference of {100 * difference:+.2f} points"

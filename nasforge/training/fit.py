@@ -1,0 +1,236 @@
+"""One fit in a Lightning trainer, alone or as one of several ranks."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor
+
+from nasforge.data import FitData
+from nasforge.devices.portions import averages
+from nasforge.devices.synced_norm import synchronised
+from nasforge.journal.journal import atomic
+from nasforge.randomness import isolated, seed_of
+from nasforge.training.modules import FitModule
+
+Saving = Callable[[Path], AbstractContextManager[Path]]
+"""As `atomic`: from where a file shall be to where it is written until it is whole."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which of the processes of a fit this is.
+
+    Attributes:
+        rank, ranks: among all.
+        local: processes on each node.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+    local: int = 1
+
+    def arguments(self, trainer: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of `pytorch_lightning.Trainer`; the processes are there already."""
+        where = {"strategy", "num_nodes", *(["devices"] if _counted(trainer) else [])}
+        others = {key: value for key, value in trainer.items() if key not in where}
+        if self.ranks == 1:  # whatever started this process, this fit is its own
+            return {"plugins": [LightningEnvironment()], "devices": 1, **others}
+        strategy = _SharedFit(cluster_environment=_Ranks(self))
+        return {"devices": self.local, "num_nodes": self.ranks // self.local, "strategy": strategy, **others}
+
+
+def _counted(trainer: Mapping[str, Any]) -> bool:
+    """Whether devices are given by their number, and not by a list of which."""
+    return not isinstance(trainer.get("devices"), list)
+
+
+class _Ranks(ClusterEnvironment):
+    """Tells Lightning what we know."""
+
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
+
+    creates_processes_externally = True
+    main_address, main_port = "", 0  # the process group is made before any trainer
+
+    @staticmethod
+    def detect() -> bool:
+        return False
+
+    def world_size(self) -> int:
+        return self._placement.ranks
+
+    def global_rank(self) -> int:
+        return self._placement.rank
+
+    def local_rank(self) -> int:
+        return self._placement.rank % self._placement.local
+
+    def node_rank(self) -> int:
+        return self._placement.rank // self._placement.local
+
+    def set_world_size(self, size: int) -> None: ...
+
+    def set_global_rank(self, rank: int) -> None: ...
+
+
+class _SharedFit(DDPStrategy):
+    """Lightning's DDP without its launcher, which would set the number of threads, part of a run's identity, and
+    without torch's wrapper: that one wants to know which parameters a step leaves unused, and in a supernet, or a cell
+    whose node nobody reads, some are. Ranks choose alike, so gradients that are there are there on all."""
+
+    def _configure_launcher(self) -> None:
+        self._launcher = None
+
+    def configure_ddp(self) -> None: ...
+
+    def post_backward(self, closure_loss: Tensor) -> None:
+        assert self.lightning_module is not None
+        gradients = [weight.grad for weight in self.lightning_module.parameters() if weight.grad is not None]
+        for gradient, mean in zip(gradients, averages(gradients, self.world_size), strict=True):
+            gradient.copy_(mean)
+
+
+class _EpochCheckpoint(Checkpoint):
+    """One atomic checkpoint after the epoch's last hook (Lightning runs `Checkpoint` callbacks after the module's)."""
+
+    def __init__(self, path: Path, saving: Saving) -> None:
+        self._path, self._saving = path, saving
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            with self._saving(self._path) as temporary:
+                trainer.save_checkpoint(temporary)
+        else:  # writes nothing, but waits for the one that does
+            trainer.save_checkpoint(self._path)
+
+
+class _StopWhen(Callback):
+    """Stops at an epoch's end when the budget is used up, which rank 0 knows."""
+
+    def __init__(self, exhausted: Callable[[], bool]) -> None:
+        self._exhausted = exhausted
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        trainer.should_stop = trainer.strategy.broadcast(self._exhausted())
+
+
+def _profiler(trainer: Mapping[str, Any], checkpoint: Path | None, placement: Placement) -> Profiler | None:
+    """One that writes beside the checkpoint, since Lightning's advice, and its tables, are not shown."""
+    name = trainer.get("profiler")
+    if name is None or checkpoint is None or placement.rank:
+        return None
+    return _PROFILERS[name](dirpath=checkpoint.parent, filename="profile")
+
+
+_PROFILERS: Mapping[str, type[Profiler]] = {
+    "simple": SimpleProfiler,
+    "advanced": AdvancedProfiler,
+    "pytorch": PyTorchProfiler,
+}
+
+
+class _Announce(Callback):
+    """Says which epoch begins."""
+
+    def __init__(self, began: Callable[[int], object]) -> None:
+        self._began = began
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._began(trainer.current_epoch)
+
+
+def _to_nobody(epoch: int) -> None:
+    """Who asks not to be told."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _heard_elsewhere() -> None:
+    """What stop signals mean is the run's to say."""
+
+
+def train(
+    module: FitModule,
+    data: FitData,
+    *,
+    name: str,
+    epochs: int,
+    seed: int,
+    trainer: Mapping[str, Any],
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Any] = (),
+    checkpoint: Path | None = None,
+    saving: Saving = atomic,
+    exhausted: Callable[[], bool] = _never,
+    began: Callable[[int], object] = _to_nobody,
+    placement: Placement | None = None,
+) -> int:
+    """Fit `module` for `epochs` in a Lightning trainer; returns the number of epochs it has behind it.
+
+    Every draw comes from (seed, name, epoch, purpose); the global generators are left as they were.
+
+    Args:
+        trainer: arguments of `pytorch_lightning.Trainer`; where fits run is for `placement` to say.
+        checkpoint: a file that is written after each epoch; if it exists, the fit begins where it ends.
+        saving: gives the path to write it to.
+        exhausted: asked after each epoch whether to stop.
+        began: told of each epoch that begins, from 0.
+        placement: of this process among those that share the fit; None: it is alone.
+    """
+    placement = placement or Placement()
+    module.bind(name, seed, data)
+    module.rank, module.ranks = placement.rank, placement.ranks
+    if trainer.get("precision") == "64-true":
+        module.double()  # before Lightning does, which first restores a checkpoint into what is there
+    last = [_EpochCheckpoint(checkpoint, saving)] if checkpoint else []
+    own = [_Announce(began), _StopWhen(exhausted), *callbacks, *last]
+    resume_from = checkpoint if checkpoint and checkpoint.exists() else None
+    with ExitStack() as inside:
+        inside.enter_context(isolated(seed_of(seed, name, "fit")))
+        inside.enter_context(_hushed())
+        if placement.ranks > 1:
+            inside.enter_context(synchronised(module.networks))
+        lightning = pl.Trainer(
+            max_epochs=epochs,
+            callbacks=own,
+            logger=list(loggers) or False,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in own),
+            **{**placement.arguments(trainer), "profiler": _profiler(trainer, checkpoint, placement)},
+        )
+        if placement.ranks > 1:  # Lightning's own would tell the other ranks of it, who may wait for something else
+            lightning._signal_connector.register_signal_handlers = _heard_elsewhere  # type: ignore[method-assign]
+        loader = data.loader(seed_of(seed, name, "order") % 2**32, rank=placement.rank, ranks=placement.ranks)
+        try:
+            lightning.fit(module, loader, ckpt_path=resume_from, weights_only=True if resume_from else None)
+        finally:
+            module.rank, module.ranks = 0, 1  # what is done with it later is not shared
+        return lightning.current_epoch
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Lightning's advice (workers, logging intervals) is for who writes the loop; here that is us."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|lightning_utilities)\b")
+        yield

@@ -1,0 +1,326 @@
+"""The Lightning modules that `Run.fit` trains: a supernet's weights, or one network's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nasforge.data import FitData
+from nasforge.devices.portions import Portion, averages, total
+from nasforge.errors import NasforgeError
+from nasforge.networks.convolutions import layout_of
+from nasforge.randomness import generator_of, rng_of, seed_everything, seed_of
+from nasforge.space import Mix, Network, Supernet, WeightSharing
+from nasforge.training.scoring import means, totals
+
+
+class DivergedError(NasforgeError):
+    """A loss that is no longer a number."""
+
+
+class FitModule(pl.LightningModule):
+    """A Lightning module whose every draw is a function of (run seed, fit name, epoch, purpose).
+
+    So an epoch that is run again after a crash repeats itself to the bit. Subclasses write `training_step` by way of
+    `learn`, and `configure_optimizers`. Gradients are clipped to `clip`; history is kept per epoch.
+
+    Several ranks may share a fit. Each then sees its rows of every batch; BatchNorm and the weights' gradients are
+    those of the whole batch by themselves. Of other images a subclass takes its `portion`, and puts together what it
+    computed from them with `over_ranks`, `averages` or `score`, so that all ranks decide alike.
+
+    Attributes:
+        data: what this fit reads; set by `bind`.
+        batch_portion: this rank's part of the training batch at hand.
+        rank, ranks: of this process among those that share the fit.
+        about: what else decides the fit's outcome, as JSON: all that is neither in the class, nor in tensors, nor in
+            the data. It is part of the fit's key.
+        advance: moves the progress bar by one unit of `work`; set by `Run.fit`.
+        history: metric name -> one value per epoch (None where an epoch has none).
+        explains: what the metrics are that a module records beside those of its base classes, in a few words; shown
+            with the curves.
+    """
+
+    data: FitData
+    batch_portion: Portion
+    rank: int = 0
+    ranks: int = 1
+    about: Any = None
+    explains: ClassVar[Mapping[str, str]] = {
+        "train_accuracy": "on the augmented training images, while the weights move",
+        "train_loss": "cross-entropy on the augmented training images, while the weights move",
+    }
+    advance: Callable[[], object] = dict  # what does nothing until a run sets it, and can be pickled
+
+    def __init__(self, *, clip: float) -> None:
+        super().__init__()
+        self.clip = clip
+        self.history: dict[str, list[float | None]] = {}
+        self._fit_name, self._seed = "", 0
+
+    def bind(self, name: str, seed: int, data: FitData) -> None:
+        """Tell the module which fit it is in; `Run.fit` calls it."""
+        self._fit_name, self._seed, self.data = name, seed, data
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to other ranks: all but the progress bar, which is the run's."""
+        return {name: value for name, value in super().__getstate__().items() if name != "advance"}
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """All that computes in this fit, whose BatchNorms ranks synchronise; more than itself, if it hides some."""
+        return [self]
+
+    def portion(self, whole: int) -> Portion:
+        """This rank's part of a batch of `whole` images."""
+        return Portion(self.rank, self.ranks, whole)
+
+    def over_ranks(self, tensor: Tensor) -> Tensor:
+        """The sum over ranks, the tensor itself if there is one; every rank must ask for it."""
+        return total(tensor, self.ranks)
+
+    def averages(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The means over ranks. Gradients of means over each rank's part, multiplied by its `weight`, become those of
+        the mean over the whole batch."""
+        return averages(tensors, self.ranks)
+
+    def weight(self, rows: int) -> float:
+        """Of a mean over this rank's `rows` of a batch, 1 where all ranks have as many; every rank must ask for it."""
+        return rows * self.ranks / int(self.over_ranks(torch.tensor(rows)))
+
+    def score(self, forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """As the function `score`, in the fit's precision; each rank has its part of the batches."""
+        in_precision = ((images.to(self.dtype), labels) for images, labels in batches)
+        return means(self.over_ranks(totals(forward, in_precision)))
+
+    def work(self, epochs: int, batches: int) -> int:
+        """How many units the progress bar of a whole fit has; `batches` are those of one epoch."""
+        return epochs * batches
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """A CPU generator for one purpose in the current epoch."""
+        return generator_of(self._seed, self._fit_name, self.current_epoch, purpose)
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A NumPy generator for one purpose in the current epoch."""
+        return rng_of(self._seed, self._fit_name, self.current_epoch, purpose)
+
+    def record(self, **metrics: float) -> None:
+        """Metrics of the current epoch, for the history and every logger."""
+        for name, value in metrics.items():
+            series = self.history.setdefault(name, [])
+            series.extend([None] * (self.current_epoch - len(series)))
+            series[self.current_epoch :] = [value]
+            self.log(name, value)
+
+    def explanations(self) -> dict[str, str]:
+        """What each recorded metric is, as far as the module's class and its bases say it."""
+        every: dict[str, str] = {}
+        for base in reversed(type(self).__mro__):
+            every |= base.__dict__.get("explains", {})
+        return {name: every[name] for name in self.history if name in every}
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """One unit of work is done."""
+        self.advance()
+
+    @property
+    def weights_to_learn(self) -> list[nn.Parameter]:
+        """What the weight optimizer moves."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def learn(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The cross-entropy, counted into the epoch's mean loss and accuracy."""
+        loss = cross_entropy(logits, labels)
+        with torch.no_grad():
+            correct = (logits.argmax(1) == labels).sum()
+            self._seen += torch.stack([loss * len(labels), correct, torch.full_like(loss, len(labels))])
+        return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the epoch from its own seed, whatever was drawn before."""
+        # Of the global generator: what drops paths and activations, which must not repeat itself on every rank.
+        others = [f"rank {self.rank}"] if self.rank else []
+        seed_everything(seed_of(self._seed, self._fit_name, self.current_epoch, "epoch", *others))
+        self._augmentation = self.generator("augmentation")
+        self._batches = 0
+        self._seen = torch.zeros(3, device=self.device)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Augment whole batches on the device."""
+        images, labels = batch
+        self.batch_portion = self.portion(self.data.whole(self._batches))
+        self._batches, self._rows = self._batches + 1, len(labels)
+        images = self.data.preprocessing.augment(images, self._augmentation, self.batch_portion)
+        return images.to(self.dtype), labels
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """DDP averages gradients plainly; a rank with more images than another must count for more."""
+        super().backward(loss * self.weight(self._rows) if self.ranks > 1 else loss, *args, **kwargs)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient norm of the weights."""
+        nn.utils.clip_grad_norm_(self.weights_to_learn, self.clip)
+
+    def on_train_epoch_end(self) -> None:
+        """Record the epoch's mean loss and accuracy.
+
+        Raises:
+            DivergedError: the loss is not a number.
+        """
+        loss, correct, count = self.over_ranks(self._seen).tolist()
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"the loss of fit '{self._fit_name}' is {loss} in epoch {self.current_epoch + 1}; "
+                "a lower learning rate or a stronger gradient clip would keep it finite"
+            )
+        self.record(train_loss=loss / count, train_accuracy=correct / count)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The history belongs to the epoch boundary."""
+        checkpoint["nasforge_history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """See `on_save_checkpoint`."""
+        self.history = checkpoint["nasforge_history"]
+
+    def sgd(self, learning_rate: float, final: float, momentum: float, weight_decay: float) -> Any:
+        """SGD with a cosine schedule per epoch from `learning_rate` to `final` over the whole fit."""
+        optimizer = torch.optim.SGD(self.weights_to_learn, learning_rate, momentum, weight_decay=weight_decay)
+        epochs = self.trainer.max_epochs
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs or 1, final)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+
+
+class SupernetModule(FitModule):
+    """Trains the weights of a supernet under the mixing weights of its alphas.
+
+    Alphas are buffers: in checkpoints and on the right device, but outside the weights' optimizer, decay, clipping and
+    counts. How they move is the subclass's method.
+
+    Args:
+        supernet: with fresh or inherited weights.
+        space: turns alphas into mixes.
+        learning_rate, final_learning_rate: of the weights, cosine per epoch.
+        momentum, weight_decay, clip: of the weights.
+        edge_normalization: whether there are betas (PC-DARTS) beside the alphas.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        space: WeightSharing,
+        *,
+        learning_rate: float,
+        final_learning_rate: float,
+        momentum: float,
+        weight_decay: float,
+        clip: float,
+        edge_normalization: bool = False,
+    ) -> None:
+        super().__init__(clip=clip)
+        self.supernet, self.space = supernet, space
+        self._sgd = (learning_rate, final_learning_rate, momentum, weight_decay)
+        self._edge_normalization = edge_normalization
+        for cell, shape in supernet.alpha_shapes.items():
+            self.register_buffer(f"alpha_{cell}", 1e-3 * torch.randn(shape))
+            if edge_normalization:
+                self.register_buffer(f"beta_{cell}", 1e-3 * torch.randn(shape[0]))
+
+    @property
+    def alphas(self) -> dict[str, Tensor]:
+        """Architecture parameters (edges, columns) by cell type."""
+        return {cell: getattr(self, f"alpha_{cell}") for cell in self.supernet.alpha_shapes}
+
+    @property
+    def betas(self) -> dict[str, Tensor] | None:
+        """Edge parameters (edges,) by cell type, if there are any."""
+        return {cell: getattr(self, f"beta_{cell}") for cell in self.alphas} if self._edge_normalization else None
+
+    @property
+    def mix(self) -> Mix:
+        """The mixing weights of the current alphas and betas."""
+        return self.space.mix(self.alphas, self.betas)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """One step of the weights."""
+        images, labels = batch
+        return self.learn(self.supernet(images, self.mix), labels)
+
+    def configure_optimizers(self) -> Any:
+        """SGD with a cosine schedule."""
+        return self.sgd(*self._sgd)
+
+    def validation_batches(self, n: int, size: int, *, augment: bool = False) -> list[tuple[Tensor, Tensor]]:
+        """`n` random batches of up to `size` validation images of this epoch, on the device: the same for whoever is
+        scored on them. Of several ranks each gets its portions."""
+        validation = self.data.validation
+        assert validation is not None  # one-shot methods fit on halves()
+        order = torch.from_numpy(self.rng("validation").permutation(len(validation)))
+        draw = self.generator("validation augmentation")
+        return [self.validation_batch(part, draw if augment else None) for part in torch.split(order[: n * size], size)]
+
+    def validation_batch(self, chosen: Tensor, augmentation: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """This rank's portion of the validation images at the places `chosen` (B,), on the device."""
+        validation, preprocessing = self.data.validation, self.data.preprocessing
+        assert validation is not None  # one-shot methods fit on halves()
+        portion = self.portion(len(chosen))
+        images, labels = (tensor.to(self.device) for tensor in validation[portion.of(chosen)])
+        if augmentation is None:
+            return preprocessing.normalize(images).to(self.dtype), labels
+        return preprocessing.augment(images, augmentation, portion).to(self.dtype), labels
+
+
+class NetworkModule(FitModule):
+    """Trains one network from scratch, as DARTS (section A.1.1) evaluates cells.
+
+    Args:
+        network: as `SearchSpace.build` made it.
+        learning_rate, momentum, weight_decay, clip: SGD, cosine to 0.
+        drop_path: probability that the last epoch approaches, from 0 in the first, linearly.
+        auxiliary_weight: of the auxiliary head's loss, if the network has one.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        learning_rate: float,
+        momentum: float,
+        weight_decay: float,
+        clip: float,
+        drop_path: float = 0.0,
+        auxiliary_weight: float = 0.0,
+    ) -> None:
+        super().__init__(clip=clip)
+        self.network = network.to(memory_format=layout_of(network))
+        self._sgd = (learning_rate, 0.0, momentum, weight_decay)
+        self._drop_path, self._auxiliary_weight = drop_path, auxiliary_weight
+
+    def on_train_epoch_start(self) -> None:
+        """Set this epoch's drop-path probability, p * epoch / epochs."""
+        super().on_train_epoch_start()
+        self.network.drop_path = self._drop_path * self.current_epoch / (self.trainer.max_epochs or 1)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """One step; the auxiliary head's loss is added."""
+        images, labels = batch
+        logits, auxiliary = self.network.with_auxiliary(images)
+        loss = self.learn(logits, labels)
+        return loss if auxiliary is None else loss + self._auxiliary_weight * cross_entropy(auxiliary, labels)
+
+    def configure_optimizers(self) -> Any:
+        """SGD with a cosine schedule to 0."""
+        return self.sgd(*self._sgd)
+
+
+def supernet_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The supernet's own tensors out of a `SupernetModule`'s."""
+    prefix = "supernet."
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

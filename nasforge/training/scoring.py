@@ -1,0 +1,73 @@
+"""How good a network is on images that it does not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, l1_loss, one_hot
+
+from nasforge.data import Preprocessing
+from nasforge.devices.portions import Portion
+from nasforge.images import ImageSet
+
+
+@contextmanager
+def batch_statistics(module: nn.Module) -> Iterator[None]:
+    """Inside, every BatchNorm normalises with the statistics of its batch and updates nothing.
+
+    Running statistics belong to the mixture they were gathered with; scoring another mixture with them is biased.
+    """
+    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    before = [(norm.training, norm.track_running_stats) for norm in norms]
+    for norm in norms:
+        norm.training, norm.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for norm, (training, track) in zip(norms, before, strict=True):
+            norm.training, norm.track_running_stats = training, track
+
+
+def one_hot_l1(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean absolute difference of logits (B, classes) from one-hot labels (B,)."""
+    return l1_loss(logits, one_hot(labels, logits.shape[1]).to(logits.dtype))
+
+
+def ordered_batches(
+    images: ImageSet,
+    preprocessing: Preprocessing,
+    size: int,
+    device: torch.device | str,
+    share: Callable[[int], Portion] | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images once, normalised, in their own order; or of each batch what `share`, a `FitModule.portion`, says."""
+    for part in torch.split(torch.arange(len(images)), size):
+        pixels, labels = images[share(len(part)).of(part) if share else part]
+        yield preprocessing.normalize(pixels.to(device)), labels.to(device)
+
+
+def score(forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
+    """Mean `accuracy` (fraction) and `cross_entropy` (nats) of `forward(images) -> logits` over batches."""
+    return means(totals(forward, batches))
+
+
+@torch.no_grad()
+def totals(forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Float64 (3,): how many are right, the sum of losses, and how many there are."""
+    counted = torch.zeros(3, dtype=torch.float64)
+    for images, labels in batches:
+        logits = forward(images).float()
+        loss = cross_entropy(logits, labels, reduction="sum")
+        correct = (logits.argmax(1) == labels).sum()
+        counted += torch.stack([correct.double(), loss.double(), torch.tensor(len(labels)).to(loss)]).cpu()
+    return counted
+
+
+def means(totals: Tensor) -> dict[str, float]:
+    """What `score` gives, from `totals`."""
+    correct, loss, count = totals.tolist()
+    return {"accuracy": correct / count, "cross_entropy": loss / count}
