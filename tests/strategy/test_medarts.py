@@ -10,7 +10,7 @@ from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 from nasforge import Architecture, ImageSet, OptionError, Preprocessing, SearchData
 from nasforge_plugins.space.darts import DARTS as DARTSSpace
 from nasforge_plugins.strategy.medarts.algorithm import STAGES
-from nasforge_plugins.strategy.medarts.pictures import lineages
+from nasforge_plugins.strategy.medarts.pictures import Trace, approximations, lineages, unequal_training
 from nasforge_plugins.strategy.medarts.population import (
     TrainedMember,
     alphas_of,
@@ -40,10 +40,10 @@ def stages(*changes):
     return [Stage(**{**options, **change}) for options, change in zip(small, [*changes, {}, {}, {}], strict=False)]
 
 
-def member(name, accuracy=0.5, size=1.0, alphas=None, parents=()):
+def member(name, accuracy=0.5, size=1.0, alphas=None, parents=(), epochs=1):
     alphas = alphas or {cell: torch.full((14, 8), float(place)) for place, cell in enumerate(CELLS)}
     return TrainedMember(
-        name=name, parents=parents, alphas=alphas, trace=alphas, epochs=1, accuracy=accuracy, params_m=size,
+        name=name, parents=parents, alphas=alphas, trace=alphas, epochs=epochs, accuracy=accuracy, params_m=size,
         architecture=Architecture.of("darts", {}),
     )  # fmt: skip
 
@@ -69,12 +69,15 @@ def test_half_of_a_population_are_parents_by_default():
     ("wrong", "sentence"),
     [
         ([], r"strategy\.stages=\[\] trains nothing"),
-        (stages({}, {"name": "init"}), "two stages called 'init'"),
-        (stages({"name": "a/b"}), "a stage is called 'a/b'"),
-        (stages({"name": ".."}), "a stage is called '..'"),
+        (stages({}, {"name": "init"}), "two stages named 'init'"),
+        (stages({"name": "a/b"}), "'a/b' cannot name a stage"),
+        (stages({"name": ".."}), "'..' cannot name a stage"),
         (stages({"parents": 2}), "'init' is the first stage"),
-        (stages({}, {"population": 6, "parents": 5}), "'mid' takes 5 parents, and 'init' has 4 members"),
-        (stages({"population": 8}, {"population": 6, "parents": 2}), "make 4 members at the most.*takes parents=3"),
+        (
+            stages({}, {"population": 6, "parents": 5}),
+            "'mid' takes 5 parents .* 'init' has 4 members; parents=4",
+        ),
+        (stages({"population": 8}, {"population": 6, "parents": 2}), "make at most 4; it takes parents=3"),
         (stages({}, {}, {"parents": 2}), "'final' takes 2 parents"),
     ],
 )
@@ -92,17 +95,17 @@ def test_by_default_a_search_has_three_stages_and_crosses():
 def test_a_space_of_one_cell_type_crosses_nothing():
     settled = without_crossing(stages({}, {"population": 3}), "nasbench201")
     assert [(stage.survivors, stage.children) for stage in settled[1:]] == [(3, 0), (1, 0)]
-    with pytest.raises(OptionError, match="'mid' crosses 2 parents, and cells of space 'nasbench201' are all of one"):
+    with pytest.raises(OptionError, match="'mid' crosses 2 parents, but the cells of space 'nasbench201' are all"):
         without_crossing(stages({}, {"parents": 2}), "nasbench201")
-    with pytest.raises(OptionError, match=r"'mid' has a population of 6, and 'init' of 4.* 4 are the most"):
+    with pytest.raises(OptionError, match=r"'mid' has a population of 6, but 'init' has 4.* population=4 is the most"):
         without_crossing(stages({}, {"population": 6}), "nasbench201")
 
 
 def test_a_stage_asks_for_no_more_images_than_there_are():
     check_images(stages({"images": 80}), 100, 10)
-    with pytest.raises(OptionError, match="'init' asks for 120 images and there are 100"):
+    with pytest.raises(OptionError, match="'init' asks for 120 images, and there are 100"):
         check_images(stages({"images": 120}), 100, 10)
-    with pytest.raises(OptionError, match=r"'mid' asks for 50 images, which 10 classes do not share.*; 40 would do"):
+    with pytest.raises(OptionError, match=r"'mid' asks for 50 images, which do not divide evenly.*; 40 would do"):
         check_images(stages({}, {"images": 50}), 100, 10)
 
 
@@ -221,6 +224,25 @@ def test_alphas_that_lean_to_an_architecture_derive_it():
     architecture = space.read("DARTS_V2")
     shapes = space.supernet((1, 8, 8), 3).alpha_shapes
     assert space.derive(space.mix(alphas_of(architecture, space, shapes))) == architecture
+
+
+# Notes
+
+
+def test_a_note_names_the_stage_in_which_members_trained_unequally():
+    notes = unequal_training(
+        [member("init/0", epochs=2), member("init/1"), member("mid/0")], stages({"epochs": 2}, {"name": "mid"})[:2]
+    )
+    assert notes == ["out of time in stage 'init': its members had 2, 1 of 2 epochs"]
+
+
+def test_notes_name_scaled_images_and_supernets_that_cannot_grow():
+    supernet = DARTSSpace(channels=4, cells=3).supernet((1, 8, 8), 3)
+    assert approximations(DARTSSpace(), Trace([], member("a/0"), supernet, 1.0, True), stages()) == []
+    supernet.options = {"channels": 4}
+    notes = approximations(DARTSSpace(), Trace([], member("a/0"), supernet, 0.5, False), stages())
+    assert "supernets of space 'darts' have one depth" in notes[0]
+    assert "images scaled by 0.5; the control is left out" in notes[1]
 
 
 # Images

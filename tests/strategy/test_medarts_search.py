@@ -34,7 +34,10 @@ COMMAND = [*WORDS, "strategy.evaluation_channels=4", f"strategy.stages=[{','.joi
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["strategy.stages=[{name: a, cells: 2, epochs: 1, population: 1}]"], "'a' has 2 cells, which are reductions"),
+        (
+            ["strategy.stages=[{name: a, cells: 2, epochs: 1, population: 1}]"],
+            "'a' has cells=2, all of which",
+        ),
         (["strategy.stages=[{name: a, cells: 3, epochs: 1, population: 1, images: 9000}]"], "asks for 9000 images"),
         (
             ["strategy.stages=[{name: a, cells: 3, epochs: 1, pupolation: 1}]"],

@@ -1,4 +1,4 @@
-"""Alphas as the vectors that an evolution strategy moves, and what EG-NAS does to their rows."""
+"""Alphas as vectors, which an evolution strategy can move: their mix, similarity (eq. 6) and direction (eq. 8)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity
 from nasforge import Mix, WeightSharing
 
 Vector = np.ndarray
-"""All alphas (then all betas, if any) of all cell types in one row, float64."""
+"""The alphas of all cell types, then their betas if there are any, as one vector of float64."""
 Named = dict[str, Tensor]
 """Tensors by cell type: alphas (edges, operations) or betas (edges,)."""
 SearchIn = Literal["alpha", "prob"]
@@ -21,14 +21,18 @@ Similarity = Literal["flat", "edge_mean"]
 
 
 class Alphas:
-    """The parent of an epoch's individuals.
+    """The parent alpha_t of an epoch's individuals z.
 
     Args:
         alphas: by cell type.
         betas: by cell type; None without edge normalisation.
-        space: turns them into mixing weights.
-        search_in: whether individuals are alphas or probabilities (their softmax).
-        row_normalize: whether each row of an individual is divided by its L2 norm before its softmax.
+        space: turns alphas and betas into mixing weights.
+        search_in: whether individuals are alphas or probabilities (the softmax of alphas).
+        row_normalize: whether each row of an individual is divided by its L2 norm before the softmax.
+
+    Attributes:
+        vector: the alphas.
+        point: the parent in the space of individuals: the alphas or their probabilities.
     """
 
     def __init__(
@@ -49,18 +53,18 @@ class Alphas:
         return alphas, betas or None
 
     def mix(self, z: Vector) -> Mix:
-        """The mixing weights of an individual: its rows are softmaxed once. Float32."""
+        """The mixing weights of an individual, the softmax of its rows, float32."""
         return {cell: rows.float() for cell, rows in self.space.mix(*self._logits(z)).items()}
 
     def parent_mix(self) -> Mix:
-        """The mixing weights of the parent's own alphas."""
+        """The mixing weights of the parent's alphas, float32."""
         return {cell: rows.float() for cell, rows in self.space.mix(*self.named(self.vector)).items()}
 
     def direction(self, z: Vector, kind: Direction) -> Vector:
         """s of eq. 8.
 
-        `prob` is bounded, and what it adds equally to a whole row cancels in the next softmax. `raw` is the paper's
-        letter, under which alphas grow by 1.6 an epoch and saturate. `double_prob` is the published code.
+        `raw` is what the paper prints: alphas grow by a factor of 1.6 an epoch until their softmax is one-hot. `prob`
+        is bounded, and what it adds to a whole row cancels in the next softmax. `double_prob` is the published code.
         """
         if kind == "raw":
             return z
@@ -71,20 +75,20 @@ class Alphas:
         return probabilities if kind == "prob" else self.probabilities(*self.named(probabilities))
 
     def similarity(self, z: Vector, kind: Similarity) -> float:
-        """L2 of eq. 6 against the parent, in the space where z lives: 1 is the same direction, 0 the opposite one."""
+        """L2 of eq. 6 between the parent and z, in the space of z: 1 is the same direction, 0 the opposite one."""
         if kind == "flat":
             cosine = cosine_similarity(torch.from_numpy(self.point), torch.from_numpy(z), dim=0)
         else:
             (parent, _), (child, _) = self.named(self.point), self.named(z)
             cosine = torch.stack([cosine_similarity(parent[c], child[c], dim=-1).mean() for c in parent]).mean()
-        return 0.5 * (cosine.item() + 1)
+        return 0.5 * (cosine.item() + 1)  # eq. 6
 
     def probabilities(self, alphas: Named, betas: Named | None) -> Vector:
         """Softmax of each row of alphas; of betas, over the edges that enter a node."""
         rows = {cell: logits.softmax(-1) for cell, logits in alphas.items()}
         if betas is None:
             return _row(rows, None)
-        # Only the space knows which edges share a node; under equal alphas its mix shows their softmax alone.
+        # Only the space knows which edges share a node; with equal alphas its mix shows the betas' softmax alone.
         equal = {cell: torch.zeros_like(logits) for cell, logits in alphas.items()}
         shared, plain = self.space.mix(equal, betas), self.space.mix(equal)
         return _row(rows, {cell: shared[cell].sum(-1) / plain[cell].sum(-1) for cell in betas})

@@ -30,17 +30,18 @@ SMALLEST_SIDE = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage: what its members are trained on, and how many there are.
+    """One stage: how many members it has, and how they are trained.
 
     Attributes:
-        name: of its fits; unique.
+        name: unique; the stage's fits are named after it.
         cells: depth of its supernets.
-        epochs: of each member.
-        population: members.
-        channels: width; the space's own if None.
-        images: class-balanced, half of them for the weights, nested in those of larger stages; all if None.
-        parents: how many members come from the stage before, the others being their children; None: half of the
-            population, but two if there are two, and everyone on a space whose cells cannot be crossed.
+        epochs: how long each member trains.
+        population: how many members it has.
+        channels: width of its supernets; the space's own if None.
+        images: how many, class-balanced, half of them for the weights; a larger stage has those of a smaller one and
+            more. All if None.
+        parents: how many members come from the stage before; the others are crossed from them. None: half of the
+            population, both of two, and all on a space with a single cell type.
     """
 
     name: str
@@ -53,12 +54,12 @@ class Stage:
 
     @property
     def survivors(self) -> int:
-        """How many members of the stage before go on."""
+        """How many members of the stage before go on to this one."""
         return self.parents or max((self.population + 1) // 2, min(self.population, 2))
 
     @property
     def children(self) -> int:
-        """How many members are crossed from these."""
+        """How many members are crossed from the survivors."""
         return self.population - self.survivors
 
 
@@ -66,33 +67,38 @@ class Stage:
 
 
 def check_stages(stages: Sequence[Stage]) -> None:
-    """Raise an `OptionError` that names the stage whose population the stage before cannot fill."""
+    """Raise an `OptionError` that names a stage whose name or parents cannot be."""
     if not stages:
-        raise OptionError("strategy.stages=[] trains nothing; ME-DARTS has three, of 4, 6 and 8 cells")
+        raise OptionError("strategy.stages=[] trains nothing; the paper has three stages, of 4, 6 and 8 cells")
     names = [stage.name for stage in stages]
     for stage in stages:
         if names.count(stage.name) > 1:
-            raise OptionError(f"strategy.stages has two stages called '{stage.name}': fits are named after them")
-        if not re.fullmatch(r"\w[\w.-]*", stage.name):
-            raise OptionError(f"strategy.stages: a stage is called '{stage.name}'; its fits' folder is named after it")
-    if stages[0].parents:
-        raise OptionError(f"strategy.stages: '{stages[0].name}' is the first stage, whose members have no parents")
-    for before, stage in pairwise(stages):
-        parents, most = stage.survivors, stage.survivors**2
-        if parents > min(before.population, stage.population):
             raise OptionError(
-                f"strategy.stages: '{stage.name}' takes {parents} parents, and '{before.name}' has {before.population} "
-                f"members to select from for a population of {stage.population}"
+                f"strategy.stages has two stages named '{stage.name}'; each needs a name of its own, for its fits"
             )
-        if stage.population > most:
+        if not re.fullmatch(r"\w[\w.-]*", stage.name):
             raise OptionError(
-                f"strategy.stages: {parents} parents and their crossings make {most} members at the most, and "
-                f"'{stage.name}' has a population of {stage.population}; it takes parents={_root(stage.population)}"
+                f"strategy.stages: '{stage.name}' cannot name a stage, since it names a folder too; "
+                "letters, digits, '_', '-' and '.' would do"
+            )
+    if stages[0].parents:
+        raise OptionError(f"strategy.stages: '{stages[0].name}' is the first stage; parents=null is right there")
+    for before, stage in pairwise(stages):
+        parents, limit = stage.survivors, min(before.population, stage.population)
+        if parents > limit:
+            raise OptionError(
+                f"strategy.stages: '{stage.name}' takes {parents} parents for a population of {stage.population}, and "
+                f"'{before.name}' has {before.population} members; parents={limit} would be the most"
+            )
+        if stage.population > parents**2:
+            raise OptionError(
+                f"strategy.stages: '{stage.name}' has a population of {stage.population}, and {parents} parents with "
+                f"their crossings make at most {parents**2}; it takes parents={_root(stage.population)}"
             )
 
 
 def without_crossing(stages: Sequence[Stage], space: str) -> tuple[Stage, ...]:
-    """The stages on a space of one cell type, where there is nothing to exchange: all members are heirs.
+    """The stages on a space of one cell type, where crossover has nothing to exchange: all members are heirs.
 
     Raises:
         OptionError: a stage asks for children, or for more members than the stage before has.
@@ -100,35 +106,35 @@ def without_crossing(stages: Sequence[Stage], space: str) -> tuple[Stage, ...]:
     for stage in stages:
         if stage.parents and stage.children:
             raise OptionError(
-                f"strategy.stages: '{stage.name}' crosses {stage.parents} parents, and cells of space '{space}' are "
-                f"all of one type; parents=null or {stage.population} crosses none"
+                f"strategy.stages: '{stage.name}' crosses {stage.parents} parents, but the cells of space '{space}' "
+                f"are all of one type, with nothing to exchange; parents=null or {stage.population} crosses none"
             )
     for before, stage in pairwise(stages):
         if stage.population > before.population:
             raise OptionError(
-                f"strategy.stages: '{stage.name}' has a population of {stage.population}, and '{before.name}' of "
-                f"{before.population}: cells of space '{space}' are all of one type, so no children can be crossed; "
-                f"{before.population} are the most"
+                f"strategy.stages: '{stage.name}' has a population of {stage.population}, but '{before.name}' has "
+                f"{before.population} members, and the cells of space '{space}' are all of one type, so that crossing "
+                f"makes no more; population={before.population} is the most"
             )
     return (stages[0], *(replace(stage, parents=stage.population) for stage in stages[1:]))
 
 
 def check_images(stages: Sequence[Stage], images: int, classes: int) -> None:
-    """Raise an `OptionError` that names a stage with more images than there are, or with halves of unequal classes."""
+    """Raise an `OptionError` that names a stage that asks for more images than there are, or for unequal classes."""
     for stage in stages:
         asked, step = stage.images, 2 * classes
         if asked is None:
             continue
         if asked > images:
             raise OptionError(
-                f"strategy.stages: '{stage.name}' asks for {asked} images and there are {images} to search on; "
-                "images=null takes all"
+                f"strategy.stages: '{stage.name}' asks for {asked} images, and there are {images} to search on; "
+                "images=null takes all of them"
             )
         if asked % step:
             near = max(step, round(asked / step) * step)
             raise OptionError(
-                f"strategy.stages: '{stage.name}' asks for {asked} images, which {classes} classes do not share evenly "
-                f"between two halves; {min(near, images // step * step)} would do, or images=null for all"
+                f"strategy.stages: '{stage.name}' asks for {asked} images, which do not divide evenly among {classes} "
+                f"classes in two halves; {min(near, images // step * step)} would do, or images=null for all"
             )
 
 
@@ -136,8 +142,8 @@ def check_depth(stage: Stage, supernet: Supernet, space: WeightSharing) -> None:
     """Raise an `OptionError` that names the stage if its supernet has no normal cell."""
     if stage.cells < space.least_cells:
         raise OptionError(
-            f"strategy.stages: '{stage.name}' has {stage.cells} cells, which are reductions all of them: "
-            f"no {next(iter(supernet.alpha_shapes))} cell would learn; it takes at least {space.least_cells}"
+            f"strategy.stages: '{stage.name}' has cells={stage.cells}, all of which are reductions, so that no "
+            f"{next(iter(supernet.alpha_shapes))} cell would learn; it takes at least {space.least_cells}"
         )
 
 
