@@ -4,6 +4,7 @@ import ast
 import configparser
 import inspect
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,12 @@ def test_folders_import_only_what_lies_below_them(path):
     own = "contracts" if path.parent == TOP else path.relative_to(TOP).parts[0]
     for folder in folders_imported(path):
         assert folder == own or layer[folder] < layer[own], f"{own} must not import {folder}"
+
+
+def test_the_picture_of_the_folders_is_drawn_from_their_imports(capsys):
+    runpy.run_path(str(ROOT / "docs" / "architecture_picture.py"), run_name="__main__")
+    again = "`python docs/architecture_picture.py > docs/architecture.svg` draws it anew"
+    assert (ROOT / "docs" / "architecture.svg").read_text() == capsys.readouterr().out, again
 
 
 def test_every_folder_of_the_core_has_its_place():
