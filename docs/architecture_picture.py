@@ -1,4 +1,4 @@
-"""Prints docs/architecture.svg: the folders of the core, drawn from what they import, with their docstrings' first lines.
+"""Prints docs/architecture.svg: the folders of the core, drawn from their imports and their docstrings' first lines.
 
 python docs/architecture_picture.py > docs/architecture.svg
 """

@@ -108,12 +108,19 @@ class Objective:
         if self.direction not in ("max", "min"):
             raise OptionError(f"Objective('{self.metric}') says '{self.direction}': it must be 'max' or 'min'")
 
+    @property
+    def sign(self) -> int:
+        """A value times this is a cost, and a cost times this is a value: the one place that turns signs."""
+        return -1 if self.direction == "max" else 1
+
     def cost(self, metrics: Metrics) -> float:
-        """The metric as a cost to be minimised: the one place where signs are turned. NaN and absence are infinite."""
+        """The metric as a cost to be minimized; infinite where it is NaN or absent."""
         value = metrics.get(self.metric, math.nan)
-        if math.isnan(value):
-            return math.inf
-        return -value if self.direction == "max" else value
+        return math.inf if math.isnan(value) else self.sign * value
+
+    def best(self, values: np.ndarray) -> float:
+        """The best of these values (n,); NaN counts for nothing unless all are."""
+        return float(self.sign * np.nanmin(self.sign * values))
 
 
 @dataclass(frozen=True)

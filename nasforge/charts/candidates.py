@@ -29,8 +29,7 @@ def best_so_far(rows: Rows, objective: Objective) -> str:
     figure, axes = axes_of(SMALL, "estimate", words(metric))
     scale_axis(axes, "y", metric, values[np.isfinite(values)])
     _candidates(axes, np.stack([number, values], axis=1), ok)
-    better = np.fmax if objective.direction == "max" else np.fmin
-    best = better.accumulate(np.where(ok, values, np.nan))
+    best = objective.sign * np.fmin.accumulate(objective.sign * np.where(ok, values, np.nan))
     axes.step(number, best, where="post", color=LIGHT["found"], linewidth=1.7, label="best so far")
     whole_numbers(axes)
     legend(axes)
@@ -46,8 +45,7 @@ def front(rows: Rows, first: Objective, second: Objective) -> str:
     scale_axis(axes, "x", second.metric, points[:, 0])
     scale_axis(axes, "y", first.metric, points[:, 1])
     _candidates(axes, points, ok)
-    signs = [-1 if one.direction == "max" else 1 for one in (second, first)]
-    front_line(axes, points[ok], signs, LIGHT["found"], "Pareto front of the two")
+    front_line(axes, points[ok], [second.sign, first.sign], LIGHT["found"], "Pareto front of the two")
     legend(axes)
     return svg_of(figure)
 

@@ -63,5 +63,5 @@ def hypervolume_sentence(rows: Sequence[Row], objectives: Sequence[Objective]) -
 
 def point(objectives: Sequence[Objective], costs: np.ndarray) -> str:
     """A point of the objective space (objectives,), given as costs, in words."""
-    values = [-cost if one.direction == "max" else cost for one, cost in zip(objectives, costs, strict=True)]
-    return ", ".join(quantity(one.metric, value) for one, value in zip(objectives, values, strict=True))
+    pairs = zip(objectives, costs, strict=True)
+    return ", ".join(quantity(objective.metric, objective.sign * cost) for objective, cost in pairs)

@@ -113,7 +113,7 @@ def _fronts(comparison: Comparison, box: Box) -> Chart:
     """The front of one run of each group, the one whose hypervolume is the median of its group."""
     first, second = box.objectives[:2]
     figure, axes = axes_of(SMALL, words(second.metric), words(first.metric))
-    signs = np.array([-1 if one.direction == "max" else 1 for one in (second, first)])
+    signs = np.array([second.sign, first.sign])
     drawn = []
     for place, group in enumerate(comparison.groups):
         several = sorted((costs(run) for run in group.runs), key=box.share)

@@ -4,6 +4,7 @@ import json
 import math
 import pickle
 
+import numpy as np
 import pytest
 
 from nasforge import Architecture, ArchitectureError, Evaluation, Objective, OptionError, ParetoFront
@@ -54,6 +55,13 @@ def test_costs_turn_signs_in_one_place():
     assert good.cost(size) == 2.0
     assert Evaluation(CHAIN, {}, "failed", "broke").cost(accuracy) == math.inf
     assert Evaluation(CHAIN, {"accuracy": math.nan}).cost(accuracy) == math.inf
+
+
+def test_an_objective_finds_the_best_value_and_skips_what_is_unknown():
+    values = np.array([0.2, np.nan, 0.9])
+    assert Objective("accuracy", "max").best(values) == 0.9
+    assert Objective("params_m", "min").best(values) == 0.2
+    assert Objective("accuracy", "max").sign * Objective("accuracy", "max").cost({"accuracy": 0.5}) == 0.5
 
 
 @pytest.mark.parametrize("word", ["maximise", "MAX", "", None])

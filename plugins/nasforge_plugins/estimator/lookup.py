@@ -48,10 +48,8 @@ class Lookup(Estimator):
         self._fits: SearchSpace | None = None
         self._check_coverage(columns)
         self.about = {metric: column.about for metric, column in columns.items() if column.about}
-        best = {"max": np.nanmax, "min": np.nanmin}
         self.optima = {
-            metric: float(best[column.direction](self._values[:, place]))
-            for place, (metric, column) in enumerate(columns.items())
+            objective.metric: objective.best(self._values[:, place]) for place, objective in enumerate(self.objectives)
         }
 
     def check(self, space: SearchSpace) -> None:
