@@ -96,8 +96,8 @@ def test_a_chain_of_one_cell_after_another_has_the_size_of_its_parts(space):
 def test_maps_halve_and_widths_double_up_to_the_cap():
     def widths(**options):
         space = TSENAS(reductions=4, **options)
-        one = space.read("0 | 0 0 1 | 0 1 5 | 1 2 6 | 2 3 2 | 3 4 7 | 4 5 8 | 5 6 3 | 6 7 4")
-        network = space.build(one, (1, 32, 32), 2, channels=3)
+        chain = space.read("0 | 0 0 1 | 0 1 5 | 1 2 6 | 2 3 2 | 3 4 7 | 4 5 8 | 5 6 3 | 6 7 4")
+        network = space.build(chain, (1, 32, 32), 2, channels=3)
         shapes = {}
         for position, cell in network.cells.items():
             cell.register_forward_hook(lambda _, __, out, position=position: shapes.update({position: out.shape[1:]}))
@@ -113,8 +113,8 @@ def test_maps_halve_and_widths_double_up_to_the_cap():
 def test_unused_inputs_and_cells_that_nothing_depends_on_are_left_out(space):
     previous_only = "[(0,1) (1,1,11,11) 0]"
     earlier_only = "[(0,1) (0,0,11,11) 0]"
-    one = space.read(f"0 | 0 0 1 | 0 1 6 | 1 2 3 {earlier_only} | 2 3 3 {previous_only}")
-    network = space.build(one, (3, 8, 8), 2, channels=4)
+    chain = space.read(f"0 | 0 0 1 | 0 1 6 | 1 2 3 {earlier_only} | 2 3 3 {previous_only}")
+    network = space.build(chain, (3, 8, 8), 2, channels=4)
     assert list(network.cells) == ["1", "3", "4"]
     assert list(network.cells["3"].inputs) == ["0"]
     assert list(network.cells["4"].inputs) == ["1"]
@@ -128,8 +128,8 @@ def test_drop_path_spares_plain_identities_but_not_reducing_ones(space, monkeypa
         "nasforge_plugins.space.tsenas.network.drop_path", lambda x, p, training: dropped.append((p, training)) or x
     )
     identities = "[(0,1) (0,1,1,1) (0,2,1,1) 0]"
-    one = space.read(f"0 | 0 0 1 {identities} | 0 1 5 {identities} | 0 2 1 {identities} | 0 3 1 {identities}")
-    network = space.build(one, (3, 8, 8), 2, channels=2)
+    chain = space.read(f"0 | 0 0 1 {identities} | 0 1 5 {identities} | 0 2 1 {identities} | 0 3 1 {identities}")
+    network = space.build(chain, (3, 8, 8), 2, channels=2)
     network.drop_path = 0.25
     network(torch.randn(2, 3, 8, 8))
     assert dropped == [(0.25, True)] * 3
@@ -158,8 +158,8 @@ def keyed(space, architecture, **size):
 
 
 def test_a_known_cell_has_the_same_keys_wherever_it_stands(space):
-    one, other = space.read("0 | 0 0 2 | 0 1 6 | 1 2 1 | 2 3 1"), space.read("0 | 0 0 1 | 0 1 2 | 1 2 6 | 1 3 1")
-    mine, theirs = keyed(space, one, channels=4), keyed(space, other, channels=4)
+    chain, other = space.read("0 | 0 0 2 | 0 1 6 | 1 2 1 | 2 3 1"), space.read("0 | 0 0 1 | 0 1 2 | 1 2 6 | 1 3 1")
+    mine, theirs = keyed(space, chain, channels=4), keyed(space, other, channels=4)
     for code in (2, 6):
         ours = {pair for pair in mine if pair[0].startswith(f"{code}/")}
         assert ours == {pair for pair in theirs if pair[0].startswith(f"{code}/")}
@@ -167,19 +167,19 @@ def test_a_known_cell_has_the_same_keys_wherever_it_stands(space):
     assert ("2/operations.node2_edge0_sep_conv_5x5.1.weight", (4, 1, 5, 5)) in mine
     assert ("6/inputs.1.conv.1.weight", (8, 4, 1, 1)) in mine
     assert ("stem.0.weight", (4, 3, 3, 3)) in mine
-    wider = keyed(space, one, channels=6)
+    wider = keyed(space, chain, channels=6)
     assert {key for key, _ in wider} == {key for key, _ in mine}
     assert not {pair for pair in wider & mine if "operations" in pair[0]}
 
 
 def test_statistics_are_not_handed_on_and_foreign_names_are_refused(space):
-    one = space.read(EXAMPLE)
-    tensors = space.build(one, (3, 8, 8), 2, channels=2).state_dict()
+    chain = space.read(EXAMPLE)
+    tensors = space.build(chain, (3, 8, 8), 2, channels=2).state_dict()
     for name in tensors:
         gathered = name.endswith(("running_mean", "running_var", "num_batches_tracked"))
-        assert (space.weight_key(one, name) is None) == gathered
+        assert (space.weight_key(chain, name) is None) == gathered
     with pytest.raises(ArchitectureError, match="there is no cell 6 in a chain of 5 cells"):
-        space.weight_key(one, "cells.6.inputs.0.conv.1.weight")
+        space.weight_key(chain, "cells.6.inputs.0.conv.1.weight")
 
 
 def test_an_edit_inside_keeps_the_other_edges_keys(space):
@@ -200,20 +200,22 @@ def test_an_edit_inside_keeps_the_other_edges_keys(space):
 def test_the_cover_holds_every_known_cell_at_every_width(options):
     space = TSENAS(**options)
     most = space.limits.reductions_of(space.limits.max_cells)
-    found = set()
-    for one in space.cover():
-        assert space.validate(one) == one
-        _, halvings = places(Chain(one["chain"], one["cells"]), 1, 2)
-        found |= {(code, halvings[position]) for position, (_, _, code) in enumerate(one["chain"], 1)}
+    places_of_cells = set()
+    for architecture in space.cover():
+        assert space.validate(architecture) == architecture
+        _, halvings = places(Chain(architecture["chain"], architecture["cells"]), 1, 2)
+        places_of_cells |= {
+            (code, halvings[position]) for position, (_, _, code) in enumerate(architecture["chain"], 1)
+        }
     normal = {(code, level) for code in (1, 2, 3, 4) for level in range(most + 1)}
     reduction = {(code, level) for code in (5, 6, 7, 8) for level in range(1, most + 1)}
-    assert found == normal | reduction
+    assert places_of_cells == normal | reduction
 
 
 def test_the_cover_lends_rough_candidates_their_operations(space):
     """All tensors of the operations of any unedited chain are in a store that was filled from the cover."""
     rng = np.random.default_rng(0)
-    stored = set().union(*(keyed(space, one, channels=4) for one in space.cover()))
+    stored = set().union(*(keyed(space, architecture, channels=4) for architecture in space.cover()))
     for _ in range(8):
         wanted = {pair for pair in keyed(space, space.sample(rng), channels=4) if "/operations." in pair[0]}
         assert wanted <= stored
@@ -226,16 +228,16 @@ def lineage(space, rng, steps):
     """What long chains of the operators make: mostly edits of edits, some of them crossed, a few fresh ones."""
     pool = [space.sample(rng) for _ in range(4)]
     for step in range(steps):
-        one, other = (pool[index] for index in rng.choice(len(pool), 2, replace=False))
+        parent, other = (pool[index] for index in rng.choice(len(pool), 2, replace=False))
         if step % 40 == 0:
             child = space.sample(rng)
         elif step % 4 == 0:
-            child = space.crossover(one, other, rng)
+            child = space.crossover(parent, other, rng)
         elif step % 4 == 1:
             edit = space.prune_node if step % 8 == 1 else space.mutate_operation
-            child = edit(one, int(rng.integers(1, len(space.kinds(one)) + 1)), rng)
+            child = edit(parent, int(rng.integers(1, len(space.kinds(parent)) + 1)), rng)
         else:
-            child = space.mutate(one, rng)
+            child = space.mutate(parent, rng)
         pool = [*pool[-7:], child]
         yield child
 
@@ -266,17 +268,17 @@ def test_every_chromosome_of_the_operators_can_be_built_and_run(options, shape):
     space = TSENAS(**options)
     rng = np.random.default_rng(0)
     seen, run, depths, nodes = set(), 0, set(), set()
-    for one in lineage(space, rng, 1200):
-        assert space.read(str(one)) == one
-        kinds = space.kinds(one)
+    for architecture in lineage(space, rng, 1200):
+        assert space.read(str(architecture)) == architecture
+        kinds = space.kinds(architecture)
         assert kinds.count("reduction") <= min(len(kinds) // 2, 3)
         depths.add(len(kinds))
-        nodes |= {len(inside.kept(cell)) for cell in one["cells"]}
-        classes = set(shape_classes(space, one))
+        nodes |= {len(inside.kept(cell)) for cell in architecture["cells"]}
+        classes = set(shape_classes(space, architecture))
         if not classes <= seen:
             seen |= classes
             run += 1
-            network = space.build(one, shape, 3, channels=2).eval()
+            network = space.build(architecture, shape, 3, channels=2).eval()
             with torch.no_grad():
                 logits = network(torch.randn(1, *shape))
             assert logits.shape == (1, 3)
@@ -292,8 +294,8 @@ def test_every_chromosome_of_the_operators_can_be_built_and_run(options, shape):
 def test_networks_of_edited_chromosomes_learn(space):
     """Gradients reach every tensor of what the operators made."""
     rng = np.random.default_rng(3)
-    for one in itertools.islice(lineage(space, rng, 200), 180, 185):
-        network = space.build(one, (3, 8, 8), 3, channels=2)
+    for architecture in itertools.islice(lineage(space, rng, 200), 180, 185):
+        network = space.build(architecture, (3, 8, 8), 3, channels=2)
         network(torch.randn(4, 3, 8, 8)).square().sum().backward()
         assert all(parameter.grad is not None for parameter in network.parameters())
         assert any(isinstance(layer, nn.Conv2d) for layer in network.modules())

@@ -84,7 +84,10 @@ def test_a_value_means_the_same_under_other_options(space):
 
 def as_pairs(cell):
     """Nodes as the DARTS space writes them: (operation, state), by state."""
-    named = [[(OPERATIONS[first], one), (OPERATIONS[second], other)] for one, other, first, second in cell]
+    named = [
+        [(OPERATIONS[first], first_input), (OPERATIONS[second], second_input)]
+        for first_input, second_input, first, second in cell
+    ]
     return [sorted(pairs) for pairs in named]
 
 
@@ -101,8 +104,8 @@ def test_known_cells_are_the_published_genotypes(space, code):
 def test_variants_are_published_genotypes_too(options, codes, preset):
     published = DARTS().presets[preset]
     for code, kind in zip(codes, ("normal", "reduce"), strict=True):
-        found = as_pairs(TSENAS(**options).known_cells[code])
-        assert found == [sorted(pairs) for pairs in published[kind]]
+        pairs_of_cell = as_pairs(TSENAS(**options).known_cells[code])
+        assert pairs_of_cell == [sorted(pairs) for pairs in published[kind]]
 
 
 def test_the_operation_beyond_the_table_can_be_switched_off():
@@ -118,7 +121,7 @@ def test_function_keys_see_through_the_writing_of_a_cell(space):
     def with_first(inner):
         return space.read(f"0 | 0 0 1 [{inner}] | 0 1 1 | 1 2 1 | 2 3 1")
 
-    one = with_first("(0,1) (0,1,11,12) (0,2,5,6) (1,1,9,9) 0")
+    original = with_first("(0,1) (0,1,11,12) (0,2,5,6) (1,1,9,9) 0")
     same = (
         with_first("(0,1) (1,0,12,11) (2,0,6,5) (1,1,9,9) 0"),
         with_first("(0,1) (1,1,9,9) (0,1,11,12) (0,3,5,6) 0"),
@@ -129,8 +132,8 @@ def test_function_keys_see_through_the_writing_of_a_cell(space):
         with_first("(0,1) (0,1,11,12) (1,2,5,6) (1,1,9,9) 0"),
         with_first("(0,1) (0,1,11,12) (0,1,11,12) (0,2,5,6) (1,1,9,9) 0"),
     )
-    assert all(other != one and space.function_key(other) == space.function_key(one) for other in same)
-    assert len({space.function_key(other) for other in (one, *others)}) == 4
+    assert all(other != original and space.function_key(other) == space.function_key(original) for other in same)
+    assert len({space.function_key(other) for other in (original, *others)}) == 4
 
 
 # Pictures
@@ -150,8 +153,8 @@ def test_draw_shows_the_chain_and_each_distinct_cell(space):
 
 
 def test_pruned_nodes_and_unused_inputs_are_not_drawn(space):
-    one = space.read("0 | 0 0 1 [(0,1) (1,1,9,10) (0,0,0,0) (2,1,1,8) 0] | 0 1 1 | 1 2 1 | 2 3 1")
-    _, cell, _ = space.draw(one)
+    chain = space.read("0 | 0 0 1 [(0,1) (1,1,9,10) (0,0,0,0) (2,1,1,8) 0] | 0 1 1 | 1 2 1 | 2 3 1")
+    _, cell, _ = space.draw(chain)
     assert cell.nodes == ("previous", "2", "4", "sum")
     assert cell.edges == (
         (0, 1, "nor_conv_1x1"), (0, 1, "nor_conv_3x3"), (1, 2, "skip_connect"), (0, 2, "max_pool_7x7"), (2, 3, ""),
@@ -204,7 +207,7 @@ def test_broken_chromosomes_are_refused_by_position(space, text, sentence):
     ("genes", "sentence"),
     [
         ({}, "field 'chain' of space 'tsenas' must be a list of [earlier input, previous cell, cell code]"),
-        ({"chain": ((0, 0, 1),) * 4, "more": 1}, "field 'more' is none of space 'tsenas'; it has chain, cells"),
+        ({"chain": ((0, 0, 1),) * 4, "more": 1}, "space 'tsenas' has no field 'more'; its fields are chain, cells"),
         ({"chain": (0, 0, 0, 2)}, "cell 1 of the chain is 0; expected three integers"),
         ({"chain": ((0, 0, True),)}, "cell 1 of the chain is (0, 0, True); expected three integers"),
         ({"chain": ((0, 0, 1),) * 4, "cells": ()}, "field 'cells' holds 0 cells where the chain has 4"),
@@ -219,13 +222,13 @@ def test_broken_genes_are_refused_by_field_and_position(space, genes, sentence):
 
 
 def test_more_reductions_than_the_image_allows(space):
-    one = space.read("0 | 0 0 5 | 0 1 1 | 0 2 6 | 0 3 1 | 0 4 1 | 0 5 8")
+    chain = space.read("0 | 0 0 5 | 0 1 1 | 0 2 6 | 0 3 1 | 0 4 1 | 0 5 8")
     with pytest.raises(
         ArchitectureError,
         match=r"cell 6 of the chain is reduction number 3; images of 4x9 pixels allow 2, after which the map is 1x3",
     ):
-        space.build(one, (3, 4, 9), 10)
-    space.build(one, (3, 5, 9), 10, channels=2)
+        space.build(chain, (3, 4, 9), 10)
+    space.build(chain, (3, 5, 9), 10, channels=2)
 
 
 def test_options_that_do_not_go_together():
@@ -234,10 +237,10 @@ def test_options_that_do_not_go_together():
 
 
 def test_depth_bounds_the_wrong_way_round_stop_the_command(mistake):
-    said = mistake(
+    stderr = mistake(
         "strategy=random_search", "space=tsenas", "estimator=training", "space.min_cells=9", "space.max_cells=5"
     )
-    assert said == (
+    assert stderr == (
         "nasforge: space.min_cells=9 is more than space.max_cells=5: the depth of a network is drawn from min_cells to "
         "max_cells"
     )

@@ -58,8 +58,8 @@ def test_the_longer_parents_surplus_cells_stay():
         SPACE.read("0" + "".join(f" | 0 {i} 2" for i in range(9))),
     )
     seen = {tuple(codes(crossover(short, long, SPACE, rng)[1])) for _ in range(100)}
-    assert {found[3:] for found in seen} == {(2,) * 6}  # three normal cells can be exchanged, and the rest stay
-    assert {found[:3] for found in seen} == {(a, b, c) for a in (1, 2) for b in (1, 2) for c in (1, 2)}
+    assert {of_child[3:] for of_child in seen} == {(2,) * 6}  # three normal cells can be exchanged, and the rest stay
+    assert {of_child[:3] for of_child in seen} == {(a, b, c) for a in (1, 2) for b in (1, 2) for c in (1, 2)}
 
 
 def test_mutation_is_of_cells_or_of_one_connection_by_a_fair_coin():
@@ -69,8 +69,8 @@ def test_mutation_is_of_cells_or_of_one_connection_by_a_fair_coin():
         parent = SPACE.sample_chain(8, rng)
         child = mutation(parent, SPACE, rng)
         assert SPACE.kinds(child) == SPACE.kinds(parent)
-        changed = sum(one != other for one, other in zip(codes(parent), codes(child), strict=True))
-        rewired = sum(one != other for one, other in zip(wiring(parent), wiring(child), strict=True))
+        changed = sum(before != after for before, after in zip(codes(parent), codes(child), strict=True))
+        rewired = sum(before != after for before, after in zip(wiring(parent), wiring(child), strict=True))
         assert bool(changed) != bool(rewired)
         assert rewired <= 1
         assert changed <= 4
@@ -90,16 +90,18 @@ def test_a_chain_of_one_cell_can_mutate():
 def test_every_tournament_is_between_two_and_won_by_the_fitter():
     population = [someone(cost, seed=i) for i, cost in enumerate((0.4, 0.1, 0.3, 0.2))]
     rng = np.random.default_rng(3)
-    wins = Counter(one for _ in range(4000) for one in tournament(population, 1, rng))
+    wins = Counter(winner for _ in range(4000) for winner in tournament(population, 1, rng))
     # Of the six pairs the best wins three, the next two, the third one, the worst none.
-    order = sorted(population, key=lambda one: one.cost)
-    assert chisquare([wins[one.architecture] for one in order[:3]], [2000, 4000 / 3, 2000 / 3]).pvalue > 0.01
+    order = sorted(population, key=lambda individual: individual.cost)
+    assert (
+        chisquare([wins[individual.architecture] for individual in order[:3]], [2000, 4000 / 3, 2000 / 3]).pvalue > 0.01
+    )
     assert wins[order[3].architecture] == 0
 
 
 def test_offspring_come_in_threes_cut_to_the_number_asked_for():
     population = [someone(i, seed=i) for i in range(5)]
-    parents = {one.architecture for one in population}
+    parents = {individual.architecture for individual in population}
     children = offspring(population, 7, 0.0, 0.0, SPACE, np.random.default_rng(4))
     assert len(children) == 7
     assert set(children) <= parents
@@ -109,16 +111,20 @@ def test_offspring_come_in_threes_cut_to_the_number_asked_for():
 
 def test_levels_are_measured_from_their_best_not_from_neighbour_to_neighbour():
     costs = [-0.900, -0.897, -0.894, -0.891, -0.700]
-    found = levels([someone(cost) for cost in reversed(costs)], 0.005)
-    assert [[one.cost for one in level] for level in found] == [[-0.900, -0.897], [-0.894, -0.891], [-0.700]]
+    made = levels([someone(cost) for cost in reversed(costs)], 0.005)
+    assert [[individual.cost for individual in level] for level in made] == [
+        [-0.900, -0.897],
+        [-0.894, -0.891],
+        [-0.700],
+    ]
 
 
 def test_selection_prefers_depths_that_few_survivors_have():
     level = [someone(-0.90, 4), someone(-0.899, 4), someone(-0.898, 4), someone(-0.897, 6), someone(-0.896, 8)]
     chosen = environmental_selection([*level, someone(-0.5, 12)], 3, 0.005)
-    assert [one.depth for one in chosen] == [4, 6, 8]
+    assert [survivor.depth for survivor in chosen] == [4, 6, 8]
     assert chosen[0].cost == -0.90  # among equals of density the fitter one
-    assert [one.depth for one in environmental_selection(level, 4, 0.005)] == [4, 6, 8, 4]
+    assert [survivor.depth for survivor in environmental_selection(level, 4, 0.005)] == [4, 6, 8, 4]
 
 
 def test_a_better_level_survives_whole_before_the_next_one():

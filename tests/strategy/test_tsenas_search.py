@@ -35,7 +35,7 @@ def command(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def found(command, tmp_path_factory):
+def outcome(command, tmp_path_factory):
     return experiment.search(compose(command).config, tmp_path_factory.mktemp("tsenas") / "run")
 
 
@@ -48,76 +48,76 @@ def generations(folder):
     return json.loads((folder / "artifacts/generations.json").read_text())
 
 
-def test_both_stages_run_and_the_fittest_is_found(found):
-    rows = generations(found.folder)
+def test_both_stages_run_and_the_fittest_is_found(outcome):
+    rows = generations(outcome.folder)
     assert [row["stage"] for row in rows] == ["rough"] * 3 + ["fine"] * 2
     assert [len(row["population"]) for row in rows] == [4, 4, 4, 2, 2]
     best = [row["best"] for row in rows]
     # Selection never loses the best level's leader, and lineages keep the best of three.
     assert best == sorted(best)
-    assert found.result["metrics"]["accuracy"] == max(row["metrics"]["accuracy"] for row in evaluations(found))
-    assert found.result["metrics"]["accuracy"] == best[-1]
+    assert outcome.result["metrics"]["accuracy"] == max(row["metrics"]["accuracy"] for row in evaluations(outcome))
+    assert outcome.result["metrics"]["accuracy"] == best[-1]
 
 
-def evaluations(found):
-    return json.loads((found.folder / "evaluations.json").read_text())
+def evaluations(outcome):
+    return json.loads((outcome.folder / "evaluations.json").read_text())
 
 
-def test_nobody_is_trained_twice(found):
-    space = Parts(experiment.read_config(found.folder)).space
-    keys = [space.function_key(space.read(row["notation"])) for row in evaluations(found)]
-    assert len(keys) == len(set(keys)) == sum(row["new"] for row in generations(found.folder))
+def test_nobody_is_trained_twice(outcome):
+    space = Parts(experiment.read_config(outcome.folder)).space
+    keys = [space.function_key(space.read(row["notation"])) for row in evaluations(outcome)]
+    assert len(keys) == len(set(keys)) == sum(row["new"] for row in generations(outcome.folder))
     made = 4 + 2 * 4 + 2 * 4
-    assert len(keys) + sum(row["repeated"] for row in generations(found.folder)) == made
+    assert len(keys) + sum(row["repeated"] for row in generations(outcome.folder)) == made
 
 
-def test_networks_begin_with_trained_cells_and_the_report_says_how_many(found):
-    assert all(row["metrics"]["inherited"] > 0.5 for row in evaluations(found))
-    page = (found.folder / "report.html").read_text()
+def test_networks_begin_with_trained_cells_and_the_report_says_how_many(outcome):
+    assert all(row["metrics"]["inherited"] > 0.5 for row in evaluations(outcome))
+    page = (outcome.folder / "report.html").read_text()
     assert "began with inherited weights, on average" in page
     assert "by which they were chosen, and" in page
     assert "over the generations of both stages" in page
     assert "by slices of generations" in page
 
 
-def test_every_refresh_is_a_version_and_holds_what_the_best_has_learned(found):
-    versions = sorted((found.folder / "weights").glob("version-*.safetensors"))
-    assert [line["key"] for line in lines(found.folder, "weights")] == [path.stem for path in versions]
+def test_every_refresh_is_a_version_and_holds_what_the_best_has_learned(outcome):
+    versions = sorted((outcome.folder / "weights").glob("version-*.safetensors"))
+    assert [line["key"] for line in lines(outcome.folder, "weights")] == [path.stem for path in versions]
     assert len(versions) == 1 + 2 + 2
-    space = Parts(experiment.read_config(found.folder)).space
-    heirs = [line for line in lines(found.folder, "estimate") if "weights" in line]
-    best = max(heirs, key=lambda one: one["metrics"]["accuracy"])
-    learned = load_file(found.folder / best["weights"])
-    heir = space.build(space.validate(found.architecture), (1, 8, 8), 10, channels=2)
-    WeightStore.read(versions[-1]).hand_on(space, found.architecture, heir)
+    space = Parts(experiment.read_config(outcome.folder)).space
+    heirs = [line for line in lines(outcome.folder, "estimate") if "weights" in line]
+    best = max(heirs, key=lambda line: line["metrics"]["accuracy"])
+    learned = load_file(outcome.folder / best["weights"])
+    heir = space.build(space.validate(outcome.architecture), (1, 8, 8), 10, channels=2)
+    WeightStore.read(versions[-1]).hand_on(space, outcome.architecture, heir)
     seen, same = set(), 0
     for name, tensor in learned.items():
-        if (key := space.weight_key(found.architecture, name)) not in seen:  # of twin cells the first
+        if (key := space.weight_key(outcome.architecture, name)) not in seen:  # of twin cells the first
             seen.add(key)
             same += torch.equal(heir.state_dict()[name], tensor)
     assert same == len(seen)
 
 
-def test_only_the_last_population_leaves_its_weights_behind(found):
-    kept = {f"candidates/{path.name}" for path in (found.folder / "candidates").iterdir()}
-    assert 0 < len(kept) <= 2 < len(lines(found.folder, "estimate"))
+def test_only_the_last_population_leaves_its_weights_behind(outcome):
+    kept = {f"candidates/{path.name}" for path in (outcome.folder / "candidates").iterdir()}
+    assert 0 < len(kept) <= 2 < len(lines(outcome.folder, "estimate"))
 
 
 @pytest.mark.parametrize(("place", "call"), [("control", 6), ("store", 4)])
-def test_killed_in_either_stage_no_candidate_is_trained_again(found, command, tmp_path, place, call):
+def test_killed_in_either_stage_no_candidate_is_trained_again(outcome, command, tmp_path, place, call):
     folder = tmp_path / "run"
     process = study.start(folder, tmp_path, place, call, command=command)
     process.join()
     assert process.exitcode == -signal.SIGKILL
     before = [line["key"] for line in lines(folder, "estimate")]
-    assert 0 < len(before) < len(lines(found.folder, "estimate"))
+    assert 0 < len(before) < len(lines(outcome.folder, "estimate"))
     left = study.finish(folder, tmp_path)
     keys = [line["key"] for line in lines(folder, "estimate")]
     assert keys[: len(before)] == before
-    assert sorted(keys) == sorted(line["key"] for line in lines(found.folder, "estimate"))
-    assert all(left[name] == (found.folder / name).read_bytes() for name in left)
+    assert sorted(keys) == sorted(line["key"] for line in lines(outcome.folder, "estimate"))
+    assert all(left[name] == (outcome.folder / name).read_bytes() for name in left)
     for name in ("artifacts/generations.json", "artifacts/fitness.svg", "artifacts/inherited.svg"):
-        assert (folder / name).read_bytes() == (found.folder / name).read_bytes(), name
+        assert (folder / name).read_bytes() == (outcome.folder / name).read_bytes(), name
 
 
 def test_the_supernet_sees_none_of_the_images_that_candidates_are_scored_on(command, tmp_path, monkeypatch):
@@ -135,8 +135,8 @@ def test_the_supernet_sees_none_of_the_images_that_candidates_are_scored_on(comm
     assert not seen["train"] & set(scored)
 
 
-def test_another_searchs_store_is_taken_up_instead_of_a_supernet(found, command, tmp_path):
-    store = found.folder / "weights" / "version-4.safetensors"
+def test_another_searchs_store_is_taken_up_instead_of_a_supernet(outcome, command, tmp_path):
+    store = outcome.folder / "weights" / "version-4.safetensors"
     done = experiment.search(compose([*command, f"strategy.store={store}"]).config, tmp_path / "run")
     assert not (done.folder / "fits").exists()
     taken = WeightStore.read(done.folder / "weights/version-0.safetensors")
@@ -144,9 +144,9 @@ def test_another_searchs_store_is_taken_up_instead_of_a_supernet(found, command,
     assert not any("other images" in note for note in done.result["notes"])
 
 
-def test_a_store_that_has_seen_other_images_is_noted_and_is_not_needed_again(found, command, tmp_path):
+def test_a_store_that_has_seen_other_images_is_noted_and_is_not_needed_again(outcome, command, tmp_path):
     store = tmp_path / "store.safetensors"
-    store.write_bytes((found.folder / "weights" / "version-0.safetensors").read_bytes())
+    store.write_bytes((outcome.folder / "weights" / "version-0.safetensors").read_bytes())
     words = [*command, f"strategy.store={store}", "seed=1", "budget.evaluations=2"]
     done = experiment.search(compose(words).config, tmp_path / "run")
     assert any("trained on other images than this search trains on" in note for note in done.result["notes"])
@@ -159,7 +159,7 @@ def test_a_supernet_that_ran_out_of_time_stays_as_it_was_and_is_noted(command, t
     done = experiment.search(compose(words).config, tmp_path / "run")
     note = "out of time: the supernet had 1 of its 2 epochs"
     assert note in done.result["notes"]
-    assert not any("from scratch" in one for one in done.result["notes"])
+    assert not any("from scratch" in note for note in done.result["notes"])
     weights = (done.folder / "fits/supernet/weights.safetensors").read_bytes()
     again = experiment.resume(done.folder, ["budget.seconds=1000", "budget.evaluations=5"])
     assert note in again.result["notes"]
@@ -198,8 +198,8 @@ def test_it_follows_what_is_not_the_trainings_metric_and_says_what_it_costs_with
         (["space.reductions=9", "space.max_cells=18"], "cell .* images of 8x8 pixels allow 3"),
     ],
 )
-def test_mistakes_are_said_before_any_training(found, command, tmp_path, words, sentence):
-    store = found.folder / "weights" / "version-0.safetensors"
+def test_mistakes_are_said_before_any_training(outcome, command, tmp_path, words, sentence):
+    store = outcome.folder / "weights" / "version-0.safetensors"
     with pytest.raises(NasforgeError, match=sentence):
         experiment.search(
             compose([*command, *(w.replace("STORE", str(store)) for w in words)]).config, tmp_path / "run"

@@ -1,5 +1,5 @@
-"""The first layer of the encoding: which cells stand in the chain and where their inputs come from; both layers as one
-value, read, written and checked."""
+"""The first layer of the encoding: the cells of the chain and where their inputs come from. Also both layers as one
+value: how it is read, written and checked."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from . import inside
 from .known import NAMES, REDUCTION, SPACE, Cell
 
 Link = tuple[int, int, int]
-"""(earlier input, previous cell, cell code) of a cell. Layer 0 is the input layer, cell j is layer j."""
+"""(earlier input, previous cell, cell code) of a cell. Layer 0 is the input layer; cell j is layer j."""
 GENES = ("chain", "cells")
 
 
 class Chain(NamedTuple):
-    """Both layers: the links, and for each of them the cell that stands there."""
+    """Both layers: the links, and the inside of the cell for each link."""
 
     links: tuple[Link, ...]
     cells: tuple[Cell, ...]
@@ -30,7 +30,7 @@ class Chain(NamedTuple):
 
     @property
     def positions(self) -> range:
-        """Of its cells: 1 to N."""
+        """The positions of its cells: 1 to N."""
         return range(1, len(self.links) + 1)
 
     @property
@@ -40,7 +40,7 @@ class Chain(NamedTuple):
 
     @property
     def used(self) -> tuple[int, ...]:
-        """The positions of the cells that the last one depends on. An edited cell may ignore one of its inputs."""
+        """The positions of the cells that the last cell depends on. An edited cell may ignore one of its inputs."""
         wanted = {len(self.links)}
         for position in reversed(self.positions):
             if position in wanted:
@@ -61,11 +61,11 @@ class Chain(NamedTuple):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a chain may be.
+    """Limits of a chain.
 
     Attributes:
         min_cells, max_cells: bounds of the depth.
-        reductions: most reduction cells, whatever the depth.
+        reductions: the most reduction cells at any depth.
     """
 
     min_cells: int
@@ -73,7 +73,7 @@ class Limits:
     reductions: int
 
     def reductions_of(self, depth: int) -> int:
-        """Most reduction cells in a chain of that depth: no more than normal ones."""
+        """The most reduction cells in a chain of that depth: no more than it has normal cells."""
         return min(depth // 2, self.reductions)
 
 
@@ -83,13 +83,14 @@ def architecture(chain: Chain, known: Mapping[int, Cell]) -> Architecture:
 
 
 def checked(genes: Mapping[str, Any], known: Mapping[int, Cell], limits: Limits) -> Chain:
-    """The chain of well-formed or broken genes; an `ArchitectureError` names the position and what was expected.
+    """The chain that the genes describe. Without the gene `cells`, every cell is the known cell of its code.
 
-    Without the gene `cells` every cell is the known one of its code.
+    Raises:
+        ArchitectureError: the genes are not a chain within the limits; names the position and what was expected.
     """
     for name in genes:
         if name not in GENES:
-            raise ArchitectureError(f"field '{name}' is none of space '{SPACE}'; it has {', '.join(GENES)}")
+            raise ArchitectureError(f"space '{SPACE}' has no field '{name}'; its fields are {', '.join(GENES)}")
     chain = parsed(genes, known)
     for position, link in enumerate(chain.links, 1):
         _check_wiring(link, position)
@@ -98,7 +99,7 @@ def checked(genes: Mapping[str, Any], known: Mapping[int, Cell], limits: Limits)
 
 
 def parsed(genes: Mapping[str, Any], known: Mapping[int, Cell]) -> Chain:
-    """As `checked`, but inputs may point anywhere, and the depth and the reductions may be any."""
+    """Like `checked`, but without limits on inputs, depth and reductions."""
     links = genes.get("chain")
     if not isinstance(links, (list, tuple)) or not links:
         raise ArchitectureError(
@@ -160,7 +161,7 @@ def _check_limits(chain: Chain, limits: Limits) -> None:
 
 
 def written(chain: Chain, known: Mapping[int, Cell]) -> str:
-    """The chromosome, `0 | 0 0 2 | 0 1 6 | ...`; the inside of a cell follows in brackets where it was edited."""
+    """The chromosome, `0 | 0 0 2 | 0 1 6 | ...`; the inside of an edited cell follows in brackets."""
     words = ["0"]
     for link, cell in zip(chain.links, chain.cells, strict=True):
         edited = "" if cell == known[link[2]] else f" [{inside.written(cell)}]"
@@ -169,10 +170,11 @@ def written(chain: Chain, known: Mapping[int, Cell]) -> str:
 
 
 def read(text: str, known: Mapping[int, Cell]) -> dict[str, Any]:
-    """The genes of a chromosome, with bars between the cells or as bare integers; `checked` has yet to look at them.
+    """The genes of a chromosome, with bars between the cells or as bare integers. `checked` checks them.
 
     Raises:
-        ArchitectureError: it is cut short, does not begin with 0, or holds what is no number; with the position.
+        ArchitectureError: the chromosome is cut short, does not begin with 0, or contains a word that is not an
+            integer; names the position.
     """
     head, *parts = text.split("|")
     begin = _numbers(head, "the chromosome's beginning")

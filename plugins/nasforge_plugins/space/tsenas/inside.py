@@ -1,7 +1,7 @@
-"""The second layer of the encoding: what is inside a cell, and how it may be edited.
+"""The second layer of the encoding: the inside of a cell and its edits.
 
-A pruned node is written (0, 0, 0, 0) and keeps its place, so that states keep their numbers. The order of the two
-edges of a node is kept as given: the first names the state that takes a pruned node's place.
+A pruned node is written (0, 0, 0, 0) and keeps its place, so that states keep their numbers. The two edges of a node
+keep their order, because the first input of a pruned node takes the node's place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nasforge import ArchitectureError
 from .known import INPUTS, OPERATIONS, Cell, Quadruple
 
 PRUNED: Quadruple = (0, 0, 0, 0)
-"""Recognised by its operation codes: 0 is a state, but no operation."""
+"""Recognized by its operation codes: 0 is a valid state but not a valid operation."""
 
 
 def kept(cell: Cell) -> tuple[int, ...]:
@@ -24,25 +24,25 @@ def kept(cell: Cell) -> tuple[int, ...]:
 
 
 def edges(cell: Cell) -> Iterator[tuple[int, int, int, int]]:
-    """(node's state, 0 or 1 for the first or second edge, state it comes from, operation code) of all edges."""
+    """All edges: (the node's state, 0 or 1 for its first or second edge, source state, operation code)."""
     for state in kept(cell):
         one, other, first, second = cell[state - INPUTS]
         yield from ((state, 0, one, first), (state, 1, other, second))
 
 
 def sources(cell: Cell) -> frozenset[int]:
-    """The states that some node takes."""
+    """The states that at least one node uses."""
     return frozenset(source for _, _, source, _ in edges(cell))
 
 
 def loose_ends(cell: Cell) -> tuple[int, ...]:
-    """The nodes that no other one takes: their sum is the cell's output. There is at least one."""
+    """The nodes that no other node uses; their sum is the cell's output. There is at least one."""
     taken = sources(cell)
     return tuple(state for state in kept(cell) if state not in taken)
 
 
 def earlier(cell: Cell, state: int) -> tuple[int, ...]:
-    """The states from which the node `state` may take its inputs."""
+    """The states that the node `state` may use as inputs."""
     return (*range(INPUTS), *(other for other in kept(cell) if other < state))
 
 
@@ -57,10 +57,10 @@ def with_edge(cell: Cell, state: int, edge: int, *, source: int | None = None, c
 
 
 def without_node(cell: Cell, state: int) -> Cell:
-    """The cell without the node `state`: whoever took it takes its first input instead.
+    """The cell without the node `state`; nodes that used it use its first input instead.
 
     Raises:
-        ArchitectureError: it is the only node.
+        ArchitectureError: the cell has no other node.
     """
     if kept(cell) == (state,):
         raise ArchitectureError(f"node {state} is the only one of its cell; at least one must stay")
@@ -78,8 +78,8 @@ def _with_node(cell: Cell, state: int, node: Any) -> Cell:
 def function_key(cell: Cell) -> Cell:
     """The cell with pruned nodes gone, edges sorted and nodes renumbered.
 
-    Cells with one key compute the same. Some that do have different keys: where two nodes are made alike, which of
-    them comes first is left to chance.
+    Cells with equal keys compute the same function. The reverse does not hold: the order of two nodes that are made
+    alike is arbitrary.
     """
     number = {state: state for state in range(INPUTS)}
     left = {state: cell[state - INPUTS] for state in kept(cell)}
@@ -98,7 +98,7 @@ def function_key(cell: Cell) -> Cell:
 
 
 def checked(cell: Any, where: str) -> Cell:
-    """The cell if it is one; an `ArchitectureError` says `where`, which node, and what was expected."""
+    """The cell, if it is valid; an `ArchitectureError` names `where`, the node, and what was expected."""
     if not isinstance(cell, (list, tuple)) or not cell:
         raise ArchitectureError(f"{where}: a cell is a list of quadruples [x_i, x_j, o_i, o_j], not {cell!r}")
     clean: Cell = ()

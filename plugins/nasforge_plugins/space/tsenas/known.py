@@ -33,9 +33,9 @@ OPERATIONS: Mapping[int, str] = MappingProxyType(
         14: "dil_conv_5x5",
     }
 )
-"""Table I, and 14, a code of our own: CARS-H has a dilated 5x5 convolution, which the table lacks."""
+"""Table I, and a code of our own, 14: CARS-H has a dilated 5x5 convolution, which the table lacks."""
 DRAWN = tuple(range(1, 14))
-"""The codes that mutation draws from: those of the table."""
+"""The codes that mutation draws: those of the table."""
 DIL_CONV_3X3, DIL_CONV_5X5 = 4, 14
 
 NAMES: Mapping[int, str] = MappingProxyType(
@@ -57,7 +57,7 @@ REDUCTION = (5, 6, 7, 8)
 DARTSCells = Literal["V1", "V2"]
 AmoebaNetCells = Literal["transcription", "google"]
 
-# As DARTS compared itself with them; AmoebaNet's inputs are swapped there, "google" is the cell as its authors gave it.
+# As the DARTS paper's code writes them. It swaps AmoebaNet's inputs; "google" is the cell as its authors published it.
 _AMOEBANET: Mapping[str, Mapping[int, Cell]] = {
     "transcription": {
         1: ((0, 1, 5, 6), (0, 2, 11, 12), (0, 3, 11, 5), (1, 1, 11, 1), (0, 1, 1, 5)),
@@ -91,7 +91,7 @@ def known_cells(darts: DARTSCells, amoebanet: AmoebaNetCells, dil_conv_5x5: bool
 
     Args:
         darts, amoebanet: which of two published cells.
-        dil_conv_5x5: whether CARS-H keeps the operation that the table lacks, or has a 3x3 one in its place.
+        dil_conv_5x5: whether CARS-H keeps the operation that the table lacks; otherwise a 3x3 one takes its place.
     """
     cells = {**_AMOEBANET[amoebanet], **_DARTS[darts], **_OTHERS}
     if not dil_conv_5x5:
@@ -106,5 +106,5 @@ def _without_5x5(node: Quadruple) -> Quadruple:
 
 
 def alike(code: int) -> tuple[int, ...]:
-    """The codes of the cells of the same kind."""
+    """The codes of all cells of the same kind."""
     return REDUCTION if code in REDUCTION else NORMAL

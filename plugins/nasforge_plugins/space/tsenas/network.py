@@ -1,8 +1,8 @@
 """The network of TS-ENAS: a chain of cells, each fed by the previous one and by an earlier layer.
 
-Names of tensors, which a weight store relies on: `stem.*`, `cells.<position>.*`, `classifier.*`. Within a cell, of the
-preprocessing of input s: `inputs.<s>.conv.*` where it keeps its map's size, `inputs.<s>.halve<n>.*` where it halves it
-n times; of the operations: `operations.node<state>_edge<0 or 1>_<operation>.*`. They do not depend on the position.
+A weight store relies on the tensors' names: `stem.*`, `cells.<position>.*`, `classifier.*`. Within a cell, the
+preprocessing of input s is `inputs.<s>.conv.*` if the map keeps its size and `inputs.<s>.halve<n>.*` if it is halved n
+times; operations are `operations.node<state>_edge<0 or 1>_<operation>.*`. These names do not depend on the position.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from .chain import Chain
 from .known import INPUTS, OPERATIONS, Cell
 
 LARGE_SIDE = 128
-"""Images whose shorter side has this many pixels get a stem that divides the side by 8."""
+"""Images whose shorter side has at least this many pixels get a stem that divides the side by 8."""
 
 
 class ChainCell(nn.Module):
-    """One cell: its inputs brought to width C and to one map size, two operations summed at each node, and the sum of
-    the nodes that no other one takes.
+    """One cell: inputs of width C and equal map size, the sum of two operations at each node, and the sum of the nodes
+    that no other node uses.
 
     Args:
         cell: its quadruples.
         reduction: whether edges from the inputs have stride 2.
         widths: channels of the earlier and of the previous layer.
         channels: C.
-        halvings: how often the earlier layer's map must be halved to have the previous one's size.
+        halvings: how often the earlier layer's map must be halved to match the previous layer's size.
     """
 
     def __init__(self, cell: Cell, reduction: bool, widths: tuple[int, int], channels: int, halvings: int) -> None:
@@ -62,8 +62,8 @@ class ChainCell(nn.Module):
         """The sum of the loose ends (B, C, H', W').
 
         Args:
-            layers: the earlier (B, C0, H0, W0) and the previous layer (B, C1, H, W) as 0 and 1; those not used may
-                be left out.
+            layers: the earlier layer (B, C0, H0, W0) as 0 and the previous layer (B, C1, H, W) as 1; a layer that the
+                cell does not use may be left out.
             drop: probability of dropping a path.
         """
         states = {int(name): align(layers[int(name)]) for name, align in self.inputs.items()}
@@ -78,7 +78,7 @@ class ChainCell(nn.Module):
 
 
 def _aligned(channels_in: int, channels: int, halvings: int) -> nn.Module:
-    """ReLU, 1x1, BatchNorm; or one `FactorizedReduce` for each factor of two in the map's side."""
+    """ReLU, 1x1 convolution, BatchNorm; or one `FactorizedReduce` for each halving of the map."""
     parts = nn.Sequential()
     if not halvings:
         parts.add_module("conv", ReLUConvBN(channels_in, channels))
@@ -90,19 +90,19 @@ def _aligned(channels_in: int, channels: int, halvings: int) -> nn.Module:
 class ChainNetwork(Network):
     """Stem, the cells of a chain, global average pool, classifier.
 
-    Every reduction cell halves the map, and doubles the width as long as the cap lets it. Cells that the last one does
-    not depend on are left out.
+    Every reduction cell halves the map and doubles the width up to the cap. Cells that the last cell does not depend on
+    are left out.
 
     Args:
         channels: C, the width of the input layer.
         widening: the width grows to at most this many times C.
 
     Raises:
-        ArchitectureError: a reduction cell, named by its position, whose map is a single pixel already.
-        OptionError: an odd width with the large images' stem.
+        ArchitectureError: the map is already a single pixel at a reduction cell; names its position.
+        OptionError: the width is odd, but the stem for large images needs an even one.
 
     Attributes:
-        drop_path: probability of dropping a path, per sample. Plain identities are never dropped, reducing ones are.
+        drop_path: probability of dropping a path, per sample. Identities are dropped only if they have stride 2.
     """
 
     def __init__(self, chain: Chain, input_shape: Shape, classes: int, *, channels: int, widening: int) -> None:
@@ -134,7 +134,7 @@ class ChainNetwork(Network):
 
 
 def places(chain: Chain, channels: int, widening: int) -> tuple[list[int], list[int]]:
-    """By layer, the input layer first: its width, and how often its map has been halved since the input layer."""
+    """For each layer, the input layer first: its width, and how often its map has been halved since the input layer."""
     widths, halvings = [channels], [0]
     for position in chain.positions:
         doubles = chain.reduces(position) and 2 * widths[-1] <= widening * channels
@@ -173,5 +173,5 @@ def _stem(input_shape: Shape, channels: int) -> nn.Sequential:
 
 
 def running_statistic(tensor: str) -> bool:
-    """Whether a name of a `state_dict` is that of statistics which a BatchNorm gathers."""
+    """Whether a tensor of a `state_dict` is one of BatchNorm's running statistics."""
     return tensor.rpartition(".")[2] in ("running_mean", "running_var", "num_batches_tracked")

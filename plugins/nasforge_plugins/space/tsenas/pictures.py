@@ -1,4 +1,4 @@
-"""What a person sees of an architecture: the chain, and each distinct cell."""
+"""Drawings of an architecture: the chain and each distinct cell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .known import INPUTS, NAMES, OPERATIONS, Cell
 
 
 def chain_graph(chain: Chain, known: Mapping[int, Cell]) -> CellGraph:
-    """The layers of the chain and what feeds them; reduction cells are marked."""
+    """The layers of the chain and their inputs; reduction cells are marked."""
     nodes, edges = ["input"], []
     for position, ((first, second, code), cell) in enumerate(zip(chain.links, chain.cells, strict=True), 1):
         edited = "" if cell == known[code] else ", edited"
@@ -23,7 +23,7 @@ def chain_graph(chain: Chain, known: Mapping[int, Cell]) -> CellGraph:
 
 
 def cell_graphs(chain: Chain, known: Mapping[int, Cell]) -> list[CellGraph]:
-    """Each distinct cell once: the known ones by their names, an edited one after the first place where it stands."""
+    """Each distinct cell once: known cells by name, edited cells by the first position where they stand."""
     distinct: dict[tuple[int, Cell], CellGraph] = {}
     for position, ((_, _, code), cell) in enumerate(zip(chain.links, chain.cells, strict=True), 1):
         title = NAMES[code] if cell == known[code] else f"{NAMES[code]} as edited in cell {position}"

@@ -1,4 +1,4 @@
-"""The search space of TS-ENAS (Zou et al.): whole networks, as chains of known cells whose insides can be edited."""
+"""The search space of TS-ENAS (Zou et al.): whole networks as chains of known cells that can be edited inside."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ Edit = Callable[[Architecture, int, np.random.Generator], Architecture]
 
 
 class TSENAS(CellChain, WeightInheritance):
-    """Whole networks: chains of the eight known cells of TS-ENAS, whose insides can be edited.
+    """Whole networks: chains of the eight known cells of TS-ENAS, which can be edited inside.
 
     An architecture has two genes. `chain` is the first layer of the encoding: (earlier input, previous cell, cell
-    code) for each cell. `cells` is the second: for each cell its quadruples (x_i, x_j, o_i, o_j), with (0, 0, 0, 0)
-    for a pruned node. A cell keeps its code when it is edited: the code says what kind it is and whose weights it may
-    inherit. Both layers are written in full, so that a value means the same under every option; genes read from JSON
-    may leave `cells` out, and have the known ones then. The notation is the paper's chromosome,
+    code) for each cell. `cells` is the second layer: for each cell its quadruples (x_i, x_j, o_i, o_j), with
+    (0, 0, 0, 0) for a pruned node. An edited cell keeps its code, which says what kind of cell it is and whose weights
+    it may inherit. Both layers are written in full, so that a value means the same under every option. Genes read from
+    JSON may omit `cells`; every cell is then the known one. The notation is the paper's chromosome,
     `0 | 0 0 2 | 0 1 6 | ...`, with the inside of edited cells in brackets.
 
     Args:
         min_cells, max_cells: N_min and N_max, bounds of the depth N.
-        reductions: most reduction cells; no chain has more than half its depth.
+        reductions: the most reduction cells; at most half of a chain's cells are reductions.
         widening: each reduction cell doubles the width, up to this many times the first.
-        previous_input: whether the earlier input of a cell may be drawn from the cell before it, too.
-        darts, amoebanet: which of two published cells the codes 3 and 7, 1 and 5 stand for.
+        previous_input: whether the earlier input of a cell may also be the cell before it.
+        darts, amoebanet: which published version of the cells 3 and 7, 1 and 5.
         dil_conv_5x5: whether CARS-H keeps the dilated 5x5 convolution, which the paper's table lacks; else 3x3.
         channels: width C of the input layer.
     """
@@ -81,7 +81,7 @@ class TSENAS(CellChain, WeightInheritance):
     # Reading and writing architectures
 
     def from_notation(self, text: str) -> Architecture | None:
-        """A chromosome: `0 | 0 0 2 | 0 1 6 | ...`, or without the bars."""
+        """A chromosome, `0 | 0 0 2 | 0 1 6 | ...`, with or without bars."""
         if listed := re.fullmatch(r"\[([\d\s,-]+)\]", text):
             text = listed[1]
         if not re.match(r"\s*-?\d+([\s|,]|$)", text):
@@ -89,21 +89,21 @@ class TSENAS(CellChain, WeightInheritance):
         return self._architecture(self._checked(chains.read(text, self.known_cells)))
 
     def validate(self, architecture: Architecture) -> Architecture:
-        """The same architecture, notation filled in; an `ArchitectureError` names the position of what is wrong."""
+        """The same architecture with its notation; an `ArchitectureError` names the position of a mistake."""
         return self._architecture(self._chain(architecture))
 
     def repair(self, architecture: Architecture) -> Architecture:
-        """The nearest chain of the space, where only inputs do not lead backward or reductions are too many.
+        """The nearest valid chain, if inputs lead forward or there are too many reductions.
 
-        Such inputs come from the last layer allowed; reductions beyond the cap, the last ones, become the normal cells
-        of the same papers. Anything else that is wrong is an `ArchitectureError`.
+        Such inputs come from the last layer allowed; the last reductions, beyond the cap, become the normal cells of
+        the same papers. Any other mistake is an `ArchitectureError`.
         """
         chain = chains.parsed(dict(architecture.genes), self.known_cells)
         return self.validate(self._architecture(variation.repaired(chain, self.known_cells, self.limits)))
 
     def function_key(self, architecture: Architecture) -> Hashable:
-        """Equal keys compute the same: the order of a node's edges and of nodes, pruned nodes and a cell's code beyond
-        its kind play no part. Not every two networks that compute the same are recognised."""
+        """Networks with equal keys compute the same function: the key ignores the order of edges and nodes, pruned
+        nodes, and a cell's code beyond its kind. Some networks that compute the same have different keys."""
         chain = self._chain(architecture)
         return tuple(
             (*chain.links[position - 1][:2], chain.reduces(position), inside.function_key(chain.cells[position - 1]))
@@ -111,13 +111,13 @@ class TSENAS(CellChain, WeightInheritance):
         )
 
     def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
-        """The chain with its skips, then each distinct cell."""
+        """The chain with its skip connections, then each distinct cell."""
         chain = self._chain(architecture)
         return [pictures.chain_graph(chain, self.known_cells), *pictures.cell_graphs(chain, self.known_cells)]
 
     def _chain(self, architecture: Architecture) -> Chain:
         if architecture.space != self.name:
-            raise ArchitectureError(f"an architecture of space '{architecture.space}' is none of space '{self.name}'")
+            raise ArchitectureError(f"expected an architecture of space '{self.name}', not of '{architecture.space}'")
         return self._checked(dict(architecture.genes))
 
     def _checked(self, genes: Mapping[str, object]) -> Chain:
@@ -129,12 +129,12 @@ class TSENAS(CellChain, WeightInheritance):
     # Drawing and varying, for any strategy
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """The depth uniform between its bounds, the chain as in Algorithm 3, the cells as they are known."""
+        """Algorithm 3: a depth drawn uniformly between its bounds (line 3), and a chain of known cells."""
         least, most = self.depths
         return self.sample_chain(int(rng.integers(least, most + 1)), rng)
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """One edit, with equal chance any of the paper's five, one cell more, or one less, where that is possible."""
+        """One random edit that changes the chain: one of the paper's five, one more cell, or one cell less."""
         edits: tuple[Edit, ...] = (
             *(self.mutate_cell, self.mutate_connection, self.mutate_operation, self.mutate_input, self.prune_node),
             self.lengthen,
@@ -148,13 +148,13 @@ class TSENAS(CellChain, WeightInheritance):
                 return child
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
-        """The first parent; where both have a cell of one kind at a position, it is the other's with chance 1/2."""
+        """The first parent; a cell that has the same kind in both comes from the other with probability 1/2."""
         kinds = enumerate(zip(self.kinds(a), self.kinds(b), strict=False), 1)
-        pairs = [(position, position) for position, (one, other) in kinds if one == other and rng.random() < 0.5]
+        pairs = [(position, position) for position, (ours, theirs) in kinds if ours == theirs and rng.random() < 0.5]
         return self.swap_cells(a, b, pairs)[0]
 
     def lengthen(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
-        """One more known cell after the one at `position`; the same chain if it is as long as it may be."""
+        """One more known cell after the one at `position`; the same chain if it has the most cells allowed."""
         chain = self._at(architecture, position)
         depth = len(chain.links) + 1
         if depth > self.limits.max_cells:
@@ -165,7 +165,7 @@ class TSENAS(CellChain, WeightInheritance):
         return self._architecture(variation.longer(chain, position + 1, code, earlier, self.known_cells[code]))
 
     def shorten(self, architecture: Architecture, position: int) -> Architecture:
-        """The chain without the cell at `position`; the same chain if it is as short as it may be."""
+        """The chain without the cell at `position`; the same chain if it has the fewest cells allowed."""
         chain = self._at(architecture, position)
         if len(chain.links) > self.limits.min_cells:
             chain = variation.repaired(variation.shorter(chain, position), self.known_cells, self.limits)
@@ -179,10 +179,10 @@ class TSENAS(CellChain, WeightInheritance):
         return self.limits.min_cells, self.limits.max_cells
 
     def sample_chain(self, depth: int, rng: np.random.Generator) -> Architecture:
-        """Algorithm 3: a chain of `depth` known cells."""
+        """Algorithm 3, lines 4 to 19: a chain of `depth` known cells."""
         least, most = self.depths
         if not least <= depth <= most:
-            raise ArchitectureError(f"space '{self.name}' has no chain of {depth} cells, only of {least} to {most}")
+            raise ArchitectureError(f"a chain of space '{self.name}' has {least} to {most} cells, not {depth}")
         return self._architecture(variation.drawn(depth, self.known_cells, self.limits, self.previous_input, rng))
 
     def kinds(self, architecture: Architecture) -> tuple[str, ...]:
@@ -190,15 +190,15 @@ class TSENAS(CellChain, WeightInheritance):
         return tuple("reduction" if code in REDUCTION else "normal" for _, _, code in architecture["chain"])
 
     def mutate_cell(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
-        """Cell mutation of Algorithm 2: another known cell of the same kind."""
+        """Algorithm 2, line 14: another known cell of the same kind."""
         chain = self._at(architecture, position)
         first, second, code = chain.links[position - 1]
         code = _choice([other for other in alike(code) if other != code], rng)
         return self._architecture(chain.with_link(position, (first, second, code), self.known_cells[code]))
 
     def mutate_connection(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
-        """Connection mutation of Algorithm 2: another a1. The first two cells have no choice, unless
-        `previous_input` gives the second one."""
+        """Algorithm 2, line 16: another first input. The first two cells have no other input to choose; with
+        `previous_input` the second cell has one."""
         chain = self._at(architecture, position)
         first, second, code = chain.links[position - 1]
         others = [layer for layer in variation.free_inputs(position, self.previous_input) if layer != first]
@@ -210,38 +210,38 @@ class TSENAS(CellChain, WeightInheritance):
     def swap_cells(
         self, a: Architecture, b: Architecture, pairs: Iterable[tuple[int, int]]
     ) -> tuple[Architecture, Architecture]:
-        """The exchange of the multi-point crossover of Algorithm 2: a3 and the inside; a1 and a2 stay."""
-        one, other = self._chain(a), self._chain(b)
+        """Algorithm 2, line 10: a3 and the inside of the cells change places; a1 and a2 stay."""
+        chain, other = self._chain(a), self._chain(b)
         for here, there in pairs:
-            first, second, code = _existing(one, here).links[here - 1]
+            first, second, code = _existing(chain, here).links[here - 1]
             other_first, other_second, other_code = _existing(other, there).links[there - 1]
             if other_code not in alike(code):
                 raise ArchitectureError(f"cells {here} and {there} are of different kinds and cannot be exchanged")
-            cell, other_cell = one.cells[here - 1], other.cells[there - 1]
-            one = one.with_link(here, (first, second, other_code), other_cell)
+            cell, other_cell = chain.cells[here - 1], other.cells[there - 1]
+            chain = chain.with_link(here, (first, second, other_code), other_cell)
             other = other.with_link(there, (other_first, other_second, code), cell)
-        return self._architecture(one), self._architecture(other)
+        return self._architecture(chain), self._architecture(other)
 
     # Inside
 
     def mutate_operation(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
-        """Edge mutation of Algorithm 4: another operation of the table on one edge."""
+        """Algorithm 4, line 5, edge mutation: one edge gets another operation of the table."""
         chain = self._at(architecture, position)
         cell = chain.cells[position - 1]
         state, edge, _, code = _choice(list(inside.edges(cell)), rng)
-        other = _choice([one for one in DRAWN if one != code], rng)
+        other = _choice([drawn for drawn in DRAWN if drawn != code], rng)
         return self._architecture(chain.with_cell(position, inside.with_edge(cell, state, edge, code=other)))
 
     def mutate_input(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
-        """Node mutation of Algorithm 4: one node takes one of its inputs from another earlier state."""
+        """Algorithm 4, line 5, node mutation: one input of one node comes from another earlier state."""
         chain = self._at(architecture, position)
         cell = chain.cells[position - 1]
         state, edge, source, _ = _choice(list(inside.edges(cell)), rng)
-        other = _choice([one for one in inside.earlier(cell, state) if one != source], rng)
+        other = _choice([earlier for earlier in inside.earlier(cell, state) if earlier != source], rng)
         return self._architecture(chain.with_cell(position, inside.with_edge(cell, state, edge, source=other)))
 
     def prune_node(self, architecture: Architecture, position: int, rng: np.random.Generator) -> Architecture:
-        """Pruning of Algorithm 4: the quadruple of one node becomes zero; who took it takes its first input."""
+        """Algorithm 4, line 6: the quadruple of one node becomes zero; nodes that used it use its first input."""
         chain = self._at(architecture, position)
         cell = chain.cells[position - 1]
         if len(inside.kept(cell)) == 1:
@@ -266,13 +266,13 @@ class TSENAS(CellChain, WeightInheritance):
         """The network; see `SearchSpace.build`.
 
         Args:
-            cells: makes no difference: the chain says how deep it is.
-            auxiliary: makes no difference: the paper has no auxiliary head.
+            cells: ignored, because the chain determines the depth.
+            auxiliary: ignored, because the paper has no auxiliary head.
 
         Raises:
-            ArchitectureError: the architecture is not one of this space, or has more reductions than the image can be
-                halved; the cell is named.
-            OptionError: an odd width with images of 128 pixels and more.
+            ArchitectureError: the architecture is not from this space, or it has more reductions than the image can be
+                halved; names the cell.
+            OptionError: the width is odd and the images have 128 pixels or more.
         """
         width = size_or_default("channels", channels, self.channels)
         return ChainNetwork(self._chain(architecture), input_shape, classes, channels=width, widening=self.widening)
@@ -281,27 +281,27 @@ class TSENAS(CellChain, WeightInheritance):
 
     @property
     def inheritance_facts(self) -> Mapping[str, str]:
-        """Which of two published cells its codes stand for."""
+        """The published version of each cell that has two."""
         return self._variants
 
     def weight_key(self, architecture: Architecture, tensor: str) -> str | None:
-        """`<cell code>/<name within the cell>`, wherever the cell stands; other tensors have their own names.
+        """`<cell code>/<name within the cell>`, wherever the cell stands; other tensors keep their names.
 
         None for running statistics.
         """
-        found = re.fullmatch(r"cells\.(\d+)\.(.+)", tensor)
+        match = re.fullmatch(r"cells\.(\d+)\.(.+)", tensor)
         if running_statistic(tensor):
             return None
-        if found is None:
+        if match is None:
             return tensor
         links = architecture["chain"]
-        position = int(found[1])
+        position = int(match[1])
         if not 1 <= position <= len(links):
             raise ArchitectureError(f"there is no cell {position} in a chain of {len(links)} cells")
-        return f"{links[position - 1][2]}/{found[2]}"
+        return f"{links[position - 1][2]}/{match[2]}"
 
     def cover(self) -> Sequence[Architecture]:
-        """As few chains as will hold each normal cell at every width, and each reduction cell from every width."""
+        """The fewest chains that contain each normal cell at every width and each reduction cell from every width."""
         return [self._architecture(chain) for chain in variation.covering(self.known_cells, self.limits)]
 
 

@@ -1,4 +1,4 @@
-"""How chains are drawn, mended, made longer and shorter, and which few of them hold every known cell."""
+"""Chains: random ones, repaired ones, longer and shorter ones, and the few that contain every known cell."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ from .known import NORMAL, REDUCTION, Cell
 def free_inputs(position: int, previous_too: bool) -> range:
     """The layers from which the earlier input of the cell at `position` is drawn.
 
-    The paper's text leaves out the previous layer, its Algorithm 3 does not.
+    The paper's text excludes the previous layer; its Algorithm 3 does not.
     """
     return range(position if previous_too else max(position - 1, 1))
 
 
 def drawn(depth: int, known: Mapping[int, Cell], limits: Limits, previous_too: bool, rng: np.random.Generator) -> Chain:
-    """Algorithm 3: codes 1..8 while more reductions are allowed, then 1..4; the earlier input is uniform.
+    """Algorithm 3, lines 4 to 19, for one network.
 
-    The paper stops at half the depth rounded up; here it is rounded down, and capped.
+    The paper stops reductions at half the depth rounded up; here it is rounded down and capped.
     """
-    links: list[Link] = []
-    reductions = 0
-    for position in range(1, depth + 1):
-        codes = NORMAL + REDUCTION if reductions < limits.reductions_of(depth) else NORMAL
-        code = codes[rng.integers(len(codes))]
-        reductions += code in REDUCTION
-        first = free_inputs(position, previous_too)[rng.integers(len(free_inputs(position, previous_too)))]
-        links.append((first, position - 1, code))
+    links: list[Link] = []  # lines 4 and 5: the leading 0 is written with the notation
+    reductions = 0  # line 6: k
+    for position in range(1, depth + 1):  # line 7: j
+        codes = NORMAL + REDUCTION if reductions < limits.reductions_of(depth) else NORMAL  # lines 10, 11 and 16
+        code = codes[rng.integers(len(codes))]  # a3
+        reductions += code in REDUCTION  # lines 12 to 14
+        inputs = free_inputs(position, previous_too)
+        first = inputs[rng.integers(len(inputs))]  # line 9, for the first input as in the text: a1
+        links.append((first, position - 1, code))  # lines 8 and 18
     return Chain(tuple(links), tuple(known[code] for _, _, code in links))
 
 
 def repaired(chain: Chain, known: Mapping[int, Cell], limits: Limits) -> Chain:
-    """Its inputs lead backward again, and reductions beyond what its depth allows, the last ones, are the normal
-    cells of the same papers."""
+    """The nearest valid chain: inputs that lead forward lead backward again, and the last reduction cells, if there are
+    too many for the depth, become the normal cells of the same papers."""
     for position in chain.positions:
         first, _, code = chain.links[position - 1]
         link = (min(first, free_inputs(position, False)[-1]) if first >= position else first, position - 1, code)
@@ -49,23 +50,23 @@ def repaired(chain: Chain, known: Mapping[int, Cell], limits: Limits) -> Chain:
 
 
 def longer(chain: Chain, position: int, code: int, earlier: int, cell: Cell) -> Chain:
-    """The chain with one more cell, which stands at `position`; later cells keep the inputs they had."""
+    """The chain with one more cell at `position`; later cells keep their inputs."""
     at = position - 1
     moved = tuple((first + (first >= position), second + 1, one) for first, second, one in chain.links[at:])
     return Chain((*chain.links[:at], (earlier, at, code), *moved), (*chain.cells[:at], cell, *chain.cells[at:]))
 
 
 def shorter(chain: Chain, position: int) -> Chain:
-    """The chain without the cell at `position`; whoever took it takes the layer before it."""
+    """The chain without the cell at `position`; cells that used it use the layer before it."""
     at = position - 1
     moved = tuple((first - (first >= position), second - 1, code) for first, second, code in chain.links[position:])
     return Chain((*chain.links[:at], *moved), (*chain.cells[:at], *chain.cells[position:]))
 
 
 def covering(known: Mapping[int, Cell], limits: Limits) -> Iterator[Chain]:
-    """Chains that hold each normal cell after 0, 1, ..., R reductions and each reduction cell as number 1, ..., R.
+    """Chains that contain each normal cell after 0, 1, ..., R reductions and each reduction cell as number 1, ..., R.
 
-    R is the most reductions that any chain may have. Earlier inputs come from the cell before last.
+    R is the most reductions that any chain may have. Earlier inputs come from the cell before the previous one.
     """
     most = limits.reductions_of(limits.max_cells)
     normal = [(level, code) for level in range(most + 1) for code in NORMAL]
