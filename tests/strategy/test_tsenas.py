@@ -4,9 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import chisquare
 
-from nasforge import Evaluation, OptionError
+from nasforge import Evaluation, OptionError, WeightStore, entries
 from nasforge.registry.entry_points import build
 from nasforge_plugins.strategy.tsenas import TSENAS
 from nasforge_plugins.strategy.tsenas.algorithm import (
@@ -19,7 +20,7 @@ from nasforge_plugins.strategy.tsenas.algorithm import (
     pruning,
     tournament,
 )
-from nasforge_plugins.strategy.tsenas.inheritance import Individual
+from nasforge_plugins.strategy.tsenas.inheritance import Individual, refreshed
 
 SPACE = build("space", {"name": "tsenas"})
 
@@ -165,6 +166,45 @@ def test_pruning_takes_one_node_of_one_cell_until_none_can_go():
         sizes.append(sum(any(node) for cell in child["cells"] for node in cell))
         architecture = child
     assert sizes == list(range(15, 3, -1))  # sixteen nodes at first, one of each cell at last
+
+
+def trained(chain, seed=0):
+    """A chain with its network's tensors, as a population's network leaves them."""
+    torch.manual_seed(seed)
+    architecture = SPACE.read(chain)
+    return architecture, SPACE.build(architecture, (1, 8, 8), 10, channels=4).state_dict()
+
+
+def first_of(architecture, tensors, code):
+    """The tensors of the first cell with that code, by entry."""
+    first = {}
+    for name, entry in entries(SPACE, architecture, tensors).items():
+        if entry.startswith(f"{code}/"):
+            first.setdefault(entry, tensors[name])
+    return first
+
+
+def test_a_refresh_takes_each_cell_from_the_best_that_has_it_and_keeps_the_rest():
+    best, next_best = trained("0 | 0 0 1 | 0 1 1 | 1 2 1 | 0 3 1", 1), trained("0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 2", 2)
+    old = trained("0 | 0 0 3 | 0 1 3 | 1 2 3 | 0 3 3", 3)
+    store = refreshed(WeightStore({}, {}), SPACE, [old])
+    newest = refreshed(store, SPACE, [best, next_best])
+    for network, code in ((best, 1), (next_best, 2), (old, 3)):
+        expected = first_of(*network, code)
+        assert expected
+        assert all(torch.equal(newest.tensors[entry], value) for entry, value in expected.items())
+    assert len(store) < len(newest)
+
+
+def test_a_refresh_reads_no_more_networks_than_it_needs():
+    network = trained("0 | 0 0 1 | 0 1 1 | 1 2 1 | 0 3 1")
+    store = refreshed(WeightStore({}, {}), SPACE, [network])
+
+    def ranked():
+        yield network
+        raise AssertionError("every entry is new after the first network")
+
+    assert len(refreshed(store, SPACE, ranked())) == len(store)
 
 
 @pytest.mark.parametrize(

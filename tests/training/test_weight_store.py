@@ -23,10 +23,19 @@ def network(space, architecture, seed=0, channels=4):
     return space.build(architecture, (1, 8, 8), 10, channels=channels)
 
 
+def learned(space, *trained):
+    """The store of all tensors of networks, the first network first."""
+    tensors = {}
+    for architecture, state in trained:
+        for name, entry in entries(space, architecture, state).items():
+            tensors.setdefault(entry, state[name])
+    return WeightStore(tensors, FACTS)
+
+
 def test_an_equal_network_inherits_everything_and_computes_the_same(space):
     one = space.read("0 | 0 0 1 | 0 1 2 | 1 2 5 | 0 3 3")
     teacher, heir = network(space, one, 1), network(space, one, 2)
-    store = WeightStore({}, FACTS).refreshed(space, [(one, teacher.state_dict())])
+    store = learned(space, (one, teacher.state_dict()))
     assert store.hand_on(space, one, heir) == 1.0
     images = torch.randn(4, 1, 8, 8)
     with batch_statistics(teacher), batch_statistics(heir), torch.no_grad():
@@ -37,14 +46,14 @@ def test_running_statistics_stay_with_the_position_where_they_were_gathered(spac
     one = space.read("0 | 0 0 1 | 0 1 2 | 1 2 3 | 0 3 3")
     teacher, heir = network(space, one, 1), network(space, one, 2)
     teacher.train()(torch.randn(8, 1, 8, 8))
-    WeightStore({}, FACTS).refreshed(space, [(one, teacher.state_dict())]).hand_on(space, one, heir)
+    learned(space, (one, teacher.state_dict())).hand_on(space, one, heir)
     assert torch.equal(heir.stem[1].running_mean, torch.zeros(4))
 
 
 def test_a_cell_hands_on_its_weights_to_another_position_but_not_to_another_width(space):
     one, other = space.read("0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 2"), space.read("0 | 0 0 2 | 0 1 1 | 1 2 2 | 0 3 2")
     teacher = network(space, one, 1)
-    store = WeightStore({}, FACTS).refreshed(space, [(one, teacher.state_dict())])
+    store = learned(space, (one, teacher.state_dict()))
     heir, wide = network(space, other, 2), network(space, other, 2, channels=8)
     assert store.hand_on(space, other, heir) > 0.9
     common = store.tensors.keys() & entries(space, other, wide.state_dict()).values()
@@ -59,7 +68,7 @@ def test_a_cell_hands_on_its_weights_to_another_position_but_not_to_another_widt
 def test_the_share_counts_what_was_copied(space):
     one = space.read("0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 2")
     other = space.read("0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 3")
-    store = WeightStore({}, FACTS).refreshed(space, [(one, network(space, one, 1).state_dict())])
+    store = learned(space, (one, network(space, one, 1).state_dict()))
     heir = network(space, other, 2)
     before = {name: tensor.clone() for name, tensor in heir.state_dict().items()}
     share = store.hand_on(space, other, heir)
@@ -71,44 +80,9 @@ def test_the_share_counts_what_was_copied(space):
     assert {name for name in drawn if name in left} == {name for name in drawn if wanted[name] not in store.tensors}
 
 
-def test_a_refresh_takes_each_cell_from_the_best_that_has_it_and_keeps_the_rest(space):
-    best = space.read("0 | 0 0 1 | 0 1 1 | 1 2 1 | 0 3 1")
-    next_best = space.read("0 | 0 0 1 | 0 1 2 | 1 2 2 | 0 3 2")
-    old = space.read("0 | 0 0 3 | 0 1 3 | 1 2 3 | 0 3 3")
-    nets = {one: network(space, one, seed).state_dict() for seed, one in enumerate((best, next_best, old))}
-    store = WeightStore({}, FACTS).refreshed(space, [(old, nets[old])])
-    refreshed = store.refreshed(space, [(best, nets[best]), (next_best, nets[next_best])])
-
-    def first_of(architecture, code):
-        """What the first of its cells with that code has learned, by entry."""
-        found = {}
-        for name, entry in entries(space, architecture, nets[architecture]).items():
-            if entry.startswith(f"{code}/"):
-                found.setdefault(entry, nets[architecture][name])
-        return found
-
-    for architecture, code in ((best, 1), (next_best, 2), (old, 3)):
-        expected = first_of(architecture, code)
-        assert expected
-        assert all(torch.equal(refreshed.tensors[entry], value) for entry, value in expected.items())
-    assert len(store) < len(refreshed)
-
-
-def test_a_refresh_reads_no_more_networks_than_it_needs(space):
-    one = space.read("0 | 0 0 1 | 0 1 1 | 1 2 1 | 0 3 1")
-    state = network(space, one).state_dict()
-    store = WeightStore({}, FACTS).refreshed(space, [(one, state)])
-
-    def trained():
-        yield one, state
-        raise AssertionError("everything was new already")
-
-    assert len(store.refreshed(space, trained())) == len(store)
-
-
 def test_it_comes_back_from_disk(tmp_path, space):
     one = space.read("0 | 0 0 1 | 0 1 2 | 1 2 5 | 0 3 3")
-    store = WeightStore({}, FACTS).refreshed(space, [(one, network(space, one).state_dict())])
+    store = learned(space, (one, network(space, one).state_dict()))
     store.save(tmp_path / "store.safetensors")
     again = WeightStore.read(tmp_path / "store.safetensors", FACTS)
     assert again.facts == store.facts
@@ -149,9 +123,7 @@ def test_plain_weights_are_no_store(tmp_path):
 
 
 def test_the_cover_holds_every_known_cell_at_every_width_that_random_chains_have(space):
-    store = WeightStore({}, FACTS)
-    for one in space.cover():
-        store = store.refreshed(space, [(one, network(space, one).state_dict())])
+    store = learned(space, *((one, network(space, one).state_dict()) for one in space.cover()))
     rng = np.random.default_rng(0)
     for _ in range(60):
         one = space.sample(rng)

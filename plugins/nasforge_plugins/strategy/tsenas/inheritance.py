@@ -3,7 +3,7 @@ the supernet's weights at first, later with what the best networks have learned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from nasforge import (
     WeightInheritance,
     Weights,
     WeightStore,
+    entries,
     rng_of,
     seed_of,
 )
@@ -27,6 +28,8 @@ from .supernet import CellSupernet
 
 IMAGES, EPOCHS = "images", "supernet epochs"
 """Facts that a store records but that need not match."""
+Trained = tuple[Architecture, Mapping[str, Tensor]]
+"""An architecture and its network's trained tensors by their names in `state_dict`."""
 
 
 @dataclass(frozen=True)
@@ -138,18 +141,14 @@ class Inheritance:
         return f"{seed_of(self._run.data.fingerprint, str(held_out)):x}"
 
     def refresh(self, population: Sequence[Individual]) -> None:
-        """Make the next version from what the population has learned: steps 1 to 4.
-
-        The store takes all cells of the fittest network (steps 1 and 2), then from the next best the cells that are
-        still old, and so on (step 4), until no old cell is left (step 3) or no network.
-        """
+        """Make the next version from what the population has learned."""
         if self.weights is None or self._space is None:
             return
         before, space = self.weights, self._space
         ranked = sorted(population, key=lambda individual: individual.cost)
-        self._keep(lambda: WeightStore.read(before.path).refreshed(space, self._learned(ranked)))
+        self._keep(lambda: refreshed(WeightStore.read(before.path), space, self._learned(ranked)))
 
-    def _learned(self, population: Sequence[Individual]) -> Iterator[tuple[Architecture, dict[str, Tensor]]]:
+    def _learned(self, population: Sequence[Individual]) -> Iterator[Trained]:
         """The networks whose trained weights are still on disk."""
         for individual in population:
             evaluation = individual.evaluation
@@ -178,6 +177,21 @@ class Inheritance:
         with self._run.timed("from scratch"):
             alone = self._run.score([evaluation.architecture for evaluation in inherited], self.trainer)
         self.compared = [pair for pair in zip(inherited, alone, strict=True) if pair[1].ok]
+
+
+def refreshed(store: WeightStore, space: WeightInheritance, trained: Iterable[Trained]) -> WeightStore:
+    """IV.B.2, steps 1 to 4: the store with the newest weights of each cell.
+
+    Args:
+        trained: the networks of the population, the fittest first.
+    """
+    fresh: dict[str, Tensor] = {}
+    for architecture, tensors in trained:  # steps 1 and 4: the best individual, then the next best
+        for name, entry in entries(space, architecture, tensors).items():
+            fresh.setdefault(entry, tensors[name].detach().cpu().contiguous().clone())  # step 2
+        if store.tensors.keys() <= fresh.keys():  # step 3
+            break
+    return WeightStore({**store.tensors, **fresh}, store.facts)
 
 
 class Archive:
