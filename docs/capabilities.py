@@ -52,9 +52,10 @@ def built_in(kind: str) -> Classes:
 
 def abilities(spaces: Classes) -> dict[str, type[Any]]:
     """What a space may be besides a space, by name."""
-    every = {base for space in spaces.values() for base in space.__mro__}
-    found = {one for one in every if issubclass(one, SearchSpace) and one.__module__.startswith("nasforge.")}
-    return {one.__name__: one for one in sorted(found - {SearchSpace}, key=lambda one: one.__name__)}
+    bases = {base for space in spaces.values() for base in space.__mro__ if issubclass(base, SearchSpace)}
+    homes = ("nasforge.", "nasforge_plugins.shared.")
+    found = {base for base in bases - {SearchSpace} if base.__module__.startswith(homes)}
+    return {ability.__name__: ability for ability in sorted(found, key=lambda ability: ability.__name__)}
 
 
 def on_space(part: type[Any], space: type[Any]) -> str:

@@ -18,21 +18,22 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         Objective as Objective,
         ParetoFront as ParetoFront,
     )
-    from nasforge.charts.evolution import (
-        Generation as Generation,
-        fitness_over_generations as fitness_over_generations,
-        inherited_over_generations as inherited_over_generations,
-        population_slices as population_slices,
-    )
-    from nasforge.charts.family import (
-        Relative as Relative,
-        family_tree as family_tree,
-    )
     from nasforge.charts.mixes import (
         mix_over_time as mix_over_time,
     )
-    from nasforge.charts.scores import (
-        scores_in_space as scores_in_space,
+    from nasforge.charts.plots import (
+        SERIES as SERIES,
+        WIDE as WIDE,
+        axes_of as axes_of,
+        in_percent as in_percent,
+        legend as legend,
+        over_decades as over_decades,
+        scale_axis as scale_axis,
+        whole_numbers as whole_numbers,
+    )
+    from nasforge.charts.svg import (
+        LIGHT as LIGHT,
+        svg_of as svg_of,
     )
     from nasforge.command.api import (
         search as search,
@@ -78,10 +79,6 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     from nasforge.memory import (
         PlannedNetwork as PlannedNetwork,
     )
-    from nasforge.networks.cell_chain import (
-        CellChain as CellChain,
-        WeightInheritance as WeightInheritance,
-    )
     from nasforge.networks.cells import (
         drop_path as drop_path,
         partial_join as partial_join,
@@ -95,11 +92,6 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         depthwise as depthwise,
         pointwise as pointwise,
     )
-    from nasforge.networks.growing_cells import (
-        CrossoverMode as CrossoverMode,
-        GrowingCells as GrowingCells,
-        GrowthRates as GrowthRates,
-    )
     from nasforge.networks.operations import (
         OPERATIONS as OPERATIONS,
         FactorizedReduce as FactorizedReduce,
@@ -112,6 +104,9 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     )
     from nasforge.networks.sizes import (
         network_size as network_size,
+    )
+    from nasforge.networks.weight_inheritance import (
+        WeightInheritance as WeightInheritance,
     )
     from nasforge.networks.wider_space import (
         WiderSpace as WiderSpace,
@@ -207,21 +202,19 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
 _HOMES = {
     "command.api": "search",
     "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
-    "networks.cell_chain": "CellChain WeightInheritance",
     "networks.cells": "drop_path partial_join scaled_norm softmax_per_node weighted_sum",
     "networks.convolutions": "DepthwiseConv2d PointwiseConv2d depthwise pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError "
     "reason text_of unknown",
     "estimator": "Context Estimate Estimator Infeasible Weights",
-    "charts.evolution": "Generation fitness_over_generations inherited_over_generations population_slices",
-    "charts.family": "Relative family_tree",
     "training.fit": "train",
     "experiment.forecast": "step_seconds",
-    "networks.growing_cells": "CrossoverMode GrowingCells GrowthRates",
     "images": "HELD_OUT_NOTE ImageSet Images SeededBatches hold_out",
     "memory": "PlannedNetwork",
     "charts.mixes": "mix_over_time",
+    "charts.plots": "SERIES WIDE axes_of in_percent legend over_decades scale_axis whole_numbers",
+    "charts.svg": "LIGHT svg_of",
     "networks.sizes": "network_size",
     "networks.operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
     "experiment.outcome": "Outcome",
@@ -233,7 +226,6 @@ _HOMES = {
     "registry.entry_points": "build",
     "result": "Result",
     "run.run": "Run",
-    "charts.scores": "scores_in_space",
     "training.shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing size_or_default",
     "strategy": "AskTellStrategy Strategy",
@@ -242,6 +234,7 @@ _HOMES = {
     "tables.files": "find_table",
     "training.modules": "FitModule NetworkModule SupernetModule",
     "training.weight_store": "WeightStore entries",
+    "networks.weight_inheritance": "WeightInheritance",
     "networks.wider_space": "WiderSpace",
     "wording": "amount counted duration words",
 }

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nasforge.architecture import Architecture
 from nasforge.errors import RunError, text_of
 from nasforge.journal.journal import atomic
-from nasforge.networks.cell_chain import WeightInheritance
+from nasforge.networks.weight_inheritance import WeightInheritance
 
 VERSION = "1"
 """The version of the file's layout; files of other versions are refused."""

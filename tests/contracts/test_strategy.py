@@ -2,7 +2,8 @@
 
 import json
 
-from nasforge import AskTellStrategy, CellChain, Strategy, VectorEncoded, WeightSharing
+from nasforge import AskTellStrategy, Strategy, VectorEncoded, WeightSharing
+from nasforge_plugins.shared.cell_chain import CellChain
 
 GUEST = """
 from nasforge import Result, Run, Strategy

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from nasforge import Architecture, ArchitectureError, GrowingCells, GrowthRates, OptionError, UnknownNameError
+from nasforge import Architecture, ArchitectureError, OptionError, UnknownNameError
 from nasforge.registry.entry_points import build
 from nasforge.testing import SpaceContract
+from nasforge_plugins.shared.growing_cells import GrowingCells, GrowthRates
 from nasforge_plugins.space.reolon import Reolon
 from nasforge_plugins.space.reolon.network import CellSequence, GrowingCell
 from nasforge_plugins.space.reolon.operations import NAMES, OPERATIONS

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nasforge import GrowthRates
+from nasforge_plugins.shared.growing_cells import GrowthRates
 from nasforge_plugins.space.reolon import variation
 from nasforge_plugins.space.reolon.genome import Genome, depth_of, from_text, text_of
 from nasforge_plugins.space.reolon.operations import NAMES

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from nasforge import Architecture, ArchitectureError, CellChain, OptionError, UnknownNameError, WeightInheritance
+from nasforge import Architecture, ArchitectureError, OptionError, UnknownNameError, WeightInheritance
 from nasforge.registry.entry_points import build
 from nasforge.testing import SpaceContract
+from nasforge_plugins.shared.cell_chain import CellChain
 from nasforge_plugins.space.darts import DARTS
 from nasforge_plugins.space.tsenas import TSENAS
 from nasforge_plugins.space.tsenas.known import NAMES, OPERATIONS

@@ -10,19 +10,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from nasforge import (
-    Architecture,
-    ArchitectureError,
-    CellGraph,
-    Cells,
-    CrossoverMode,
-    GrowingCells,
-    GrowthRates,
-    Network,
-    OptionError,
-    Shape,
-    unknown,
-)
+from nasforge import Architecture, ArchitectureError, CellGraph, Cells, Network, OptionError, Shape, unknown
+from nasforge_plugins.shared.growing_cells import CrossoverMode, GrowingCells, GrowthRates
 
 from . import genome as genomes, variation
 from .genome import CELLS_APART, Genome

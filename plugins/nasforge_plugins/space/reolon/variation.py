@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nasforge import GrowthRates
+from nasforge_plugins.shared.growing_cells import GrowthRates
 
 from .genome import Block, Genome
 from .operations import NAMES

@@ -12,7 +12,6 @@ from pydantic import Field
 from nasforge import (
     Architecture,
     ArchitectureError,
-    CellChain,
     CellGraph,
     Cells,
     Channels,
@@ -22,6 +21,7 @@ from nasforge import (
     WeightInheritance,
     size_or_default,
 )
+from nasforge_plugins.shared.cell_chain import CellChain
 
 from . import chain as chains, inside, pictures, variation
 from .chain import Chain, Limits

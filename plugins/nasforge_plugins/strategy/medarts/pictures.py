@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nasforge import Relative, Run, Supernet, WeightSharing, family_tree, mix_over_time
+from nasforge import Run, Supernet, WeightSharing, mix_over_time
+from nasforge_plugins.shared.family_tree import Relative, family_tree
 from nasforge_plugins.strategy.medarts.population import TrainedMember
 from nasforge_plugins.strategy.medarts.stages import Stage
 

@@ -23,7 +23,6 @@ from nasforge import (
     CountOrZero,
     Evaluation,
     Fraction,
-    GrowingCells,
     LearningRate,
     OptionError,
     PlannedNetwork,
@@ -37,6 +36,7 @@ from nasforge import (
     WeightDecay,
     rank_sums,
 )
+from nasforge_plugins.shared.growing_cells import GrowingCells
 
 from .pictures import keep_pictures
 from .tournament import Arena, Loss

@@ -8,21 +8,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torchvision import models
 
-from nasforge import (
-    Architecture,
-    Evaluation,
-    Generation,
-    Network,
-    OptionError,
-    Run,
-    SearchSpace,
-    Shape,
-    WiderSpace,
-    fitness_over_generations,
-    rng_of,
-    scores_in_space,
-    words,
-)
+from nasforge import Architecture, Evaluation, Network, OptionError, Run, SearchSpace, Shape, WiderSpace, rng_of, words
+from nasforge_plugins.shared.generations import Generation, fitness_over_generations
+from nasforge_plugins.shared.score_space import scores_in_space
 
 NAMES = {"resnet18": "ResNet-18", "vgg11": "VGG-11"}
 LEAST_SIDE = {"vgg11": 32}

@@ -24,7 +24,6 @@ from nasforge import (
     Architecture,
     FitData,
     FitModule,
-    GrowingCells,
     Mix,
     PlannedNetwork,
     Run,
@@ -37,6 +36,7 @@ from nasforge import (
     one_hot_l1,
     ordered_batches,
 )
+from nasforge_plugins.shared.growing_cells import GrowingCells
 
 Loss = Literal["cross_entropy", "l1"]
 Groups = Sequence[Sequence[Architecture]]

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nasforge import Architecture, CrossoverMode, GrowingCells, GrowthRates, SearchSpace
+from nasforge import Architecture, SearchSpace
+from nasforge_plugins.shared.growing_cells import CrossoverMode, GrowingCells, GrowthRates
 
 STEP = 0.02
 """How fast a crossover rate moves: p becomes 0.98 p + 0.02 after a success and 0.98 p after a failure."""

@@ -18,7 +18,6 @@ from pymoo.operators.selection.tournament import TournamentSelection
 
 from nasforge import (
     Architecture,
-    CellChain,
     Clip,
     Count,
     CountOrZero,
@@ -32,6 +31,7 @@ from nasforge import (
     Strategy,
     WeightDecay,
 )
+from nasforge_plugins.shared.cell_chain import CellChain
 
 from .inheritance import Archive, Individual, Inheritance
 from .report import forecast, report

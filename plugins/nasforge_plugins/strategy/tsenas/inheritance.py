@@ -11,9 +11,7 @@ from torch import Tensor
 
 from nasforge import (
     Architecture,
-    CellChain,
     Evaluation,
-    Generation,
     OptionError,
     Run,
     WeightInheritance,
@@ -23,6 +21,8 @@ from nasforge import (
     rng_of,
     seed_of,
 )
+from nasforge_plugins.shared.cell_chain import CellChain
+from nasforge_plugins.shared.generations import Generation
 
 from .supernet import CellSupernet
 

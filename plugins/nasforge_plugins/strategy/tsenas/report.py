@@ -12,19 +12,21 @@ import torch
 from nasforge import (
     Estimator,
     Evaluation,
-    Generation,
     Objective,
     Run,
     amount,
     counted,
     duration,
-    fitness_over_generations,
-    inherited_over_generations,
     isolated,
-    population_slices,
     rng_of,
     step_seconds,
     words,
+)
+from nasforge_plugins.shared.generations import (
+    Generation,
+    fitness_over_generations,
+    inherited_over_generations,
+    population_slices,
 )
 
 from .inheritance import Archive, Inheritance

@@ -1,12 +1,11 @@
-"""A population over its stages: where each member stands, and from whom it descends."""
+"""A chart of a population over its stages: size, accuracy and parents of each member."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nasforge.charts.plots import SERIES, WIDE, axes_of, in_percent, legend
-from nasforge.charts.svg import LIGHT, svg_of
+from nasforge import LIGHT, SERIES, WIDE, axes_of, in_percent, legend, svg_of
 
 
 @dataclass(frozen=True)
@@ -14,9 +13,9 @@ class Relative:
     """One member of a population.
 
     Attributes:
-        name: unique; without the stage it stands beside the member.
-        stage: what the colour says; stages come in the order of appearance.
-        x: the size, say.
+        name: unique, `stage/number`; the chart shows it without the stage.
+        stage: determines the color; stages are in order of appearance.
+        x: the position on the horizontal axis, such as the size.
         accuracy: a fraction in [0, 1].
         parents: names of members of earlier stages.
     """
@@ -33,7 +32,7 @@ def family_tree(members: Sequence[Relative], *, found: str, x: str, y: str = "ac
 
     Args:
         found: name of the member that the search ended with.
-        x, y: what the axes say.
+        x, y: labels of the axes.
     """
     figure, axes = axes_of((WIDE[0], 400.0), x, y)
     by_name = {member.name: member for member in members}

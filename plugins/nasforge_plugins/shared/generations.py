@@ -1,7 +1,8 @@
-"""Populations over their generations: how fit they are, where they stand, and what they inherit."""
+"""Charts of populations over their generations: fitness, size, and what networks inherit."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,16 +10,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasforge.architecture import Evaluation, Objective
-from nasforge.charts.plots import SERIES, WIDE, axes_of, in_percent, known, legend, scale_axis, whole_numbers
-from nasforge.charts.svg import LIGHT, svg_of
-from nasforge.wording import words
+from nasforge import (
+    LIGHT,
+    SERIES,
+    WIDE,
+    Evaluation,
+    Objective,
+    axes_of,
+    in_percent,
+    legend,
+    scale_axis,
+    svg_of,
+    whole_numbers,
+    words,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SLICES = 5
-"""Groups of generations that a person can tell apart by colour."""
+"""Groups of generations, few enough to tell apart by color."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +37,10 @@ class Generation:
     """A population after its selection.
 
     Attributes:
-        stage: of the search; stages follow each other.
-        population: who survived.
-        new: who was estimated in this generation, survivors or not.
-        repeated: how many children had been met before, and were not estimated again.
+        stage: the stage of the search that it belongs to.
+        population: the survivors.
+        new: the networks evaluated in this generation, whether they survived or not.
+        repeated: the number of children that had been evaluated before.
     """
 
     stage: str
@@ -41,8 +52,8 @@ class Generation:
 def fitness_over_generations(generations: Sequence[Generation], objective: Objective) -> str:
     """Best and median of the population after each generation, with the changes of stage marked, as SVG."""
     figure, axes = axes_of((WIDE[0], 260.0), "generation", words(objective.metric))
-    values = [_values(one.population, objective.metric) for one in generations]
-    place = [index for index, found in enumerate(values) if len(found)]
+    values = [_values(generation.population, objective.metric) for generation in generations]
+    place = [index for index, known in enumerate(values) if len(known)]
     best = np.max if objective.direction == "max" else np.min
     for label, of, colour in (("best", best, "found"), ("median", np.median, "sep")):
         line = [float(of(values[index])) for index in place]
@@ -64,12 +75,13 @@ def fitness_over_generations(generations: Sequence[Generation], objective: Objec
 
 
 def population_slices(generations: Sequence[Generation], objective: Objective, size: str = "params_m") -> str:
-    """The population in the plane of size and fitness, coloured by slices of generations, as SVG."""
+    """The population in the plane of size and fitness, colored by slices of generations, as SVG."""
     figure, axes = axes_of((WIDE[0], 340.0), words(size), words(objective.metric))
     slices = [part for part in np.array_split(np.arange(len(generations)), SLICES) if len(part)]
     for part, colour in zip(slices, SERIES, strict=False):
-        members = {one.architecture: one for index in part for one in generations[index].population if one.ok}
-        points = [(one.metrics[size], one.metrics[objective.metric]) for one in members.values()]
+        population = [evaluation for index in part for evaluation in generations[index].population if evaluation.ok]
+        members = {evaluation.architecture: evaluation.metrics for evaluation in population}
+        points = [(metrics[size], metrics[objective.metric]) for metrics in members.values()]
         label = f"generation {part[0]}" if len(part) == 1 else f"generations {part[0]} to {part[-1]}"
         x, y = np.array(points).reshape(-1, 2).T
         axes.scatter(x, y, s=34, color=LIGHT[colour], linewidths=0, alpha=0.8, label=label)
@@ -81,8 +93,8 @@ def population_slices(generations: Sequence[Generation], objective: Objective, s
 def inherited_over_generations(generations: Sequence[Generation]) -> str:
     """The share of its tensors that each new network inherited, and the mean of a generation, as SVG."""
     figure, axes = axes_of((WIDE[0], 210.0), "generation", "tensors inherited")
-    values = [100 * _values(one.new, "inherited") for one in generations]
-    place = [index for index, found in enumerate(values) if len(found)]
+    values = [100 * _values(generation.new, "inherited") for generation in generations]
+    place = [index for index, known in enumerate(values) if len(known)]
     axes.scatter(
         [index for index in place for _ in values[index]],
         [value for index in place for value in values[index]],
@@ -102,12 +114,13 @@ def inherited_over_generations(generations: Sequence[Generation]) -> str:
 
 
 def _values(evaluations: Sequence[Evaluation], metric: str) -> np.ndarray:
-    """The metric's known values (n,) among successful evaluations."""
-    return np.array([one.metrics[metric] for one in evaluations if one.ok and known(one.metrics.get(metric))])
+    """The finite values (n,) of a metric among successful evaluations."""
+    values = [evaluation.metrics.get(metric, math.nan) for evaluation in evaluations if evaluation.ok]
+    return np.array([value for value in values if math.isfinite(value)])
 
 
 def _mark_stages(axes: Axes, generations: Sequence[Generation]) -> None:
-    """A line between the last generation of a stage and the first of the next one, which it names."""
+    """Draw a line between two stages, with the name of the second."""
     for index, (before, after) in enumerate(pairwise(generations)):
         if before.stage != after.stage:
             axes.axvline(index + 0.5, color=LIGHT["muted"], linewidth=1.2, linestyle=(0, (4, 3)))

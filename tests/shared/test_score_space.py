@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from nasforge import Architecture, Evaluation, Generation, Objective, scores_in_space
-from nasforge.charts.scores import DIRECTIONS
+from nasforge import Architecture, Evaluation, Objective
+from nasforge_plugins.shared.generations import Generation
+from nasforge_plugins.shared.score_space import DIRECTIONS, scores_in_space
 
 THREE = [Objective("ntk_condition", "min"), Objective("linear_regions", "max"), Objective("zen", "max")]
 

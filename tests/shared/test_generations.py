@@ -4,11 +4,9 @@ import re
 
 import pytest
 
-from nasforge import (
-    Architecture,
-    Evaluation,
+from nasforge import Architecture, Evaluation, Objective
+from nasforge_plugins.shared.generations import (
     Generation,
-    Objective,
     fitness_over_generations,
     inherited_over_generations,
     population_slices,
