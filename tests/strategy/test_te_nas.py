@@ -6,7 +6,7 @@ import torch
 
 from nasforge import Estimate, Estimator, NasforgeError, Objective, OptionError, RunError
 from nasforge.config.configuration import compose
-from nasforge.experiment.experiment import experiment
+from nasforge.experiment import experiment
 from nasforge.journal.journal import Journal
 from nasforge.registry.entry_points import build
 from nasforge.run.resources import Budget, Machinery

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from nasforge import NasforgeError, Run, WeightStore
 from nasforge.config.configuration import compose
-from nasforge.experiment.experiment import experiment
+from nasforge.experiment import experiment
 from nasforge.experiment.parts import Parts
 from nasforge_plugins.estimator.training import Training
 from nasforge_plugins.strategy.tsenas import TSENAS, report
