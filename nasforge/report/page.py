@@ -156,9 +156,10 @@ def _artifact(folder: Path, artifact: Mapping[str, str]) -> tuple[str, Markup]:
 
 
 def _both_ways(graph: CellGraph, name: str) -> tuple[Markup, Markup]:
-    """A cell from left to right, and from the top down for narrow pages."""
-    down = _picture(cell_svg(graph, down=True), f"{name}-down", graph.title)
-    return _picture(cell_svg(graph), name, graph.title, scale=1.25), down
+    """A cell from left to right, and from the top down for narrow pages; a chain is the same both ways."""
+    svg = cell_svg(graph)
+    down = _picture(svg if graph.chain else cell_svg(graph, down=True), f"{name}-down", graph.title)
+    return _picture(svg, name, graph.title, scale=1.25), down
 
 
 def _picture(svg: str, name: str, caption: str, scale: float = 1.0) -> Markup:

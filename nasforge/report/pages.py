@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,19 @@ def write_page(path: Path, template: str, content: Mapping[str, Any]) -> Path:
     Args:
         content: what the template's names stand for; texts are escaped, `Markup` goes in as it is.
     """
-    pages = Environment(
+    page = _templates().get_template(template).render(palette=PALETTE, **content)
+    with atomic(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+@cache
+def _templates() -> Environment:
+    """Those beside this file; each is compiled once in a process, not for every run of a sweep."""
+    return Environment(
         loader=PackageLoader("nasforge", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = pages.get_template(template).render(palette=PALETTE, **content)
-    with atomic(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return path
