@@ -156,10 +156,10 @@ def _draw_wire(axes: Axes, wire: tuple[Point, ...], operation: str, down: bool) 
         codes, points = [*codes, *[Curve.CURVE4] * 3], [*points, *bends, (x1, y1)]
     colour = LIGHT[family(operation)] if operation else LIGHT["node-line"]
     style = "--" if family(operation) == "none" else "-"
-    axes.add_patch(PathPatch(Curve(points, codes), fill=False, edgecolor=colour, linewidth=1.4, linestyle=style))
+    axes.add_artist(PathPatch(Curve(points, codes), fill=False, edgecolor=colour, linewidth=1.4, linestyle=style))
     x, y = wire[-1]
     tip = [(x, y), (x - 3.5, y - 7), (x + 3.5, y - 7)] if down else [(x, y), (x - 7, y - 3.5), (x - 7, y + 3.5)]
-    axes.add_patch(Polygon(tip, closed=True, facecolor=colour, edgecolor="none"))
+    axes.add_artist(Polygon(tip, closed=True, facecolor=colour, edgecolor="none"))
 
 
 def _draw_box(axes: Axes, place: Point, size: Size, text: str, fill: str, line: str, font: float) -> None:
@@ -168,7 +168,7 @@ def _draw_box(axes: Axes, place: Point, size: Size, text: str, fill: str, line: 
     (x, y), (width, height) = place, size
     style = f"round,pad=0,rounding_size={height / 2 if fill != 'node' else 7}"
     corner = (x - width / 2, y - height / 2)
-    axes.add_patch(
+    axes.add_artist(
         FancyBboxPatch(
             corner, width, height, boxstyle=style, facecolor=LIGHT[fill], edgecolor=LIGHT[line], linewidth=1.1
         )
