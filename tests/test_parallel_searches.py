@@ -3,13 +3,12 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from forked import Forked
 
 from nasforge.config.configuration import compose
 from nasforge.experiment import experiment
@@ -31,12 +30,6 @@ SMALL = [
     *("trainer.accelerator=cpu", "data.batch_size=64", "retrain.seeds=0"),
 ]
 EXECUTORS = {"local": ["executor.workers=2"], "ray": ["executor=ray", "executor.cpus=1"]}
-
-
-def started(folder, *words, **options):
-    command = [sys.executable, "-m", "nasforge", *words]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, **pipes, **options)
 
 
 def finished(process):
@@ -98,7 +91,7 @@ def alone(tmp_path_factory):
 def test_the_driver_killed_amid_its_workers_and_resumed_finds_what_one_process_does(alone, kind, tmp_path):
     if kind == "ray":
         pytest.importorskip("ray", reason="RAY NOT CHECKED: pip install 'nasforge[ray]'")
-    process = started(tmp_path, *SMALL, "hydra.run.dir=run", *EXECUTORS[kind])
+    process = Forked(tmp_path, *SMALL, "hydra.run.dir=run", *EXECUTORS[kind])
     journal = tmp_path / "run" / "journal.jsonl"
     workers = []
     while not two_at_work(workers) or not journal.exists() or '"estimate"' not in journal.read_text():
@@ -107,7 +100,7 @@ def test_the_driver_killed_amid_its_workers_and_resumed_finds_what_one_process_d
         workers = children(process.pid)
     process.kill()
     process.communicate()
-    finished(started(tmp_path, "resume", "run"))
+    finished(Forked(tmp_path, "resume", "run"))
     assert found(tmp_path / "run") == alone
     all_end(workers)
 
@@ -119,13 +112,13 @@ def test_a_stop_signal_ends_the_workers(tmp_path, kind, number):
     """SLURM's goes to the run's process; a terminal's Ctrl-C goes to its workers as well, even those that begin."""
     if kind == "ray":
         pytest.importorskip("ray", reason="RAY NOT CHECKED: pip install 'nasforge[ray]'")
-    process = started(
+    process = Forked(
         tmp_path,
         *SMALL,
         "hydra.run.dir=run",
         *EXECUTORS[kind],
         "estimator.training.epochs=1000",
-        start_new_session=True,
+        new_session=True,
     )
     while not two_at_work(workers := children(process.pid)):
         assert process.poll() is None, process.communicate()

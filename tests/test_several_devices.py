@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import Forked
 
 from nasforge.config.configuration import compose
 from nasforge.experiment import experiment
@@ -26,12 +27,6 @@ SMALL = [
     *("executor.threads=1", "trainer.accelerator=cpu", "trainer.precision=64-true"),
 ]
 SHARED = ["trainer=ddp", "trainer.devices=2"]
-
-
-def started(folder, *words, launcher=("-m", "nasforge"), **options):
-    command = [sys.executable, *launcher, *words]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, **pipes, **options)
 
 
 def finished(process):
@@ -57,7 +52,7 @@ def alone(tmp_path_factory):
 def shared(tmp_path_factory):
     """The folder of an undisturbed run of two processes."""
     folder = tmp_path_factory.mktemp("shared")
-    finished(started(folder, *SMALL, *SHARED, "hydra.run.dir=run"))
+    finished(Forked(folder, *SMALL, *SHARED, "hydra.run.dir=run"))
     return folder / "run"
 
 
@@ -67,15 +62,17 @@ def test_two_processes_find_what_one_does(alone, shared):
 
 
 def test_torchrun_starts_them_as_well(alone, tmp_path):
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "nasforge")
-    said = finished(started(tmp_path, *SMALL, *SHARED, "hydra.run.dir=run", launcher=torchrun))
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "nasforge"]
+    command = [sys.executable, *torchrun, *SMALL, *SHARED, "hydra.run.dir=run"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    said = finished(subprocess.Popen(command, cwd=tmp_path, **pipes))
     assert said.count("report  ") == 1, "the first process alone speaks"
     assert found(tmp_path / "run") == alone
 
 
 def test_each_job_of_a_sweep_runs_once(tmp_path):
     quick = ["retrain.seeds=0", "strategy.epochs=1", "strategy.warmup_epochs=0"]
-    finished(started(tmp_path, "-m", *SMALL, *SHARED, *quick, "seed=1,2", "hydra.sweep.dir=sweep"))
+    finished(Forked(tmp_path, "-m", *SMALL, *SHARED, *quick, "seed=1,2", "hydra.sweep.dir=sweep"))
     jobs = sorted((tmp_path / "sweep").glob("*/result.json"))
     assert [json.loads(job.read_text())["seed"] for job in jobs] == [1, 2]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep"]
@@ -86,7 +83,7 @@ def test_each_job_of_a_sweep_runs_once(tmp_path):
 
 def test_a_killed_process_is_named_and_the_run_resumes_to_the_same_result(shared, tmp_path):
     words = [*SMALL, *SHARED, "strategy.epochs=2", "hydra.run.dir=run"]
-    process = started(tmp_path, *words)
+    process = Forked(tmp_path, *words)
     while not list((tmp_path / "run" / "fits").glob("supernet/*.ckpt")):  # the first epoch is behind it
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
@@ -96,12 +93,12 @@ def test_a_killed_process_is_named_and_the_run_resumes_to_the_same_result(shared
     assert "process 2 of the 2 that shared fit" in complaint
     assert "ended with signal 9" in complaint
     assert "Traceback" not in complaint
-    finished(started(tmp_path, "resume", "run"))
+    finished(Forked(tmp_path, "resume", "run"))
     assert found(tmp_path / "run") == found(shared)
 
 
 def test_a_stop_signal_ends_all_of_them_in_order(tmp_path):
-    process = started(tmp_path, *SMALL, *SHARED, "strategy.epochs=1000", "hydra.run.dir=run")
+    process = Forked(tmp_path, *SMALL, *SHARED, "strategy.epochs=1000", "hydra.run.dir=run")
     while not list((tmp_path / "run" / "fits").glob("supernet/*.ckpt")):  # in the midst of it
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
@@ -123,7 +120,7 @@ def test_a_mistake_lets_those_go_that_were_started_beside_the_first_process(tmp_
     for rank in range(2):
         step["PROCID"] = rank
         environment = {**os.environ, **{f"SLURM_{name}": str(value) for name, value in step.items()}}
-        both.append(started(tmp_path, *words, env=environment))
+        both.append(Forked(tmp_path, *words, environment=environment))
     (_, complaint), (said, nothing) = (process.communicate(timeout=60) for process in both)
     assert [process.returncode for process in both] == [2, 0]
     assert "nowhere" in complaint
