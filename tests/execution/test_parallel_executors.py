@@ -90,7 +90,7 @@ def local():
 
 @pytest.fixture(scope="module")
 def on_ray():
-    executor = ray_tasks.RayTasks(1, address=None, cpus=0.5, gpus=0, in_flight=100)
+    executor = ray_tasks.RayTasks(1, address=None, cpus=0.5, gpus=0, in_flight=2)
     executor.connect()
     yield executor
     executor.close()
@@ -280,20 +280,21 @@ def test_what_cannot_be_unpickled_is_named(executor, tmp_path):
         told(executor, tmp_path, "a", estimator=Unreadable)
 
 
-def test_a_worker_that_has_let_go_of_an_estimator_is_sent_it_again(tmp_path):
-    executor = LocalWorkers(1, 1)
+def test_a_worker_that_has_let_go_of_an_estimator_is_sent_it_again(local, tmp_path):
+    """One candidate at a time has the same worker."""
     folders = [tmp_path / str(number) for number in range(HELD + 1)]
     estimators = []
     for folder in folders:
         folder.mkdir()
         estimators.append(Scripted(folder))
-    try:
-        for visit in (0, 1):  # the first one twice, so that it is not the one used longest ago
-            for at in [0, *range(1, HELD), 0, HELD]:
-                answers = dict(executor.run(estimators[at], work(f"{visit}{at}")))
-                assert answers[0].status == "ok"
-    finally:
-        executor.close()
+    for visit in (0, 1):  # the first one twice, so that it is not the one used longest ago
+        for at in [0, *range(1, HELD), 0, HELD]:
+            answers = dict(local.run(estimators[at], work(f"{visit}{at}")))
+            assert answers[0].status == "ok"
+    assert (
+        len({pid for folder in folders for visits in folder.glob("*.visits") for pid in visits.read_text().split()})
+        == 1
+    )
 
 
 class Named:
