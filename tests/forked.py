@@ -7,7 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-PRELOAD = ["nasforge.cli", "nasforge.experiment", "nasforge_plugins.estimator.training", "nasforge_plugins.space.darts"]
+PRELOAD = [
+    "nasforge.command.cli",
+    "nasforge.experiment.experiment",
+    "nasforge_plugins.estimator.training",
+    "nasforge_plugins.space.darts",
+]
 
 
 class Forked:
@@ -57,6 +62,6 @@ def _run(folder, words, output, variables, new_session):
     os.environ.update(variables)
     os.chdir(folder)
     sys.argv[:] = ["nasforge", *words]
-    from nasforge import cli
+    from nasforge.command import cli
 
     cli.main()

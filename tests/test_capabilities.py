@@ -45,8 +45,9 @@ SIZES = {
     "nsga2": ["strategy.population=2"],
     "regularized_evolution": ["strategy.population=2", "strategy.sample=2"],
     "ntk_ga": [
-        *("strategy.population=2", "strategy.offspring=2", "strategy.generations=1", "strategy.tournament_period=1"),
-        *("strategy.tournament_images=16", "strategy.tournament_channels=4", "strategy.tournament_cells=1"),
+        *("strategy.population=2", "strategy.offspring=2", "strategy.generations=1", "strategy.landmarks=1"),
+        *("strategy.tournament_period=1", "strategy.tournament_images=16", "strategy.tournament_channels=4"),
+        "strategy.tournament_cells=1",
     ],
     "te_nas": ["strategy.per_round=6"],
     "tsenas": [
