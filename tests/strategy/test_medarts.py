@@ -77,7 +77,7 @@ def test_half_of_a_population_are_parents_by_default():
             stages({}, {"population": 6, "parents": 5}),
             "'mid' takes 5 parents .* 'init' has 4 members; parents=4",
         ),
-        (stages({"population": 8}, {"population": 6, "parents": 2}), "make at most 4; it takes parents=3"),
+        (stages({"population": 8}, {"population": 6, "parents": 2}), "are at most 4; it takes parents=3"),
         (stages({}, {}, {"parents": 2}), "'final' takes 2 parents"),
     ],
 )

@@ -80,7 +80,7 @@ def test_stages_grow_and_inherit_alphas(outcome):
     } == set(family)
     page = (outcome.folder / "report.html").read_text()
     assert "who descends from whom" in page
-    assert "two arrows into one: it was crossed from both" in page
+    assert "two arrows into a member: it was crossed from both" in page
     assert "through all stages: init/" in page
     assert "final/0 (2 epochs)" in page
     assert all(0 <= member["accuracy"] <= 1 for member in family.values())

@@ -18,9 +18,9 @@ class Trace:
 
     Attributes:
         members: every member of every stage.
-        best: the final one.
+        best: the final member.
         supernet: the supernet of `best`.
-        scale: by which all images were scaled.
+        scale: the factor by which all images were scaled.
         controlled: whether its weights fit images of full size, on which the control scores.
     """
 
@@ -47,7 +47,7 @@ def keep_family(run: Run[WeightSharing], trace: Trace) -> None:
         "family.svg",
         family_tree(relatives, found=trace.best.name, x="parameters of the derived network, millions"),
         "The population stage by stage, and who descends from whom"
-        + ("; two arrows into one: it was crossed from both" if crossed else ""),
+        + ("; two arrows into a member: it was crossed from both" if crossed else ""),
     )
 
 

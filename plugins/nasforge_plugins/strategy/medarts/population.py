@@ -71,7 +71,7 @@ def select(members: Sequence[TrainedMember], n: int, dominance: Dominance, size:
     """
     costs = normalized_costs(members, size)
     ranked: list[int] = []
-    for front in fronts(costs, dominance):
+    for front in fronts(costs, dominance):  # III.C.3: from the Pareto front on
         crowding = get_crowding_function("cd").do(costs[front])
         rows = costs[front].tolist()
         copies = [row in rows[:place] for place, row in enumerate(rows)]
@@ -116,11 +116,11 @@ class _StrictDominance:
 
 
 def next_generation(selected: Sequence[TrainedMember], stage: str, children: int) -> list[Member]:
-    """The heirs of `selected` and `children` crossings of theirs: the best two first, each pair both ways."""
+    """Heirs of `selected`, and `children` members crossed from pairs of them: the best pair first, each both ways."""
     pairs = [pair for a, b in itertools.combinations(selected, 2) for pair in ((a, b), (b, a))]
     names = (f"{stage}/{number}" for number in itertools.count())
     heirs = [inherit(parent, next(names)) for parent in selected]
-    return heirs + [cross(a, b, next(names)) for a, b in pairs[:children]]
+    return heirs + [cross(a, b, next(names)) for a, b in pairs[:children]]  # III.C.4: children join their parents
 
 
 def inherit(parent: TrainedMember, name: str) -> Member:
@@ -129,7 +129,7 @@ def inherit(parent: TrainedMember, name: str) -> Member:
 
 
 def cross(a: TrainedMember, b: TrainedMember, name: str) -> Member:
-    """(n1, r1), (n2, r2) -> (n1, r2): the first cell type of `a`, all others of `b`."""
+    """(n1, r1), (n2, r2) -> (n1, r2): the first cell type of `a`, all others of `b` (III.C.4)."""
     parent_of = {cell: a if place == 0 else b for place, cell in enumerate(a.alphas)}
     return Member(
         name=name,

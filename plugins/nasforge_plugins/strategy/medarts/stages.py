@@ -93,7 +93,7 @@ def check_stages(stages: Sequence[Stage]) -> None:
         if stage.population > parents**2:
             raise OptionError(
                 f"strategy.stages: '{stage.name}' has a population of {stage.population}, and {parents} parents with "
-                f"their crossings make at most {parents**2}; it takes parents={_root(stage.population)}"
+                f"their children are at most {parents**2}; it takes parents={_root(stage.population)}"
             )
 
 
