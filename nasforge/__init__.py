@@ -122,6 +122,13 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     from nasforge.registry.entry_points import (
         build as build,
     )
+    from nasforge.registry.option_groups import (
+        AdamOptions as AdamOptions,
+        MixtureOptions as MixtureOptions,
+        SGDOptions as SGDOptions,
+        SupernetOptions as SupernetOptions,
+        now_grouped as now_grouped,
+    )
     from nasforge.registry.places import (
         data_folder as data_folder,
         user_path as user_path,
@@ -219,6 +226,7 @@ _HOMES = {
     "networks.operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
     "experiment.outcome": "Outcome",
     "pareto": "rank_sums",
+    "registry.option_groups": "AdamOptions MixtureOptions SGDOptions SupernetOptions now_grouped",
     "registry.places": "data_folder user_path",
     "randomness": "isolated rng_of seed_of",
     "registry.ranges": "BatchSize Cells Channels Clip Count CountOrZero Factor FinalLearningRate Fraction "

@@ -64,7 +64,10 @@ class PlannedNetwork:
         return cls(build=build, **rest)
 
 
-SUPERNET = "strategy.channels, strategy.cells (space.channels, space.cells where these are null) or data.batch_size"
+SUPERNET = (
+    "strategy.supernet.channels, strategy.supernet.cells (space.channels, space.cells where these are null) or "
+    "data.batch_size"
+)
 
 
 def check_memory(

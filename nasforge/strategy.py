@@ -40,6 +40,7 @@ class Strategy(ABC, Generic[SpaceT]):
         shares_weights: whether it trains a supernet, with whose weights estimators may score.
         needs_data: whether it reads images itself. A search none of whose parts does so reads none.
         published: test accuracies that its paper reports, as fractions, by space and data set.
+        renamed: the new name of each option that had another one in the release before, with its group, if it has one.
     """
 
     name: ClassVar[str]
@@ -49,6 +50,7 @@ class Strategy(ABC, Generic[SpaceT]):
     shares_weights: ClassVar[bool] = False
     needs_data: ClassVar[bool] = True
     published: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType({})
+    renamed: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Take `needs` from the brackets of a base class, unless the class states it."""

@@ -35,12 +35,11 @@ TRIPLES = list(itertools.product(STRATEGIES, SPACES, ESTIMATORS))
 
 # Sizes, each where there is something of that name
 
-SUPERNET = ["strategy.channels=4", "strategy.epochs=2", "strategy.warmup_epochs=1"]
+SUPERNET = ["strategy.supernet.channels=4", "strategy.epochs=2", "strategy.warmup_epochs=1"]
 STAGE = "{name: only, cells: 3, epochs: 1, population: 1, images: 24}"
 SIZES = {
     "egnas": [*SUPERNET, "strategy.population=2", "strategy.samples=1", "strategy.validation_batch_size=8"],
     "darts": SUPERNET,
-    "pc_darts": SUPERNET,
     "medarts": [f"strategy.stages=[{STAGE}]", "space.channels=4"],
     "nsga2": ["strategy.population=2"],
     "regularized_evolution": ["strategy.population=2", "strategy.sample=2"],

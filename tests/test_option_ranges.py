@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import get_type_hints
 
@@ -27,21 +28,21 @@ NONSENSE = [-1, 0, 1e300, float("nan"), float("inf"), 10**18, 10**400, True, "8"
 
 
 def numbers(cls):
-    """The options of a class that are numbers, or one of a few."""
-    source = cls if hasattr(cls, "__dataclass_fields__") else cls.__init__
-    hints = get_type_hints(source, include_extras=True)
-    said = {key: described(hints[key]) for key in inspect.signature(cls).parameters}
-    return [key for key, words in said.items() if "number" in words or words.startswith("one of")]
+    """The options of a class that are numbers, or one of a few; those of its groups are dotted."""
+    hints = get_type_hints(cls if is_dataclass(cls) else cls.__init__, include_extras=True)
+    for key in inspect.signature(cls).parameters:
+        if is_dataclass(hints[key]):
+            yield from (f"{key}.{option}" for option in numbers(hints[key]))
+        elif "number" in (words := described(hints[key])) or words.startswith("one of"):
+            yield key
 
 
 OPTIONS = [(part, key) for part, cls in PARTS.items() for key in numbers(cls)]
+SGD = "optimizer.final_learning_rate optimizer.momentum optimizer.weight_decay"
 ZERO = {  # options that 0 turns off, or of which none is a sensible amount
     "space.tsenas": "reductions",
-    **dict.fromkeys(
-        ("strategy.darts", "strategy.pc_darts"),
-        "warmup_epochs alpha_weight_decay final_learning_rate momentum weight_decay max_parameter_free",
-    ),
-    "strategy.egnas": "warmup_epochs zeta eta sigma_noise es_seed final_learning_rate momentum weight_decay",
+    "strategy.darts": f"warmup_epochs alphas.weight_decay max_parameter_free {SGD}",
+    "strategy.egnas": f"warmup_epochs zeta eta sigma_noise es_seed {SGD}",
     "strategy.medarts": "alpha_weight_decay final_learning_rate momentum weight_decay max_parameter_free",
     "strategy.nsga2": "crossover_rate mutation_rate",
     "strategy.ntk_ga": "uniform_rate minimum_rate exploration resize_rate swap_rate tournament_period weight_decay "
@@ -59,7 +60,10 @@ ZERO = {  # options that 0 turns off, or of which none is a sensible amount
 def refused(part, key, value):
     """Whether the constructor refuses the value, by a sentence that names the key."""
     try:
-        checked(PARTS[part], {**REQUIRED.get(part, {}), key: value}, where=part)
+        group, _, option = key.rpartition(".")
+        checked(
+            PARTS[part], {**REQUIRED.get(part, {}), **({group: {option: value}} if group else {key: value})}, where=part
+        )
     except OptionError as error:
         return f".{key}=" in str(error)
     return False
@@ -85,7 +89,11 @@ def test_every_plugin_with_numbers_was_driven():
         ("egnas", {"es_seed": 2**32}, "strategy.es_seed=4294967296: it must be a whole number, at least 0 and below"),
         ("nsga2", {"crossover_rate": 0, "mutation_rate": 0}, "leave children as their parents are"),
         ("darts", {"order": True}, "strategy.order=true: it must be one of 1, 2"),
-        ("darts", {"cells": 10**18}, "it must be a whole number, at least 1 and at most 200, or null"),
+        (
+            "darts",
+            {"supernet": {"cells": 10**18}},
+            r"strategy.supernet.cells=\d+: it must be a whole number, at least 1 and at most 200, or null",
+        ),
     ],
 )
 def test_nonsense_of_several_options_together_is_named(strategy, options, sentence):

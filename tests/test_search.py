@@ -265,7 +265,10 @@ def test_a_fit_that_was_killed_between_checkpoint_and_weights_keeps_them_even_ou
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["strategy=darts", "strategy.partial_channels=4"], "partial_channels=4 does not go with space 'nasbench201'"),
+        (
+            ["strategy=darts", "strategy.supernet.partial_channels=4"],
+            "partial_channels=4 does not go with space 'nasbench201'",
+        ),
         (["strategy=random_search", "estimator=training"], "'random_search' runs until its budget is used up"),
         (
             ["strategy=nevergrad", "estimator=training", "strategy.optimizer=CMandAS3", "strategy.batch=9"],

@@ -8,7 +8,7 @@ from nasforge.config.configuration import compose
 from nasforge.experiment import experiment
 
 SMALL = ["strategy=darts", "space=nasbench201", "data=arrays", "data.batch_size=8"]
-SMALL += ["strategy.channels=4", "strategy.epochs=2", "strategy.warmup_epochs=1", "control.samples=20"]
+SMALL += ["strategy.supernet.channels=4", "strategy.epochs=2", "strategy.warmup_epochs=1", "control.samples=20"]
 SMALL += ["retrain.seeds=1", "retrain.random=0", "retrain.epochs=2", "retrain.channels=4", "retrain.cells=1"]
 SMALL += ["executor.threads=1", "trainer.accelerator=cpu"]
 

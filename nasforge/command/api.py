@@ -55,7 +55,7 @@ def search(
     flags = [] if config_dir is None else [f"--config-dir={config_dir}"]
     progress = Progress(detail=Detail.NOTHING if quiet else Detail.ALL)
     folder = Path(run_dir) if run_dir else composition.folder
-    return experiment.search(composition.config, folder, [*flags, *words], progress=progress)
+    return experiment.search(composition.config, folder, [*flags, *composition.words], progress=progress)
 
 
 def _word(key: str, value: Any) -> str:

@@ -116,7 +116,7 @@ def _search(words: list[str]) -> int:
     import hydra
 
     from nasforge.command.sweep_summary import summed_up
-    from nasforge.config.configuration import translated
+    from nasforge.config.configuration import translated, with_new_words
     from nasforge.config.search_path import register
 
     for word in words:
@@ -126,8 +126,6 @@ def _search(words: list[str]) -> int:
     register()
     config_dir, others = _config_dir(words)
     flags = [] if config_dir is None else [f"--config-dir={config_dir}"]
-    # Hydra takes overrides in one row alone, not `strategy=egnas -m seed=1,2`.
-    sys.argv[1:] = [*flags, *sorted(others, key=lambda word: word not in ("-m", "--multirun"))]
     if {"-sc", "--shell-completion"} & set(words):
         _complete_commands()
     failures: list[BaseException] = []
@@ -140,9 +138,14 @@ def _search(words: list[str]) -> int:
         except (Exception, SystemExit) as error:  # kept from Hydra, which would add words of its own
             failures.append(error)
 
+    def hydra_main(words: Sequence[str]) -> None:
+        # Hydra takes overrides in one row alone, not `strategy=egnas -m seed=1,2`.
+        sys.argv[1:] = [*flags, *sorted(words, key=lambda word: word not in ("-m", "--multirun"))]
+        hydra.main(version_base="1.3", config_path="pkg://nasforge.conf", config_name="config")(job)()
+
     with _whole_errors(), translated([word for word in words if "=" in word]), summed_up(words):
         try:
-            hydra.main(version_base="1.3", config_path="pkg://nasforge.conf", config_name="config")(job)()
+            with_new_words(others, hydra_main, config_dir)
         except SystemExit as ending:  # of Hydra, which has said what is wrong with its flags
             return int(ending.code or 0)
     if failures:

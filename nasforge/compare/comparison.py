@@ -13,6 +13,7 @@ from nasforge.errors import RunError
 from nasforge.journal.journal import digest
 from nasforge.journal.records import flat
 from nasforge.registry.places import path_keys
+from nasforge.run.beginning import chosen
 from nasforge.run.folders import FinishedRun, read_runs
 from nasforge.statistics.rank_tests import RankTest, rank_tests
 
@@ -180,11 +181,11 @@ def method(run: FinishedRun) -> dict[str, Any]:
 
 def _names(runs: Sequence[FinishedRun]) -> list[str]:
     """A name for each run's method: the strategy's, and the options in which others of that name differ from it."""
-    chosen = [called(run) for run in runs]
+    titles = [called(run) for run in runs]
     methods = [method(run) for run in runs]
     names = []
-    for name, own in zip(chosen, methods, strict=True):
-        others = [other for also, other in zip(chosen, methods, strict=True) if also == name]
+    for name, own in zip(titles, methods, strict=True):
+        others = [other for also, other in zip(titles, methods, strict=True) if also == name]
         differing = [key for key in own if any(other.get(key) != own[key] for other in others)]
         said = [f"{key}={own[key]}" for key in differing[:3]]
         said += [f"{len(differing) - 3} more"] if len(differing) > 3 else []
@@ -194,8 +195,7 @@ def _names(runs: Sequence[FinishedRun]) -> list[str]:
 
 def called(run: FinishedRun) -> str:
     """As the user chose the strategy: a configuration with another name is one of the strategy's presets."""
-    chosen = [word.partition("=")[2] for word in run.words if word.startswith("strategy=")]
-    return (chosen or [str(run.result["strategy"])])[-1].strip("'\"")
+    return chosen(run.words, "strategy") or str(run.result["strategy"])
 
 
 def _unused(groups: Sequence[Group]) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from hydra import compose as hydra_compose, initialize_config_module
@@ -24,6 +24,7 @@ from nasforge.config.search_path import register
 from nasforge.errors import NasforgeError, OptionError, UnknownNameError, text_of, unknown
 from nasforge.registry.entry_points import CONTRACTS, registry
 from nasforge.registry.options import unknown_key
+from nasforge.registry.renamed import new_names, warn_of_old_names
 
 SECTIONS = ("budget", "control", "retrain", *CONTRACTS, "trainer", "executor")
 """Parts of every configuration that hold keys of their own."""
@@ -31,6 +32,7 @@ GROUPS = ("data", "space", "estimator", "strategy", "trainer", "executor", "logg
 """Those that are chosen by name; a strategy may choose its estimator, so that comes first."""
 KEYS = (*SECTIONS, "logger", "callbacks", "seed", "architecture", "objectives", "constraints")
 Composed = Callable[[Sequence[str]], DictConfig]
+Used = TypeVar("Used")
 
 
 def _gpu_in_turn() -> list[int] | int:
@@ -54,10 +56,12 @@ class Composition:
     Attributes:
         config: plain and resolved, without Hydra's own part.
         folder: where a run of it goes.
+        words: the overrides, options under the names of today.
     """
 
     config: dict[str, Any]
     folder: Path
+    words: Sequence[str]
 
 
 def compose(overrides: Sequence[str], *, config_dir: str | PathLike[str] | None = None) -> Composition:
@@ -72,8 +76,54 @@ def compose(overrides: Sequence[str], *, config_dir: str | PathLike[str] | None 
     """
     check_choices(overrides)
     with translated(overrides):
-        config = _compose(overrides, config_dir)
-        return Composition(plain(config), Path(str(config.hydra.run.dir)))
+        config, words = with_new_words(overrides, lambda words: _compose(words, config_dir), config_dir)
+        return Composition(plain(config), Path(str(config.hydra.run.dir)), words)
+
+
+def with_new_words(
+    words: Sequence[str], use: Callable[[Sequence[str]], Used], config_dir: str | PathLike[str] | None = None
+) -> tuple[Used, Sequence[str]]:
+    """What `use` makes of the words, and the words. If they cannot be composed because of options that a plug-in has
+    renamed, these get their new names, with a warning."""
+    try:
+        return use(words), words
+    except ConfigCompositionException:
+        names = _renamed(words, config_dir)
+        if not names:
+            raise
+    warn_of_old_names(names)
+    renewed = [f"{signs}{names.get(key, key)}{value}" for signs, key, value in map(_parts, words)]
+    return use(renewed), renewed
+
+
+def _renamed(words: Sequence[str], config_dir: str | PathLike[str] | None) -> dict[str, str]:
+    """The new name of each key of the words that is none of the configuration's, and an old name of a plug-in's."""
+    parts = [_parts(word) for word in words]
+    choices = [f"{signs}{key}{FIRST.sub('', value)}" for signs, key, value in parts
+               if key in GROUPS or ("+" in signs and "." not in key)]  # fmt: skip
+    try:
+        config = _compose(choices, config_dir)
+    except HydraException:
+        return {}
+    names: dict[str, str] = {}
+    for _, key, _ in parts:
+        section, _, option = key.rpartition(".")
+        kind, node = section.partition(".")[0], OmegaConf.select(config, section) if section else None
+        name = node.get("name") if kind in CONTRACTS and isinstance(node, DictConfig) and option not in node else None
+        if name is not None and (new := new_names(registry(kind)[name]).get(option)):
+            names[key] = f"{section}.{new}"
+    return names
+
+
+FIRST = re.compile(r"(?<!\[),.*")
+"""All but the first of several values, over which a sweep goes."""
+
+
+def _parts(word: str) -> tuple[str, str, str]:
+    """Signs, key and value of an override, to be put together again: ("+", "experiment", "=mine")."""
+    rest = word.lstrip("+~")
+    key, equals, value = rest.partition("=")
+    return word[: len(word) - len(rest)], key, equals + value
 
 
 def check_choices(overrides: Sequence[str]) -> None:
@@ -293,7 +343,9 @@ def _unknown_key(key: str, overrides: Sequence[str], composed: Composed) -> Nasf
             return OptionError(f"{'.'.join(path)} is a single value: it has no option {part}")
         path.append(part)
         if part not in node:
-            return unknown_key(".".join(path), [str(name) for name in node if name != "name"])
+            groups = {str(name): group for name, group in node.items() if isinstance(group, DictConfig) and path[1:]}
+            grouped = [f"{name}.{option!s}" for name, group in groups.items() for option in group]
+            return unknown_key(".".join(path), [str(name) for name in node if name != "name"], grouped)
         node = node[part]
     return OptionError(f"{key} cannot be set")
 

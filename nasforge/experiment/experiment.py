@@ -24,7 +24,7 @@ from nasforge.journal.records import well_formed
 from nasforge.networks.sizes import architecture_size
 from nasforge.registry.places import moved
 from nasforge.result import Result
-from nasforge.run.beginning import Beginning, Config, read_config
+from nasforge.run.beginning import Beginning, Config, chosen, read_config
 from nasforge.run.ending import check_left
 from nasforge.run.goals import Goals
 from nasforge.run.identity import computed_as, identity
@@ -210,7 +210,8 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
         say_plan(parts, run)
         found = parts.strategy.search(run)
         parts.strategy.explain(run, found.trace)
-        result = _result(parts, run, str(parts.config["strategy"]["name"]), found.architecture)
+        strategy = chosen(Beginning.of(run.folder).words, "strategy") or parts.strategy.name
+        result = _result(parts, run, strategy, found.architecture)
         known = {one.architecture: one.metrics for one in ledger if one.ok}  # what was only reported is among it
         result["metrics"] = {**known.get(found.architecture, {}), **found.metrics}
         result["known"] = explained(parts.estimators)

@@ -42,7 +42,7 @@ _INSTEAD = {
     "accumulate_grad_batches": "data.batch_size",
     "callbacks": "callbacks=NAME",
     "fast_dev_run": "strategy.epochs or retrain.epochs",
-    "gradient_clip_val": "strategy.clip or retrain.clip",
+    "gradient_clip_val": "strategy.optimizer.clip or retrain.clip",
     "logger": "logger=csv or logger=tensorboard",
     "max_epochs": "strategy.epochs or retrain.epochs",
     "max_time": "budget.seconds",

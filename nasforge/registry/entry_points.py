@@ -165,6 +165,7 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
         arguments,
         filled,
     )
+    from nasforge.registry.renamed import with_new_names
 
     if not isinstance(options, Mapping):
         raise OptionError(f"{where or kind}={options!r}: it must hold a name, and the options of what it names")
@@ -174,7 +175,9 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
         known = ", ".join(registry(kind))
         raise OptionError(f"{where or kind}.name={name!r}: it must be the name of a {kind}: {known}")
     found = registry(kind)[name]
-    taken = arguments(found, given, where=where or (f"{kind}.{name}" if kind == "estimator" else kind))
+    where = where or (f"{kind}.{name}" if kind == "estimator" else kind)
+    given = with_new_names(found, given, where=where)
+    taken = arguments(found, given, where=where)
     part = _constructed(found, taken, registry(kind).plugins[name][0], kind)
     vars(part).setdefault("name", name)  # a worker process imports the class alone, which has its name from here
     if kind == "estimator":

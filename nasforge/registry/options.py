@@ -7,7 +7,7 @@ import inspect
 import json
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import asdict, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -37,24 +37,26 @@ def arguments(cls: Callable[..., Any], options: Mapping[str, Any], *, where: str
     """The options as the constructor of `cls` takes them; arguments and errors as for `checked`.
 
     Numbers must be numbers ("8" and true are none), whole ones fit where fractions may stand, lists become tuples
-    where a tuple is asked for.
+    where a tuple is asked for. What is left out of a group (a dataclass) is as the constructor's default has it.
     """
     schema = _schema(cls)
     if not isinstance(options, Mapping):
         raise OptionError(f"{where}={_shown(options)}: it must hold the options {', '.join(schema)}")
     for key in options:
         if key not in schema:
-            raise unknown_key(f"{where}.{key}", schema)
+            raise unknown_key(f"{where}.{key}", schema, _grouped(schema))
     for key, parameter in schema.items():
         if key not in options and parameter.default is inspect.Parameter.empty:
             raise OptionError(f"{where}.{key} is missing: it must be {described(parameter.annotation)}")
-    return {key: _value(f"{where}.{key}", schema[key].annotation, value) for key, value in options.items()}
+    whole = {key: _completed(schema[key].default, value) for key, value in options.items()}
+    return {key: _value(f"{where}.{key}", schema[key].annotation, value) for key, value in whole.items()}
 
 
 def filled(cls: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """The options as plain JSON, defaults filled in."""
     defaults = {key: parameter.default for key, parameter in _schema(cls).items()}
-    content: dict[str, Any] = json.loads(json.dumps({**defaults, **options}, default=plain))
+    given = {key: _completed(defaults.get(key), value) for key, value in options.items()}
+    content: dict[str, Any] = json.loads(json.dumps({**defaults, **given}, default=plain))
     return content
 
 
@@ -68,10 +70,31 @@ def plain(value: Any) -> Any:
     return vars(value) if is_dataclass(value) else str(value)
 
 
-def unknown_key(key: str, available: Sequence[str] | Mapping[str, Any]) -> OptionError:
-    """The error for a key that its section does not have, with the nearest right one."""
+def _completed(default: Any, value: Any) -> Any:
+    """A group's options with what they leave out, taken from its default; any other value as it is."""
+    return {**asdict(default), **value} if _is_group(default) and isinstance(value, Mapping) else value
+
+
+def _is_group(default: Any) -> bool:
+    return is_dataclass(default) and not isinstance(default, type)
+
+
+def _grouped(schema: Mapping[str, inspect.Parameter]) -> list[str]:
+    """The options of all groups, dotted."""
+    groups = {key: parameter.default for key, parameter in schema.items() if _is_group(parameter.default)}
+    return [f"{key}.{option}" for key, group in groups.items() for option in asdict(group)]
+
+
+def unknown_key(key: str, available: Sequence[str] | Mapping[str, Any], grouped: Sequence[str] = ()) -> OptionError:
+    """The error for a key that its section does not have, with the nearest right one.
+
+    Args:
+        available: what its section has.
+        grouped: dotted keys of the section's groups, one of which may have been meant.
+    """
     section, _, name = key.rpartition(".")
-    near = difflib.get_close_matches(name, list(available), n=1)
+    known = {option.rpartition(".")[2]: option for option in (*grouped, *available)}
+    near = [known[option] for option in difflib.get_close_matches(name, list(known), n=1)]
     nearest = f"{section}.{near[0]}" if section and near else "".join(near)
     hint = f" Did you mean {nearest}?" if near else ""
     of = f"{section} has" if section else "There are"

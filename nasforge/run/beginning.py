@@ -117,6 +117,12 @@ class Beginning:
         return config
 
 
+def chosen(words: Sequence[str], group: str) -> str | None:
+    """What the words of a command choose of a group by name, a preset or a plug-in; None if they leave it as it is."""
+    names = [word.partition("=")[2].strip("'\"") for word in words if word.startswith(f"{group}=")]
+    return names[-1] if names else None
+
+
 def read_config(folder: Path) -> Config:
     """The resolved configuration of a run, as of its last start.
 

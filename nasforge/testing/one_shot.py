@@ -28,11 +28,13 @@ from nasforge.training.shared_weights import SharedWeights
 ONE_SHOT: Mapping[str, Mapping[str, Any]] = {
     "egnas": {"epochs": 2, "warmup_epochs": 1, "samples": 1, "population": 2},
     "egnas_reference": {
-        "name": "egnas", "epochs": 1, "warmup_epochs": 0, "samples": 1, "population": 2, "supernet": "code",
+        "name": "egnas", "epochs": 1, "warmup_epochs": 0, "samples": 1, "population": 2, "supernet_of": "code",
         "search_in": "prob", "row_normalize": True, "similarity": "edge_mean", "edge_normalization": True,
     },
     "darts": {"epochs": 1},
-    "pc_darts": {"epochs": 2, "warmup_epochs": 1},
+    "pc_darts": {
+        "name": "darts", "epochs": 2, "warmup_epochs": 1, "supernet_of": "pc_darts", "edge_normalization": True,
+    },
     "medarts": {
         "stages": [
             {"name": "init", "cells": 3, "epochs": 1, "population": 2},

@@ -114,8 +114,8 @@ SEARCH = ["strategy=random_search", "budget.evaluations=2", "retrain.seeds=0"]
     [
         ([f"retrain.channels={WIDE}"], "the network to be retrained", "retrain.channels"),
         ([f"space.channels={WIDE}"], "the supernet", "space.channels"),
-        ([f"strategy.channels={WIDE}"], "the supernet", "strategy.channels"),
-        (["strategy=darts", f"strategy.channels={WIDE}"], "the supernet", "strategy.channels"),
+        ([f"strategy.supernet.channels={WIDE}"], "the supernet", "strategy.supernet.channels"),
+        (["strategy=darts", f"strategy.supernet.channels={WIDE}"], "the supernet", "strategy.supernet.channels"),
         ([f"space.evaluation_channels={WIDE}"], "the network at full size", "space.evaluation_channels"),
         (
             ["strategy=medarts", f"strategy.stages.0.channels={WIDE}"],

@@ -1,6 +1,7 @@
 """DARTS and PC-DARTS against autograd, plain SGD, their published sizes, and what hands alphas on."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -287,8 +288,8 @@ def test_derivation_is_by_alpha_times_beta():
 @pytest.mark.parametrize(("experiment", "weights"), [("darts_cifar10", 1_930_618), ("pc_darts_cifar10", 299_578)])
 def test_the_papers_supernets_have_their_size(experiment, weights):
     parts = Parts(compose([f"+experiment={experiment}"]).config)
-    choices = parts.space.supernet_choices(parts.strategy.supernet_options, parts.strategy.paper)
-    supernet = parts.space.supernet((3, 32, 32), 10, **choices)
+    images = SimpleNamespace(input_shape=(3, 32, 32), classes=10)
+    supernet = parts.strategy.supernet(parts.space, images)
     assert sum(parameter.numel() for parameter in supernet.parameters()) == weights
     assert supernet.alpha_shapes == {"normal": (14, 8), "reduce": (14, 8)}
 

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from nasforge import (
-    Cells,
-    Channels,
-    Clip,
+    AdamOptions,
     Count,
     CountOrZero,
-    FinalLearningRate,
-    LearningRate,
-    Momentum,
     OptionError,
     PlannedNetwork,
     Result,
     Run,
     SearchData,
     SearchSpace,
+    SGDOptions,
     Strategy,
     Supernet,
-    WeightDecay,
+    SupernetOptions,
     WeightSharing,
     mix_over_time,
+    now_grouped,
 )
 from nasforge_plugins.strategy.darts.collapse import collapse_warning
 from nasforge_plugins.strategy.darts.module import GradientAlphas
+
+SUPERNETS: Mapping[str, Mapping[str, int | bool]] = {
+    "darts": {"partial_channels": 1, "include_none": True},
+    "pc_darts": {"include_none": True},
+}
+"""The published supernets, where a space leaves these open; of PC-DARTS the space knows K."""
 
 
 def check_depth(supernet: Supernet, space: SearchSpace) -> None:
@@ -47,16 +49,17 @@ class DARTS(Strategy[WeightSharing]):
 
     Each option's meaning and the paper's value stand beside it in `conf/strategy/darts.yaml`.
 
-    Attributes:
-        paper: what null stands for in the supernet's options, where the space leaves them open.
-
     Raises:
         OptionError: the warm-up leaves no epoch to the alphas; the supernet is too shallow for a normal cell.
     """
 
     name: ClassVar[str] = "darts"
     shares_weights: ClassVar[bool] = True
-    paper: ClassVar[Mapping[str, int | bool]] = MappingProxyType({"partial_channels": 1, "include_none": True})
+    renamed: ClassVar[Mapping[str, str]] = {
+        **now_grouped(supernet=SupernetOptions, optimizer=SGDOptions),
+        "alpha_learning_rate": "alphas.learning_rate",
+        "alpha_weight_decay": "alphas.weight_decay",
+    }
 
     def __init__(
         self,
@@ -64,20 +67,12 @@ class DARTS(Strategy[WeightSharing]):
         epochs: Count = 6,
         order: Literal[1, 2] = 1,
         warmup_epochs: CountOrZero = 0,
-        alpha_learning_rate: LearningRate = 3e-3,
-        alpha_weight_decay: WeightDecay = 1e-3,
+        alphas: AdamOptions = AdamOptions(learning_rate=3e-3),
         augment_validation: bool = True,
-        channels: Channels | None = None,
-        cells: Cells | None = None,
-        partial_channels: Channels | None = None,
         edge_normalization: bool = False,
-        include_none: bool | None = None,
-        pool_normalization: bool | None = None,
-        learning_rate: LearningRate = 0.025,
-        final_learning_rate: FinalLearningRate = 0.001,
-        momentum: Momentum = 0.9,
-        weight_decay: WeightDecay = 3e-4,
-        clip: Clip = 5.0,
+        supernet_of: Literal["darts", "pc_darts"] = "darts",
+        supernet: SupernetOptions = SupernetOptions(),
+        optimizer: SGDOptions = SGDOptions(),
         max_parameter_free: CountOrZero | None = None,
     ) -> None:
         if warmup_epochs >= epochs:
@@ -86,30 +81,20 @@ class DARTS(Strategy[WeightSharing]):
                 "it must be smaller"
             )
         self.epochs, self.max_parameter_free = epochs, max_parameter_free
-        self.supernet_options: dict[str, Any] = {
-            "channels": channels,
-            "cells": cells,
-            "partial_channels": partial_channels,
-            "include_none": include_none,
-            "pool_normalization": pool_normalization,
-        }
+        self.supernet_of, self.supernet_options = supernet_of, supernet
         self.module_options: dict[str, Any] = {
             "order": order,
             "warmup_epochs": warmup_epochs,
-            "alpha_learning_rate": alpha_learning_rate,
-            "alpha_weight_decay": alpha_weight_decay,
+            "alpha_learning_rate": alphas.learning_rate,
+            "alpha_weight_decay": alphas.weight_decay,
             "augment_validation": augment_validation,
             "edge_normalization": edge_normalization,
-            "learning_rate": learning_rate,
-            "final_learning_rate": final_learning_rate,
-            "momentum": momentum,
-            "weight_decay": weight_decay,
-            "clip": clip,
+            **vars(optimizer),
         }
 
     def supernet(self, space: WeightSharing, data: SearchData) -> Supernet:
         """What is trained, with fresh weights."""
-        choices = space.supernet_choices(self.supernet_options, self.paper)
+        choices = space.supernet_choices(vars(self.supernet_options), SUPERNETS[self.supernet_of])
         return space.supernet(data.input_shape, data.classes, **choices)
 
     def networks(self, space: WeightSharing, data: SearchData) -> Sequence[PlannedNetwork]:
@@ -133,3 +118,8 @@ class DARTS(Strategy[WeightSharing]):
         for cell, svg in mix_over_time(trace.trace, run.space.mix_labels, trace.edge_weights).items():
             run.keep(f"mix_{cell}.svg", svg, f"How the mixing weights of the {cell} cell moved")
         run.notes += collapse_warning(run.space.derive(trace.mix), run.space, self.max_parameter_free)
+        if self.supernet_of == "pc_darts" and trace.supernet.options.get("partial_channels", 1) == 1:
+            run.notes.append(
+                "every channel was mixed (K=1): of PC-DARTS, the warm-up and, where edges share a node, edge "
+                f"normalisation are what acts on space '{run.space.name}'"
+            )

@@ -20,27 +20,23 @@ from pydantic import Field
 
 from nasforge import (
     BatchSize,
-    Cells,
-    Channels,
-    Clip,
     Count,
     CountOrZero,
     Factor,
-    FinalLearningRate,
-    LearningRate,
     Mix,
-    Momentum,
     OptionError,
     PlannedNetwork,
     Population,
     Result,
     Run,
     SearchData,
+    SGDOptions,
     Strategy,
     Supernet,
-    WeightDecay,
+    SupernetOptions,
     WeightSharing,
     batch_statistics,
+    now_grouped,
 )
 from nasforge_plugins.strategy.egnas.alphas import Alphas, Direction, SearchIn, Similarity, Vector
 from nasforge_plugins.strategy.egnas.clipping import CountedAlphas
@@ -74,6 +70,11 @@ class EGNAS(Strategy[WeightSharing]):
         "nasbench201": {"cifar10": 0.9356, "cifar100": 0.7091, "imagenet16_120": 0.4613}
     }
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        **now_grouped(supernet=SupernetOptions, optimizer=SGDOptions),
+        "supernet": "supernet_of",
+    }
+
     def __init__(
         self,
         *,
@@ -100,18 +101,10 @@ class EGNAS(Strategy[WeightSharing]):
         validation_batch_size: BatchSize = 128,
         augment_validation: bool = False,
         order: Literal["weights_first", "es_first"] = "weights_first",
-        supernet: Literal["space", "code"] = "space",
-        channels: Channels | None = None,
-        cells: Cells | None = None,
-        partial_channels: Channels | None = None,
         edge_normalization: bool = False,
-        include_none: bool | None = None,
-        pool_normalization: bool | None = None,
-        learning_rate: LearningRate = 0.1,
-        final_learning_rate: FinalLearningRate = 0.0,
-        momentum: Momentum = 0.9,
-        weight_decay: WeightDecay = 3e-4,
-        clip: Clip = 5.0,
+        supernet_of: Literal["space", "code"] = "space",
+        supernet: SupernetOptions = SupernetOptions(),
+        optimizer: SGDOptions = SGDOptions(learning_rate=0.1, final_learning_rate=0.0),
         clip_counts_alphas: bool = False,
     ) -> None:
         if warmup_epochs >= epochs:
@@ -131,22 +124,9 @@ class EGNAS(Strategy[WeightSharing]):
         self.statistics, self.augment_validation = statistics, augment_validation
         self.validation_batches, self.validation_batch_size = validation_batches, validation_batch_size
         self.clip_counts_alphas = clip_counts_alphas
-        self.preferred: Mapping[str, int | bool] = CODE if supernet == "code" else {}
-        self.supernet_options: dict[str, Any] = {
-            "channels": channels,
-            "cells": cells,
-            "partial_channels": partial_channels,
-            "include_none": include_none,
-            "pool_normalization": pool_normalization,
-        }
-        self.weight_options: dict[str, Any] = {
-            "learning_rate": learning_rate,
-            "final_learning_rate": final_learning_rate,
-            "momentum": momentum,
-            "weight_decay": weight_decay,
-            "clip": clip,
-            "edge_normalization": edge_normalization,
-        }
+        self.preferred: Mapping[str, int | bool] = CODE if supernet_of == "code" else {}
+        self.supernet_options = supernet
+        self.weight_options: dict[str, Any] = {**vars(optimizer), "edge_normalization": edge_normalization}
 
     def search(self, run: Run[WeightSharing]) -> Result:
         """Algorithm 1."""
@@ -193,7 +173,7 @@ class EGNAS(Strategy[WeightSharing]):
 
     def supernet(self, space: WeightSharing, data: SearchData) -> Supernet:
         """The supernet to train, with fresh weights."""
-        choices = space.supernet_choices(self.supernet_options, self.preferred)
+        choices = space.supernet_choices(vars(self.supernet_options), self.preferred)
         return space.supernet(data.input_shape, data.classes, **choices)
 
     def networks(self, space: WeightSharing, data: SearchData) -> Sequence[PlannedNetwork]:

@@ -1,0 +1,78 @@
+"""Options that many strategies share, as groups: a constructor takes one whole, and its YAML has a section for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from nasforge.registry.ranges import Cells, Channels, Clip, FinalLearningRate, LearningRate, Momentum, WeightDecay
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixtureOptions:
+    """What the edges of a supernet mix; None is the space's own choice.
+
+    Attributes:
+        partial_channels: K of PC-DARTS: 1/K of the channels are mixed; 1 mixes all.
+        include_none: whether the alphas have a column for `none`.
+        pool_normalization: whether BatchNorm follows pools.
+    """
+
+    partial_channels: Channels | None = None
+    include_none: bool | None = None
+    pool_normalization: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupernetOptions(MixtureOptions):
+    """A supernet's size, and what its edges mix; None is the space's own choice.
+
+    Attributes:
+        channels: initial width C.
+        cells: depth.
+    """
+
+    channels: Channels | None = None
+    cells: Cells | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGDOptions:
+    """SGD of the weights, by default DARTS's.
+
+    Attributes:
+        learning_rate: in the first epoch.
+        final_learning_rate: where its cosine ends.
+        momentum: of the gradients.
+        weight_decay: L2.
+        clip: the largest gradient norm.
+    """
+
+    learning_rate: LearningRate = 0.025
+    final_learning_rate: FinalLearningRate = 0.001
+    momentum: Momentum = 0.9
+    weight_decay: WeightDecay = 3e-4
+    clip: Clip = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamOptions:
+    """Adam at a constant rate, by default DARTS's for its alphas.
+
+    Attributes:
+        learning_rate: of every step.
+        weight_decay: L2.
+    """
+
+    learning_rate: LearningRate = 3e-4
+    weight_decay: WeightDecay = 1e-3
+
+
+def now_grouped(**groups: type) -> Mapping[str, str]:
+    """For a plug-in's `renamed`: each group's options, which stood beside the others before.
+
+    ```python
+    renamed = now_grouped(supernet=SupernetOptions) | {"alpha_learning_rate": "alphas.learning_rate"}
+    ```
+    """
+    return {option.name: f"{group}.{option.name}" for group, options in groups.items() for option in fields(options)}
