@@ -1,24 +1,23 @@
 """Every experiment composes, and its parts are built and checked, before any data are read."""
 
-import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from nasforge.config.configuration import compose
+from nasforge.diagnosis.listing import presets
 from nasforge.experiment.parts import Parts
 
-FOLDER = Path(__file__).parents[1] / "conf" / "experiment"
-EXPERIMENTS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "experiment").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_stands_for_parts_that_fit(name):
     parts = Parts(compose([f"+experiment={name}"]).config)
-    # its name begins with the strategy that it chooses; the retraining of a found network searches nothing
-    chosen = re.search(r"override /strategy: (\w+)", (FOLDER / f"{name}.yaml").read_text())
-    assert name.startswith(chosen[1] if chosen else "retrain_")
+    # its name begins with what it is about; the retraining of a found network searches nothing
+    named = [preset.name for preset in presets("strategy") if preset.of == parts.strategy.name]
+    assert name.startswith((parts.strategy.name, *named, "retrain_"))
     asked = {"ntk_ga": "zero_cost", "te_nas": "zero_cost", "tsenas": "training"}.get(parts.strategy.name, "supernet")
     assert [estimator.name for estimator in parts.estimators] == [asked]
 

@@ -43,7 +43,7 @@ ZERO = {  # options that 0 turns off, or of which none is a sensible amount
     "space.tsenas": "reductions",
     "strategy.darts": f"warmup_epochs alphas.weight_decay max_parameter_free {SGD}",
     "strategy.egnas": f"warmup_epochs zeta eta sigma_noise es_seed {SGD}",
-    "strategy.medarts": "alpha_weight_decay final_learning_rate momentum weight_decay max_parameter_free",
+    "strategy.medarts": f"alphas.weight_decay max_parameter_free {SGD}",
     "strategy.nsga2": "crossover_rate mutation_rate",
     "strategy.ntk_ga": "uniform_rate minimum_rate exploration resize_rate swap_rate tournament_period weight_decay "
     "dropout landmarks",

@@ -99,10 +99,10 @@ def with_new_words(
 def _renamed(words: Sequence[str], config_dir: str | PathLike[str] | None) -> dict[str, str]:
     """The new name of each key of the words that is none of the configuration's, and an old name of a plug-in's."""
     parts = [_parts(word) for word in words]
-    choices = [f"{signs}{key}{FIRST.sub('', value)}" for signs, key, value in parts
-               if key in GROUPS or ("+" in signs and "." not in key)]  # fmt: skip
+    choices = [part for part in parts if part[1] in GROUPS or ("+" in part[0] and "." not in part[1])]
+    first = [f"{signs}{key}{value if '[' in value else value.partition(',')[0]}" for signs, key, value in choices]
     try:
-        config = _compose(choices, config_dir)
+        config = _compose(first, config_dir)  # of the values that a sweep goes over, the first ones
     except HydraException:
         return {}
     names: dict[str, str] = {}
@@ -113,10 +113,6 @@ def _renamed(words: Sequence[str], config_dir: str | PathLike[str] | None) -> di
         if name is not None and (new := new_names(registry(kind)[name]).get(option)):
             names[key] = f"{section}.{new}"
     return names
-
-
-FIRST = re.compile(r"(?<!\[),.*")
-"""All but the first of several values, over which a sweep goes."""
 
 
 def _parts(word: str) -> tuple[str, str, str]:

@@ -44,7 +44,7 @@ COMMAND = [*WORDS, "strategy.evaluation_channels=4", f"strategy.stages=[{','.joi
             r"Did you mean strategy\.stages\[0\]\.pop",
         ),
         (["strategy.stages=[{name: a, cells: 0, epochs: 1, population: 1}]"], "a whole number, at least 1"),
-        (["strategy.partial_channels=3"], "'init', on images of 8x8 pixels: space.channels=8 is"),
+        (["strategy.supernet.partial_channels=3"], "'init', on images of 8x8 pixels: space.channels=8 is"),
         (["strategy.scale=0.25"], "'init', on images of 2x2 pixels: images of 2x2 pixels are too small"),
         (["strategy.stages=[]"], "trains nothing"),
         (["strategy.start=DARTS_V3"], "Did you mean 'DARTS_V"),

@@ -35,25 +35,24 @@ import torch
 from pydantic import Field
 
 from nasforge import (
+    AdamOptions,
     Cells,
     Channels,
-    Clip,
     CountOrZero,
-    FinalLearningRate,
     FitData,
-    LearningRate,
-    Momentum,
+    MixtureOptions,
     NasforgeError,
     PlannedNetwork,
     Result,
     Run,
     SearchData,
+    SGDOptions,
     Shape,
     Strategy,
     Supernet,
-    WeightDecay,
     WeightSharing,
     isolated,
+    now_grouped,
 )
 from nasforge_plugins.strategy.darts import GradientAlphas, collapse_warning
 from nasforge_plugins.strategy.medarts.pictures import Trace, approximations, keep_family, keep_mix, unequal_training
@@ -101,6 +100,11 @@ class MEDARTS(Strategy[WeightSharing]):
     name: ClassVar[str] = "medarts"
     shares_weights: ClassVar[bool] = True
     paper: ClassVar[Mapping[str, int | bool]] = MappingProxyType({"partial_channels": 1, "include_none": True})
+    renamed: ClassVar[Mapping[str, str]] = {
+        **now_grouped(supernet=MixtureOptions, optimizer=SGDOptions),
+        "alpha_learning_rate": "alphas.learning_rate",
+        "alpha_weight_decay": "alphas.weight_decay",
+    }
 
     def __init__(
         self,
@@ -113,16 +117,10 @@ class MEDARTS(Strategy[WeightSharing]):
         evaluation_cells: Cells | None = None,
         start: str | None = None,
         order: Literal[1, 2] = 1,
-        alpha_learning_rate: LearningRate = 3e-3,
-        alpha_weight_decay: WeightDecay = 1e-3,
+        alphas: AdamOptions = AdamOptions(learning_rate=3e-3),
         augment_validation: bool = True,
-        partial_channels: Channels | None = None,
-        include_none: bool | None = None,
-        learning_rate: LearningRate = 0.025,
-        final_learning_rate: FinalLearningRate = 0.001,
-        momentum: Momentum = 0.9,
-        weight_decay: WeightDecay = 3e-4,
-        clip: Clip = 5.0,
+        supernet: MixtureOptions = MixtureOptions(),
+        optimizer: SGDOptions = SGDOptions(),
         max_parameter_free: CountOrZero | None = None,
     ) -> None:
         check_stages(stages)
@@ -130,17 +128,13 @@ class MEDARTS(Strategy[WeightSharing]):
         self.dominance, self.size = dominance, size
         self.evaluation: dict[str, Any] = {"channels": evaluation_channels, "cells": evaluation_cells}
         self.max_parameter_free = max_parameter_free
-        self.supernet_options: dict[str, Any] = {"partial_channels": partial_channels, "include_none": include_none}
+        self.supernet_options = supernet
         self.module_options: dict[str, Any] = {
             "order": order,
-            "alpha_learning_rate": alpha_learning_rate,
-            "alpha_weight_decay": alpha_weight_decay,
+            "alpha_learning_rate": alphas.learning_rate,
+            "alpha_weight_decay": alphas.weight_decay,
             "augment_validation": augment_validation,
-            "learning_rate": learning_rate,
-            "final_learning_rate": final_learning_rate,
-            "momentum": momentum,
-            "weight_decay": weight_decay,
-            "clip": clip,
+            **vars(optimizer),
         }
 
     def search(self, run: Run[WeightSharing]) -> Result:
@@ -213,7 +207,7 @@ class MEDARTS(Strategy[WeightSharing]):
 
     def supernet_of(self, stage: Stage, shape: Shape, classes: int, space: WeightSharing) -> Supernet:
         """As `supernet`, for images of `shape`; an error names the stage."""
-        asked = {"channels": stage.channels, "cells": stage.cells, **self.supernet_options}
+        asked = {"channels": stage.channels, "cells": stage.cells, **vars(self.supernet_options)}
         try:
             return space.supernet(shape, classes, **space.supernet_choices(asked, self.paper))
         except NasforgeError as error:
