@@ -13,7 +13,6 @@ _FOR = {
     "joblib": "jobs of a sweep side by side: hydra/launcher=joblib",
     "submitit": "jobs of a sweep on a SLURM cluster: hydra/launcher=submitit_slurm",
     "ray-launcher": "jobs of a sweep as tasks of Ray: hydra/launcher=ray",
-    "onnx": "networks for other programs",
     "test": "the suites of nasforge.testing, for plug-ins of your own",
 }
 _LOGGERS = {"wandb": "curves on wandb.ai: +logger.wandb._target_=pytorch_lightning.loggers.WandbLogger"}

@@ -5,16 +5,12 @@ Channels are ordered edge by edge: channel e * C + c is channel c of edge e. Bat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasforge import DepthwiseConv2d, PointwiseConv2d, depthwise, operation, pad_to_even, pointwise, scaled_norm
-
-Edges = Sequence[int] | None
-"""Which of the edges take part; None for all. A part of them only makes sense without gradients, in eval mode."""
+from nasforge import DepthwiseConv2d, PointwiseConv2d, depthwise, operation, pad_to_even, pointwise
+from nasforge_plugins.space.partial_edges import Edges, normalized, rows_of
 
 _SEPARABLE = {  # kernel, dilation, repetitions
     "sep_conv_3x3": (3, 1, 2),
@@ -59,9 +55,9 @@ class _EdgeBlock(nn.Module):
             out = self.pointwise(self.depthwise(x))
         else:
             first = self.depthwise
-            x = depthwise(x, _rows(first.weight, edges, self.edges), first.stride[0], first.dilation[0])
-            out = F.conv2d(x, _rows(self.pointwise.weight, edges, self.edges), groups=len(edges))
-        return _normalise(self.norm, out, scale, edges, self.edges)
+            x = depthwise(x, rows_of(first.weight, edges, self.edges), first.stride[0], first.dilation[0])
+            out = F.conv2d(x, rows_of(self.pointwise.weight, edges, self.edges), groups=len(edges))
+        return normalized(self.norm, out, scale, edges, self.edges)
 
 
 class SeparableEdges(nn.Module):
@@ -99,23 +95,8 @@ class ReducingEdges(nn.Module):
     def forward(self, rectified: Tensor, scale: Tensor, edges: Edges = None) -> Tensor:
         """As `SeparableEdges.forward`."""
         x, count = pad_to_even(rectified), self.edges if edges is None else len(edges)
-        even = pointwise(x, _rows(self.conv_even.weight, edges, self.edges), stride=2)
-        odd = pointwise(x[:, :, 1:, 1:], _rows(self.conv_odd.weight, edges, self.edges), stride=2)
+        even = pointwise(x, rows_of(self.conv_even.weight, edges, self.edges), stride=2)
+        odd = pointwise(x[:, :, 1:, 1:], rows_of(self.conv_odd.weight, edges, self.edges), stride=2)
         pairs = zip(even.chunk(count, dim=1), odd.chunk(count, dim=1), strict=True)
         out = torch.cat([half for pair in pairs for half in pair], dim=1)
-        return _normalise(self.norm, out, scale, edges, self.edges)
-
-
-def _rows(values: Tensor, edges: Edges, of: int) -> Tensor:
-    """What belongs to the given edges, out of `of` edges' values (of * n, ...)."""
-    return values if edges is None else values.view(of, -1, *values.shape[1:])[list(edges)].flatten(0, 1)
-
-
-def _normalise(norm: nn.BatchNorm2d, x: Tensor, scale: Tensor | None, edges: Edges, of: int) -> Tensor:
-    if edges is None:
-        return norm(x) if scale is None else scaled_norm(norm, x, scale)
-    mean, variance = norm.running_mean, norm.running_var
-    if norm.training or mean is None or variance is None:  # training here: its batch's statistics are asked for
-        return F.batch_norm(x, None, None, scale, None, True, 0.0, norm.eps)
-    mean, variance = _rows(mean, edges, of), _rows(variance, edges, of)
-    return F.batch_norm(x, mean, variance, scale, None, False, 0.0, norm.eps)
+        return normalized(self.norm, out, scale, edges, self.edges)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasforge import Mix, Shape, Supernet, operation, scaled_norm, weighted_sum
+from nasforge import Mix, Shape, Supernet, operation, weighted_sum
+from nasforge_plugins.space.partial_edges import normalized, rows_of
 
 from .cell import EDGES, GENE, NODES, OPERATIONS
 from .network import KERNELS
@@ -47,18 +48,10 @@ class EdgeConvolutions(nn.Module):
             places: which of the E edges; a part of them only makes sense in eval mode without gradients.
         """
         scale = weights.repeat_interleave(self.channels)
-        if len(places) == self.edges:
-            return scaled_norm(self.norm, self.conv(rectified), scale)
-        out = F.conv2d(rectified, self._of(places, self.conv.weight), padding=self.conv.padding)
-        mean, variance = self.norm.running_mean, self.norm.running_var
-        if self.norm.training or mean is None or variance is None:  # its batch's statistics are asked for
-            return F.batch_norm(out, None, None, scale, None, True, 0.0, self.norm.eps)
-        mean, variance = self._of(places, mean), self._of(places, variance)
-        return F.batch_norm(out, mean, variance, scale, None, False, 0.0, self.norm.eps)
-
-    def _of(self, places: Sequence[int], values: Tensor) -> Tensor:
-        """What belongs to these edges, out of all edges' values (E * C, ...)."""
-        return values.view(self.edges, self.channels, *values.shape[1:])[list(places)].flatten(0, 1)
+        edges = None if len(places) == self.edges else places
+        kernels = rows_of(self.conv.weight, edges, self.edges)
+        out = self.conv(rectified) if edges is None else F.conv2d(rectified, kernels, padding=self.conv.padding)
+        return normalized(self.norm, out, scale, edges, self.edges)
 
 
 class SearchCell(nn.Module):
