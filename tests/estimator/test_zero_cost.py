@@ -345,7 +345,7 @@ def test_flags_reach_people_and_a_resumed_search(tmp_path):
             "proxies=[synflo]",
             r"no zero-cost proxy named 'synflo'. Did you mean 'synflow'\? Available: activation_overlap",
         ),
-        ("proxies=[]", r"estimator.zero_cost.proxies=\[\]: it must name a proxy"),
+        ("proxies=[]", r"estimator.zero_cost.proxies=\[\]: it must name at least one proxy"),
         ("proxies=[snip,snip]", "names 'snip' 2 times; once would be right"),
         ("ntk_batch_size=1", "estimator.zero_cost.ntk_batch_size=1: it must be a whole number, at least 2"),
         ("ntk_batch_size=1500", r"reads 1500 training images \(batches=1 of 1500\), and there are 1438"),

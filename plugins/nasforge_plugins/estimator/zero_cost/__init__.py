@@ -1,4 +1,4 @@
-"""Scores of networks that were never trained: zero-cost proxies."""
+"""Zero-cost proxies: scores of networks that were never trained."""
 
 from .estimator import ZeroCost
 

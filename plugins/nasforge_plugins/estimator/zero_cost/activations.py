@@ -1,4 +1,4 @@
-"""Proxies that read which units are on, or how far features move: no labels, and but for naswot no gradients."""
+"""Proxies that read which units are on, or how far features move: without labels and, except naswot, gradients."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .recording import Features, Rectifiers
 from .spectrum import Degenerate, log_determinant
 
 _STEP = 0.01
-"""By how much zen moves its inputs."""
+"""The distance by which zen moves its inputs."""
 
 
 def linear_regions(probe: Probe) -> float:
-    """How many of the probe's samples differ in the signs of all ReLUs: the linear regions they fall into. Max.
+    """The number of linear regions that the probe's samples fall into: of distinct sign patterns of all ReLUs. Max.
 
-    TE-NAS (Chen et al. 2021, section 3.1.2, eq. 7): its thin network and its small random crops are the estimator's.
+    TE-NAS (Chen et al. 2021, section 3.1.2, eq. 7). The estimator builds its thin network and its small random crops.
     """
     with Rectifiers() as record, torch.no_grad():
         check_finite(probe.logits())
@@ -32,7 +32,7 @@ def linear_regions(probe: Probe) -> float:
 def naswot(probe: Probe) -> float:
     r"""$\ln\det \sum (x x^T + (1 - x)(1 - x)^T)$ over the ReLUs that a backward pass reaches, x = [unit is on]. Max.
 
-    NASWOT (Mellor et al. 2021, section 3.2, eq. 2), in training mode as their code has it.
+    NASWOT (Mellor et al. 2021, section 3.2, eq. 2), in training mode as in its code.
     """
     record = probe.rectifiers
     return log_determinant(_agreement([on for on, reached in zip(record.on, record.reached, strict=True) if reached]))
@@ -41,13 +41,13 @@ def naswot(probe: Probe) -> float:
 def activation_overlap(probe: Probe) -> float:
     r"""$-\ln\det$ of the same kernel over all ReLUs, reached or not. Min.
 
-    What Reolon's genetic search calls its linear-region score.
+    The activation score of the NTK / linear-region GA (Reolon, Appendix A; its text says linear region score).
     """
     return -log_determinant(_agreement(probe.rectifiers.on))
 
 
 def _agreement(layers: list[Tensor]) -> Tensor:
-    """In how many units two images agree, float64 (B, B), of bool (B, units) by layer."""
+    """The number of units in which two images agree, float64 (B, B), from bool (B, units) of each layer."""
     if not layers:
         raise Degenerate("no gradient reaches a ReLU of it")
     kernel = torch.zeros(len(layers[0]), len(layers[0]), dtype=torch.float64)
@@ -61,8 +61,8 @@ def zen(probe: Probe) -> float:
     r"""$\ln E\|f(x) - f(x + 0.01 \varepsilon)\|_1 + \sum_l \ln\sqrt{\bar\sigma_l^2}$, weights and x from N(0, 1). Max.
 
     Zen-NAS (Lin et al. 2021, algorithm 1): f is the map before the last pooling, the mean is over the batch, and
-    $\bar\sigma_l^2$ the mean over channels of the variance that a BatchNorm divides by, but for BatchNorms of zeros,
-    which scale nothing. Biases are 0, BatchNorm's weights 1. The images lend their shape alone.
+    $\bar\sigma_l^2$ the mean over channels of the variance that a BatchNorm divides by; BatchNorms of zeros, which
+    scale nothing, are left out. Biases are 0, the weights of BatchNorm 1. Only the shape of the images matters.
     """
     network = _gaussian(copy.deepcopy(probe.network))
     inputs = torch.randn_like(probe.images)
@@ -82,7 +82,7 @@ def zen(probe: Probe) -> float:
 
 
 def _gaussian(network: nn.Module) -> nn.Module:
-    """Weights from N(0, 1), those of normalisations 1, biases 0."""
+    """Draw weights from N(0, 1); those of normalizations become 1, biases 0."""
     for module in network.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if "bias" in name:

@@ -13,15 +13,15 @@ from .recording import Recorder
 
 
 class FastBackward(Recorder):
-    """Inside, a convolution goes forward as ever, to the last bit, and backward in channels_last order.
+    """Inside this context, convolutions go forward as usual, to the last bit, and backward in channels_last order.
 
-    With the few channels of a proxy network that takes a third of the time. The forward pass stays as it is because a
-    ReLU's sign may hang on the last bit, and with it a gradient. Biases get no gradient. A strided 1x1 convolution is
-    the library's own: its kernels for channels_last order corrupt memory (`PointwiseConv2d` says when).
+    With the few channels of a proxy network, that takes a third of the time. The forward pass does not change because
+    the sign of a ReLU, and with it a gradient, may depend on the last bit. Biases get no gradient. Strided 1x1
+    convolutions stay as they are: the library's kernels for channels_last order corrupt memory (see `PointwiseConv2d`).
     """
 
     def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """The call itself, but for convolutions of maps on a CPU."""
+        """The call itself, except for convolutions of maps on a CPU."""
         return _conv2d(*args, **kwargs) if function is F.conv2d else function(*args, **kwargs)
 
 

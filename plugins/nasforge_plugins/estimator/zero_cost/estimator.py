@@ -1,4 +1,4 @@
-"""Scores candidates without training them."""
+"""The estimator `zero_cost`: scores candidates without training them."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ from .spectrum import Degenerate
 from .views import Batch, View
 
 PREFIXES = {"network": "", "ntk": "ntk_", "regions": "region_"}
-"""Of each view's options."""
+"""The prefix of each view's options."""
 
 
 class ZeroCost(Estimator):
-    """Zero-cost proxies: what gradients and activations of a network at its initial weights say of it.
+    """Zero-cost proxies: scores from the gradients and activations of a network at its initial weights.
 
-    Each proxy's definition and source stand in its docstring (`gradients.py`, `activations.py`, `kernels.py`). A metric
-    is the mean over networks with weights of their own and over batches of training images. Where one of them has no
-    such score, the metric is the proxy's worst value and the estimate is flagged with the reason.
+    The docstring of each proxy gives its definition and source (`gradients.py`, `activations.py`, `kernels.py`). A
+    metric is the mean over networks with different weights and over batches of training images. If any of them has no
+    score, the metric is the proxy's worst value, and the estimate is flagged with the reason.
 
     Args:
-        proxies: which, by name; each is a metric of that name, the first one foremost.
-        seeds: networks with weights of their own.
-        batches: of training images, the same for all candidates.
-        batch_size, channels, cells: images a batch, width and depth of the network that most proxies look at.
-        loss: of those that have one.
-        ntk_batch_size, ntk_channels, ntk_cells: likewise, of the neural tangent kernels.
-        region_images, region_side, region_channels, region_cells: how many crops of what side, and the width and depth
-            of the network whose linear regions they are sorted into.
+        proxies: names of proxies, each of which gives a metric of that name. The first matters most.
+        seeds: how many networks, each with its own weights.
+        batches: how many batches of training images, the same for all candidates.
+        batch_size, channels, cells: images per batch, width and depth of the network for most proxies.
+        loss: of the proxies that have one.
+        ntk_batch_size, ntk_channels, ntk_cells: the same for the neural tangent kernels.
+        region_images, region_side, region_channels, region_cells: the number of crops and their side in pixels, and
+            the width and depth of the network whose linear regions are counted.
 
     Raises:
         UnknownNameError: there is no such proxy.
-        OptionError: no proxy, or one given twice.
+        OptionError: there is no proxy, or a proxy is given twice.
     """
 
     name: ClassVar[str] = "zero_cost"
@@ -95,7 +95,7 @@ class ZeroCost(Estimator):
         self._asked: tuple[SearchSpace, SearchData, dict[str, int | None]] | None = None
 
     def check_data(self, data: SearchData) -> None:
-        """Raise a `DataError` if there are fewer training images than the batches take."""
+        """Raise a `DataError` if the batches take more training images than there are."""
         for name, view in self.views.items():
             taken = self.batches * view.batch_size
             if view.side is None and taken > len(data.train):
@@ -106,7 +106,7 @@ class ZeroCost(Estimator):
                 )
 
     def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
-        """A candidate as each view has it; regions are counted without gradients."""
+        """A candidate as each view builds it; regions are counted without gradients."""
         return [
             PlannedNetwork.any_architecture(
                 data,
@@ -119,7 +119,7 @@ class ZeroCost(Estimator):
         ]
 
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
-        """The mean of each proxy; where a network has none, its worst value and a flag that says why."""
+        """The mean of each proxy, or its worst value and a flag with the reason if a network has no score."""
         values: dict[str, list[float]] = defaultdict(list)
         missing: dict[str, Counter[str]] = defaultdict(Counter)
         for name, place, probe in self._probes(architecture, context):
@@ -136,7 +136,7 @@ class ZeroCost(Estimator):
         return Estimate(metrics, flag="; ".join(flags))
 
     def _probes(self, architecture: Architecture, context: Context) -> Iterator[tuple[str, tuple[int, int], Probe]]:
-        """Every proxy's name with each of its probes, and that one's place: (seed, batch)."""
+        """The name of each proxy with each of its probes and the probe's place (seed, batch)."""
         for view_name, view in self.views.items():
             names = [name for name in self.proxies if PROXIES[name].view == view_name]
             for seed in range(self.seeds):
@@ -144,10 +144,12 @@ class ZeroCost(Estimator):
                     network, shape = view.build(architecture, context, self._side(view_name, context))
                 for number, (images, labels) in enumerate(self._batches(view_name, shape, context)):
                     probe = Probe(network, images.to(context.device), labels.to(context.device), self.loss)
-                    yield from ((one, (seed, number), probe) for one in names if PROXIES[one].each_batch or not number)
+                    for name in names:
+                        if number == 0 or PROXIES[name].each_batch:
+                            yield name, (seed, number), probe
 
     def _side(self, view: str, context: Context) -> int | None:
-        """Of crops; asked of a space once."""
+        """The side of the view's crops, computed once for a space."""
         if self._asked is None or self._asked[0] is not context.space or self._asked[1] is not context.data:
             self._asked = (context.space, context.data, {})
         known = self._asked[2]
@@ -156,7 +158,7 @@ class ZeroCost(Estimator):
         return known[view]
 
     def _batches(self, view: str, shape: Shape, context: Context) -> list[Batch]:
-        """Read once: thin networks are scored in less time than their images take to read."""
+        """The view's batches, read once: scoring a thin network takes less time than reading its images."""
         if self._read is None or self._read[0] is not context.data:
             self._read = (context.data, {})
         known = self._read[1]
@@ -165,13 +167,13 @@ class ZeroCost(Estimator):
         return known[view, shape]
 
     def __getstate__(self) -> Mapping[str, Any]:
-        """Without the images and the space: another process reads its own."""
+        """The state without images and space: another process reads its own."""
         return {**self.__dict__, "_read": None, "_asked": None}
 
 
 def _check_names(proxies: tuple[str, ...]) -> None:
     if not proxies:
-        raise OptionError("estimator.zero_cost.proxies=[]: it must name a proxy, or several")
+        raise OptionError("estimator.zero_cost.proxies=[]: it must name at least one proxy")
     for name, count in Counter(proxies).items():
         if name not in PROXIES:
             raise unknown("zero-cost proxy", name, PROXIES)

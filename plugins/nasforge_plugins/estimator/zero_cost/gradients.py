@@ -1,7 +1,7 @@
 """Proxies that read gradients. "Layers" are convolutions and linear layers; BatchNorm is in training mode.
 
-Where zero-cost-nas (Abdelfattah et al. 2021, "Zero-Cost Proxies for Lightweight NAS", section 3, and the code beside
-it, which NASLib took over) and a proxy's first paper differ, its conventions are kept: those of the published values.
+Where zero-cost-nas (Abdelfattah et al. 2021, "Zero-Cost Proxies for Lightweight NAS", section 3, and its code, which
+NASLib took over) and a proxy's first paper differ, these follow zero-cost-nas, whose values are the published ones.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def grad_norm(probe: Probe) -> float:
 def plain(probe: Probe) -> float:
     r"""$\sum w \, \partial L / \partial w$ over all layers' weights. Max.
 
-    Mozer and Smolensky 1989, as zero-cost-nas sums it, with its sign.
+    Mozer and Smolensky 1989, summed with its sign, as in zero-cost-nas.
     """
-    found = probe.loss_pass
-    return sum(float((w * g).sum()) for w, g in zip(found.weights, found.gradients, strict=True))
+    loss_pass = probe.loss_pass
+    return sum(float((w * g).sum()) for w, g in zip(loss_pass.weights, loss_pass.gradients, strict=True))
 
 
 def snip(probe: Probe) -> float:
@@ -41,14 +41,14 @@ def snip(probe: Probe) -> float:
 
     SNIP (Lee et al. 2019, eq. 6) at a mask of ones, not normalised, as in zero-cost-nas.
     """
-    found = probe.loss_pass
-    return sum(float((w * g).abs().sum()) for w, g in zip(found.weights, found.gradients, strict=True))
+    loss_pass = probe.loss_pass
+    return sum(float((w * g).abs().sum()) for w, g in zip(loss_pass.weights, loss_pass.gradients, strict=True))
 
 
 def grasp(probe: Probe) -> float:
     r"""$-\sum w \, (H g)$, with g the loss gradient by the layers' weights and H the Hessian. Max.
 
-    GraSP (Wang et al. 2020, eq. 8), same sign as zero-cost-nas; no temperature; one batch for both passes.
+    GraSP (Wang et al. 2020, eq. 8), with zero-cost-nas's sign, no temperature, and one batch for both passes.
     """
     weights = probe.weights
     loss = probe.loss(probe.logits(), probe.labels)
@@ -66,12 +66,12 @@ def grasp(probe: Probe) -> float:
 def fisher(probe: Probe) -> float:
     r"""$\tfrac12$ mean over the batch of $(\sum_{hw} a \, \partial L / \partial a)^2$, a the output of a channel. Max.
 
-    Fisher pruning (Theis et al. 2018, eq. 3; Turner et al. 2020 for channels). As in zero-cost-nas a channel's value
-    counts once for each weight of its filter, and a is what the layer gives, before BatchNorm.
+    Fisher pruning (Theis et al. 2018, eq. 3; Turner et al. 2020 for channels). As in zero-cost-nas, the value of a
+    channel counts once for each weight of its filter, and a is the output of the layer, before BatchNorm.
     """
     total = 0.0
     for call in probe.loss_pass.calls:
-        assert call.gradient is not None  # the pass came by
+        assert call.gradient is not None  # the pass reached it
         saliency = call.out * call.gradient
         if call.kind == "linear":  # channels come last
             saliency = saliency.movedim(-1, 1)
@@ -83,8 +83,8 @@ def fisher(probe: Probe) -> float:
 def synflow(probe: Probe) -> float:
     r"""$\ln \sum |w \, \partial R / \partial w|$, R the sum of the logits of one image of ones, all weights $|w|$. Max.
 
-    SynFlow (Tanaka et al. 2020, eq. 2), BatchNorms bypassed and biases made positive too, in float64, as in
-    zero-cost-nas; its logarithm, as in NASLib. It reads no images.
+    SynFlow (Tanaka et al. 2020, eq. 2), with BatchNorms bypassed and biases made positive too, in float64, as in
+    zero-cost-nas; the logarithm is NASLib's. It reads no images.
     """
     if not layer_weights(probe.network):
         raise Degenerate("it has no convolution and no linear layer to train")
@@ -118,7 +118,7 @@ def jacob_cov(probe: Probe) -> float:
     r"""$-\sum_i [\ln(v_i + k) + 1/(v_i + k)]$, v the eigenvalues of the correlation of the images' Jacobians. Max.
 
     Mellor et al. 2020 (first version of "Neural Architecture Search without Training", section 4), k = 1e-5. A row is
-    the gradient of the sum of all logits by one image.
+    the gradient of the sum of all logits with respect to one image.
     """
     values = eigenvalues(correlation(probe.jacobian)).clamp(min=0.0) + _SMALL
     return -float((values.log() + 1 / values).sum())
@@ -127,8 +127,8 @@ def jacob_cov(probe: Probe) -> float:
 def epe_nas(probe: Probe) -> float:
     r"""$\sum_c |\sum_{ij} \ln(|\rho_{ij}| + k)|$, $\rho$ the correlations between Jacobians of class c. Max.
 
-    EPE-NAS (Lopes et al. 2021, section 3, eq. 4 to 6), k = 1e-5. With more than 100 classes: the differences of the
-    classes' values, each divided by how many images it has, divided by how many classes there are.
+    EPE-NAS (Lopes et al. 2021, section 3, eq. 4 to 6), k = 1e-5. With more than 100 classes, the value of each class is
+    divided by its number of images, and the score is the sum of all differences over the number of classes.
     """
     every, many = correlation(probe.jacobian), probe.image_pass.classes > 100
     scores = []
@@ -146,9 +146,9 @@ def gradient_image_correlation(probe: Probe) -> float:
     r"""$|\ln|\det K||$, $K_{ij}$ the mean over logits c of the correlation of $\partial y_c / \partial x_i$ and
     $\partial y_c / \partial x_j$. Min.
 
-    The third score of Reolon's genetic search, made symmetric: its code divides the columns by the diagonal, which is
-    what the mean does, and weights one triangle of K by the images' differences, which is left out. It takes the
-    channels of a cell's output where this takes the network's logits.
+    The third score of the NTK / linear-region GA (Reolon, Appendix A), made symmetric. Its code divides the columns by
+    the diagonal, which the mean does here, and weights one triangle of K by how different the two images are, which is
+    left out here. It takes the channels of a cell's output map where this takes the network's logits.
     """
     images = probe.images.clone().requires_grad_()
     totals = probe.logits(images).sum(0)
@@ -159,8 +159,8 @@ def gradient_image_correlation(probe: Probe) -> float:
         (rows,) = torch.autograd.grad(total, images, retain_graph=number + 1 < len(totals), allow_unused=True)
         if rows is None:
             raise Degenerate("its logits do not depend on the images")
-        one = correlation(rows.flatten(1))
-        kernel = one if kernel is None else kernel + one
+        by_logit = correlation(rows.flatten(1))
+        kernel = by_logit if kernel is None else kernel + by_logit
     assert kernel is not None  # a classifier has a logit
     values = eigenvalues(kernel / len(totals))
     if values[0] <= _SMALL**2:

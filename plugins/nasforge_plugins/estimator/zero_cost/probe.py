@@ -24,12 +24,12 @@ LOSSES: Mapping[str, Loss] = {"cross_entropy": F.cross_entropy, "l1": one_hot_l1
 
 @dataclass(frozen=True)
 class LossPass:
-    """What one backward pass from the loss leaves.
+    """The result of one backward pass from the loss.
 
     Attributes:
-        weights: of the layers that it reached.
-        gradients: of the loss by each of them.
-        calls: of the layers, those that it came by.
+        weights: those of the layers that it reached.
+        gradients: of the loss with respect to each of these weights.
+        calls: the calls of layers that it reached.
     """
 
     weights: list[Tensor]
@@ -39,11 +39,11 @@ class LossPass:
 
 @dataclass(frozen=True)
 class ImagePass:
-    """What one backward pass from the sum of the logits to the images leaves.
+    """The result of one backward pass from the sum of the logits to the images.
 
     Attributes:
-        jacobian: (B, C * H * W), or None where the logits do not depend on the images.
-        classes: how many logits there are.
+        jacobian: (B, C * H * W); None if the logits do not depend on the images.
+        classes: the number of logits.
         rectifiers: which units were on, and which ReLUs the pass reached.
     """
 
@@ -53,10 +53,10 @@ class ImagePass:
 
 
 class Probe:
-    """A network at its initial weights and one batch. Proxies read it; the network that was given is never touched.
+    """A network at its initial weights and one batch, for proxies to read. The given network is never changed.
 
     Args:
-        network: gives logits (B, classes); the probe works on a copy of it, in training mode.
+        network: gives logits (B, classes). The probe works on a copy, in training mode.
         images: (B, C, H, W), normalised.
         labels: (B,).
         loss: of logits and labels.
@@ -67,7 +67,7 @@ class Probe:
         self.images, self.labels, self.loss = images, labels, loss
 
     def logits(self, images: Tensor | None = None) -> Tensor:
-        """(B, classes), of the probe's own images if none are given; on a copy, since it may work in place on them."""
+        """(B, classes), of the probe's own images by default. The network gets a copy, since it may work in place."""
         logits: Tensor = self.network((self.images if images is None else images).clone())
         return logits
 
@@ -76,13 +76,13 @@ class Probe:
         """One forward and one backward pass.
 
         Raises:
-            Degenerate: no layer has weights, or no gradient reaches one, or all of it is zero.
+            Degenerate: no layer has weights, or no gradient reaches a layer, or all gradients are zero.
         """
         weights = self.weights
         with LayerCalls(weights) as record:
             loss = self.loss(self.logits(), self.labels)
-        found = gradients_of(loss, weights)
-        reached = [(w, g) for w, g in zip(weights, found, strict=True) if g is not None]
+        gradients = gradients_of(loss, weights)
+        reached = [(w, g) for w, g in zip(weights, gradients, strict=True) if g is not None]
         if not any(bool(gradient.any()) for _, gradient in reached):
             raise Degenerate("no gradient reaches a layer of it")
         calls = [call for call in record.calls if call.gradient is not None]
@@ -112,28 +112,28 @@ class Probe:
 
     @property
     def jacobian(self) -> Tensor:
-        """Row n: the gradient of the sum of all logits by image n, (B, C * H * W); `Degenerate` if there is none."""
+        """(B, C * H * W), in row n the gradient of the sum of all logits by image n; `Degenerate` if there is none."""
         if self.image_pass.jacobian is None:
             raise Degenerate("its logits do not depend on the images")
         return self.image_pass.jacobian
 
     @property
     def rectifiers(self) -> Rectifiers:
-        """Which ReLUs are on, and which of them a backward pass reaches; `Degenerate` if there are none."""
+        """Which units are on, and which ReLUs a backward pass reaches; `Degenerate` if there are no ReLUs."""
         if not self.image_pass.rectifiers.on:
             raise Degenerate("it has no ReLU")
         return self.image_pass.rectifiers
 
 
 def check_finite(logits: Tensor) -> None:
-    """Raise a `Degenerate` where they are not: then signs of units are some number's, not the network's."""
+    """Raise a `Degenerate` if the logits are not finite: the signs of units would mean nothing."""
     if not torch.isfinite(logits).all():
         raise Degenerate("its logits are not finite")
 
 
 def gradients_of(value: Tensor, by: list[Tensor]) -> tuple[Tensor | None, ...]:
-    """Of a scalar by each tensor, None where it does not depend on it; `Degenerate` if it depends on nothing."""
+    """The gradient of a scalar by each tensor, None where it does not depend on it; `Degenerate` if it has none."""
     if not value.requires_grad:
         raise Degenerate("its logits have no gradient")
-    found: tuple[Tensor | None, ...] = torch.autograd.grad(value, by, allow_unused=True)
-    return found
+    gradients: tuple[Tensor | None, ...] = torch.autograd.grad(value, by, allow_unused=True)
+    return gradients

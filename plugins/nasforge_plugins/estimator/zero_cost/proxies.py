@@ -1,4 +1,4 @@
-"""All proxies by name: what measures them, which way is better, and on which network."""
+"""All proxies by name: the function that measures each, its direction, and the network that it looks at."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .probe import Probe
 from .spectrum import FLOOR
 
 _WORST = 1e12
-"""Worse than any score without a bound of its own: jacob_cov of a linear network is -1e5 for each image."""
+"""Worse than any score of proxies without a bound: jacob_cov of a linear network is -1e5 for each image."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Proxy:
     """One score of an untrained network.
 
     Attributes:
-        measure: the score; raises `Degenerate` where there is none.
-        direction: which is better.
-        worst: what a degenerate network gets.
-        view: whether it looks at the network itself, or at one of the two thin ones that TE-NAS builds.
-        each_batch: whether another batch of images makes a difference.
+        measure: gives the score; raises `Degenerate` if there is none.
+        direction: whether larger (max) or smaller (min) is better.
+        worst: the value of a degenerate network.
+        view: whether it looks at the network itself or at one of the two thin networks of TE-NAS.
+        each_batch: whether the score depends on the batch of images.
     """
 
     measure: Callable[[Probe], float]
@@ -38,14 +38,14 @@ class Proxy:
 
 
 def params(probe: Probe) -> float:
-    """How many trainable parameters it has. Max: the baseline that every proxy must beat."""
-    return float(sum(one.numel() for one in probe.network.parameters() if one.requires_grad))
+    """The number of trainable parameters. Max: the baseline that every proxy must beat."""
+    return float(sum(parameter.numel() for parameter in probe.network.parameters() if parameter.requires_grad))
 
 
 def macs(probe: Probe) -> float:
-    """Multiply-accumulates of convolutions and linear layers for one image. Max, as `params`."""
+    """The multiply-accumulates of convolutions and linear layers for one image. Max, like `params`."""
     _, channels, height, width = probe.images.shape
-    network = cast(Network, copy.deepcopy(probe.network).cpu())  # what spaces build
+    network = cast(Network, copy.deepcopy(probe.network).cpu())  # spaces build networks
     return 1e6 * network_size(network, (channels, height, width))["macs_m"]
 
 

@@ -1,7 +1,7 @@
-"""What a network calls while it runs, seen without touching it: nothing is hooked into a module, so nothing is left.
+"""Records of the functions that a network calls while it runs. No module gets a hook, so none has to be removed.
 
-Each class is a context: inside, every call of torch's functions passes through it, whether a module makes it or the
-network's own code; outside, also after an error, there is no trace of it.
+Each class is a context. Inside it, every call of a torch function passes through it, whether a module or the network's
+own code makes the call. Nothing of it is left outside, even after an error.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch.overrides import TorchFunctionMode
 RECTIFIERS: frozenset[Any] = frozenset(
     (F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu6, F.leaky_relu, F.leaky_relu_, F.prelu)
 )
-"""ReLU and its kin: a unit is on where its output is above 0."""
+"""ReLU and its relatives: a unit is on where its output is above 0."""
 _POOLS: frozenset[Any] = frozenset((F.adaptive_avg_pool2d, F.avg_pool2d, torch.mean, Tensor.mean))
 Keywords = Mapping[str, Any] | None
 
 
 class Recorder(TorchFunctionMode):
-    """Calls go through `call`, which is the call itself here."""
+    """Passes each call through `call`, which makes the call."""
 
     def __torch_function__(
         self, function: Any, types: Iterable[type], args: Sequence[Any] = (), kwargs: Keywords = None
@@ -32,16 +32,16 @@ class Recorder(TorchFunctionMode):
         return self.call(function, args, kwargs or {})
 
     def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """What the network gets of this call."""
+        """The value that the network gets."""
         return function(*args, **kwargs)
 
 
 class Rectifiers(Recorder):
-    """Which units are on.
+    """Records which units are on.
 
     Attributes:
-        on: for each call of a ReLU, bool (B, units).
-        reached: for each, whether a backward pass has come by since.
+        on: bool (B, units) for each call of a ReLU.
+        reached: for each of these calls, whether a backward pass has reached it.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Rectifiers(Recorder):
         self.reached: list[bool] = []
 
     def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """The call itself; a ReLU's signs are kept."""
+        """The call itself; the signs of a ReLU are recorded."""
         out = function(*args, **kwargs)
         if function in RECTIFIERS:
             place = len(self.on)
@@ -68,10 +68,10 @@ class Call:
     Attributes:
         kind: `conv2d`, `linear`, or `batch_norm`.
         weight: the network's own parameter.
-        x: what it read; of `batch_norm`, normalised but not yet scaled.
-        out: what it gave; where a ReLU has worked in place since, what that left.
-        how: of `conv2d`: stride, padding, dilation, groups.
-        gradient: by what it gave, before anything worked on that in place; None until a backward pass comes by.
+        x: its input; for `batch_norm`, normalized but not yet scaled.
+        out: its output, or what a ReLU that worked in place made of it.
+        how: stride, padding, dilation and groups of `conv2d`.
+        gradient: with respect to its output before any change in place; None until a backward pass reaches it.
     """
 
     kind: str
@@ -82,17 +82,17 @@ class Call:
     gradient: Tensor | None = None
 
     def meet(self, gradient: Tensor) -> None:
-        """Keep the gradient that a backward pass brings."""
+        """Keep the gradient of a backward pass."""
         self.gradient = gradient
 
 
 class LayerCalls(Recorder):
-    """Calls of convolutions and linear layers; of BatchNorms too where their statistics are held constant.
+    """Records calls of convolutions and linear layers, and of BatchNorms whose statistics are held constant.
 
     Args:
-        weights: the parameters whose calls are kept.
-        hold_statistics: whether a BatchNorm normalises by its batch's mean and variance as if they were constants, so
-            that no sample's gradient passes through another one.
+        weights: the parameters whose calls are recorded.
+        hold_statistics: whether BatchNorm treats the mean and variance of its batch as constants, so that the gradient
+            of a sample does not pass through another sample.
     """
 
     def __init__(self, weights: Iterable[Tensor], hold_statistics: bool = False) -> None:
@@ -102,7 +102,7 @@ class LayerCalls(Recorder):
         self.calls: list[Call] = []
 
     def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """The call itself, but for BatchNorms that are held constant."""
+        """The call itself, except for BatchNorms that are held constant."""
         if function is F.batch_norm and self._hold:
             return self._normalised(*args, **kwargs)
         out = function(*args, **kwargs)
@@ -139,7 +139,7 @@ class LayerCalls(Recorder):
 
 
 def batch_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Variance and mean (C,) of a batch (B, C, ...), as BatchNorm takes them."""
+    """Variance and mean (C,) of a batch (B, C, ...), as BatchNorm computes them."""
     return torch.var_mean(x.detach(), dim=[0, *range(2, x.ndim)], correction=0)
 
 
@@ -163,21 +163,21 @@ _LAYERS: Mapping[Any, Callable[..., tuple[Tensor, Tensor, tuple[Any, ...]]]] = {
 
 
 class WithoutNormalization(Recorder):
-    """BatchNorm lets its input through."""
+    """Makes BatchNorm return its input."""
 
     def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """The call itself, unless it is a BatchNorm's."""
+        """The call itself, except for BatchNorm."""
         if function is F.batch_norm:
             return args[0] if args else kwargs["input"]
         return function(*args, **kwargs)
 
 
 class Features(Recorder):
-    """The map (B, C, H, W) that the network pools into features last, and the variances its BatchNorms divide by.
+    """Records the last map (B, C, H, W) that the network pools into features, and the variances of its BatchNorms.
 
     Attributes:
-        last: None where nothing is pooled to one pixel.
-        variances: for each BatchNorm, the mean over its channels of its batch's variance.
+        last: None if nothing is pooled to one pixel.
+        variances: for each BatchNorm, the mean over the channels of the variance of its batch.
     """
 
     def __init__(self) -> None:
@@ -197,6 +197,6 @@ class Features(Recorder):
 
 
 def layer_weights(network: nn.Module) -> list[Tensor]:
-    """Trainable weights of the network's convolutions and linear layers: what the proxies call its layers."""
+    """Trainable weights of the network's convolutions and linear layers, which the proxies call layers."""
     layers = (module for module in network.modules() if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)))
     return [layer.weight for layer in layers if layer.weight.requires_grad]

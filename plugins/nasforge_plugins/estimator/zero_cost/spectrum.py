@@ -1,4 +1,4 @@
-"""Eigenvalues that never end a search: float64, symmetric, floored; what has none is degenerate, with a reason."""
+"""Eigenvalues in float64, of symmetric matrices, with a floor. A network that has none is degenerate, with a reason."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 FLOOR = 1e-12
-"""Smallest eigenvalue that is told from zero, as a share of the largest one. Kernels are products of float32 numbers
-with a relative error of 1e-7, whose square is what a zero eigenvalue looks like."""
+"""The smallest eigenvalue that counts as nonzero, as a share of the largest. Kernels are products of float32 numbers
+with a relative error of 1e-7, and an eigenvalue of zero looks like the square of that error."""
 STILL = 1e-10
-"""How much the sum over a batch may move, as a share of the largest eigenvalue, and still stand: on CIFAR-10 gradients
-that cancel out add up to 1e-6 of themselves, whose square is what is left."""
+"""How far the sum over a batch may move, as a share of the largest eigenvalue, and still count as fixed: on CIFAR-10,
+gradients that cancel out add up to 1e-6 of themselves, and the square of that is left."""
 
 
 class Degenerate(Exception):
-    """A network that has no such score; the reason is shown to people beside the proxy's worst value."""
+    """The network has no such score. People see the reason beside the proxy's worst value."""
 
 
 def eigenvalues(matrix: Tensor) -> Tensor:
-    """Of the symmetric part of `matrix` (N, N): float64 (N,), ascending, on the CPU.
+    """The eigenvalues of the symmetric part of `matrix` (N, N): float64 (N,), ascending, on the CPU.
 
     Raises:
         Degenerate: an entry is not a finite number, or the solver does not converge.
@@ -28,7 +28,7 @@ def eigenvalues(matrix: Tensor) -> Tensor:
         raise Degenerate("the matrix of its samples holds numbers that are not finite")
     try:
         values: Tensor = torch.linalg.eigvalsh((whole + whole.T) / 2)
-    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # it is there, though not listed
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # torch has it, its stubs do not
         raise Degenerate("the eigenvalues of its kernel do not converge") from None
     return values
 
@@ -36,8 +36,8 @@ def eigenvalues(matrix: Tensor) -> Tensor:
 def condition_number(kernel: Tensor) -> float:
     """Largest over smallest eigenvalue of a kernel (N, N), from 1 to 1 / FLOOR.
 
-    Where the sum over the batch cannot move, whatever the weights do, the samples differ in N - 1 directions, and the
-    smallest eigenvalue is that of these: a network that ends in BatchNorm, whose features add up to zero over a batch.
+    Where no weight moves the sum over the batch, the samples differ in N - 1 directions, and the smallest eigenvalue is
+    that of these directions: in a network that ends in BatchNorm, features add up to zero over a batch.
 
     Raises:
         Degenerate: the kernel is zero, or its smallest eigenvalue cannot be told from zero.
@@ -47,7 +47,7 @@ def condition_number(kernel: Tensor) -> float:
     if largest <= 0:
         raise Degenerate("the kernel is zero: no sample moves a weight")
     if float(kernel.sum()) <= STILL * largest * len(kernel):
-        others = float(values.sum()) / (len(kernel) - 1)  # their mean: neither the smallest nor the largest
+        others = float(values.sum()) / (len(kernel) - 1)  # the mean of the others: neither the smallest nor the largest
         values = eigenvalues(kernel + others / len(kernel))
     smallest = float(values[0])
     if smallest <= FLOOR * largest:
@@ -58,7 +58,7 @@ def condition_number(kernel: Tensor) -> float:
 
 
 def log_determinant(kernel: Tensor) -> float:
-    """Of a positive semidefinite kernel (N, N).
+    """The logarithm of the determinant of a positive semidefinite kernel (N, N).
 
     Raises:
         Degenerate: the kernel is singular.
@@ -73,7 +73,7 @@ def correlation(rows: Tensor) -> Tensor:
     """Pearson correlation of the rows of (N, D): float64 (N, N).
 
     Raises:
-        Degenerate: a row is constant, or holds a number that is not finite.
+        Degenerate: a row is constant, or it holds a number that is not finite.
     """
     whole = rows.detach().to("cpu", torch.float64)
     centred = whole - whole.mean(dim=1, keepdim=True)
@@ -83,5 +83,5 @@ def correlation(rows: Tensor) -> Tensor:
     if (lengths == 0).any():
         raise Degenerate("an image leaves its logits unmoved")
     unit = centred / lengths
-    found: Tensor = unit @ unit.T
-    return found
+    product: Tensor = unit @ unit.T
+    return product

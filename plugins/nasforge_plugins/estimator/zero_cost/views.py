@@ -1,4 +1,4 @@
-"""What a proxy looks at: networks with fresh weights, and the images they are fed."""
+"""The networks and images that proxies look at."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from nasforge import (
 Batch = tuple[Tensor, Tensor]
 """Normalised images (B, C, H, W) and labels (B,)."""
 _CHUNK = 500
-"""Images that are read at once to be cropped."""
+"""How many images are read at once to be cropped."""
 _REFERENCE = 16
-"""Random architectures that say how large crops must be."""
+"""How many random architectures decide how large crops must be."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How a network is built and how much it is fed.
+    """How a network is built, and what it is given.
 
     Attributes:
         channels: initial width.
-        cells: depth; a space whose cells are of several types has at least one of each.
-        batch_size: images a batch.
-        side: of random crops of one random channel, in pixels; None: whole images.
+        cells: depth; raised to `SearchSpace.least_cells`, so that there is a cell of each type.
+        batch_size: images per batch.
+        side: in pixels, of random crops of one random channel; None for whole images.
     """
 
     channels: int
@@ -49,8 +49,8 @@ class View:
         """The network, with weights from torch's global generator, and the shape of its images.
 
         Args:
-            side: of the smallest crops, what `common_side` gives; the view's own if None. The network has the first
-                ones, from there on, for which the space builds it.
+            side: of the smallest crops, from `common_side`; the view's own if None. Larger crops are tried in turn
+                until the space builds the network.
 
         Raises:
             ArchitectureError, OptionError: the space builds no such network.
@@ -70,15 +70,12 @@ class View:
         raise AssertionError("there is a last shape")
 
     def common_side(self, context: Context) -> int | None:
-        """Of crops that suffice for random architectures of the space: if some need more pixels than others, and each
-        had the fewest that it needs, their counts of regions would tell crops apart, not networks."""
+        """The side of crops that is large enough for random architectures of the space. If each had the smallest crops
+        that it accepts, the counts of regions would compare crops, not networks."""
         side = self.side
         for number in range(_REFERENCE if side else 0):
             architecture = context.space.sample(rng_of("crops", number))
-            with (
-                isolated(0),
-                suppress(ArchitectureError, OptionError),
-            ):  # one that nothing can be built of asks for nothing
+            with isolated(0), suppress(ArchitectureError, OptionError):  # an architecture that cannot be built at all
                 side = self.build(architecture, context, side)[1][1]
         return side
 
@@ -89,19 +86,19 @@ class View:
         return [(1, side, side) for side in range(min(least, largest), largest + 1)]
 
     def batches(self, data: SearchData, shape: Shape, count: int) -> list[Batch]:
-        """`count` batches of training images, functions of the data's seed: the same for all candidates.
+        """`count` batches of training images, the same for all candidates: a function of the data's seed.
 
-        Whole images are class-balanced and none comes twice; crops may overlap.
+        Whole images are class-balanced and appear once; crops may overlap.
         """
         if self.side is not None:
             return [_crops(data, self.batch_size, shape[1], number) for number in range(count)]
         images, labels = data.subset(self.batch_size * count).train[torch.arange(self.batch_size * count)]
         images = data.preprocessing.normalize(images)
-        return list(zip(*(torch.split(one, self.batch_size) for one in (images, labels)), strict=True))
+        return list(zip(*(torch.split(part, self.batch_size) for part in (images, labels)), strict=True))
 
 
 def _crops(data: SearchData, count: int, side: int, number: int) -> Batch:
-    """Of random training images, at random places, one random channel: (count, 1, side, side)."""
+    """Crops of random training images at random places, one random channel each: (count, 1, side, side)."""
     channels, height, width = data.input_shape
     with isolated(seed_of(data.seed, "crops", number)):
         which = torch.randint(len(data.train), (count,))
@@ -110,9 +107,9 @@ def _crops(data: SearchData, count: int, side: int, number: int) -> Batch:
     rows, columns = top + torch.arange(side).view(1, -1, 1), left + torch.arange(side).view(1, 1, -1)
     parts, labels = [], []
     for chunk in torch.split(torch.arange(count), _CHUNK):
-        images, some = data.train[which[chunk]]
+        images, chunk_labels = data.train[which[chunk]]
         places = torch.arange(len(chunk)).view(-1, 1, 1)
         normalised = data.preprocessing.normalize(images)
         parts.append(normalised[places, channel[chunk], rows[chunk], columns[chunk]])
-        labels.append(some)
+        labels.append(chunk_labels)
     return torch.cat(parts).unsqueeze(1), torch.cat(labels)

@@ -1,8 +1,8 @@
-"""The genome of a growing cell: how many channels each operation gives on each connection.
+"""The genome of a growing cell (II, Genotype; Fig. 1): the number of channels of each operation on each connection.
 
 A cell of depth d has the input, node 0, and nodes 1 to d. Connection j -> i, for i = 1..d and j < i, is block number
-i (i - 1) / 2 + j, and node i is the concatenation of all operations' outputs that arrive there. In text a block is its
-integers joined by `|`, one for each operation; blocks stand two spaces apart, SHARED and DATASET after `--`:
+i (i - 1) / 2 + j, and node i is the concatenation of all outputs that arrive there. In text, a block is its integers
+joined by `|`, one for each operation; blocks are two spaces apart, and SHARED and DATASET follow `--`:
 `0|0|2|0|0|2|0|0  1|0|0|1|1|0|0|0  0|1|0|0|0|0|2|1--1  7`.
 """
 
@@ -20,7 +20,7 @@ from .operations import NAMES
 
 Block = tuple[int, ...]
 WIDEST = 1024
-"""Most channels of one operation on one connection; the seed's mutations give 32 at most."""
+"""The most channels of one operation on one connection; mutations give at most 32."""
 SUBSETS = 11
 CELLS_APART = " + "
 
@@ -30,10 +30,10 @@ class Genome:
     """One cell.
 
     Attributes:
-        blocks: d (d + 1) / 2 of them; each has the channels of every operation of `NAMES`, 0 where there is none.
-        shared: SHARED, 0 or 1. The seed's code never reads it, and neither does the network.
-        dataset: DATASET, 0 to 10: which subset of the images the seed scored this cell on. It does not change the
-            network, and here all candidates are scored on the same images.
+        blocks: d (d + 1) / 2 blocks, each with the channels of every operation of `NAMES`; 0 where it is absent.
+        shared: SHARED, 0 or 1. Neither the published code nor the network here reads it.
+        dataset: DATASET, 0 to 10: the subset of images on which the published code scores this cell. Here all
+            candidates are scored on the same images.
     """
 
     blocks: tuple[Block, ...]
@@ -56,28 +56,28 @@ class Genome:
         return self.blocks[first : first + node]
 
     def width(self, node: int) -> int:
-        """Channels of a node from 1 on."""
+        """The number of channels of a node, counted from 1."""
         return sum(map(sum, self.arriving(node)))
 
     @property
     def connections(self) -> Iterator[tuple[int, int, str, int]]:
-        """(from, to, operation, channels) of everything that is there, node by node."""
+        """(from, to, operation, channels) of each operation that is present, node by node."""
         for node in range(1, self.depth + 1):
             for source, block in enumerate(self.arriving(node)):
                 yield from ((source, node, name, n) for name, n in zip(NAMES, block, strict=True) if n)
 
 
 def depth_of(blocks: int) -> int:
-    """d for d (d + 1) / 2 blocks; rounded down for any other number."""
+    """d for d (d + 1) / 2 blocks; rounded down for other numbers."""
     return (math.isqrt(8 * blocks + 1) - 1) // 2
 
 
 def checked(genome: Genome, where: str, operations: Sequence[str] = NAMES) -> Genome:
-    """The same genome; an `ArchitectureError` names the block and the entry that are wrong.
+    """The same genome; an `ArchitectureError` names a wrong block or entry.
 
     Args:
-        where: what the genome is called in an error.
-        operations: those that may have channels.
+        where: the name of the genome in an error.
+        operations: the ones that may have channels.
     """
     if not genome.blocks or depth_of(len(genome.blocks)) != depth_of(len(genome.blocks) - 1) + 1:
         raise ArchitectureError(
@@ -88,8 +88,8 @@ def checked(genome: Genome, where: str, operations: Sequence[str] = NAMES) -> Ge
     for node in range(1, genome.depth + 1):
         if not genome.width(node):
             last = node * (node + 1) // 2
-            found = f"block {last}" if node == 1 else f"blocks {last - node + 1} to {last}"
-            raise ArchitectureError(f"node {node} of {where} has no operation: {found} hold(s) zeros alone")
+            blocks = f"block {last} holds" if node == 1 else f"blocks {last - node + 1} to {last} hold"
+            raise ArchitectureError(f"node {node} of {where} has no operation: {blocks} only zeros")
     _check_integer(genome.shared, f"SHARED of {where}", 1)
     _check_integer(genome.dataset, f"DATASET of {where}", SUBSETS - 1)
     return genome
@@ -110,14 +110,14 @@ def _check_integer(value: Any, where: str, most: int) -> None:
 
 
 def text_of(genome: Genome, operations: Sequence[str]) -> str:
-    """The genome in the seed's notation, with an entry for each of `operations`, in their order."""
+    """The genome in the paper's notation, with an entry for each of `operations`, in their order."""
     columns = [NAMES.index(name) for name in operations]
     blocks = ("|".join(str(block[column]) for column in columns) for block in genome.blocks)
     return f"{'  '.join(blocks)}--{genome.shared}  {genome.dataset}"
 
 
 def from_text(text: str, where: str, operations: Sequence[str]) -> Genome:
-    """The genome that `text_of` wrote; an `ArchitectureError` names what cannot be read, and where."""
+    """The genome that `text_of` wrote; an `ArchitectureError` names what cannot be read and its place."""
     blocks, dashes, tail = text.strip().partition("--")
     flags = [_integer(word, f"what follows `--` in {where}") for word in tail.split()]
     if not dashes or len(flags) != 2:

@@ -1,4 +1,4 @@
-"""Networks of growing cells: nodes that concatenate, cells in a chain that see the image again, a linear classifier."""
+"""Networks of growing cells (II, Phenotype; Fig. 3): nodes concatenate, and chained cells read the image again."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .operations import OPERATIONS
 
 Pooling = Literal["large", "always"]
 LARGE_SIDE = 50
-"""A map with a longer side is pooled whatever it is told."""
+"""A map with a longer side is pooled with either option."""
 
 
 class GrowingCell(nn.Module):
-    """One cell, (B, channels, H, W) to (B, width of its last node, H', W'); pooling comes first.
+    """One cell, (B, channels, H, W) to (B, width of its last node, H', W'), that may pool its input first.
 
-    A map that is to be pooled but has a side below 3 stays as it is.
+    A map with a side below 3 is never pooled.
 
     Args:
-        channels: of its input.
-        pooling: `always`, or only maps with a side of more than 50 pixels (`large`).
+        channels: the channels of its input.
+        pooling: `always`, or only for maps with a side of more than 50 pixels (`large`).
     """
 
     def __init__(self, genome: Genome, channels: int, pooling: Pooling) -> None:
@@ -43,10 +43,10 @@ class GrowingCell(nn.Module):
                 self.incoming.setdefault(node, []).append((key, source))
 
     def forward(self, x: Tensor, drop: float = 0.0) -> Tensor:
-        """The last node.
+        """The map of the last node.
 
         Args:
-            drop: probability of dropping the output of an operation, per sample, in training mode.
+            drop: the probability that the output of an operation is dropped, per sample, in training mode.
         """
         nodes = {0: self._pooled(x)}
         for node, incoming in self.incoming.items():
@@ -62,7 +62,7 @@ class GrowingCell(nn.Module):
 
 
 def _used_nodes(genome: Genome) -> set[int]:
-    """Those that the last one depends on."""
+    """The nodes on which the last one depends."""
     used = {genome.depth}
     for node in range(genome.depth, 0, -1):
         if node in used:
@@ -71,10 +71,10 @@ def _used_nodes(genome: Genome) -> set[int]:
 
 
 class CellSequence(nn.Module):
-    """Cells in a chain: every one but the first reads the output before it and the input itself, shrunk to its size.
+    """A chain of cells: each but the first reads the output of the cell before it and the input, shrunk to its size.
 
     Args:
-        channels: of the input.
+        channels: the channels of the input.
     """
 
     def __init__(self, genomes: Sequence[Genome], channels: int, pooling: Pooling) -> None:
@@ -95,7 +95,7 @@ class CellSequence(nn.Module):
 
 
 class GrowingNetwork(Network):
-    """A chain of cells, global average pool, linear classifier."""
+    """A chain of cells, a global average pool and a linear classifier."""
 
     def __init__(self, genomes: Sequence[Genome], input_shape: Shape, classes: int, pooling: Pooling) -> None:
         super().__init__()

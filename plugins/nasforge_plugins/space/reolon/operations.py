@@ -1,7 +1,7 @@
-"""The eight operations of the seed, by name. Unlike those of cell-based spaces they change the number of channels.
+"""The eight operations of the published code, by name. Unlike those of other spaces they change the number of channels.
 
-Each maps (B, C_in, H, W) to (B, C_out, H, W). The seed's own code took its operations from the order of a fixed table
-even where a run had named fewer, so its CIFAR run mixed up their columns; here a name is all that counts.
+Each maps (B, C_in, H, W) to (B, C_out, H, W). The published code takes operations in the order of a fixed table, even
+where a run names fewer of them, so its CIFAR run mixed up their columns; here only names count.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Literal
 from torch import Tensor, nn
 
 Operation = Callable[[int, int], nn.Module]
-"""Makes an operation of (channels in, channels out)."""
+"""Makes an operation from (channels in, channels out)."""
 
 
 def separable(kernel: int) -> Operation:
-    """ReLU, depthwise convolution, 1x1, BatchNorm; the seed calls it dilated, though its dilation is 1."""
+    """ReLU, depthwise convolution, 1x1, BatchNorm; the code calls it dilated, but its dilation is 1."""
 
     def make(channels_in: int, channels_out: int) -> nn.Module:
         return nn.Sequential(
@@ -31,7 +31,7 @@ def separable(kernel: int) -> Operation:
 
 
 def skip(channels_in: int, channels_out: int) -> nn.Module:
-    """BatchNorm, after a 1x1 where the number of channels changes."""
+    """BatchNorm, after a 1x1 convolution if the number of channels changes."""
     if channels_in == channels_out:
         return nn.BatchNorm2d(channels_out)
     return nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, bias=False), nn.BatchNorm2d(channels_out))
@@ -40,11 +40,11 @@ def skip(channels_in: int, channels_out: int) -> nn.Module:
 class GatedConv(nn.Module):
     """`clinc`: a 1x1 convolution whose channels are multiplied by a gate that sees the whole map.
 
-    The gate: ReLU, convolution to features / 16 channels, BatchNorm, pooling to 4x4, linear. The convolution pads its
-    input, which the seed's does not, so that maps smaller than the kernel can pass.
+    The gate is ReLU, a convolution to features / 16 channels, BatchNorm, pooling to 4x4 and a linear layer. The
+    convolution pads its input so that maps smaller than the kernel can pass; in the published code it does not.
 
     Args:
-        features: of the linear layer, 16 for each channel of the gate's convolution.
+        features: inputs of the linear layer, 16 for each channel of the gate's convolution.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ def clinc_7x7(channels_in: int, channels_out: int) -> nn.Module:
 
 
 def pool(make_pool: Callable[[], nn.Module]) -> Operation:
-    """A pool, after ReLU, 3x3 and BatchNorm where the number of channels changes."""
+    """A pool, after ReLU, a 3x3 convolution and BatchNorm if the number of channels changes."""
 
     def make(channels_in: int, channels_out: int) -> nn.Module:
         if channels_in == channels_out:
@@ -112,5 +112,5 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "max_pool_3x3": pool(lambda: nn.MaxPool2d(3, 1, padding=1)),
     }
 )
-"""Name -> factory, in the seed's order."""
+"""Name -> factory, in the order of the published code."""
 NAMES = tuple(OPERATIONS)

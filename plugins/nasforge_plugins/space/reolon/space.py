@@ -23,18 +23,18 @@ MOST_EDITS = 8
 
 
 class Reolon(GrowingCells):
-    """Growing cells, alone or in a chain: a genome says how many channels each operation gives on each connection.
+    """Growing cells, alone or in a chain: a genome gives the channels of each operation on each connection.
 
-    An architecture has three genes, each with one entry for every cell of the chain: `cells`, blocks of channels by
-    operation; `shared` and `dataset`, which the seed's notation has and which do not change the network. Blocks are
-    written for all eight operations, in the seed's order, so that a value means the same under every option; the
-    notation has those of `operations`, in their order. Several cells are ` + ` apart.
+    An architecture has three genes, each with one entry per cell of the chain: `cells`, the blocks of channels by
+    operation; `shared` and `dataset`, which are part of the paper's notation and do not change the network. Blocks list
+    all eight operations in the order of the published code, so that a gene means the same under every option; the
+    notation lists those of `operations` in their order. ` + ` separates cells.
 
     Args:
-        operations: names of those that cells are made of.
-        pooling: which maps a cell pools (3x3, stride 2) before its operations: those with a side of more than 50
+        operations: the names of the operations that cells are made of.
+        pooling: the maps that a cell pools (3x3, stride 2) before its operations: those with a side of more than 50
             pixels (`large`), or all (`always`).
-        cells: how many copies of an architecture's chain stand one behind the other in a network.
+        cells: how many copies of an architecture's chain follow each other in a network.
     """
 
     name = "reolon"
@@ -52,13 +52,13 @@ class Reolon(GrowingCells):
 
     @cached_property
     def presets(self) -> Mapping[str, Architecture]:
-        """The worked example of the seed, if all its operations are in use."""
+        """A worked example of the notation, if all its operations are in use."""
         cell = genomes.from_text(EXAMPLE, "the example", NAMES)
         used = {name for _, _, name, _ in cell.connections}
         return {"example": self._architecture([cell])} if used <= set(self.operations) else {}
 
     def from_notation(self, text: str) -> Architecture | None:
-        """The notation `0|0|2|...  1|0|...--1  7`, ` + ` between the cells of a chain."""
+        """The notation `0|0|2|...  1|0|...--1  7`, with ` + ` between the cells of a chain."""
         if not re.match(r"\s*-?\d", text):
             return None
         parts = text.split(CELLS_APART)
@@ -67,7 +67,7 @@ class Reolon(GrowingCells):
         )
 
     def validate(self, architecture: Architecture) -> Architecture:
-        """The same architecture, notation filled in; an `ArchitectureError` names cell, block and entry."""
+        """The same architecture with its notation; an `ArchitectureError` names the wrong cell, block and entry."""
         return self._architecture(self._cells(architecture))
 
     def function_key(self, architecture: Architecture) -> Hashable:
@@ -75,13 +75,15 @@ class Reolon(GrowingCells):
         return tuple(cell.blocks for cell in self._cells(architecture))
 
     def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
-        """Each cell; operations with their channels, nodes with the sum of them."""
+        """A graph of each cell: operations with their channels, nodes with the sum of these."""
         cells = self._cells(architecture)
         return [_graph(cell, "cell" if len(cells) == 1 else f"cell {n}") for n, cell in enumerate(cells, 1)]
 
     def _cells(self, architecture: Architecture) -> list[Genome]:
         if architecture.space != self.name:
-            raise ArchitectureError(f"an architecture of space '{architecture.space}' is none of space '{self.name}'")
+            raise ArchitectureError(
+                f"an architecture of space '{architecture.space}' does not belong to space '{self.name}'"
+            )
         genes = [architecture[name] for name in ("cells", "shared", "dataset")]
         if not all(isinstance(gene, tuple) and len(gene) == len(genes[0]) for gene in genes) or not genes[0]:
             raise ArchitectureError(
@@ -107,15 +109,15 @@ class Reolon(GrowingCells):
     # Drawing and varying, for any strategy
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """The empty cell after one to eight mutations, half of which resize it."""
+        """The empty cell after one to eight mutations at a resize rate of one half."""
         rates = GrowthRates(resize=0.5)
-        one = self.first_cell(rates, rng)
+        architecture = self.first_cell(rates, rng)
         for _ in range(int(rng.integers(MOST_EDITS))):
-            one, _ = self.mutate_with(one, rates, rng)
-        return one
+            architecture, _ = self.mutate_with(architecture, rates, rng)
+        return architecture
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """`mutate_with` at the seed's rates for CIFAR-10, until the network is another one."""
+        """`mutate_with` at the rates of the published CIFAR-10 run, until the network differs."""
         rates, key = GrowthRates(resize=0.55, swap=0.2), self.function_key(architecture)
         while True:
             child, _ = self.mutate_with(architecture, rates, rng)
@@ -143,17 +145,17 @@ class Reolon(GrowingCells):
         """A random cell of the chain mutates."""
         cells = self._cells(architecture)
         place = int(rng.integers(len(cells))) if len(cells) > 1 else 0
-        found = variation.mutated(cells[place], rates, self.operations, rng)
-        cells[place] = found.genome
-        return self._architecture(cells), found.operation
+        child = variation.mutated(cells[place], rates, self.operations, rng)
+        cells[place] = child.genome
+        return self._architecture(cells), child.operation
 
     def cross(self, a: Architecture, b: Architecture, mode: CrossoverMode, rng: np.random.Generator) -> Architecture:
-        """Cell by cell, as far as both chains reach, and repaired."""
+        """A crossover cell by cell, as far as both chains reach; each cell is repaired."""
         crossed: Callable[[Genome, Genome, np.random.Generator], Genome]
         crossed = variation.crossed_uniform if mode == "uniform" else variation.crossed_minimum
         cells = self._cells(a)
-        for place, (one, other) in enumerate(zip(cells, self._cells(b), strict=False)):
-            cells[place] = variation.repaired(crossed(one, other, rng), self.operations, rng)
+        for place, (of_a, of_b) in enumerate(zip(cells, self._cells(b), strict=False)):
+            cells[place] = variation.repaired(crossed(of_a, of_b, rng), self.operations, rng)
         return self._architecture(cells)
 
     def total_channels(self, architecture: Architecture) -> int:
@@ -161,19 +163,19 @@ class Reolon(GrowingCells):
         return sum(cell.channels for cell in self._cells(architecture))
 
     def length(self, architecture: Architecture) -> int:
-        """How many characters its notation has."""
+        """The number of characters of its notation."""
         return len(str(self.validate(architecture)))
 
     def chain(self, architectures: Sequence[Architecture]) -> Architecture:
         """All cells of all architectures, in order."""
-        return self._architecture([cell for one in architectures for cell in self._cells(one)])
+        return self._architecture([cell for architecture in architectures for cell in self._cells(architecture)])
 
     def cell_module(self, architecture: Architecture, channels: int) -> nn.Module:
-        """The chain of its cells, once."""
+        """One copy of the chain of its cells."""
         return CellSequence(self._cells(architecture), channels, self.pooling)
 
     def cell_width(self, architecture: Architecture) -> int:
-        """Of the last node of its last cell."""
+        """The channels of the last node of its last cell."""
         last = self._cells(architecture)[-1]
         return last.width(last.depth)
 
@@ -192,13 +194,13 @@ class Reolon(GrowingCells):
         """The network; see `SearchSpace.build`.
 
         Args:
-            channels: makes no difference: the genome says how wide everything is.
-            cells: how many copies of the chain stand one behind the other; all but the first cell read the image, too.
-            auxiliary: makes no difference: there is no auxiliary head.
+            channels: has no effect, since the genome gives all widths.
+            cells: how many copies of the chain follow each other; each cell but the first reads the image as well.
+            auxiliary: has no effect, since there is no auxiliary head.
 
         Raises:
-            ArchitectureError: the architecture is not one of this space.
-            OptionError: fewer than one copy.
+            ArchitectureError: the architecture does not belong to this space.
+            OptionError: `cells` is below 1.
         """
         copies = self.cells if cells is None else cells
         if copies < 1:

@@ -1,6 +1,6 @@
-"""Variation of growing cells, one small step a function; each takes a genome and gives a new one.
+"""Mutation and crossover of growing cells (II, Mutation and Crossover), one function per step, from genome to genome.
 
-The numbers are those of the seed's published code, which its paper leaves out.
+The numbers are those of the published code; the paper does not give them.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ from .genome import Block, Genome
 from .operations import NAMES
 
 NEW_NODE = 16
-"""Channels of the one operation that a new node begins with."""
+"""The channels of the single operation that a new node begins with."""
 
 
 @dataclass(frozen=True)
 class Mutated:
-    """A child, and the operation whose entry the edge mutation set, if it took place."""
+    """A child, and the operation that edge mutation set; None if edge mutation did not take place."""
 
     genome: Genome
     operation: str | None = None
 
 
 def start() -> Genome:
-    """The one-block genome of zeros that a population starts from; it is no network until it is repaired."""
+    """The one-block genome of zeros from which a population starts. It has to be repaired to be a network."""
     return Genome(((0,) * len(NAMES),))
 
 
 def mutated(genome: Genome, rates: GrowthRates, operations: Sequence[str], rng: np.random.Generator) -> Mutated:
-    """All steps in the seed's order, then the repair."""
+    """A mutant: all steps in the order of the code, then the repair."""
     edited: str | None = None
     if rng.random() < rates.mutation:
         genome = with_smallest_dropped(genome, len(operations))
     if rng.random() < rates.mutation:
         edited = drawn_operation(operations, rates, rng)
-        genome = with_edge_mutated(genome, edited, rng)
+        genome = with_edge_mutated(genome, edited, rng)  # II, Mutation: "adding some new channels"
     if rng.random() < rates.swap:
-        genome = with_first_swapped(genome, rng)
+        genome = with_first_swapped(genome, rng)  # II, Mutation: "swapping blocks"
     genome = with_flags_mutated(genome, rng)
     if rng.random() < rates.mutation:
-        genome = resized(genome, rates.resize, rates.mean_channels, operations, rng)
+        genome = resized(genome, rates.resize, rates.mean_channels, operations, rng)  # II: "reduce ... channels"
     return Mutated(repaired(genome, operations, rng), edited)
 
 
 def with_smallest_dropped(genome: Genome, operations: int) -> Genome:
-    """The smallest positive entry of the first block is gone, if more than half of the operations are used there."""
+    """Drop the smallest positive entry of the first block, if the block uses more than half of the operations."""
     first = genome.blocks[0]
     used = [column for column, entry in enumerate(first) if entry]
     if 2 * len(used) <= operations:
@@ -58,16 +58,16 @@ def with_smallest_dropped(genome: Genome, operations: int) -> Genome:
 
 
 def drawn_operation(operations: Sequence[str], rates: GrowthRates, rng: np.random.Generator) -> str:
-    """An operation by its weight; those that `rates` say nothing of weigh as much as a new one."""
+    """An operation, drawn by its weight."""
     weights = np.array([rates.weight(name) for name in operations])
     return operations[int(rng.choice(len(operations), p=weights / weights.sum()))]
 
 
 def with_edge_mutated(genome: Genome, operation: str, rng: np.random.Generator) -> Genome:
-    """The operation has at least 2^k channels, k uniform in 0..5, on one connection.
+    """Raise the operation to at least 2^k channels, k uniform in 0..5, on one connection.
 
-    Which: by a fair coin any one, or one of the backbone (the last connection of a node r; the code's r = 0 is the
-    last of all); then, for each connection that has the operation already, with chance 0.7 that one instead.
+    A fair coin decides between any connection and one of the backbone: the last connection of a node r (r = 0 is the
+    last connection of all). Then each connection that has the operation already takes its place with probability 0.7.
     """
     column = NAMES.index(operation)
     if rng.random() < 0.5:
@@ -82,7 +82,7 @@ def with_edge_mutated(genome: Genome, operation: str, rng: np.random.Generator) 
 
 
 def with_first_swapped(genome: Genome, rng: np.random.Generator) -> Genome:
-    """The first block and a random other one have changed places."""
+    """Swap the first block with a random other block."""
     if len(genome.blocks) == 1:
         return genome
     other = int(rng.integers(1, len(genome.blocks)))
@@ -92,7 +92,7 @@ def with_first_swapped(genome: Genome, rng: np.random.Generator) -> Genome:
 
 
 def with_flags_mutated(genome: Genome, rng: np.random.Generator) -> Genome:
-    """SHARED flips with 4 %; with 24 % DATASET moves on by up to 49, modulo 10."""
+    """Flip SHARED with probability 4 %; move DATASET on by up to 49, modulo 10, with probability 24 %."""
     shared = 1 - genome.shared if rng.random() < 0.04 else genome.shared
     dataset = genome.dataset
     if rng.random() < 0.24:
@@ -103,11 +103,13 @@ def with_flags_mutated(genome: Genome, rng: np.random.Generator) -> Genome:
 def resized(
     genome: Genome, probability: float, mean: float, operations: Sequence[str], rng: np.random.Generator
 ) -> Genome:
-    """A node less, a node more, or neither.
+    """Remove a node, add a node, or neither.
+
+    A genome with n channels in b blocks shrinks with probability (3/4) p n / (n + M) - 4^(b - 5); otherwise it grows
+    with probability p M / (0.75 n + M).
 
     Args:
-        probability: p of the chances (3/4) p n / (n + M) - 4^(b - 5) to shrink and, else, p M / (0.75 n + M) to grow,
-            with n channels in b blocks.
+        probability: p.
         mean: M, the running mean of n.
     """
     n, blocks = genome.channels, len(genome.blocks)
@@ -119,8 +121,8 @@ def resized(
 
 
 def shrunk(genome: Genome, rng: np.random.Generator) -> Genome:
-    """The last node is gone, unless it is the only one; with chance 0.3 a block that stays becomes the mean of itself
-    and of a dropped one."""
+    """Remove the last node, unless it is the only one. Each block that stays becomes, with probability 0.3, its mean
+    with a random removed block."""
     depth = genome.depth
     if depth == 1:
         return genome
@@ -130,7 +132,7 @@ def shrunk(genome: Genome, rng: np.random.Generator) -> Genome:
 
 
 def grown(genome: Genome, operations: Sequence[str], rng: np.random.Generator) -> Genome:
-    """One more node, with one random operation from the node before it."""
+    """Add a node, with one random operation from the node before it."""
     column = NAMES.index(operations[int(rng.integers(len(operations)))])
     empty = (0,) * len(NAMES)
     longer = replace(genome, blocks=(*genome.blocks, *[empty] * (genome.depth + 1)))
@@ -138,7 +140,7 @@ def grown(genome: Genome, operations: Sequence[str], rng: np.random.Generator) -
 
 
 def repaired(genome: Genome, operations: Sequence[str], rng: np.random.Generator) -> Genome:
-    """An empty last node is removed, unless it is the first; any other empty node gets one random operation of 1 to 7
+    """Remove an empty last node, unless it is the first; give any other empty node one random operation of 1 to 7
     channels from the node before it."""
     while genome.depth > 1 and not genome.width(genome.depth):
         genome = replace(genome, blocks=genome.blocks[: -genome.depth])
@@ -150,19 +152,22 @@ def repaired(genome: Genome, operations: Sequence[str], rng: np.random.Generator
 
 
 def crossed_uniform(a: Genome, b: Genome, rng: np.random.Generator) -> Genome:
-    """Every integer from either parent, and the depth from either; beyond the shorter one, all from the longer one
-    (the paper's "characters" are integers in its code)."""
+    """Each integer from either parent, and the depth from either; beyond the shorter parent, all from the longer one.
+
+    II, Crossover: "the i-th character of the offspring will be randomly selected between the i-th character of the two
+    parents". The "characters" are integers in the code.
+    """
     blocks = [
         tuple(x if rng.random() < 0.5 else y for x, y in zip(of_a, of_b, strict=True))
         for of_a, of_b in zip(a.blocks, b.blocks, strict=False)
     ]
-    longer, depth_giver = max(a, b, key=lambda one: len(one.blocks)), a if rng.random() < 0.5 else b
+    longer, depth_giver = max(a, b, key=lambda parent: len(parent.blocks)), a if rng.random() < 0.5 else b
     blocks += longer.blocks[len(blocks) : len(depth_giver.blocks)]
     return _crossed(a, b, blocks, rng)
 
 
 def crossed_minimum(a: Genome, b: Genome, rng: np.random.Generator) -> Genome:
-    """Every integer the smaller of both parents', the depth too: what the code calls "max" makes cells small."""
+    """The smaller of both parents' integers, and the smaller depth. Only the code has it, and calls it "max"."""
     blocks = [tuple(map(min, of_a, of_b)) for of_a, of_b in zip(a.blocks, b.blocks, strict=False)]
     return _crossed(a, b, blocks, rng)
 
@@ -173,7 +178,7 @@ def _crossed(a: Genome, b: Genome, blocks: Sequence[Block], rng: np.random.Gener
 
 
 def with_entry(genome: Genome, place: int, column: int, entry: int) -> Genome:
-    """One entry is another one."""
+    """Replace one entry."""
     block = genome.blocks[place]
     changed = (*block[:column], entry, *block[column + 1 :])
     return replace(genome, blocks=(*genome.blocks[:place], changed, *genome.blocks[place + 1 :]))
