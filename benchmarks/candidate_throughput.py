@@ -8,12 +8,10 @@ answers at once. Metrics must be the same wherever a candidate was. Writes `benc
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -25,8 +23,8 @@ from nasforge.execution.local_workers import LocalWorkers
 from nasforge.execution.ray_tasks import RayTasks
 from nasforge.testing import tiny_data
 from nasforge_plugins.space.nasbench201 import NASBench201
+from reporting import parser, write
 
-RESULTS = Path(__file__).parent / "results" / "candidate_throughput.md"
 SPACE, DATA = NASBench201(), tiny_data()
 
 
@@ -70,54 +68,45 @@ EXECUTORS: dict[str, Callable[[int], Executor]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--candidates", type=int, default=12)
-    parser.add_argument("--empty", type=int, default=200)
-    parser.add_argument("--repeats", type=int, default=3)
-    given = parser.parse_args()
+    options = parser(__doc__, candidates=12, empty=200, repeats=3).parse_args()
     torch.set_num_threads(1)
     rows, costs, work = [], [], Products(one_second())
     _, expected = timed(LocalExecutor(1), work, 2)
     for name, make in EXECUTORS.items():
         ratios = []
         one, two = make(1), make(2)
-        for _ in range(given.repeats):
+        for _ in range(options.repeats):
             seconds = {}
             for workers, executor in ((1, one), (2, two)):
                 timed(executor, Products(1), 4)  # it is there, and holds what it needs
-                seconds[workers], values = timed(executor, work, given.candidates)
+                seconds[workers], values = timed(executor, work, options.candidates)
                 assert values[:2] == expected, "a candidate's value depends on where it was"
                 executor.close() if name == "ray" else None  # one Ray at a time
             ratios.append(seconds[1] / seconds[2])
         executor = make(2)
         timed(executor, Products(1), 4)
-        empty, _ = timed(executor, Products(0), given.empty)
+        empty, _ = timed(executor, Products(0), options.empty)
         for each in (one, two, executor):
             each.close()
         rows.append(f"| {name} | {statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} |")
-        costs.append(f"| {name} | {1000 * empty / given.empty:.1f} |")
-    lines = [
-        "# Candidates in several processes",
-        "",
-        f"`python benchmarks/candidate_throughput.py --candidates {given.candidates} --empty {given.empty} "
-        f"--repeats {given.repeats}`",
-        "",
+        costs.append(f"| {name} | {1000 * empty / options.empty:.1f} |")
+    about = (
         f"{os.cpu_count()} processors, torch {torch.__version__}, one thread a process. Throughput with two workers by "
-        f"that with one, on {given.candidates} candidates of a second each (median of {given.repeats}, range); values "
-        "are the same as in the run's own process.",
-        "",
+        f"that with one, on {options.candidates} candidates of a second each (median of {options.repeats}, range); "
+        "values are the same as in the run's own process."
+    )
+    lines = [
         "| executor | two workers by one | range |",
         "| --- | ---: | ---: |",
         *rows,
         "",
-        f"What a candidate that answers at once takes, over {given.empty} of them and two workers:",
+        f"What a candidate that answers at once takes, over {options.empty} of them and two workers:",
         "",
         "| executor | ms a candidate |",
         "| --- | ---: |",
         *costs,
     ]
-    RESULTS.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    write("candidate_throughput", "Candidates in several processes", about, lines)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ Two runs are altered: one that has ended, and one that was killed in the second 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
@@ -25,8 +24,8 @@ from pathlib import Path
 import torch
 
 from nasforge.command import cli
+from reporting import RESULTS, parser, write
 
-RESULTS = Path(__file__).parent / "results" / "damaged_folders.md"
 HARMS = ("missing", "empty", "cut", "one bit", "another run's", "hostile")
 COMMANDS = ("search", "resume", "retrain", "report", "compare")
 
@@ -207,11 +206,10 @@ def campaign(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", nargs="*", default=[""], help="only files whose path has one of these in it")
-    parser.add_argument("--every", type=int, default=1, help="only every so many'th alteration")
-    parser.add_argument("--commands", nargs="*", default=COMMANDS, choices=COMMANDS)
-    arguments = parser.parse_args()
+    command_line = parser(__doc__, every=1)
+    command_line.add_argument("--files", nargs="*", default=[""], help="only files whose path has one of these in it")
+    command_line.add_argument("--commands", nargs="*", default=COMMANDS, choices=COMMANDS)
+    arguments = command_line.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as place:
         for row in campaign(Path(place), arguments.files, arguments.commands, arguments.every):
@@ -225,15 +223,12 @@ def main() -> None:
     lines = [f"| {run} | {command} | {said} | {count} |" for (run, command, said), count in sorted(table.items())]
     print("\n".join([*counts, *lines]))
     if arguments.files == [""] and tuple(arguments.commands) == COMMANDS and not wrong:
-        command = f"python benchmarks/damaged_folders.py --every {arguments.every}"
-        head = ["# Damaged folders", "", f"`{command}`", "", f"torch {torch.__version__}, CPU."]
         about = (
-            f"{', '.join(HARMS)}: each file of a run but its pictures, for a run that has ended and one that was "
-            "stopped in the second epoch of its supernet. Nothing was executed."
+            f"torch {torch.__version__}, CPU. {counts[0]} {', '.join(HARMS)}: each file of a run but its pictures, for "
+            "a run that has ended and one that was stopped in the second epoch of its supernet. Nothing was executed."
         )
         columns = ["| run | command | outcome | how often |", "| --- | --- | --- | --- |"]
-        text = "\n".join([*head, *counts, "", about, "", *columns, *lines])
-        RESULTS.write_text(text + "\n", encoding="utf-8")
+        write("damaged_folders", "Damaged folders", about, [*columns, *lines])
     raise SystemExit(bool(wrong))
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,8 +42,8 @@ from nasforge.journal.journal import Journal
 from nasforge.registry.entry_points import build
 from nasforge.run.resources import Budget, Machinery
 from nasforge.run.run import Run
+from reporting import parser, spread, write
 
-RESULTS = Path(__file__).parent / "results" / "data_approximation.md"
 DATA = Path(os.environ.get("NASFORGE_DATA") or Path(__file__).parents[2] / "shared" / "data") / "cifar10"
 MEAN, DEVIATION = (0.49139968, 0.48215841, 0.44653091), (0.24703223, 0.24348513, 0.26158784)
 
@@ -145,39 +144,41 @@ def agreement(reference: np.ndarray, other: np.ndarray) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for key, default in (("networks", 10), ("images", 2000), ("epochs", 8), ("channels", 4), ("cells", 3)):
-        parser.add_argument(f"--{key}", type=int, default=default)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--full", action="store_true", help="10 networks, 25,000 images, 100 epochs, C=16, 8 cells")
-    parser.add_argument("--runs", type=Path, default=Path("runs") / "data_approximation")
-    options = parser.parse_args()
+    command_line = parser(
+        __doc__,
+        networks=10,
+        images=2000,
+        epochs=8,
+        channels=4,
+        cells=3,
+        threads=1,
+        runs=Path("runs") / "data_approximation",
+    )
+    command_line.add_argument(
+        "--full", action="store_true", help="10 networks, 25,000 images, 100 epochs, C=16, 8 cells"
+    )
+    options = command_line.parse_args()
     if options.full:
         options.images, options.epochs, options.channels, options.cells = 25_000, 100, 16, 8
     found = {setting.name: accuracies(setting, options) for setting in SETTINGS}
     reference = found[SETTINGS[0].name]
-    lines = [
-        "# Rankings under fewer images and lower resolution",
-        "",
-        f"`python benchmarks/data_approximation.py {' '.join(sys.argv[1:])}`".replace(" `", "`"),
-        "",
+    about = (
         f"{options.networks} random architectures of the DARTS space (C={options.channels}, {options.cells} cells), "
         f"each trained for {options.epochs} epochs on real CIFAR-10 and scored on {options.images:,} held-out training "
         "images. Agreement with the accuracies on all data, with 95 % bootstrap intervals over the networks. `again` "
         "is all data with other seeds: the noise of a training. ME-DARTS reports correlations of 0.9899 for smaller "
-        "subsets and 0.8827 for low resolution (10 networks, 8 cells, 100 epochs).",
-        "",
+        "subsets and 0.8827 for low resolution (10 networks, 8 cells, 100 epochs)."
+    )
+    lines = [
         "| trained on | images | resolution | accuracy, % | Kendall's tau | Pearson's r |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for setting in SETTINGS:
         values = found[setting.name]
         side, n = round(32 * setting.scale), round(setting.share * options.images)
-        spread = f"{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}"
         agreed = "1 | 1" if setting is SETTINGS[0] else agreement(reference, values)
-        lines.append(f"| {setting.name} | {n:,} | {side}x{side} | {spread} | {agreed} |")
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines[-len(SETTINGS) :]))
+        lines.append(f"| {setting.name} | {n:,} | {side}x{side} | {spread(values, 100, 1)} | {agreed} |")
+    write("data_approximation", "Rankings under fewer images and lower resolution", about, lines)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ again, the study goes on where it was. Writes `benchmarks/results/gradient_famil
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -23,9 +22,9 @@ from scipy.stats import mannwhitneyu
 
 from nasforge import ImageSet
 from nasforge.journal.journal import atomic, digest
+from reporting import parser, spread, write
 from searches import searched
 
-RESULTS = Path(__file__).parent / "results" / "gradient_family.md"
 os.environ.setdefault("NASFORGE_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
 BATCH, EPOCHS = 50, {"digits": 6, "cifar10": 4}
 STRATEGIES = ("medarts", "darts", "pc_darts")
@@ -118,35 +117,23 @@ def table(found: Mapping[str, Sequence[Mapping[str, Any]]], random: Sequence[flo
     return [*lines, f"| random cells | {len(random)} | {spread(random, 100, 2)} | | | |", ""]
 
 
-def spread(values: Sequence[float], scale: float, decimals: int) -> str:
-    scaled = scale * np.array(values)
-    return f"{scaled.mean():.{decimals}f} ± {scaled.std(ddof=1):.{decimals}f}"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="*", choices=[*STAGES, []])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--runs", type=Path, default=Path("runs") / "gradient_family")
-    options = parser.parse_args()
+    command_line = parser(__doc__, seeds=3, runs=Path("runs") / "gradient_family")
+    command_line.add_argument("data", nargs="*", choices=[*STAGES, []])
+    options = command_line.parse_args()
     wanted = options.data or list(STAGES)
     parts = [line for data in wanted for line in study(data, options.seeds, options.runs.resolve())]
     if set(wanted) != set(STAGES):
         print("\n".join(parts))
         return
-    head = [
-        "# Searching by gradient with equally many steps",
-        "",
-        f"`python benchmarks/gradient_family.py --seeds {options.seeds}`",
-        "",
+    about = (
         "Each strategy's supernet takes the same number of steps of its weights (ME-DARTS: all members together); "
         f"the derived network (C={RETRAIN['channels']}, {RETRAIN['cells']} cells) is trained from scratch for "
         f"{RETRAIN['epochs']} epochs and tested once. Mean ± sample deviation over {options.seeds} seeds; p: two-sided "
         "Mann-Whitney U test, uncorrected: with three against six networks it is 0.024 at the least. With populations "
-        "of 4, 2 and 1 ME-DARTS selects and inherits, and crosses nobody.",
-        "",
-    ]
-    RESULTS.write_text("\n".join([*head, *parts]), encoding="utf-8")
+        "of 4, 2 and 1 ME-DARTS selects and inherits, and crosses nobody."
+    )
+    write("gradient_family", "Searching by gradient with equally many steps", about, parts)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,11 @@ strike at a named place (half-way through a line of the journal, say), the other
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -25,7 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-RESULTS = Path(__file__).parent / "results" / "kill_and_resume.md"
+from reporting import parser, write
+
 PRELOAD = [
     "nasforge.experiment.experiment",
     "nasforge_plugins.strategy.egnas",
@@ -209,29 +208,20 @@ def campaign(root: Path, search: str, kills: int, rng: random.Random) -> tuple[b
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100, help="of each search")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
-    arguments = parser.parse_args()
+    command_line = parser(__doc__, seed=0)
+    command_line.add_argument("--kills", type=int, default=100, help="of each search")
+    command_line.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
+    arguments = command_line.parse_args()
     with tempfile.TemporaryDirectory() as name:
         images(Path(name) / "images.npz")
         rng = random.Random(arguments.seed)
         ended = [campaign(Path(name), search, arguments.kills, rng) for search in arguments.searches]
-    text = [
-        "# Killed and resumed",
-        "",
-        f"`python benchmarks/kill_and_resume.py {' '.join(sys.argv[1:])}`".replace(" `", "`"),
-        "",
+    about = (
         f"torch {torch.__version__}, CPU. Runs were killed one to four times each and resumed; equal are those that "
-        "left the undisturbed run's `result.json`, `architecture.json` and weights. `nsga2` has two workers.",
-        "",
-        "| search | equal runs | SIGKILL | SIGABRT | where they struck |",
-        "| --- | --- | --- | --- | --- |",
-        *(row for _, row in ended),
-    ]
-    print("\n".join(text[-len(ended) - 2 :]))
-    RESULTS.write_text("\n".join(text) + "\n")
+        "left the undisturbed run's `result.json`, `architecture.json` and weights. `nsga2` has two workers."
+    )
+    columns = ["| search | equal runs | SIGKILL | SIGABRT | where they struck |", "| --- | --- | --- | --- | --- |"]
+    write("kill_and_resume", "Killed and resumed", about, [*columns, *(row for _, row in ended)])
     if not all(sound for sound, _ in ended):
         raise SystemExit(1)
 

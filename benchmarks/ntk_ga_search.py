@@ -11,7 +11,6 @@ search is a run of nasforge's own: killed and started again, the study goes on w
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,9 +21,9 @@ from scipy.stats import mannwhitneyu
 from nasforge import rank_sums
 from nasforge.journal.journal import digest
 from nasforge_plugins.space.nasbench201 import NASBench201
-from searches import SHARED, cifar10_root, searched
+from reporting import parser, write
+from searches import cifar10_root, searched, test_accuracies
 
-RESULTS = Path(__file__).parent / "results" / "ntk_ga_search.md"
 SCORES = ("ntk_condition", "activation_overlap", "gradient_image_correlation")
 COMMAND = [
     "space=nasbench201", "data=cifar10", "data.download=false", "estimator=zero_cost_ntk_ga", "executor.threads=1",
@@ -39,12 +38,10 @@ GA = {
 
 def study(seeds: int, cells: int, runs: Path) -> dict[str, list[float]]:
     """True test accuracies of what was found, in percent."""
-    with np.load(SHARED / "data" / "nasbench201.npz") as table:
-        truth = dict(zip(table["arch_str"].tolist(), table["cifar10_test_acc_200ep_mean"].tolist(), strict=True))
-    root, space = cifar10_root(runs), NASBench201()
+    truth, root, space = test_accuracies(), cifar10_root(runs), NASBench201()
 
     def accuracy(notation: str) -> float:
-        return float(truth[str(space.validate(space.read(notation)))])
+        return truth[str(space.validate(space.read(notation)))]
 
     found: dict[str, list[float]] = {}
     for seed in range(seeds):
@@ -87,24 +84,14 @@ def table(found: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--cells", type=int, default=50)
-    parser.add_argument("--runs", type=Path, default=Path("runs") / "ntk_ga_search")
-    options = parser.parse_args()
+    options = parser(__doc__, seeds=10, cells=50, runs=Path("runs") / "ntk_ga_search").parse_args()
     lines = table(study(options.seeds, options.cells, options.runs.resolve()))
-    head = [
-        "# Three scores of untrained networks against their size alone",
-        "",
-        f"`python benchmarks/ntk_ga_search.py --seeds {options.seeds} --cells {options.cells}`",
-        "",
+    about = (
         f"NAS-Bench-201 with CIFAR-10: {options.cells} cells are scored in each search, by {', '.join(SCORES)}. Test "
         f"accuracies of the table (200 epochs, mean of its runs) of what was found; mean ± sample deviation over "
-        f"{options.seeds} seeds; p: two-sided Mann-Whitney U test, uncorrected.",
-        "",
-    ]
-    RESULTS.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
-    print("\n".join(lines))
+        f"{options.seeds} seeds; p: two-sided Mann-Whitney U test, uncorrected."
+    )
+    write("ntk_ga_search", "Three scores of untrained networks against their size alone", about, lines)
 
 
 if __name__ == "__main__":

@@ -9,21 +9,18 @@ median ratio with its range. Writes `benchmarks/results/ntk_speed.md`.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from nasforge.registry.entry_points import build
 from nasforge_plugins.estimator.zero_cost.kernels import decoupled_ntk, ntk
+from reporting import device_of, parser, write_of_device
 
-RESULTS = Path(__file__).parent / "results" / "ntk_speed.md"
 CELLS = ("best_cifar10", "all_conv_3x3", "resnet")
 TOLERANCE = 1e-4
 
@@ -107,38 +104,21 @@ def rows(cell: str, batch: int, repeats: int, device: torch.device) -> list[str]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=72)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        print("not measured: no GPU here")
-        return
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {options.threads} thread(s)"
-    text = [
-        "# Neural tangent kernels against the plain loop",
-        "",
-        f"`python benchmarks/ntk_speed.py {' '.join(sys.argv[1:])}`".replace(" `", "`"),
-        "",
+    options = parser(__doc__, device="cpu", repeats=5, threads=1, batch=72).parse_args()
+    device, where = device_of(options.device, options.threads)
+    about = (
         f"torch {torch.__version__}, {where}; `nasbench201`, C=3, N=1, batch {options.batch} of 32x32, fp32; "
         f"{options.repeats} interleaved repeats; median seconds, median ratio of pairs, its range. The loop is one "
         "backward pass for each sample. Kernels compared before timing (relative Frobenius norm of the difference): "
         "the exact one with the loop's, the decoupled one with the loop's on a network whose BatchNorms hold the "
-        "batch's statistics constant.",
-        "",
+        "batch's statistics constant."
+    )
+    lines = [
         "| cell | kernel | loop, s | this, s | ratio | range | difference |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         *(line for cell in CELLS for line in rows(cell, options.batch, options.repeats, device)),
     ]
-    if device.type == "cpu":
-        text += ["", "On a GPU (`--device cuda`): not measured: no GPU here."]
-    RESULTS.parent.mkdir(exist_ok=True)
-    name = RESULTS if device.type == "cpu" else RESULTS.with_name("ntk_speed_cuda.md")
-    name.write_text("\n".join(text) + "\n")
+    write_of_device("ntk_speed", device, "Neural tangent kernels against the plain loop", about, lines)
 
 
 if __name__ == "__main__":

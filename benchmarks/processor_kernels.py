@@ -16,7 +16,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +34,7 @@ from nasforge.diagnosis.kernel_trials import (
     worst_error,
 )
 from nasforge.registry.entry_points import registry
+from reporting import parser, write
 
 INSTRUCTIONS = ("SSE41", "AVX", "AVX2", "AVX512_CORE", "DEFAULT")
 BATCHES, CLASSES = (1, 2, 63, 64), 5
@@ -121,24 +121,20 @@ def rows(instructions: str, tried: list[Case], found: list[float | str]) -> Iter
 def main(count: int | None) -> None:
     everything = cases()
     tried = everything[:count]
-    lines = [
-        f"{len(tried)} of {len(everything)} cases, drawn at random; torch {torch.__version__.partition('+')[0]}",
-        "",
-    ]
-    lines += ["| kernels | what | cases | wrong | largest error |", "| --- | --- | --- | --- | --- |"]
+    about = f"{len(tried)} of {len(everything)} cases, drawn at random; torch {torch.__version__.partition('+')[0]}"
+    lines = ["| kernels | what | cases | wrong | largest error |", "| --- | --- | --- | --- | --- |"]
     for instructions in INSTRUCTIONS:
         command = [sys.executable, __file__, f"--cases={len(tried)}", "--child"]
         found = outcomes(command, len(tried), {"ONEDNN_MAX_CPU_ISA": instructions, **HEAP_CHECK})
         lines += rows(instructions, tried, found)
-        print("\n".join(lines), flush=True)
-    (Path(__file__).parent / "results" / "processor_kernels.md").write_text("\n".join(lines) + "\n")
+        write("processor_kernels", "The kernels of each kind of processor", about, lines)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, help="how many of them; all if left out")
-    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    command_line = parser(__doc__)
+    command_line.add_argument("--cases", type=int, help="how many of them; all if left out")
+    command_line.add_argument("--child", type=int, help=argparse.SUPPRESS)
+    given = command_line.parse_args()
     if given.child is None:
         main(given.cases)
     else:

@@ -12,7 +12,6 @@ numbers lie too.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -32,9 +31,9 @@ from nasforge.run.resources import Budget, Machinery
 from nasforge.run.run import Run
 from nasforge_plugins.estimator.zero_cost import ZeroCost
 from nasforge_plugins.estimator.zero_cost.proxies import PROXIES
+from reporting import parser, write
 from searches import SHARED, cifar10_root
 
-RESULTS = Path(__file__).parent / "results"
 SPACE = build("space", {"name": "nasbench201"})
 COLUMNS = {name: name for name in PROXIES} | {"jacob_cov": "jacov", "naswot": "nwot", "macs": "flops"}
 """Our names -> those of the published values."""
@@ -183,42 +182,34 @@ def against_accuracy(published: Published, rows: list[int], found: list[Evaluati
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=("published", "accuracy", "accuracy_of_slow"))
-    parser.add_argument("--cells", type=int)
-    parser.add_argument("--seconds", type=float, default=280)
-    parser.add_argument("--folder", type=Path)
-    options = parser.parse_args()
+    command_line = parser(__doc__, seconds=280.0)
+    command_line.add_argument("study", choices=("published", "accuracy", "accuracy_of_slow"))
+    command_line.add_argument("--cells", type=int)
+    command_line.add_argument("--folder", type=Path)
+    options = command_line.parse_args()
     to_published = options.study == "published"
     count = options.cells or (112 if to_published else 1000)
     name = "proxy_correlation" if to_published else f"proxy_{options.study}"
     published = Published.read()
     rows = published.rows(count)
     slow = options.study == "accuracy_of_slow"
-    proxies = [one for one in PROXIES if (one in published.scores if to_published else (one in SLOW) == slow)]
+    proxies = [proxy for proxy in PROXIES if (proxy in published.scores if to_published else (proxy in SLOW) == slow)]
     cells = [SPACE.read(published.notations[row]) for row in rows]
     found, seconds = scored(options.folder or Path("runs") / name, proxies, cells, options.seconds)
-    failed = [one for one in found if not one.ok]
+    failed = [evaluation for evaluation in found if not evaluation.ok]
     options_used: dict[str, Any] = dict(build("estimator", {"name": "zero_cost", "proxies": proxies}).options)
     options_used.pop("proxies")
-    text = [
-        "# Zero-cost proxies against " + ("published values" if to_published else "true accuracy"),
-        "",
-        f"`python benchmarks/proxy_correlation.py {options.study} --cells {count}`",
-        "",
+    about = (
         f"{len(rows):,} cells of NAS-Bench-201, CIFAR-10 images, torch {torch.__version__}, one thread of a CPU, "
         f"{seconds / len(rows):.1f} s a cell for {len(proxies)} proxies; {len(failed)} evaluations failed. Spearman "
         "rank correlations; the sign of what is minimised is turned. Options: "
         + ", ".join(f"{key} {value}" for key, value in options_used.items())
-        + ".",
-        "",
-        *(_PUBLISHED if to_published else _ACCURACY),
-        "",
-        *(against_published if to_published else against_accuracy)(published, rows, found),
-    ]
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.md").write_text("\n".join(text) + "\n")
-    print("\n".join(text))
+        + "."
+    )
+    compared = (against_published if to_published else against_accuracy)(published, rows, found)
+    lines = [*(_PUBLISHED if to_published else _ACCURACY), "", *compared]
+    title = "Zero-cost proxies against " + ("published values" if to_published else "true accuracy")
+    write(name, title, about, lines)
 
 
 _PUBLISHED = [

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nasforge.config.configuration import compose
 from nasforge.experiment import experiment
 
@@ -25,6 +27,12 @@ def cifar10_root(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, str(SHARED / "tools" / "unpack_data.py"), str(folder), "cifar10"], check=True)
     return folder
+
+
+def test_accuracies() -> dict[str, float]:
+    """By the notation of each cell of NAS-Bench-201: CIFAR-10 test accuracy (%) after 200 epochs, mean of its runs."""
+    with np.load(SHARED / "data" / "nasbench201.npz") as table:
+        return dict(zip(table["arch_str"].tolist(), map(float, table["cifar10_test_acc_200ep_mean"]), strict=True))
 
 
 def searched(folder: Path, command: Sequence[str]) -> dict[str, Any]:

@@ -11,14 +11,12 @@ its processes for each fit anew. Writes `benchmarks/results/shared_fits.md`.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import statistics
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, here and in the processes to come
@@ -35,8 +33,8 @@ from nasforge.images import ImageSet
 from nasforge.training.ranks import Fit, Ranks
 from nasforge_plugins.space.darts import DARTS
 from nasforge_plugins.strategy.darts.module import GradientAlphas
+from reporting import parser, write
 
-RESULTS = Path(__file__).parent / "results" / "shared_fits.md"
 SHAPE, CLASSES, BATCH = (3, 32, 32), 10, 64
 SGD = {"learning_rate": 0.025, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0}
 CPU = {"accelerator": "cpu"}
@@ -132,31 +130,27 @@ def row(what: str, ratios: list[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=10)
-    given = parser.parse_args()
+    options = parser(__doc__, repeats=3, steps=10).parse_args()
     torch.set_num_threads(1)
-    two, data, one_step = Ranks(2), images(given.steps), images(1)
+    two, data, one_step = Ranks(2), images(options.steps), images(1)
     first = spawned() / fitted(network, two, one_step)[1]  # which starts the other process
     speeds = {
-        f"a network of 5 cells and 16 channels, {given.steps} steps of {BATCH}": speed(
-            network, two, data, given.repeats
+        f"a network of 5 cells and 16 channels, {options.steps} steps of {BATCH}": speed(
+            network, two, data, options.repeats
         ),
-        f"DARTS on 3 cells and 8 channels, {given.steps} steps of {BATCH}": speed(supernet, two, data, given.repeats),
+        f"DARTS on 3 cells and 8 channels, {options.steps} steps of {BATCH}": speed(
+            supernet, two, data, options.repeats
+        ),
     }
     processes, threads = drift(network, two, data)
-    later = [spawned() / fitted(network, two, one_step)[1] for _ in range(given.repeats)]
-    lines = [
-        "# Fits shared by two processes",
-        "",
-        f"`python benchmarks/shared_fits.py --repeats {given.repeats} --steps {given.steps}`",
-        "",
+    later = [spawned() / fitted(network, two, one_step)[1] for _ in range(options.repeats)]
+    about = (
         f"{os.cpu_count()} processors, one thread a process, torch {torch.__version__}, gloo. Median of "
-        f"{given.repeats} ratios, each of one pair of runs. The weights of both agree to 1e-8 in double precision. In "
-        f"single precision rounding takes the network's apart by {processes:.1g}, and those of one process with one "
-        f"and with two threads by {threads:.1g}.",
-        "",
+        f"{options.repeats} ratios, each of one pair of runs. The weights of both agree to 1e-8 in double precision. "
+        f"In single precision rounding takes the network's apart by {processes:.1g}, and those of one process with one "
+        f"and with two threads by {threads:.1g}."
+    )
+    lines = [
         "| one process's seconds by two processes' | ratio | range |",
         "| --- | ---: | ---: |",
         *(row(what, ratios) for what, ratios in speeds.items()),
@@ -165,10 +159,9 @@ def main() -> None:
         "| --- | ---: | ---: |",
         row("the first fit of a run, which starts the other process", [first]),
         row("every later one", later),
-    ]  # fmt: skip
+    ]
     two.close()
-    RESULTS.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    write("shared_fits", "Fits shared by two processes", about, lines)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ points; the slope over the second half says what each further candidate costs. W
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import os
@@ -33,8 +32,8 @@ from nasforge.execution.executor import Answer, Executor, Work
 from nasforge.journal.journal import Journal
 from nasforge.run.estimates import Estimates
 from nasforge.run.progress import Progress
+from reporting import parser, write
 
-RESULTS = Path(__file__).parent / "results" / "simulated_cluster.md"
 POINTS = 10
 SLEEP = (0.05, 0.5)
 """Seconds a candidate sleeps, uniformly drawn."""
@@ -131,24 +130,18 @@ def resident() -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--candidates", type=int, default=100_000)
-    parser.add_argument("--in-flight", type=int, default=2_000)
-    given = parser.parse_args()
+    options = parser(__doc__, candidates=100_000, in_flight=2_000).parse_args()
     rows = []
     for name, drive in (("the loop alone", loop_alone), ("with estimates and journal", with_journal)):
-        cluster = SimulatedCluster(given.in_flight, Readings(given.candidates))
-        drive(cluster, given.candidates)
+        cluster = SimulatedCluster(options.in_flight, Readings(options.candidates))
+        drive(cluster, options.candidates)
         growth, early, late = cluster.readings.slopes()
         rows.append(f"| {name} | {cluster.most:,} | {growth:.0f} | {early:.0f} | {late:.0f} | {late / early:.2f} |")
+    about = (
+        f"{options.candidates:,} candidates, asynchronous tasks that sleep {SLEEP[0]} to {SLEEP[1]} seconds, through "
+        f"the driver's own loop. Resident memory and time at {POINTS} points; slopes by least squares."
+    )
     lines = [
-        "# A simulated cluster",
-        "",
-        f"`python benchmarks/simulated_cluster.py --candidates {given.candidates} --in-flight {given.in_flight}`",
-        "",
-        f"{given.candidates:,} candidates, asynchronous tasks that sleep {SLEEP[0]} to {SLEEP[1]} seconds, through the "
-        f"driver's own loop. Resident memory and time at {POINTS} points; slopes by least squares.",
-        "",
         "| driver | in flight, at most | bytes a further candidate | us a candidate, at first | later | ratio |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
         *rows,
@@ -156,8 +149,7 @@ def main() -> None:
         "The loop keeps nothing of a candidate that has come back. A run keeps its journal in memory, since a strategy "
         "may ask for a candidate again: that is what each one costs there.",
     ]
-    RESULTS.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    write("simulated_cluster", "A simulated cluster", about, lines)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,9 @@ slows both, and gives the median ratio with its range. Writes `benchmarks/result
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +18,8 @@ from torch.nn import functional as F
 
 from nasforge_plugins.space.darts import DARTS
 from plain_darts import PlainSupernet, copy_weights
+from reporting import device_of, parser, write_of_device
 
-RESULTS = Path(__file__).parent / "results" / "supernet_speed.md"
 INDIVIDUALS = 25
 Fed = tuple[dict[str, Tensor], ...]
 """The mix; for the plain one softmaxed alphas, and normalised betas if there are any."""
@@ -125,36 +122,19 @@ def measure(batch: int, repeats: int, device: torch.device) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=32)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        print("not measured: no GPU here")
-        return
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {options.threads} threads"
-    text = [
-        "# The supernet of `space=darts` against a plain one",
-        "",
-        f"`python benchmarks/supernet_speed.py {' '.join(sys.argv[1:])}`".replace(" `", "`"),
-        "",
+    options = parser(__doc__, device="cpu", repeats=5, threads=2, batch=32).parse_args()
+    device, where = device_of(options.device, options.threads)
+    about = (
         f"torch {torch.__version__}, {where}; C=16, L=8, batch {options.batch} of 32x32, fp32; {options.repeats} "
         "interleaved repeats (of the generation one); median seconds, median ratio of pairs, its range. Outputs "
-        "compared before timing.",
-        "",
+        "compared before timing."
+    )
+    lines = [
         "| row | plain, s | fast, s | ratio | range |",
         "| --- | --- | --- | --- | --- |",
         *measure(options.batch, options.repeats, device),
     ]
-    if device.type == "cpu":
-        text += ["", "On a GPU (`--device cuda`): not measured: no GPU here."]
-    RESULTS.parent.mkdir(exist_ok=True)
-    name = RESULTS if device.type == "cpu" else RESULTS.with_name("supernet_speed_cuda.md")
-    name.write_text("\n".join(text) + "\n")
+    write_of_device("supernet_speed", device, "The supernet of `space=darts` against a plain one", about, lines)
 
 
 if __name__ == "__main__":

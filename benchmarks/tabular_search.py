@@ -10,7 +10,6 @@ Every run goes through `nasforge.run.Run`, journal included. Writes `benchmarks/
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -36,8 +35,8 @@ from nasforge_plugins.strategy.nevergrad import Nevergrad
 from nasforge_plugins.strategy.nsga2 import NSGA2
 from nasforge_plugins.strategy.random_search import RandomSearch
 from nasforge_plugins.strategy.regularized_evolution import RegularizedEvolution
+from reporting import parser, spread, write
 
-RESULTS = Path(__file__).parent / "results" / "tabular_search.md"
 os.environ.setdefault("NASFORGE_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
 SPACE = build("space", {"name": "nasbench201"})
 STRATEGIES: dict[str, Callable[[], AskTellStrategy]] = {
@@ -55,6 +54,7 @@ def searched(
     strategy: AskTellStrategy, estimators: Sequence[Estimator], objectives: list[str], evaluations: int, seed: int
 ) -> list[Evaluation]:
     """All evaluations of one search, in order, report-only metrics included."""
+    ledger: list[Evaluation] = []
     with tempfile.TemporaryDirectory() as folder, closing(Journal(Path(folder))) as journal:
         run = Run(
             Path(folder),
@@ -66,9 +66,10 @@ def searched(
             seed=seed,
             budget=Budget(evaluations=evaluations),
             machinery=Machinery(trainer={"accelerator": "cpu"}, threads=1),
+            ledger=ledger,
         )
         strategy.search(run)
-        return run.evaluations
+    return ledger
 
 
 def single(seeds: int) -> list[str]:
@@ -117,7 +118,9 @@ def double(seeds: int, evaluations: int = 200) -> list[str]:
         ours = [gap(NSGA2(), seed) for seed in range(seeds)]
         random = [gap(RandomSearch(), seed) for seed in range(seeds)]
         ratio, p = np.mean(ours) / np.mean(random), mannwhitneyu(ours, random).pvalue
-        lines.append(f"| {device} | {_spread(ours)} | {_spread(random)} | **{ratio:.2f}** | {p:.1g} |")
+        lines.append(
+            f"| {device} | {spread(ours, decimals=3)} | {spread(random, decimals=3)} | **{ratio:.2f}** | {p:.1g} |"
+        )
         print(lines[-1], flush=True)
     return lines
 
@@ -150,23 +153,14 @@ class _Here:
 _HERE = _Here()
 
 
-def _spread(values: list[float]) -> str:
-    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=50)
-    seeds = parser.parse_args().seeds
-    text = [
-        "# Strategies on the table of NAS-Bench-201",
-        "",
-        f"`python benchmarks/tabular_search.py --seeds {seeds}`",
-        "",
+    seeds = parser(__doc__, seeds=50).parse_args().seeds
+    about = (
         "Test accuracy (%, 200 epochs, mean of the table's runs) of the best candidate by 12-epoch validation accuracy "
         f"after {STEPS[0]} and {STEPS[1]} evaluations; mean ± deviation over {seeds} seeds; p: two-sided "
-        "Mann-Whitney U test against random search.",
-        "",
+        "Mann-Whitney U test against random search."
+    )
+    lines = [
         *single(seeds),
         "",
         "Hypervolume of 12-epoch validation accuracy on CIFAR-10 against latency, normalised by ideal point and nadir "
@@ -175,8 +169,7 @@ def main() -> None:
         "",
         *double(min(seeds, 20)),
     ]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text("\n".join(text) + "\n")
+    write("tabular_search", "Strategies on the table of NAS-Bench-201", about, lines)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,9 @@ strategy asks for is checked to be the same. Writes `benchmarks/results/tabular_
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -33,8 +31,8 @@ from nasforge.registry.entry_points import build
 from nasforge.run.goals import Goals
 from nasforge.run.resources import Budget, Machinery
 from nasforge.run.run import Run
+from reporting import parser, write
 
-RESULTS = Path(__file__).parent / "results" / "tabular_throughput.md"
 os.environ.setdefault("NASFORGE_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
 SPACE = build("space", {"name": "nasbench201"})
 TABLE = build("estimator", {"name": "tabular"})
@@ -118,28 +116,21 @@ def rows(strategy: str, requests: int, repeats: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=5000)
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
+    options = parser(__doc__, requests=5000, repeats=5).parse_args()
     torch.set_num_threads(1)
     names = ("random_search", "regularized_evolution")
-    text = [
-        "# The cost of a request on the table of NAS-Bench-201",
-        "",
-        f"`python benchmarks/tabular_throughput.py {' '.join(sys.argv[1:])}`".replace(" `", "`"),
-        "",
+    about = (
         f"One core, one thread, {options.requests:,} requests, median of {options.repeats} (the best); NumPy "
         f"{np.__version__}. Every new candidate is a journal line, and every generation (here: every request but the "
         "first ones) is another. The shares are of the whole search's time; the rest is the run's own: keys, seeding "
-        "around each estimate, budget and progress.",
-        "",
+        "around each estimate, budget and progress."
+    )
+    lines = [
         "| search | requests a second | journal lines a second | new candidates | strategy | table | journal | rest |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *itertools.chain.from_iterable(rows(name, options.requests, options.repeats) for name in names),
     ]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text("\n".join(text) + "\n")
+    write("tabular_throughput", "The cost of a request on the table of NAS-Bench-201", about, lines)
 
 
 if __name__ == "__main__":

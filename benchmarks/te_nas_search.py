@@ -10,7 +10,6 @@ search is a run of nasforge's own: killed and started again, the study goes on w
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -18,9 +17,9 @@ import numpy as np
 
 from nasforge.journal.journal import digest
 from nasforge_plugins.space.nasbench201 import NASBench201
-from searches import SHARED, cifar10_root, searched
+from reporting import parser, spread, write
+from searches import cifar10_root, searched, test_accuracies
 
-RESULTS = Path(__file__).parent / "results" / "te_nas_search.md"
 COMMAND = [
     "strategy=te_nas", "space=nasbench201", "data=cifar10", "data.download=false", "executor.threads=1",
     "trainer.accelerator=cpu", "retrain.seeds=0",
@@ -29,14 +28,9 @@ LARGEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--runs", type=Path, default=Path("runs") / "te_nas_search")
-    options = parser.parse_args()
-    runs = options.runs.resolve()
-    with np.load(SHARED / "data" / "nasbench201.npz") as table:
-        every = table["cifar10_test_acc_200ep_mean"].astype(float)
-        truth = dict(zip(table["arch_str"].tolist(), every.tolist(), strict=True))
+    options = parser(__doc__, seeds=4, runs=Path("runs") / "te_nas_search").parse_args()
+    runs, truth = options.runs.resolve(), test_accuracies()
+    every = np.array(list(truth.values()))
     root, space, rows, found = cifar10_root(runs), NASBench201(), [], []
     for seed in range(options.seeds):
         command = [*COMMAND, f"data.root={root}", f"seed={seed}"]
@@ -46,26 +40,20 @@ def main() -> None:
         shown, place = cell.replace("|", r"\|"), _percentile(every, truth[cell])
         rows.append(f"| {seed} | `{shown}` | {truth[cell]:.2f} | {place:.1f} |")
         print(rows[-1], flush=True)
-    deviation = f" ± {np.std(found, ddof=1):.2f}" if len(found) > 1 else ""
-    lines = [
-        "# TE-NAS on NAS-Bench-201",
-        "",
-        f"`python benchmarks/te_nas_search.py --seeds {options.seeds}`",
-        "",
+    about = (
         "Options as they stand, CIFAR-10 images. Test accuracies of the table (200 epochs, mean of its runs), and the "
-        "share of all 15,625 cells that are worse, ties counted half.",
-        "",
+        "share of all 15,625 cells that are worse, ties counted half."
+    )
+    lines = [
         "| seed | found | test accuracy, % | percentile |",
         "| ---: | --- | ---: | ---: |",
         *rows,
         "",
-        f"Found: {np.mean(found):.2f}{deviation} %. Mean of all cells {every.mean():.2f} %, best {every.max():.2f} %, "
+        f"Found: {spread(found)} %. Mean of all cells {every.mean():.2f} %, best {every.max():.2f} %, "
         f"3x3 convolutions on every edge (the most parameters) {truth[LARGEST]:.2f} %, "
         f"percentile {_percentile(every, truth[LARGEST]):.1f}.",
-        "",
     ]
-    RESULTS.write_text("\n".join(lines), encoding="utf-8")
-    print("\n".join(lines))
+    write("te_nas_search", "TE-NAS on NAS-Bench-201", about, lines)
 
 
 def _percentile(every: np.ndarray, one: float) -> float:

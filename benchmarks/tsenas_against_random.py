@@ -11,7 +11,6 @@ run of nasforge's own: killed and started again, the study goes on where it was.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -26,9 +25,9 @@ from scipy.stats import mannwhitneyu
 
 from nasforge.journal.journal import atomic, digest
 from nasforge_plugins.strategy.tsenas.supernet import PATHS
+from reporting import parser, spread, write
 from searches import searched
 
-RESULTS = Path(__file__).parent / "results" / "tsenas_against_random.md"
 SHARED = Path(__file__).parents[2] / "shared"
 IMAGES, TESTED = 2000, 4000
 EPOCHS, SUPERNET_EPOCHS = 1, 4
@@ -124,31 +123,16 @@ def least(n: int) -> float:
     return 2 / math.comb(2 * n, n)
 
 
-def spread(values: Sequence[float], scale: float, decimals: int) -> str:
-    scaled = scale * np.array(values)
-    deviation = f" ± {scaled.std(ddof=1):.{decimals}f}" if len(scaled) > 1 else ""
-    return f"{scaled.mean():.{decimals}f}{deviation}"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--runs", type=Path, default=Path("runs") / "tsenas_against_random")
-    options = parser.parse_args()
+    options = parser(__doc__, seeds=3, runs=Path("runs") / "tsenas_against_random").parse_args()
     lines = study(options.seeds, options.runs.resolve())
-    head = [
-        "# TS-ENAS against random search with equally many training epochs",
-        "",
-        f"`python benchmarks/tsenas_against_random.py --seeds {options.seeds}`",
-        "",
+    about = (
         f"{IMAGES:,} training images of Fashion-MNIST, two fifths of them to score candidates on; C=4, 4 to 6 cells. "
         f"What is found is trained from scratch (C=8, 6 epochs) and tested once on {TESTED:,} test images. Mean ± "
         f"sample deviation over {options.seeds} seeds; accuracies in the search are with inherited weights for TS-ENAS "
-        "and from scratch for random search, after as many epochs.",
-        "",
-    ]
-    RESULTS.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
-    print("\n".join(lines))
+        "and from scratch for random search, after as many epochs."
+    )
+    write("tsenas_against_random", "TS-ENAS against random search with equally many training epochs", about, lines)
 
 
 if __name__ == "__main__":

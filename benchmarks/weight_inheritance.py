@@ -11,7 +11,6 @@ on where it was. Writes `benchmarks/results/weight_inheritance.md`.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -29,8 +28,8 @@ from nasforge.journal.journal import Journal
 from nasforge.randomness import rng_of
 from nasforge_plugins.estimator.training import Training
 from nasforge_plugins.strategy.tsenas.inheritance import Inheritance
+from reporting import parser, write
 
-RESULTS = Path(__file__).parent / "results" / "weight_inheritance.md"
 SHARED = Path(__file__).parents[2] / "shared"
 TRAINED, VALIDATED = 1000, 2000
 """Images that candidates learn from, and others that they are scored on: 200 would rank them by chance."""
@@ -150,24 +149,15 @@ def seconds(evaluations: Sequence[Evaluation]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--chromosomes", type=int, default=40)
-    parser.add_argument("--runs", type=Path, default=Path("runs") / "weight_inheritance")
-    options = parser.parse_args()
+    options = parser(__doc__, chromosomes=40, runs=Path("runs") / "weight_inheritance").parse_args()
     lines = study(options.runs.resolve(), options.chromosomes)
-    head = [
-        "# What inherited weights say of a network after one epoch",
-        "",
-        f"`python {' '.join(sys.argv)}`",
-        "",
+    about = (
         f"{options.chromosomes} random chromosomes of `space=tsenas` (C=4, 4 to 6 cells, up to 2 reductions), "
         f"{TRAINED:,} training images of Fashion-MNIST, scored on {VALIDATED:,} others of its training images. The "
         f"supernet of all known cells at every width was trained for {SUPERNET_EPOCHS} epochs, on the training images "
-        "alone.",
-        "",
-    ]
-    RESULTS.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
-    print("\n".join(lines))
+        "alone."
+    )
+    write("weight_inheritance", "What inherited weights say of a network after one epoch", about, lines)
 
 
 if __name__ == "__main__":
