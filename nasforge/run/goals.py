@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ class Goals:
 
     @classmethod
     def of(cls, estimators: Sequence[Estimator], objectives: Sequence[str] | None, constraints: Sequence[str]) -> Goals:
-        """The goals that names and bounds stand for; without names, all that are not report-only,
-        but for the `ACCOUNTS`.
+        """The goals that names and bounds stand for; without names, every objective that is neither report-only nor
+        one of the `ACCOUNTS`.
 
         Raises:
             OptionError: two estimators give a metric of the same name, a constraint cannot be read, or a report-only
@@ -41,9 +42,9 @@ class Goals:
             UnknownNameError: no estimator gives a metric.
         """
         given = composed(estimators)
-        open_ones = {one.metric: one for one in given if not one.report_only}
+        visible = {objective.metric: objective for objective in given if not objective.report_only}
         if objectives is not None and not objectives:
-            raise OptionError(f"objectives=[] leaves nothing to follow; choose among {', '.join(open_ones)}")
+            raise OptionError(f"objectives=[] leaves nothing to follow; choose among {', '.join(visible)}")
         for name in objectives or ():
             _check(name, given)
         if twice := [name for name in objectives or () if list(objectives or ()).count(name) > 1]:
@@ -52,12 +53,13 @@ class Goals:
         for bound in bounds:
             _check(bound.metric, given)
             _check_possible(bound)
-        names = [name for name in open_ones if name not in ACCOUNTS] if objectives is None else objectives
-        return cls(given, tuple(open_ones[name] for name in names), bounds)
+        _check_compatible(bounds)
+        names = [name for name in visible if name not in ACCOUNTS] if objectives is None else objectives
+        return cls(given, tuple(visible[name] for name in names), bounds)
 
     def broken(self, evaluation: Evaluation) -> Constraint | None:
         """The first constraint that a successful evaluation breaks."""
-        return next((one for one in self.constraints if one.violation(evaluation.metrics) > 0), None)
+        return next((bound for bound in self.constraints if bound.violation(evaluation.metrics) > 0), None)
 
 
 def composed(estimators: Sequence[Estimator]) -> tuple[Objective, ...]:
@@ -74,11 +76,12 @@ def composed(estimators: Sequence[Estimator]) -> tuple[Objective, ...]:
 
 
 def _check(name: str, given: Sequence[Objective]) -> None:
-    by_name = {one.metric: one for one in given}
+    by_name = {objective.metric: objective for objective in given}
     if name not in by_name:
-        raise unknown("objective of these estimators", name, [one.metric for one in given if not one.report_only])
+        visible = [objective.metric for objective in given if not objective.report_only]
+        raise unknown("objective of these estimators", name, visible)
     if by_name[name].report_only:
-        raise OptionError(f"'{name}' is only reported: what is measured on test data must not steer a search")
+        raise OptionError(f"'{name}' is only reported: a metric that is measured on test data must not steer a search")
 
 
 def _check_possible(bound: Constraint) -> None:
@@ -91,3 +94,10 @@ def _check_possible(bound: Constraint) -> None:
         return
     if bound.limit < least if bound.upper else bound.limit > most:
         raise OptionError(f"constraint '{bound}' leaves no candidate: {bound.metric} is {what}")
+
+
+def _check_compatible(bounds: Sequence[Constraint]) -> None:
+    """Raise an `OptionError` for two bounds of one metric that no value keeps."""
+    for lower, upper in itertools.product(bounds, bounds):
+        if lower.metric == upper.metric and upper.upper and not lower.upper and lower.limit > upper.limit:
+            raise OptionError(f"constraints '{lower}' and '{upper}' leave no candidate: no value keeps both")

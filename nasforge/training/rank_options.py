@@ -11,6 +11,7 @@ import torch
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
 from nasforge.errors import OptionError
+from nasforge.wording import counted
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _check_accelerator(accelerator: str) -> None:
 
 def _device_count(devices: Any, cuda: bool) -> int:
     there = torch.cuda.device_count() if cuda else os.cpu_count() or 1
-    what = f"{there} GPU(s)" if cuda else f"{there} processor(s)"
+    what = counted(there, "GPU" if cuda else "processor")
     if devices in ("auto", -1):
         return there if cuda else 1
     if isinstance(devices, list) and cuda and devices:

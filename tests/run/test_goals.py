@@ -70,3 +70,9 @@ def test_violations():
     goals = Goals.of([Toy()], None, ["params_m<=1.5", "accuracy>=0.9"])
     evaluation = Evaluation(Architecture.of("toy", {"x": 1}), {"params_m": 1.0, "accuracy": 0.5})
     assert goals.broken(evaluation) == lower
+
+
+def test_bounds_that_no_value_keeps_are_refused():
+    with pytest.raises(OptionError, match="'params_m>=2' and 'params_m<=1' leave no candidate: no value keeps both"):
+        Goals.of([Toy()], None, ["params_m<=1", "params_m>=2"])
+    assert len(Goals.of([Toy()], None, ["params_m<=2", "params_m>=2"]).constraints) == 2
