@@ -54,8 +54,7 @@ def fitness_over_generations(generations: Sequence[Generation], objective: Objec
     figure, axes = axes_of((WIDE[0], 260.0), "generation", words(objective.metric))
     values = [_values(generation.population, objective.metric) for generation in generations]
     place = [index for index, known in enumerate(values) if len(known)]
-    best = np.max if objective.direction == "max" else np.min
-    for label, of, colour in (("best", best, "found"), ("median", np.median, "sep")):
+    for label, of, colour in (("best", objective.best, "found"), ("median", np.median, "sep")):
         line = [float(of(values[index])) for index in place]
         axes.plot(place, line, color=LIGHT[colour], linewidth=1.7, marker="o", markersize=3.5, label=label)
     axes.scatter(

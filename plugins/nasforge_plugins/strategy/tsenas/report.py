@@ -139,10 +139,9 @@ def _compared(inheritance: Inheritance) -> str:
 def _row(generation: Generation, fitness: Objective) -> dict[str, object]:
     values = [evaluation.metrics[fitness.metric] for evaluation in generation.population if evaluation.ok]
     shares = _shares(generation.new)
-    best = max if fitness.direction == "max" else min
     return {
         "stage": generation.stage,
-        "best": best(values) if values else None,
+        "best": fitness.best(np.array(values)) if values else None,
         "median": statistics.median(values) if values else None,
         "population": [str(evaluation.architecture) for evaluation in generation.population],
         "new": len(generation.new),
