@@ -81,15 +81,12 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     )
     from nasforge.networks.cells import (
         drop_path as drop_path,
-        partial_join as partial_join,
         scaled_norm as scaled_norm,
         softmax_per_node as softmax_per_node,
         weighted_sum as weighted_sum,
     )
     from nasforge.networks.convolutions import (
-        DepthwiseConv2d as DepthwiseConv2d,
         PointwiseConv2d as PointwiseConv2d,
-        depthwise as depthwise,
         pointwise as pointwise,
     )
     from nasforge.networks.operations import (
@@ -209,8 +206,8 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
 _HOMES = {
     "command.api": "search",
     "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
-    "networks.cells": "drop_path partial_join scaled_norm softmax_per_node weighted_sum",
-    "networks.convolutions": "DepthwiseConv2d PointwiseConv2d depthwise pointwise",
+    "networks.cells": "drop_path scaled_norm softmax_per_node weighted_sum",
+    "networks.convolutions": "PointwiseConv2d pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError "
     "reason text_of unknown",

@@ -66,17 +66,3 @@ def weighted_sum(terms: Iterable[tuple[Tensor, Tensor | None]]) -> Tensor:
     if total is None:
         raise ValueError("a weighted sum needs at least one term")
     return total
-
-
-def partial_join(mixed: Tensor, bypass: Tensor, groups: int) -> Tensor:
-    """Concatenate (B, C/K, H, W) and (B, C - C/K, H, W), then shuffle channels in K = `groups` groups.
-
-    The channel shuffle of PC-DARTS (Xu et al. 2020): channel c of group k goes to place c * K + k. The layout in
-    memory, channels first or last, stays what it is.
-    """
-    joined = torch.cat([mixed, bypass], dim=1)
-    batch, channels, height, width = joined.shape
-    if joined.is_contiguous():
-        return joined.view(batch, groups, -1, height, width).transpose(1, 2).reshape(joined.shape)
-    pixels = joined.permute(0, 2, 3, 1).reshape(batch, height, width, groups, -1)  # (B, H, W, K, C/K)
-    return pixels.transpose(-1, -2).reshape(batch, height, width, channels).permute(0, 3, 1, 2)

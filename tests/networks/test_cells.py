@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nasforge import drop_path, partial_join, scaled_norm, softmax_per_node, weighted_sum
+from nasforge import drop_path, scaled_norm, softmax_per_node, weighted_sum
 
 
 def test_drop_path_drops_whole_samples_and_divides_the_kept():
@@ -55,11 +55,3 @@ def test_weighted_sum_leaves_its_inputs_alone():
     assert all(torch.equal(now, then) for now, then in zip((x, y, z), before, strict=True))
     with pytest.raises(ValueError, match="at least one term"):
         weighted_sum([])
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_partial_join_interleaves_groups(layout):
-    x = torch.arange(8.0).view(1, 8, 1, 1).expand(2, 8, 3, 3).contiguous(memory_format=layout)
-    joined = partial_join(x[:, :2], x[:, 2:], 4)
-    assert joined[0, :, 0, 0].tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
-    assert joined.is_contiguous(memory_format=layout)

@@ -1,54 +1,13 @@
-"""Convolutions that go round slow and wrong kernels: the same function as the library's, and nowhere left out."""
+"""The 1x1 convolution that avoids a wrong kernel: it computes what the library computes, and every network uses it."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from nasforge import OPERATIONS, DepthwiseConv2d, NetworkModule, PointwiseConv2d, WeightSharing, build, operation
+from nasforge import OPERATIONS, NetworkModule, PointwiseConv2d, WeightSharing, build, operation
 from nasforge.networks.convolutions import layout_of
 from nasforge.registry.entry_points import registry
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 1, 1), (5, 1, 2), (3, 2, 2), (5, 2, 1)])
-def test_depthwise_gradients_are_the_librarys(kernel, stride, dilation, layout):
-    conv = DepthwiseConv2d(6, kernel, stride, dilation).double()
-    x = torch.randn(2, 6, 7, 7).double().contiguous(memory_format=layout).requires_grad_()
-    expected = F.conv2d(x, conv.weight, None, stride, conv.padding, dilation, 6)
-    out = conv(x)
-    seed = torch.randn_like(out)
-    torch.testing.assert_close(out, expected)
-    for own, theirs in zip(
-        torch.autograd.grad(out, (x, conv.weight), seed),
-        torch.autograd.grad(expected, (x, conv.weight), seed),
-        strict=True,
-    ):
-        torch.testing.assert_close(own, theirs, rtol=1e-10, atol=1e-10)
-
-
-def test_depthwise_can_be_differentiated_twice_and_per_sample():
-    conv = DepthwiseConv2d(2, 3).double()
-    x = torch.randn(2, 2, 4, 4).double().requires_grad_()
-    assert torch.autograd.gradgradcheck(conv, (x,))
-
-    def loss(weight, image):
-        return torch.func.functional_call(conv, {"weight": weight}, (image[None],)).square().sum()
-
-    each = torch.func.vmap(torch.func.grad(loss), (None, 0))(conv.weight.detach(), x.detach())
-    whole = torch.autograd.grad(conv(x).square().sum(), conv.weight)[0]
-    torch.testing.assert_close(each.sum(0), whole)
-
-
-def test_depthwise_works_under_autocast():
-    conv = DepthwiseConv2d(4, 3)
-    x = torch.randn(2, 4, 6, 6, requires_grad=True)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = conv(x)
-    out.float().sum().backward()
-    assert out.dtype == torch.bfloat16
-    assert x.grad.dtype == conv.weight.grad.dtype == torch.float32
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasforge import DepthwiseConv2d, PointwiseConv2d, depthwise, operation, pad_to_even, pointwise
+from nasforge import PointwiseConv2d, operation, pad_to_even, pointwise
 from nasforge_plugins.space.partial_edges import Edges, normalized, rows_of
+
+from .depthwise import DepthwiseConv2d, depthwise
 
 _SEPARABLE = {  # kernel, dilation, repetitions
     "sep_conv_3x3": (3, 1, 2),

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasforge import FactorizedReduce, Mix, ReLUConvBN, Shape, Supernet, partial_join, weighted_sum
+from nasforge import FactorizedReduce, Mix, ReLUConvBN, Shape, Supernet, weighted_sum
 
 from .edges import edge_operation, state_operation
 from .genotypes import CELL_TYPES, EDGES, INPUTS, NODES, first_edge
@@ -266,3 +266,17 @@ class DARTSSupernet(Supernet):
         if tuple(rows.shape) != self.mix_shape:
             raise ValueError(f"mix['{cell}'] has shape {tuple(rows.shape)}; this supernet expects {self.mix_shape}")
         return _Mixing(rows, mix.get(f"{cell}_bypass", rows.sum(dim=1)), sparse)
+
+
+def partial_join(mixed: Tensor, bypass: Tensor, groups: int) -> Tensor:
+    """Concatenate (B, C/K, H, W) and (B, C - C/K, H, W), then shuffle channels in K = `groups` groups.
+
+    The channel shuffle of PC-DARTS (Xu et al. 2020): channel c of group k goes to place c * K + k. The layout in
+    memory, channels first or last, stays what it is.
+    """
+    joined = torch.cat([mixed, bypass], dim=1)
+    batch, channels, height, width = joined.shape
+    if joined.is_contiguous():
+        return joined.view(batch, groups, -1, height, width).transpose(1, 2).reshape(joined.shape)
+    pixels = joined.permute(0, 2, 3, 1).reshape(batch, height, width, groups, -1)  # (B, H, W, K, C/K)
+    return pixels.transpose(-1, -2).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
