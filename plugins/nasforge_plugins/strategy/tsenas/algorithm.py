@@ -191,9 +191,9 @@ def crossover(
     one parent has no more of the kind.
     """
     kinds1, kinds2 = positions_by_kind(p1, space), positions_by_kind(p2, space)
-    pairs = [pair for kind in sorted(kinds1.keys() & kinds2.keys())
-             for pair in zip(kinds1[kind], kinds2[kind], strict=False)]  # fmt: skip
-    return space.swap_cells(p1, p2, [pair for pair in pairs if rng.random() < 0.5])
+    pairs = [pair for kind in sorted(kinds1.keys() & kinds2.keys())  # IV.B.3: "the cell category remains unchanged"
+             for pair in zip(kinds1[kind], kinds2[kind], strict=False)]  # else "skip the current cell"  # fmt: skip
+    return space.swap_cells(p1, p2, [pair for pair in pairs if rng.random() < 0.5])  # line 10: q1 and q2
 
 
 def positions_by_kind(architecture: Architecture, space: CellChain) -> dict[str, list[int]]:
@@ -224,15 +224,15 @@ def environmental_selection(candidates: Sequence[Individual], n: int, threshold:
     Args:
         threshold: alpha, the width of a level in units of the fitness.
     """
-    survivors: list[Individual] = []
-    for level in levels(candidates, threshold):
+    survivors: list[Individual] = []  # P_{t+1}
+    for level in levels(candidates, threshold):  # IV.B.4: "the hierarchy is divided according to alpha"
         if len(survivors) + len(level) <= n:
-            survivors += level
+            survivors += level  # IV.B.4: "put into the next generation population sequentially"
             continue
-        density = Counter(survivor.depth for survivor in survivors)
+        density = Counter(survivor.depth for survivor in survivors)  # IV.B.4: survivors "with the same N value"
         rest = list(level)
-        while len(survivors) < n:
-            chosen = min(rest, key=lambda individual: (density[individual.depth], individual.cost))
+        while len(survivors) < n:  # IV.B.4: "until the population reaches the upper limit"
+            chosen = min(rest, key=lambda individual: (density[individual.depth], individual.cost))  # IV.B.4: density
             rest.remove(chosen)
             survivors.append(chosen)
             density[chosen.depth] += 1
@@ -248,7 +248,7 @@ def levels(candidates: Sequence[Individual], threshold: float) -> list[list[Indi
     ranked: list[list[Individual]] = []
     for individual in sorted(candidates, key=lambda individual: individual.cost):
         if ranked and individual.cost <= ranked[-1][0].cost + threshold:
-            ranked[-1].append(individual)
+            ranked[-1].append(individual)  # IV.B.4: "at the same level"
         else:
             ranked.append([individual])
     return ranked
@@ -256,8 +256,8 @@ def levels(candidates: Sequence[Individual], threshold: float) -> list[list[Indi
 
 def fine_mutation(p: Architecture, space: CellChain, rng: np.random.Generator) -> Architecture:
     """Algorithm 4, line 5, Fig. 3(c): every cell gets an edge mutation or a node mutation, with equal probability."""
-    for position in range(1, len(space.kinds(p)) + 1):
-        mutate = space.mutate_operation if rng.random() < 0.5 else space.mutate_input
+    for position in range(1, len(space.kinds(p)) + 1):  # IV.C: "until all the cells complete the mutation"
+        mutate = space.mutate_operation if rng.random() < 0.5 else space.mutate_input  # IV.C: "an equal probability"
         p = mutate(p, position, rng)
     return p
 
@@ -265,7 +265,7 @@ def fine_mutation(p: Architecture, space: CellChain, rng: np.random.Generator) -
 def pruning(p: Architecture, space: CellChain, rng: np.random.Generator) -> Architecture:
     """Algorithm 4, line 6, Fig. 3(d): one random cell loses one random node. No cell loses its last one."""
     for position in rng.permutation(len(space.kinds(p))):
-        child = space.prune_node(p, int(position) + 1, rng)
+        child = space.prune_node(p, int(position) + 1, rng)  # IV.C: "randomly delete a certain node in the cell"
         if child != p:
             return child
     return p
