@@ -167,6 +167,10 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
         AskTellStrategy as AskTellStrategy,
         Strategy as Strategy,
     )
+    from nasforge.tables.array_files import (
+        ArrayFile as ArrayFile,
+        open_arrays as open_arrays,
+    )
     from nasforge.tables.files import (
         find_table as find_table,
     )
@@ -235,6 +239,7 @@ _HOMES = {
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing size_or_default",
     "strategy": "AskTellStrategy Strategy",
     "training.scoring": "batch_statistics one_hot_l1 ordered_batches score",
+    "tables.array_files": "ArrayFile open_arrays",
     "tables.table": "Column Table",
     "tables.files": "find_table",
     "training.modules": "FitModule NetworkModule SupernetModule",

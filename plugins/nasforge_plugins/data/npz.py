@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nasforge import DataError, ImageSet, hold_out, text_of
+from nasforge import DataError, ImageSet, hold_out, open_arrays
 from nasforge_plugins.data.own_images import SIDE, require_enough
 
 NEEDED = ("train_images", "train_labels", "classes")
@@ -50,36 +50,8 @@ def read_npz(path: Path) -> NpzImages:
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise DataError(f"there is no file {path}; it should be an .npz with the arrays {', '.join(NEEDED)}")
-    with _opened(path) as file:
-        for key in NEEDED:
-            if key not in file.files:
-                raise DataError(f"{path} has no array '{key}'; it holds {', '.join(sorted(file.files)) or 'nothing'}")
-        return {key: _array(path, file, key) for key in (*NEEDED, *OPTIONAL) if key in file.files}
-
-
-def _opened(path: Path) -> np.lib.npyio.NpzFile:
-    try:
-        file = np.load(path, allow_pickle=False)
-    except PermissionError:
-        raise DataError(f"{path} may not be read; its permissions forbid it") from None
-    except Exception:  # zipfile has errors of many kinds, and numpy takes what is no zip for a pickle
-        file = None
-    if not isinstance(file, np.lib.npyio.NpzFile):  # of a broken download, too: a zip's list of contents is at its end
-        raise DataError(f"{path} is no .npz file, or not a whole one; numpy.savez writes them")
-    return file
-
-
-def _array(path: Path, file: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
-    try:
-        array = file[key]
-    except Exception as error:  # zipfile, zlib, lzma and numpy each have errors of their own for a damaged member
-        raise DataError(
-            f"{path}: '{key}' cannot be read ({text_of(error)}); "
-            "it must be whole, and a plain array of numbers or strings"
-        ) from None
-    if not isinstance(array, np.ndarray):  # numpy returns the bytes of what does not begin as an array does
-        raise DataError(f"{path}: '{key}' is no array; numpy.savez writes arrays")
-    return array
+    with open_arrays(path) as file:
+        return {key: file[key] for key in (*NEEDED, *OPTIONAL) if key in NEEDED or key in file.names}
 
 
 def _names(path: Path, classes: np.ndarray) -> tuple[str, ...]:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nasforge import Column, Table
-from nasforge_plugins.table.arrays import opened
+from nasforge import Column, Table, open_arrays
 from nasforge_plugins.table.cells import CARDINALITIES, SPACE, rows_of
 from nasforge_plugins.table.units import milliseconds
 
@@ -26,7 +25,7 @@ def read(source: Path) -> Table | None:
     """
     if source.suffix != ".npz":
         return None
-    with opened(source) as arrays:
+    with open_arrays(source) as arrays:
         if METRIC not in arrays.names:
             return None
         devices = [str(device) for device in arrays["devices"]]

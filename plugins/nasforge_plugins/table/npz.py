@@ -8,8 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from nasforge import Column, DataError, Table
-from nasforge_plugins.table.arrays import Arrays, opened
+from nasforge import ArrayFile, Column, DataError, Table, open_arrays
 from nasforge_plugins.table.cells import CARDINALITIES, EDGES, OPERATIONS, SPACE, distinct_rows
 from nasforge_plugins.table.units import fractions, millions
 
@@ -36,7 +35,7 @@ def read(source: Path) -> Table | None:
     """
     if source.suffix != ".npz":
         return None
-    with opened(source) as arrays:
+    with open_arrays(source) as arrays:
         datasets = [one for one in DATASETS if any(key.startswith(f"{one}_") for key in arrays.names)]
         if not datasets:
             return None
@@ -53,7 +52,7 @@ def read(source: Path) -> Table | None:
     return Table.of(SPACE, CARDINALITIES, values, source="NAS-Bench-201 (Dong and Yang, ICLR 2020)", path=source)
 
 
-def _rows(arrays: Arrays) -> np.ndarray:
+def _rows(arrays: ArrayFile) -> np.ndarray:
     """The table's row of each of the file's, from `ops`, whatever order of operations and edges the file has."""
     names, edges = [str(one) for one in arrays["op_names"]], [tuple(map(int, one)) for one in arrays["edges"]]
     if sorted(names) != sorted(OPERATIONS) or sorted(edges) != sorted(EDGES):

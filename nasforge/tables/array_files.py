@@ -1,4 +1,4 @@
-"""Arrays of an `.npz`, and every mistake in them named."""
+"""Files of NumPy arrays (`.npz`), read as something that anyone may have written: every mistake in them is named."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from nasforge import DataError, text_of
+from nasforge.errors import DataError, text_of
 
 
-class Arrays:
+class ArrayFile:
     """The arrays of an open file, each read when it is asked for; a `DataError` names what is missing or broken.
 
     Attributes:
-        names: of all arrays in the file.
+        names: the names of all arrays in the file, sorted.
     """
 
     def __init__(self, path: Path, file: np.lib.npyio.NpzFile) -> None:
@@ -23,12 +23,15 @@ class Arrays:
 
     def __getitem__(self, key: str) -> np.ndarray:
         if key not in self.names:
-            raise DataError(f"{self.path} has no array '{key}'; it holds {', '.join(self.names)}")
+            raise DataError(f"{self.path} has no array '{key}'; it holds {', '.join(self.names) or 'nothing'}")
         try:
             array = self._file[key]
-        except Exception as error:  # zipfile, zlib, lzma and numpy each have errors of their own for a damaged member
-            raise DataError(f"{self.path}: '{key}' cannot be read ({text_of(error)[:200]}); it must be whole") from None
-        if not isinstance(array, np.ndarray):  # numpy returns the bytes of what does not begin as an array does
+        except Exception as error:  # zipfile, zlib, lzma and numpy each have their own errors for a damaged member
+            raise DataError(
+                f"{self.path}: '{key}' cannot be read ({text_of(error)[:200]}); "
+                "it must be whole, and a plain array of numbers or strings"
+            ) from None
+        if not isinstance(array, np.ndarray):  # numpy returns the bytes of what does not begin like an array
             raise DataError(f"{self.path}: '{key}' is no array; numpy.savez writes arrays")
         return array
 
@@ -46,15 +49,19 @@ class Arrays:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Arrays]:
-    """The arrays of a file; a `DataError` if it is no whole `.npz`."""
+def open_arrays(path: Path) -> Iterator[ArrayFile]:
+    """The arrays of an `.npz` file.
+
+    Raises:
+        DataError: it may not be read, or it is no whole `.npz`.
+    """
     try:
         file = np.load(path, allow_pickle=False)
     except PermissionError:
         raise DataError(f"{path} may not be read; its permissions forbid it") from None
     except Exception:  # zipfile has errors of many kinds, and numpy takes what is no zip for a pickle
         file = None
-    if not isinstance(file, np.lib.npyio.NpzFile):  # of a broken download, too: a zip's list of contents is at its end
-        raise DataError(f"{path} is no .npz file, or not a whole one")
+    if not isinstance(file, np.lib.npyio.NpzFile):  # a broken download, too: a zip lists its contents at its end
+        raise DataError(f"{path} is no .npz file, or not a whole one; numpy.savez writes them")
     with file:
-        yield Arrays(path, file)
+        yield ArrayFile(path, file)
