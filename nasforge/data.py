@@ -104,8 +104,8 @@ class FitData:
         parts = (self.train.fingerprint, self.validation and self.validation.fingerprint, self.preprocessing)
         return hashlib.sha256(repr((*parts, self.batch_size)).encode()).hexdigest()[:32]
 
-    def whole(self, batch_index: int) -> int:
-        """How many images that training batch of an epoch has, over all ranks."""
+    def images_in_batch(self, batch_index: int) -> int:
+        """How many images that training batch of an epoch has."""
         return min(self.batch_size, len(self.train) - batch_index * self.batch_size)
 
     def loader(self, seed: int, *, rank: int = 0, ranks: int = 1) -> DataLoader[tuple[Tensor, Tensor]]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class Portion(NamedTuple):
-    """One rank's rows of a batch that all ranks share: every `ranks`-th one, from the `rank`-th on.
+    """One rank's rows of a batch that all ranks share: every `ranks`-th row, starting with row `rank`.
 
     Attributes:
         rank, ranks: whose part this is, and of how many.
@@ -27,25 +27,48 @@ class Portion(NamedTuple):
         return rows[self.rank :: self.ranks] if self.ranks > 1 else rows
 
 
-def total(tensor: Tensor, ranks: int) -> Tensor:
-    """The sum over ranks; every one of them must ask for it. Gradients flow back to all."""
-    if ranks == 1:
-        return tensor
-    summed: Tensor = _Sum.apply(tensor)  # type: ignore[no-untyped-call]
-    return summed
+class Member(NamedTuple):
+    """One of the processes that share a fit, and how it computes with the others. By default it is alone.
+
+    Every rank must call `total`, `averages` and `weight` when one does, because they exchange tensors.
+
+    Attributes:
+        rank, ranks: its number, from 0, and how many processes there are.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+
+    def portion(self, whole: int) -> Portion:
+        """Its part of a batch of `whole` images."""
+        return Portion(self.rank, self.ranks, whole)
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum over ranks. Gradients flow back to all of them."""
+        if self.ranks == 1:
+            return tensor
+        summed: Tensor = _Sum.apply(tensor)  # type: ignore[no-untyped-call]
+        return summed
+
+    def averages(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The mean over ranks of each tensor, in one exchange."""
+        if self.ranks == 1 or not tensors:
+            return list(tensors)
+        flat = self.total(torch.cat([tensor.flatten() for tensor in tensors])) / self.ranks
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+        return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
+
+    def weight(self, rows: int) -> float:
+        """The factor that turns the mean over its `rows` rows into its share of the mean over the whole batch: the
+        average over ranks of these products is that mean. It is 1 where all ranks have equally many rows."""
+        return rows * self.ranks / int(self.total(torch.tensor(rows)))
 
 
-def averages(tensors: Sequence[Tensor], ranks: int) -> list[Tensor]:
-    """The mean over ranks of each tensor, in one exchange."""
-    if ranks == 1 or not tensors:
-        return list(tensors)
-    flat = total(torch.cat([tensor.flatten() for tensor in tensors]), ranks) / ranks
-    parts = torch.split(flat, [tensor.numel() for tensor in tensors])
-    return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
+ALONE = Member()
 
 
 class _Sum(torch.autograd.Function):
-    """Each rank's loss depends on every rank's summand, so the gradients of all losses come back to each."""
+    """Each rank's loss depends on every rank's summand, so every rank gets the gradients of all losses."""
 
     @staticmethod
     def forward(context: Any, tensor: Tensor) -> Tensor:

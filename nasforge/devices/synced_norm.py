@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nasforge.devices.portions import total
+from nasforge.devices.portions import Member
 
 
 class SyncedBatchNorm(_BatchNorm):
@@ -47,13 +47,14 @@ class SyncedBatchNorm(_BatchNorm):
 def _moments(input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean (C,), biased variance (C,) and count () over all ranks, put together from each rank's own in one exchange
     (Chan et al. 1979): a sum of squares would lose what the mean is far from zero for."""
-    rank, ranks = dist.get_rank(), dist.get_world_size()
+    member = Member(dist.get_rank(), dist.get_world_size())
     rows = input.transpose(0, 1).flatten(1).float() if input.dtype.itemsize < 4 else input.transpose(0, 1).flatten(1)
     own = rows.new_zeros(2 * len(rows) + 1)
     if rows.shape[1]:  # a rank may have no row of a small batch
         own = torch.cat([rows.mean(1), rows.var(1, correction=0), rows.new_full((1,), rows.shape[1])])
-    table = total(torch.cat([torch.zeros_like(own) if other != rank else own for other in range(ranks)]), ranks)
-    means, variances, counts = table.view(ranks, -1).tensor_split([len(rows), 2 * len(rows)], dim=1)
+    parts = [own if rank == member.rank else torch.zeros_like(own) for rank in range(member.ranks)]
+    table = member.total(torch.cat(parts))
+    means, variances, counts = table.view(member.ranks, -1).tensor_split([len(rows), 2 * len(rows)], dim=1)
     count = counts.sum()
     mean = (counts * means).sum(0) / count
     variance = (counts * (variances + (means - mean).square())).sum(0) / count

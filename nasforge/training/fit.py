@@ -19,7 +19,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
 from nasforge.data import FitData
-from nasforge.devices.portions import averages
+from nasforge.devices.portions import Member
 from nasforge.devices.synced_norm import synchronised
 from nasforge.journal.journal import atomic
 from nasforge.randomness import isolated, seed_of
@@ -89,8 +89,8 @@ class _Ranks(ClusterEnvironment):
 
 class _SharedFit(DDPStrategy):
     """Lightning's DDP without its launcher, which would set the number of threads, part of a run's identity, and
-    without torch's wrapper: that one wants to know which parameters a step leaves unused, and in a supernet, or a cell
-    whose node nobody reads, some are. Ranks choose alike, so gradients that are there are there on all."""
+    without torch's wrapper, which must know the parameters that a step leaves unused: in a supernet, or in a cell with
+    a node that nothing reads, there are some. All ranks choose alike, so the same parameters have gradients on each."""
 
     def _configure_launcher(self) -> None:
         self._launcher = None
@@ -98,9 +98,10 @@ class _SharedFit(DDPStrategy):
     def configure_ddp(self) -> None: ...
 
     def post_backward(self, closure_loss: Tensor) -> None:
-        assert self.lightning_module is not None
-        gradients = [weight.grad for weight in self.lightning_module.parameters() if weight.grad is not None]
-        for gradient, mean in zip(gradients, averages(gradients, self.world_size), strict=True):
+        assert isinstance(self.lightning_module, FitModule)  # `train` takes no other
+        gradients = [leaf.grad for leaf in self.lightning_module.leaves if leaf.grad is not None]
+        means = Member(self.global_rank, self.world_size).averages(gradients)
+        for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean)
 
 
@@ -194,8 +195,7 @@ def train(
         placement: of this process among those that share the fit; None: it is alone.
     """
     placement = placement or Placement()
-    module.bind(name, seed, data)
-    module.rank, module.ranks = placement.rank, placement.ranks
+    module.bind(name, seed, data, Member(placement.rank, placement.ranks))
     if trainer.get("precision") == "64-true":
         module.double()  # before Lightning does, which first restores a checkpoint into what is there
     last = [_EpochCheckpoint(checkpoint, saving)] if checkpoint else []
@@ -222,7 +222,7 @@ def train(
         try:
             lightning.fit(module, loader, ckpt_path=resume_from, weights_only=True if resume_from else None)
         finally:
-            module.rank, module.ranks = 0, 1  # what is done with it later is not shared
+            module.bind(name, seed, data)  # what is done with it later is not shared
         return lightning.current_epoch
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,16 +13,19 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nasforge.data import FitData
-from nasforge.devices.portions import Portion, averages, total
+from nasforge.devices.portions import ALONE, Member
 from nasforge.errors import NasforgeError
 from nasforge.networks.convolutions import layout_of
 from nasforge.randomness import generator_of, rng_of, seed_everything, seed_of
 from nasforge.space import Mix, Network, Supernet, WeightSharing
 from nasforge.training.scoring import means, totals
 
+Batch = tuple[Tensor, Tensor]
+"""Images (B, C, H, W), as the network reads them, and labels (B,)."""
+
 
 class DivergedError(NasforgeError):
-    """A loss that is no longer a number."""
+    """A loss that is not a finite number."""
 
 
 class FitModule(pl.LightningModule):
@@ -31,15 +34,13 @@ class FitModule(pl.LightningModule):
     So an epoch that is run again after a crash repeats itself to the bit. Subclasses write `training_step` by way of
     `learn`, and `configure_optimizers`. Gradients are clipped to `clip`; history is kept per epoch.
 
-    Several ranks may share a fit. Each then sees its rows of every batch; BatchNorm and the weights' gradients are
-    those of the whole batch by themselves. Of other images a subclass takes its `portion`, and puts together what it
-    computed from them with `over_ranks`, `averages` or `score`, so that all ranks decide alike.
+    Several processes may share a fit; a subclass is written as if there were one. It takes the mean of a loss over the
+    batch that it is given, reads other images with `validation_batch` and its relatives, and decides by what `score`
+    and `gradients` return. Each process then has a part of every batch, and these results are those of the whole batch.
 
     Attributes:
         data: what this fit reads; set by `bind`.
-        batch_portion: this rank's part of the training batch at hand.
-        rank, ranks: of this process among those that share the fit.
-        about: what else decides the fit's outcome, as JSON: all that is neither in the class, nor in tensors, nor in
+        about: what else decides the fit's outcome, as JSON: everything that is in neither the class, the tensors nor
             the data. It is part of the fit's key.
         advance: moves the progress bar by one unit of `work`; set by `Run.fit`.
         history: metric name -> one value per epoch (None where an epoch has none).
@@ -48,9 +49,6 @@ class FitModule(pl.LightningModule):
     """
 
     data: FitData
-    batch_portion: Portion
-    rank: int = 0
-    ranks: int = 1
     about: Any = None
     explains: ClassVar[Mapping[str, str]] = {
         "train_accuracy": "on the augmented training images, while the weights move",
@@ -62,42 +60,62 @@ class FitModule(pl.LightningModule):
         super().__init__()
         self.clip = clip
         self.history: dict[str, list[float | None]] = {}
-        self._fit_name, self._seed = "", 0
+        self._fit_name, self._seed, self._member = "", 0, ALONE
 
-    def bind(self, name: str, seed: int, data: FitData) -> None:
-        """Tell the module which fit it is in; `Run.fit` calls it."""
-        self._fit_name, self._seed, self.data = name, seed, data
+    def bind(self, name: str, seed: int, data: FitData, member: Member = ALONE) -> None:
+        """Tell the module which fit it is in, and which of the processes that share it this is; `train` calls it."""
+        self._fit_name, self._seed, self.data, self._member = name, seed, data, member
 
     def __getstate__(self) -> dict[str, Any]:
-        """What goes to other ranks: all but the progress bar, which is the run's."""
+        """What goes to other processes: everything but the progress bar, which is the run's."""
         return {name: value for name, value in super().__getstate__().items() if name != "advance"}
 
     @property
     def networks(self) -> list[nn.Module]:
-        """All that computes in this fit, whose BatchNorms ranks synchronise; more than itself, if it hides some."""
+        """The networks that compute in this fit; override it for those that are not submodules of the module."""
         return [self]
 
-    def portion(self, whole: int) -> Portion:
-        """This rank's part of a batch of `whole` images."""
-        return Portion(self.rank, self.ranks, whole)
+    @property
+    def leaves(self) -> list[Tensor]:
+        """The tensors that the backward pass of a step gives gradients; override it for those that are no parameters of
+        the module."""
+        return list(self.parameters())
 
-    def over_ranks(self, tensor: Tensor) -> Tensor:
-        """The sum over ranks, the tensor itself if there is one; every rank must ask for it."""
-        return total(tensor, self.ranks)
+    def validation_batch(self, chosen: Tensor, augmentation: torch.Generator | None = None) -> Batch:
+        """The validation images at the places `chosen` (B,), on the device; augmented if `augmentation` is given."""
+        validation, preprocessing = self.data.validation, self.data.preprocessing
+        assert validation is not None  # a method that asks for them fits on halves() or split()
+        portion = self._member.portion(len(chosen))
+        images, labels = (tensor.to(self.device) for tensor in validation[portion.of(chosen)])
+        if augmentation is None:
+            return preprocessing.normalize(images).to(self.dtype), labels
+        return preprocessing.augment(images, augmentation, portion).to(self.dtype), labels
 
-    def averages(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The means over ranks. Gradients of means over each rank's part, multiplied by its `weight`, become those of
-        the mean over the whole batch."""
-        return averages(tensors, self.ranks)
+    def all_validation_batches(self, size: int) -> Iterator[Batch]:
+        """All validation images once, in their own order, in batches of about equal sizes up to `size`."""
+        assert self.data.validation is not None  # as above
+        count = len(self.data.validation)
+        size = math.ceil(count / math.ceil(count / size))  # so that the last batch is not one of a few images
+        return (self.validation_batch(chosen) for chosen in torch.split(torch.arange(count), size))
 
-    def weight(self, rows: int) -> float:
-        """Of a mean over this rank's `rows` of a batch, 1 where all ranks have as many; every rank must ask for it."""
-        return rows * self.ranks / int(self.over_ranks(torch.tensor(rows)))
-
-    def score(self, forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
-        """As the function `score`, in the fit's precision; each rank has its part of the batches."""
+    def score(self, forward: Any, batches: Iterable[Batch]) -> dict[str, float]:
+        """As the function `score`, in the fit's precision."""
         in_precision = ((images.to(self.dtype), labels) for images, labels in batches)
-        return means(self.over_ranks(totals(forward, in_precision)))
+        return means(self._member.total(totals(forward, in_precision)))
+
+    def gradients(self, loss: Callable[[Batch], Tensor], batch: Batch, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The gradient of `loss(batch)` with respect to each of `tensors`; zeros where it does not depend on one.
+
+        Args:
+            loss: a mean over the images of the batch that it is given, or a sum of such means.
+        """
+        weighted = self._member.weight(len(batch[1])) * loss(batch)
+        gradients = torch.autograd.grad(weighted, tensors, allow_unused=True)
+        known = [
+            torch.zeros_like(tensor) if gradient is None else gradient
+            for tensor, gradient in zip(tensors, gradients, strict=True)
+        ]
+        return self._member.averages(known)
 
     def work(self, epochs: int, batches: int) -> int:
         """How many units the progress bar of a whole fit has; `batches` are those of one epoch."""
@@ -145,9 +163,9 @@ class FitModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Begin the epoch from its own seed, whatever was drawn before."""
-        # Of the global generator: what drops paths and activations, which must not repeat itself on every rank.
-        others = [f"rank {self.rank}"] if self.rank else []
-        seed_everything(seed_of(self._seed, self._fit_name, self.current_epoch, "epoch", *others))
+        # Drop-path and dropout draw from the global generator, and no two ranks should drop the same.
+        own = [f"rank {self._member.rank}"] if self._member.rank else []
+        seed_everything(seed_of(self._seed, self._fit_name, self.current_epoch, "epoch", *own))
         self._augmentation = self.generator("augmentation")
         self._batches = 0
         self._seen = torch.zeros(3, device=self.device)
@@ -155,14 +173,14 @@ class FitModule(pl.LightningModule):
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Augment whole batches on the device."""
         images, labels = batch
-        self.batch_portion = self.portion(self.data.whole(self._batches))
+        portion = self._member.portion(self.data.images_in_batch(self._batches))
         self._batches, self._rows = self._batches + 1, len(labels)
-        images = self.data.preprocessing.augment(images, self._augmentation, self.batch_portion)
+        images = self.data.preprocessing.augment(images, self._augmentation, portion)
         return images.to(self.dtype), labels
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """DDP averages gradients plainly; a rank with more images than another must count for more."""
-        super().backward(loss * self.weight(self._rows) if self.ranks > 1 else loss, *args, **kwargs)
+        """The shared fit averages the gradients of all ranks, so a rank with more images must count for more."""
+        super().backward(self._member.weight(self._rows) * loss, *args, **kwargs)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient norm of the weights."""
@@ -174,7 +192,7 @@ class FitModule(pl.LightningModule):
         Raises:
             DivergedError: the loss is not a number.
         """
-        loss, correct, count = self.over_ranks(self._seen).tolist()
+        loss, correct, count = self._member.total(self._seen).tolist()
         if not math.isfinite(loss):
             raise DivergedError(
                 f"the loss of fit '{self._fit_name}' is {loss} in epoch {self.current_epoch + 1}; "
@@ -248,7 +266,7 @@ class SupernetModule(FitModule):
         """The mixing weights of the current alphas and betas."""
         return self.space.mix(self.alphas, self.betas)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One step of the weights."""
         images, labels = batch
         return self.learn(self.supernet(images, self.mix), labels)
@@ -257,24 +275,12 @@ class SupernetModule(FitModule):
         """SGD with a cosine schedule."""
         return self.sgd(*self._sgd)
 
-    def validation_batches(self, n: int, size: int, *, augment: bool = False) -> list[tuple[Tensor, Tensor]]:
-        """`n` random batches of up to `size` validation images of this epoch, on the device: the same for whoever is
-        scored on them. Of several ranks each gets its portions."""
-        validation = self.data.validation
-        assert validation is not None  # one-shot methods fit on halves()
-        order = torch.from_numpy(self.rng("validation").permutation(len(validation)))
-        draw = self.generator("validation augmentation")
-        return [self.validation_batch(part, draw if augment else None) for part in torch.split(order[: n * size], size)]
-
-    def validation_batch(self, chosen: Tensor, augmentation: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """This rank's portion of the validation images at the places `chosen` (B,), on the device."""
-        validation, preprocessing = self.data.validation, self.data.preprocessing
-        assert validation is not None  # one-shot methods fit on halves()
-        portion = self.portion(len(chosen))
-        images, labels = (tensor.to(self.device) for tensor in validation[portion.of(chosen)])
-        if augmentation is None:
-            return preprocessing.normalize(images).to(self.dtype), labels
-        return preprocessing.augment(images, augmentation, portion).to(self.dtype), labels
+    def validation_batches(self, n: int, size: int, *, augment: bool = False) -> list[Batch]:
+        """`n` random batches of up to `size` validation images, on the device; the same ones throughout an epoch."""
+        assert self.data.validation is not None  # one-shot methods fit on halves()
+        order = torch.from_numpy(self.rng("validation").permutation(len(self.data.validation)))
+        draw = self.generator("validation augmentation") if augment else None
+        return [self.validation_batch(chosen, draw) for chosen in torch.split(order[: n * size], size)]
 
 
 class NetworkModule(FitModule):
@@ -308,7 +314,7 @@ class NetworkModule(FitModule):
         super().on_train_epoch_start()
         self.network.drop_path = self._drop_path * self.current_epoch / (self.trainer.max_epochs or 1)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One step; the auxiliary head's loss is added."""
         images, labels = batch
         logits, auxiliary = self.network.with_auxiliary(images)

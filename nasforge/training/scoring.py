@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, l1_loss, one_hot
 
 from nasforge.data import Preprocessing
-from nasforge.devices.portions import Portion
 from nasforge.images import ImageSet
 
 
@@ -38,15 +37,11 @@ def one_hot_l1(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def ordered_batches(
-    images: ImageSet,
-    preprocessing: Preprocessing,
-    size: int,
-    device: torch.device | str,
-    share: Callable[[int], Portion] | None = None,
+    images: ImageSet, preprocessing: Preprocessing, size: int, device: torch.device | str
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """All images once, normalised, in their own order; or of each batch what `share`, a `FitModule.portion`, says."""
-    for part in torch.split(torch.arange(len(images)), size):
-        pixels, labels = images[share(len(part)).of(part) if share else part]
+    """All images once, normalised, in their own order, in batches of `size`."""
+    for places in torch.split(torch.arange(len(images)), size):
+        pixels, labels = images[places]
         yield preprocessing.normalize(pixels.to(device)), labels.to(device)
 
 

@@ -141,7 +141,12 @@ def test_two_ranks_reach_what_one_does(two, kind, tmp_path):
 def test_norms_are_what_they_were_afterwards(two, tmp_path):
     module = fitted(two, network, 1, tmp_path)
     assert {type(part) for part in module.modules() if "Norm" in type(part).__name__} == {nn.BatchNorm2d}
-    assert (module.rank, module.ranks) == (0, 1)
+
+
+def test_a_module_is_alone_again_afterwards(two, tmp_path):
+    module = fitted(two, network, 1, tmp_path)
+    assert len(module.validation_batch(torch.arange(7))[1]) == 7
+    assert module.score(module.network, module.all_validation_batches(10))["accuracy"] * 36 % 1 == pytest.approx(0)
 
 
 def test_the_same_fit_on_two_ranks_has_the_same_bits_again(two, tmp_path):
@@ -175,7 +180,7 @@ def test_images_meet_the_same_fate_on_any_number_of_ranks():
 def test_batches_are_as_large_as_the_loader_makes_them():
     data = images()
     sizes = [len(batch) for batch in SeededBatches(len(data.train), data.batch_size, 0)]
-    assert [data.whole(index) for index in range(len(sizes))] == sizes
+    assert [data.images_in_batch(index) for index in range(len(sizes))] == sizes
 
 
 def test_what_cannot_be_pickled_is_said_before_anything_starts():

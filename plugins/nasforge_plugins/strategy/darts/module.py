@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nasforge import Supernet, SupernetModule, WeightSharing, batch_statistics, ordered_batches
+from nasforge import Supernet, SupernetModule, WeightSharing, batch_statistics
 from nasforge_plugins.strategy.darts.collapse import parameter_free
 from nasforge_plugins.strategy.darts.unrolled import architecture_gradient, unrolled_gradient
 
@@ -100,15 +99,15 @@ class GradientAlphas(SupernetModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """A step of the alphas, once they are warm, and the loss of the weights under them."""
         if self.current_epoch >= self.warmup_epochs:
-            self._move_alphas(batch)
+            self._move_alphas(batch, self.data.images_in_batch(batch_index))
             self.advance()
         return super().training_step(batch, batch_index)
 
     def on_train_epoch_end(self) -> None:
         """Record how the supernet does on the alphas' images, its mix, and how far the derived cell has collapsed."""
         super().on_train_epoch_end()
-        found = self._validated()
-        self.record(validation_loss=found["cross_entropy"], validation_accuracy=found["accuracy"])
+        scores = self._validated()
+        self.record(validation_loss=scores["cross_entropy"], validation_accuracy=scores["accuracy"])
         free, _ = parameter_free(self.space.derive(self.mix), self.space)
         self.record(parameter_free_operations=free)
         self._trace(self.current_epoch + 1)
@@ -124,19 +123,20 @@ class GradientAlphas(SupernetModule):
         self._adam_state = checkpoint["nasforge_adam"]
 
     def loss(self, batch: Batch, architecture: Sequence[Tensor]) -> Tensor:
-        """L_val(w, alpha), or L_train(w, alpha): it is the batch's. Alphas and betas are as `live` gives them.
+        """L_val(w, alpha) or L_train(w, alpha), depending on the batch.
 
-        Of a batch that ranks share it is this rank's share, whose gradients `gradients_of` averages.
+        Args:
+            architecture: alphas and betas, as `live` returns them.
         """
         images, labels = batch
-        return self.weight(len(labels)) * cross_entropy(self.supernet(images, self._mix_of(architecture)), labels)
+        return cross_entropy(self.supernet(images, self._mix_of(architecture)), labels)
 
     def live(self) -> list[Tensor]:
-        """Alphas, then betas, as leaves that gradients reach; they share the memory of the buffers."""
+        """Alphas, then betas, as leaves that take gradients; they share the memory of the buffers."""
         return [tensor.detach().requires_grad_() for tensor in self._architecture()]
 
-    def _move_alphas(self, training: Batch) -> None:
-        validation = self._validation_batch(self.batch_portion.whole)
+    def _move_alphas(self, training: Batch, size: int) -> None:
+        validation = self._validation_batch(size)
         if self.order == 2:
             gradients = unrolled_gradient(self, training, validation)
         else:
@@ -154,16 +154,12 @@ class GradientAlphas(SupernetModule):
     def _validated(self) -> dict[str, float]:
         """`accuracy` and `cross_entropy` on all validation images, as they are. BatchNorm has each batch's statistics:
         the running ones belong to weights and mixes of some hundred steps ago, half of them to validation images."""
-        validation = self.data.validation
-        assert validation is not None  # fits of one-shot methods read halves()
-        size = math.ceil(len(validation) / math.ceil(len(validation) / SCORED_AT_ONCE))  # no last one of a few images
-        batches = ordered_batches(validation, self.data.preprocessing, size, self.device, self.portion)
         training = self.supernet.training
         self.supernet.eval()
         with batch_statistics(self.supernet):
-            found = self.score(partial(self.supernet, mix=self.mix), batches)
+            scores = self.score(partial(self.supernet, mix=self.mix), self.all_validation_batches(SCORED_AT_ONCE))
         self.supernet.train(training)
-        return found
+        return scores
 
     def _architecture(self) -> list[Tensor]:
         return [*self.alphas.values(), *(self.betas or {}).values()]

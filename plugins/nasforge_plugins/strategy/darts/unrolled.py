@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -34,14 +35,15 @@ def unrolled_gradient(
     weights, optimizer = module.weights_to_learn, module.trainer.optimizers[0]
     group = optimizer.param_groups[0]
     xi, architecture = group["lr"], module.live()
+    loss = partial(module.loss, architecture=architecture)
     before = [weight.detach().clone() for weight in weights]
-    step = gradients_of(module, module.loss(training, architecture), weights)
+    step = module.gradients(loss, training, weights)
     with torch.no_grad():
         for weight, gradient in zip(weights, step, strict=True):
             buffer = optimizer.state[weight].get("momentum_buffer")
             momentum = 0.0 if buffer is None else group["momentum"] * buffer
             weight.sub_(xi * (momentum + gradient + group["weight_decay"] * weight))
-    both = gradients_of(module, module.loss(validation, architecture), [*architecture, *weights])
+    both = module.gradients(loss, validation, [*architecture, *weights])
     direct, vector = both[: len(architecture)], both[len(architecture) :]
     radius = distance / torch.cat([part.flatten() for part in vector]).norm().clamp_min(SMALLEST)
     sides = []
@@ -53,17 +55,11 @@ def unrolled_gradient(
 
 
 def architecture_gradient(module: GradientAlphas, batch: Batch) -> list[Tensor]:
-    """d loss / d alpha under the weights as they are; those of the weights, a third of the work, are left out."""
+    """d loss / d alpha under the weights as they are; the weights' own gradients, a third of the work, are left out.
+    It is zero for a cell type that a shallow supernet has no cell of."""
     architecture = module.live()
     with _constant(module.weights_to_learn):
-        return gradients_of(module, module.loss(batch, architecture), architecture)
-
-
-def gradients_of(module: GradientAlphas, loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """d loss / d tensors over all ranks, zeros for what it does not depend on (a shallow supernet has no cell of some
-    type)."""
-    found = torch.autograd.grad(loss, tensors, allow_unused=True)
-    return module.averages([torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)])
+        return module.gradients(partial(module.loss, architecture=architecture), batch, architecture)
 
 
 @contextmanager

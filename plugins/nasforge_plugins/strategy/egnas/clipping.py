@@ -24,9 +24,15 @@ class CountedAlphas(SupernetModule):
     def __init__(self, supernet: Supernet, space: WeightSharing, *, counted: bool, **weights: Any) -> None:
         super().__init__(supernet, space, **weights)
         self._counted = counted
+        self._live: dict[str, Tensor] = {}
         if counted:
             for name, tensor in _named(self.alphas, self.betas).items():
                 self.register_buffer(f"gradient_{name}", torch.zeros_like(tensor))
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """The weights, and the alphas and betas of this step if they count."""
+        return [*super().leaves, *self._live.values()]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One step of the weights; if they count, the alphas get gradients as well."""
@@ -45,9 +51,9 @@ class CountedAlphas(SupernetModule):
         if not self._counted:
             super().on_before_optimizer_step(optimizer)
             return
-        gradients = [torch.zeros_like(live) if live.grad is None else live.grad for live in self._live.values()]
-        for (name, tensor), gradient in zip(self._live.items(), self.averages(gradients), strict=True):
-            tensor.grad = getattr(self, f"gradient_{name}") + gradient
+        for name, tensor in self._live.items():
+            gathered = getattr(self, f"gradient_{name}")
+            tensor.grad = gathered.clone() if tensor.grad is None else gathered + tensor.grad
         nn.utils.clip_grad_norm_([*self.weights_to_learn, *self._live.values()], self.clip)
         for name, tensor in self._live.items():
             getattr(self, f"gradient_{name}").copy_(tensor.grad)

@@ -9,9 +9,8 @@ What they compete in depends on the space:
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -34,7 +33,6 @@ from nasforge import (
     WeightSharing,
     batch_statistics,
     one_hot_l1,
-    ordered_batches,
 )
 from nasforge_plugins.shared.growing_cells import GrowingCells
 
@@ -166,13 +164,6 @@ class Tournament(FitModule, ABC):
         cross_entropy = self.learn(logits, labels)
         return cross_entropy if self.loss == "cross_entropy" else one_hot_l1(logits, labels)
 
-    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches (images, labels) of the validation images, of about equal size."""
-        images = self.data.validation
-        assert images is not None  # `Arena.data` splits them off
-        size = math.ceil(len(images) / math.ceil(len(images) / self.data.batch_size))
-        return ordered_batches(images, self.data.preprocessing, size, self.device, self.portion)
-
 
 class AlphaTournament(Tournament):
     """Alphas, all 1 at first, whose softmax weighs the candidates of a group; the largest alpha wins.
@@ -208,17 +199,18 @@ class AlphaTournament(Tournament):
     def judge(self) -> None:
         """One pass of the alphas."""
         adam = torch.optim.Adam(list(self.alphas), **self._adam)
-        function = F.cross_entropy if self.loss == "cross_entropy" else one_hot_l1
-        for images, labels in self.validation():
-            losses = [
-                function(logits, labels) for logits in self.contest(images.to(self.dtype), self._shares(self.alphas))
-            ]
-            weighed = self.weight(len(labels)) * torch.stack(losses).sum()
-            gradients = self.averages(torch.autograd.grad(weighed, list(self.alphas)))
+        for batch in self.all_validation_batches(self.data.batch_size):
+            gradients = self.gradients(self._loss_of_shares, batch, list(self.alphas))
             for alpha, gradient in zip(self.alphas, gradients, strict=True):
                 alpha.grad = gradient
             adam.step()
         adam.zero_grad()
+
+    def _loss_of_shares(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        images, labels = batch
+        function = F.cross_entropy if self.loss == "cross_entropy" else one_hot_l1
+        losses = [function(logits, labels) for logits in self.contest(images, self._shares(self.alphas))]
+        return torch.stack(losses).sum()
 
     def _shares(self, alphas: Any) -> list[Tensor]:
         return [alpha.softmax(0) for alpha in alphas]
@@ -256,7 +248,7 @@ class SharedTournament(Tournament):
 
     def judge(self) -> None:
         """Score each candidate with the statistics of each batch: the running ones mix all candidates."""
-        batches = list(self.validation())
+        batches = list(self.all_validation_batches(self.data.batch_size))
         with batch_statistics(self.supernet):
             for place, mix in enumerate(self.mixes):
                 scores = self.score(partial(self.supernet, mix=self._on_device(mix)), batches)
