@@ -76,7 +76,7 @@ GOOD = (("sep_conv_3x3", 0), ("sep_conv_3x3", 1))
         (broken(normal=((("sep_conv_3x3", True), GOOD[1]),)), "node 0 takes state True"),
         (broken(normal_concat=(2, 2)), "field 'normal_concat' is (2, 2); expected distinct states from 0 to 5"),
         (broken(reduce_concat=(1, 2)), "field 'reduce_concat' is (1, 2); expected distinct states from 2 to 5"),
-        (Architecture.of("other", {}), "an architecture of space 'other' is none of space 'darts'"),
+        (Architecture.of("other", {}), "an architecture of space 'other' does not belong to space 'darts'"),
     ],
 )
 def test_validation_names_field_and_expectation(architecture, sentence):

@@ -111,7 +111,7 @@ def test_a_broken_string_names_the_edge_or_the_node(space, text, sentence):
         (Architecture.of("nasbench201", {"cell": "none"}), "field 'cell' must be a list of 6 operations"),
         (Architecture.of("nasbench201", {}), "has the field 'cell' and no other; this one has no field"),
         (Architecture.of("nasbench201", {"cell": (), "size": 3}), "and no other; this one has cell, size"),
-        (Architecture.of("darts", {}), "an architecture of space 'darts' is none of space 'nasbench201'"),
+        (Architecture.of("darts", {}), "an architecture of space 'darts' does not belong to space 'nasbench201'"),
     ],
 )
 def test_validation_names_field_and_edge(space, architecture, sentence):

@@ -110,7 +110,9 @@ class DARTS(WeightSharing, VectorEncoded):
     def validate(self, architecture: Architecture) -> Architecture:
         """The canonical form: a node's pairs by state, then operation. Any operation that can be built is valid."""
         if architecture.space != self.name:
-            raise ArchitectureError(f"an architecture of space '{architecture.space}' is none of space '{self.name}'")
+            raise ArchitectureError(
+                f"an architecture of space '{architecture.space}' does not belong to space '{self.name}'"
+            )
         return genotypes.canonical(dict(architecture.genes))
 
     def draw(self, architecture: Architecture) -> Sequence[CellGraph]:

@@ -74,7 +74,9 @@ class NASBench201(WeightSharing, VectorEncoded):
     def validate(self, architecture: Architecture) -> Architecture:
         """The same architecture, notation filled in."""
         if architecture.space != self.name:
-            raise ArchitectureError(f"an architecture of space '{architecture.space}' is none of space '{self.name}'")
+            raise ArchitectureError(
+                f"an architecture of space '{architecture.space}' does not belong to space '{self.name}'"
+            )
         return cell.canonical(dict(architecture.genes))
 
     def function_key(self, architecture: Architecture) -> Hashable:

@@ -143,7 +143,7 @@ class NTKGA(Strategy):
         """Evolve the population generation by generation; the result is made of the last one."""
         run.warn_of_budget(self.population, f"strategy.population={self.population} are drawn at random")
         variation = self.variation(run.space)
-        founders = [variation.founder(run.rng) for _ in range(self.population)]  # code
+        founders = [variation.founder(run.rng) for _ in range(self.population)]  # code: the empty cell, mutated
         population = self.scored(founders, run)
         populations = [population]
         for generation in run.generations(self.generations, self.name):  # Algorithm 1: "Do One Generation"
@@ -156,8 +156,8 @@ class NTKGA(Strategy):
             self.log(generation, population, run)
             populations.append(population)
         architecture, choice = self.final(population, run)
-        members = [[individual.architecture for individual in population] for population in populations]
-        return run.result(architecture, trace=Trace(members, choice))
+        architectures = [[individual.architecture for individual in members] for members in populations]
+        return run.result(architecture, trace=Trace(architectures, choice))
 
     def explain(self, run: Run, trace: Trace) -> None:
         """Figures 4 to 6, and how the result was chosen."""
@@ -169,7 +169,9 @@ class NTKGA(Strategy):
         """What happens in a generation (0, 1, ...)."""
         if not self.period:
             return "breed"
-        if self.schedule == "paper":  # II, DARTS step: "once every three generation"
+        if (
+            self.schedule == "paper"
+        ):  # II, DARTS step: "once every three generation"; code: scores narrow the field first
             return "breed" if (generation + 1) % self.period else "breed and compete"
         place = generation % (self.period + 1)  # code: two plain steps, one that keeps more, a tournament alone
         return "compete" if place == self.period else "breed more" if place == self.period - 1 else "breed"

@@ -53,7 +53,9 @@ class Stairs(VectorEncoded):
     def validate(self, architecture: Architecture) -> Architecture:
         """The same, with its notation: `k3w2d1-k5w1d2`."""
         if architecture.space != self.name:
-            raise ArchitectureError(f"an architecture of space '{architecture.space}' is none of space '{self.name}'")
+            raise ArchitectureError(
+                f"an architecture of space '{architecture.space}' does not belong to space '{self.name}'"
+            )
         rows = architecture["stages"]
         if not isinstance(rows, tuple) or len(rows) != self.stages:
             raise ArchitectureError(f"field 'stages' must be a list of {self.stages} stages, not {rows!r}")
