@@ -174,6 +174,21 @@ def test_pytest_is_needed_by_the_suites_alone():
     assert not [path for path in CORE_FILES if path.parent != SUITES and "nasforge.testing" in str(list(imports(path)))]
 
 
+# Functions
+
+
+def lines_of(function):
+    """Lines from the first statement after the docstring to the last."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("path", [*CORE_FILES, *PLUGIN_FILES], ids=name_of)
+def test_no_function_is_longer_than_forty_lines(path):
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    assert {node.name: lines_of(node) for node in functions if lines_of(node) > 40} == {}
+
+
 # Public names
 
 

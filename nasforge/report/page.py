@@ -14,7 +14,7 @@ from nasforge.charts import candidates, plots
 from nasforge.charts.drawing import FAMILIES, cell_svg, family
 from nasforge.charts.fronts import candidate_table, front_table, hypervolume_sentence
 from nasforge.charts.svg import image, inline
-from nasforge.report.curves import fit_charts
+from nasforge.report.curves import FitChart, fit_charts
 from nasforge.report.pages import write_page
 from nasforge.report.sections import class_rows, known_rows, matrix
 from nasforge.report.summary import in_folder, time_ahead
@@ -47,7 +47,6 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
     data = _json(folder, "data.json") or {}
     confusions = Confusions.read(text) if (text := _text(folder, FILE)) else None
     constant = set(result["evaluations"].get("constant", []))
-    called = result["retrain"]["rows"][0]["name"] if result["retrain"] else "found"
     used = {family(operation) for graph in graphs for _, _, operation in graph.edges if operation}
     return {
         "result": result,
@@ -56,10 +55,7 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "conclusion": conclusion(result),
         "control": _control(result["control"]),
         "trained": _trained(result["retrain"]),
-        "fits": [
-            (name, [(one, _picture(one.svg, f"fit{i}-{j}", f"{name}: {one.title}")) for j, one in enumerate(drawn)])
-            for i, (name, drawn) in enumerate(fit_charts(folder, called=called))
-        ],
+        "fits": _fits(folder, result["retrain"]["rows"][0]["name"] if result["retrain"] else "found"),
         "time": _shares(timing["seconds"], timing["total"]),
         "total": timing["total"],
         "search_charts": _search_charts(objectives, evaluations),
@@ -82,6 +78,17 @@ def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
             for one in result["next"]
         ],
     }
+
+
+def _fits(folder: Path, called: str) -> list[tuple[str, list[tuple[FitChart, Markup]]]]:
+    """(name, its charts with their pictures) of each fit."""
+    return [
+        (
+            name,
+            [(chart, _picture(chart.svg, f"fit{i}-{j}", f"{name}: {chart.title}")) for j, chart in enumerate(charts)],
+        )
+        for i, (name, charts) in enumerate(fit_charts(folder, called=called))
+    ]
 
 
 def _control(control: Any) -> Markup | str:
