@@ -58,7 +58,7 @@ Judge = Callable[[Vector], Individual]
 
 
 class EGNAS(Strategy[WeightSharing]):
-    """EG-NAS: evolution strategies explore N directions an epoch, the most accurate one moves the alphas.
+    """EG-NAS: evolution strategies explore N directions an epoch, and the most accurate one moves the alphas.
 
     Each option's meaning and the paper's value stand beside it in `conf/strategy/egnas.yaml`.
     """
@@ -69,7 +69,6 @@ class EGNAS(Strategy[WeightSharing]):
     published: ClassVar[Mapping[str, Mapping[str, float]]] = {
         "nasbench201": {"cifar10": 0.9356, "cifar100": 0.7091, "imagenet16_120": 0.4613}
     }
-
     renamed: ClassVar[Mapping[str, str]] = {
         **now_grouped(supernet=SupernetOptions, optimizer=SGDOptions),
         "supernet": "supernet_of",
@@ -146,7 +145,7 @@ class EGNAS(Strategy[WeightSharing]):
             x = parent.point + self.sigma_noise * y  # line 5: x_n = alpha_t + sigma_n y
             candidates.append(self.evolve(x, sigma, judge, rng))  # line 13: x*_n joins D
         best = min(candidates, key=lambda x_star: (-x_star.accuracy, x_star.fitness))  # line 15, eq. 9
-        s = parent.direction(best.z, self.direction)
+        s = parent.direction(best.z, self.direction)  # s_{t+1}
         return parent.vector + self.step_size * s, best  # line 16, eq. 8: alpha_{t+1} = alpha_t + xi s_{t+1}
 
     def evolve(self, x: Vector, sigma: float, judge: Judge, rng: np.random.Generator) -> Individual:
@@ -163,8 +162,8 @@ class EGNAS(Strategy[WeightSharing]):
 
     def fitness(self, similarity: float, cross_entropy: float, accuracy: float, parent_accuracy: float) -> float:
         """Eq. 7, minimised: an individual worse than its parent should resemble it, any other should differ from it."""
-        sign = -1 if parent_accuracy > accuracy else 1
-        return self.zeta * cross_entropy + sign * self.eta * similarity
+        sign = -1 if parent_accuracy > accuracy else 1  # Acc(alpha_t) > Acc(z)
+        return self.zeta * cross_entropy + sign * self.eta * similarity  # zeta L1 -+ eta L2
 
     @property
     def judged_per_step(self) -> int:
