@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from nasforge import ImageSet, OptionError, Preprocessing, SearchData, SharedWeights
+from nasforge import ImageSet, OptionError, Preprocessing, SearchData, SharedWeights, SupernetOptions
 from nasforge.journal.journal import Journal
 from nasforge.registry.options import checked
 from nasforge.run.resources import Budget, Machinery
@@ -223,9 +223,14 @@ def test_a_search_repeats_itself_and_seeds_matter(tmp_path, data):
     "options",
     [
         {"search_in": "prob", "row_normalize": True, "direction": "delta"},
-        {"edge_normalization": True, "include_none": True, "similarity": "edge_mean"},
+        {"edge_normalization": True, "supernet": SupernetOptions(include_none=True), "similarity": "edge_mean"},
         {"statistics": "running", "order": "es_first", "augment_validation": True, "validation_batches": 2},
-        {"generations": 2, "sigma_schedule": "inverse", "direction": "raw", "partial_channels": 1, "channels": 4},
+        {
+            "generations": 2,
+            "sigma_schedule": "inverse",
+            "direction": "raw",
+            "supernet": SupernetOptions(partial_channels=1, channels=4),
+        },
     ],
     ids=["prob", "beta", "running", "generations"],
 )
