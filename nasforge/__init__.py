@@ -149,6 +149,7 @@ if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and
     )
     from nasforge.result import (
         Result as Result,
+        SearchResult as SearchResult,
     )
     from nasforge.run.run import (
         Run as Run,
@@ -233,7 +234,7 @@ _HOMES = {
     "registry.ranges": "BatchSize Cells Channels Clip Count CountOrZero Factor FinalLearningRate Fraction "
     "LearningRate Momentum Population Probability WeightDecay Workers",
     "registry.entry_points": "build",
-    "result": "Result",
+    "result": "Result SearchResult",
     "run.run": "Run",
     "training.shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing size_or_default",

@@ -16,6 +16,9 @@ from nasforge import DataModule, NasforgeError, RunError
 from nasforge.config.configuration import compose
 from nasforge.experiment import experiment
 from nasforge.experiment.resumption import resumed
+from nasforge.journal.journal import write_json
+from nasforge.journal.records import read_as
+from nasforge.result import SearchResult
 from nasforge.run import fits
 
 
@@ -59,7 +62,16 @@ def test_the_folder_holds_all_there_is(found):
         "reduction_cell.png",
     }
     assert not [path for path in found.folder.rglob("*") if path.suffix in (".ckpt", ".pkl", ".pt", ".partial")]
-    assert json.loads((found.folder / "result.json").read_text()) == json.loads(json.dumps(found.result))
+    assert json.loads((found.folder / "result.json").read_text()) == json.loads(json.dumps(found.result.to_json()))
+
+
+def test_the_result_is_read_back_to_the_byte(found, tmp_path):
+    path = found.folder / "result.json"
+    result = read_as(path, SearchResult)
+    assert result == found.result
+    assert result.control.sentence == found.result["control"]["sentence"]
+    write_json(tmp_path / "again.json", result.to_json())
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
 
 
 def test_the_result_says_no_time_and_no_place(found):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,20 +11,18 @@ from nasforge.architecture import Objective
 from nasforge.charts.plots import SMALL, axes_of, known, legend, scale_axis, whole_numbers
 from nasforge.charts.svg import LIGHT, svg_of
 from nasforge.pareto import undominated
+from nasforge.result import Candidate
 from nasforge.wording import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Rows = Sequence[Mapping[str, Any]]
-"""Of `evaluations.json`: notation, metrics, status and reason of each estimate."""
 
-
-def best_so_far(rows: Rows, objective: Objective) -> str:
+def best_so_far(rows: Sequence[Candidate], objective: Objective) -> str:
     """Each estimate of the objective, and the best until then of those that keep the constraints."""
     metric = objective.metric
-    values = np.array([row["metrics"][metric] if _measured(row, metric) else np.nan for row in rows])
-    ok = np.array([row["status"] == "ok" for row in rows], dtype=bool)
+    values = np.array([row.metrics[metric] if _measured(row, metric) else np.nan for row in rows])
+    ok = np.array([row.status == "ok" for row in rows], dtype=bool)
     number = np.arange(1, len(rows) + 1)
     figure, axes = axes_of(SMALL, "estimate", words(metric))
     scale_axis(axes, "y", metric, values[np.isfinite(values)])
@@ -36,11 +34,11 @@ def best_so_far(rows: Rows, objective: Objective) -> str:
     return svg_of(figure)
 
 
-def front(rows: Rows, first: Objective, second: Objective) -> str:
+def front(rows: Sequence[Candidate], first: Objective, second: Objective) -> str:
     """Candidates in the plane of two objectives, `first` upwards, and a line around what the best of them dominate."""
     both = [row for row in rows if _measured(row, first.metric) and _measured(row, second.metric)]
-    points = np.array([(row["metrics"][second.metric], row["metrics"][first.metric]) for row in both]).reshape(-1, 2)
-    ok = np.array([row["status"] == "ok" for row in both], dtype=bool)
+    points = np.array([(row.metrics[second.metric], row.metrics[first.metric]) for row in both]).reshape(-1, 2)
+    ok = np.array([row.status == "ok" for row in both], dtype=bool)
     figure, axes = axes_of(SMALL, words(second.metric), words(first.metric))
     scale_axis(axes, "x", second.metric, points[:, 0])
     scale_axis(axes, "y", first.metric, points[:, 1])
@@ -86,9 +84,9 @@ def look_at(axes: Axes, points: np.ndarray) -> int:
     return len(points) - len(seen)
 
 
-def _measured(row: Mapping[str, Any], metric: str) -> bool:
+def _measured(row: Candidate, metric: str) -> bool:
     """Whether there is a value; on an estimate that is `ok` a reason flags one that stands for none."""
-    return known(row["metrics"].get(metric)) and not (row["status"] == "ok" and row.get("reason"))
+    return known(row.metrics.get(metric)) and (row.measured or row.status != "ok")
 
 
 def _candidates(axes: Axes, points: np.ndarray, ok: np.ndarray) -> None:

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from nasforge.architecture import Objective
 from nasforge.pareto import normalized_hypervolume
+from nasforge.result import Candidate, FrontMember
 from nasforge.wording import amount, quantity, words
 
-Row = Mapping[str, Any]
 
-
-def front_table(front: Sequence[Row], objectives: Sequence[Objective]) -> list[list[str]]:
+def front_table(front: Sequence[FrontMember], objectives: Sequence[Objective]) -> list[list[str]]:
     """The front as rows of text, the head first, ordered by the foremost objective; empty for a single objective.
 
     Args:
-        front: notation and metrics of each member, as in `result.json`.
         objectives: those that the search followed.
     """
     if len(objectives) < 2 or not front:
         return []
-    rows = sorted(front, key=lambda one: [objective.cost(one["metrics"]) for objective in objectives])
-    return candidate_table(rows, [one.metric for one in objectives])
+    rows = sorted(front, key=lambda member: [objective.cost(member.metrics) for objective in objectives])
+    return candidate_table(rows, [objective.metric for objective in objectives])
 
 
-def candidate_table(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
+def candidate_table(rows: Sequence[FrontMember], metrics: Sequence[str]) -> list[list[str]]:
     """Candidates as rows of text, the head first; a dash where a metric is missing."""
     return [
         ["architecture", *map(words, metrics)],
-        *([row["notation"], *(_shown(name, row["metrics"].get(name)) for name in metrics)] for row in rows),
+        *([row.notation, *(_shown(name, row.metrics.get(name)) for name in metrics)] for row in rows),
     ]
 
 
@@ -40,14 +37,13 @@ def _shown(name: str, value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else amount(name, value)
 
 
-def hypervolume_sentence(rows: Sequence[Row], objectives: Sequence[Objective]) -> str:
+def hypervolume_sentence(rows: Sequence[Candidate], objectives: Sequence[Objective]) -> str:
     """The hypervolume of a search's candidates and its reference point, in words; empty for a single objective.
 
     The box that it is a share of reaches from the best to the worst value of each objective among the candidates, but
     for those with a flag: the worst value that they hold would make the box as large as can be.
     """
-    measured = [row for row in rows if row["status"] == "ok" and not row.get("reason")]
-    usable = [[one.cost(row["metrics"]) for one in objectives] for row in measured]
+    usable = [[objective.cost(row.metrics) for objective in objectives] for row in rows if row.measured]
     costs = np.array(usable, dtype=float).reshape(len(usable), len(objectives))
     costs = costs[np.isfinite(costs).all(axis=1)]
     if len(objectives) < 2 or not len(costs):

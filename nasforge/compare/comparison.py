@@ -96,7 +96,7 @@ def check_alike(runs: Sequence[FinishedRun]) -> tuple[bool, list[str]]:
         RunError: it names two runs that cannot be compared, and what they differ in.
     """
     # What only some of them did afterwards is no part of the search, and leaves one column less.
-    after = [key for key in ("control", "retrain") if all(run.result.get(key) for run in runs)]
+    after = [key for key in ("control", "retrain") if all(getattr(run.result, key) for run in runs)]
     first, unlike = _task(runs[0], after), set()
     for run in runs[1:]:
         task = _task(run, after)
@@ -113,7 +113,7 @@ def check_alike(runs: Sequence[FinishedRun]) -> tuple[bool, list[str]]:
             raise RunError(f"{runs[0]} and {run} cannot be compared: {said}{more}")
         unlike |= {key.split(".")[0] for key in differing}
     if unlike <= {"number of evaluations"}:
-        counts = sorted({run.result["evaluations"]["requested"] for run in runs})
+        counts = sorted({run.result.evaluations.requested for run in runs})
         said = f"the searches asked for {counts[0]} to {counts[-1]} evaluations, as their options have it"
         return True, [f"{said}: their budgets are not equal"] if unlike else []
     listed = " and ".join(key for key in OF_THE_SEARCH if key in unlike)
@@ -132,13 +132,13 @@ def _task(run: FinishedRun, after: Sequence[str]) -> dict[str, Any]:
     budget = config.get("budget") or {}
     bounded = any(budget.get(key) is not None for key in ("evaluations", "seconds"))
     return {
-        "space": result["space"],
-        "data": result["data"],
+        "space": result.space,
+        "data": result.data,
         **options,
-        "objectives": [one.metric for one in run.followed],
-        "constraints": result.get("constraints", []),
+        "objectives": [objective.metric for objective in run.followed],
+        "constraints": list(result.constraints),
         **images,
-        "number of evaluations": None if bounded else result["evaluations"]["requested"],
+        "number of evaluations": None if bounded else result.evaluations.requested,
     }
 
 
@@ -195,7 +195,7 @@ def _names(runs: Sequence[FinishedRun]) -> list[str]:
 
 def called(run: FinishedRun) -> str:
     """As the user chose the strategy: a configuration with another name is one of the strategy's presets."""
-    return chosen(run.words, "strategy") or str(run.result["strategy"])
+    return chosen(run.words, "strategy") or run.result.strategy
 
 
 def _unused(groups: Sequence[Group]) -> list[str]:

@@ -24,8 +24,8 @@ def task(comparison: Comparison) -> str:
     bounds = [
         f"{budget[key]:g} {what}" for key, what in (("evaluations", "evaluations"), ("seconds", "s")) if budget.get(key)
     ]
-    spaces = dict.fromkeys(str(run.result["space"]) for run in comparison.runs)
-    return ", ".join([_and(list(spaces)), str(run.result["data"]), *bounds])
+    spaces = dict.fromkeys(run.result.space for run in comparison.runs)
+    return ", ".join([_and(list(spaces)), run.result.data, *bounds])
 
 
 def value(score: Score, place: int) -> str:
@@ -91,7 +91,7 @@ def captions(comparison: Comparison) -> Iterator[str]:
     if any(name.startswith("table_") for name in names):
         yield "In the table: what a benchmark published of the found architecture."
     if "control_percentile" in names:
-        n = min(len(one.result["control"]["random"]) for one in comparison.runs)
+        n = min(len(run.result.control.random) for run in comparison.runs if run.result.control)
         within = share_below(n // 2, 0, n)
         yield (
             f"Percentile: the found architecture's among {n} random ones, scored with the same shared weights; of one "

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -131,14 +131,14 @@ def _kinds(runs: Sequence[FinishedRun], box: Box | None) -> Iterator[Kind]:
     if any(run.evaluations for run in runs):
         yield from (_of_best(one) for one in first.reported)
     yield from _of_networks()
-    for dataset in sorted(_in_table(first), key=lambda name: name != first.result["data"]):
+    for dataset in sorted(_in_table(first), key=lambda name: name != first.result.data):
         yield f"table_accuracy_{dataset}", f"test accuracy in the table, {dataset}", "max", _looked_up(dataset)
     if any(run.evaluations for run in runs) and first.followed:
         name, title, direction, of = _of_best(first.followed[0])
         yield name, f"{title} (followed)", direction, of
     if box is not None:
         yield "hypervolume", "hypervolume", "max", lambda run: box.share(costs(run))
-    if len({(run.result["strategy"], run.result["space"]) for run in runs}) == 1:  # others' supernets are others
+    if len({(run.result.strategy, run.result.space) for run in runs}) == 1:  # others' supernets are others
         yield "validation_accuracy", "validation accuracy, shared weights", "max", _validated
     yield "control_percentile", "percentile among random ones", "max", _percentile
 
@@ -149,7 +149,7 @@ def _of_networks() -> Iterator[Kind]:
 
 def _costs() -> Iterator[Kind]:
     """What stands beside the other scores, and is no reason to compare by itself."""
-    yield "params_m", words("params_m"), "min", lambda run: _number((run.result.get("size") or {}).get("params_m"))
+    yield "params_m", words("params_m"), "min", lambda run: _number((run.result.size or {}).get("params_m"))
     yield "search_seconds", "search time, s", "min", _search_seconds
 
 
@@ -164,14 +164,13 @@ def _of_best(objective: Objective) -> Kind:
 
 
 def _retrained(run: FinishedRun) -> float:
-    retrain = run.result.get("retrain")
-    return float(retrain["rows"][0]["mean"]) if retrain else math.nan
+    return run.result.retrain.rows[0].mean if run.result.retrain else math.nan
 
 
-def _in_table(run: FinishedRun) -> Mapping[str, Any]:
+def _in_table(run: FinishedRun) -> Mapping[str, float | None]:
     """True test accuracies of the found architecture by data set, where a benchmark's table was at hand."""
-    rows = (run.result.get("table") or {"rows": []})["rows"]
-    return next((row["test_accuracy"] for row in rows if row["name"] == "found"), {})
+    rows = run.result.table.rows if run.result.table else ()
+    return next((row.test_accuracy for row in rows if row.name == "found"), {})
 
 
 def _looked_up(dataset: str) -> Callable[[FinishedRun], float]:
@@ -179,20 +178,20 @@ def _looked_up(dataset: str) -> Callable[[FinishedRun], float]:
 
 
 def _validated(run: FinishedRun) -> float:
-    return _number((run.result.get("control") or {}).get("found"))
+    return run.result.control.found if run.result.control else math.nan
 
 
 def _search_seconds(run: FinishedRun) -> float:
     """Of wall-clock time, over all starts of a run that reads images, without what came after the search."""
-    if "total" not in run.timing or not run.result.get("size"):
+    if not run.timing.total or not run.result.size:
         return math.nan
     after = ("control", "test", "fit retrain")
-    spent = [seconds for label, seconds in run.timing["seconds"].items() if label.startswith(after)]
-    return float(run.timing["total"] - sum(spent))
+    spent = [seconds for label, seconds in run.timing.seconds.items() if label.startswith(after)]
+    return run.timing.total - sum(spent)
 
 
 def _percentile(run: FinishedRun) -> float:
-    return _number((run.result.get("control") or {}).get("percentile"))
+    return run.result.control.percentile if run.result.control else math.nan
 
 
 def _number(value: float | None) -> float:

@@ -32,8 +32,8 @@ class Band:
 def costs(run: FinishedRun) -> np.ndarray:
     """(estimates, objectives) of what the search followed, minimised; infinite where a candidate does not count."""
     rows = [
-        [one.cost(row["metrics"]) if row["status"] == "ok" else np.inf for one in run.followed]
-        for row in run.evaluations
+        [objective.cost(candidate.metrics) if candidate.status == "ok" else np.inf for objective in run.followed]
+        for candidate in run.evaluations
     ]
     return np.array(rows, dtype=float).reshape(len(rows), len(run.followed))
 
@@ -49,14 +49,14 @@ def incumbents(run: FinishedRun) -> np.ndarray:
 
 def best_so_far(run: FinishedRun, metric: str) -> np.ndarray:
     """(estimates,) `metric` of the best candidate so far by the foremost objective; NaN before there is one."""
-    values = np.array([row["metrics"].get(metric, np.nan) for row in run.evaluations], dtype=float)
+    values = np.array([candidate.metrics.get(metric, np.nan) for candidate in run.evaluations], dtype=float)
     rows = incumbents(run)
     return np.where(rows >= 0, values[rows], np.nan)
 
 
 def simulated_seconds(run: FinishedRun) -> np.ndarray | None:
     """(estimates,) training time until then, counted at every request as the benchmarks do; None if it is unknown."""
-    seconds = [row["metrics"].get(TRAINING_TIME) for row in run.evaluations]
+    seconds = [candidate.metrics.get(TRAINING_TIME) for candidate in run.evaluations]
     if all(one is None for one in seconds):
         return None
     return np.cumsum([one or 0.0 for one in seconds])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -21,9 +21,8 @@ from nasforge.experiment.resumption import resumed
 from nasforge.experiment.retraining import retrain as retrain_networks
 from nasforge.journal.journal import JOURNAL, Journal, digest, gone, write_json
 from nasforge.journal.records import well_formed
-from nasforge.networks.sizes import architecture_size
 from nasforge.registry.places import moved
-from nasforge.result import Result
+from nasforge.result import Control, FrontMember, Result, Retrained
 from nasforge.run.beginning import Beginning, Config, chosen, read_config
 from nasforge.run.ending import check_left
 from nasforge.run.goals import Goals
@@ -211,36 +210,46 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
         found = parts.strategy.search(run)
         parts.strategy.explain(run, found.trace)
         strategy = chosen(Beginning.of(run.folder).words, "strategy") or parts.strategy.name
-        result = _result(parts, run, strategy, found.architecture)
-        known = {one.architecture: one.metrics for one in ledger if one.ok}  # what was only reported is among it
-        result["metrics"] = {**known.get(found.architecture, {}), **found.metrics}
-        result["known"] = explained(parts.estimators)
-        result["front"] = [
-            {"notation": str(one.architecture), "metrics": {**known.get(one.architecture, {}), **one.metrics}}
-            for one in found.front
+        known = {each.architecture: each.metrics for each in ledger if each.ok}  # what was only reported is among it
+        metrics = {**known.get(found.architecture, {}), **found.metrics}
+        front = [
+            FrontMember(notation=str(each.architecture), metrics={**known.get(each.architecture, {}), **each.metrics})
+            for each in found.front
         ]
+        control = table = retrained = None
         if found.weights is not None:
             parts.progress.phase("control")
             with run.timed("control"):
-                result["control"], best = _control(parts, run, found)
+                control, best = _control(parts, run, found)
                 rows = {"found": found.architecture, "random search": best}
                 paper = parts.strategy.published.get(parts.space.name, {})
-                result["table"] = true_accuracies(parts.space, rows, parts.data_name, paper)
-                if result["table"] is None:
+                table = true_accuracies(parts.space, rows, parts.data_name, paper)
+                if table is None:
                     run.notes += why_not_looked_up(parts.space, parts.data_name, paper)
-            result["metrics"] = result["metrics"] or {"accuracy": result["control"]["found"]}
+            metrics = metrics or {"accuracy": control.found}
         if parts.retraining.seeds:
             parts.progress.phase("retraining")
-            result["retrain"] = _retraining(parts, run, found.architecture)
-        return finish(parts, run, found.architecture, result, ledger)
+            retrained = _retraining(parts, run, found.architecture)
+        return finish(
+            parts,
+            run,
+            strategy,
+            found.architecture,
+            ledger,
+            metrics=metrics,
+            known=explained(parts.estimators),
+            front=front,
+            control=control,
+            table=table,
+            retrain=retrained,
+        )
 
 
 def _retrain(parts: Parts, journal: Journal, architecture: Architecture, called: str) -> Outcome:
     with threads(parts.threads), closing(_open(parts, journal)) as run:
         say_plan(parts, run, architecture)
-        result = _result(parts, run, "retrain", architecture)
-        result["retrain"] = _retraining(parts, run, architecture, called)
-        return finish(parts, run, architecture, result, [])
+        retrained = _retraining(parts, run, architecture, called)
+        return finish(parts, run, "retrain", architecture, [], retrain=retrained)
 
 
 def _open(parts: Parts, journal: Journal, ledger: list[Evaluation] | None = None) -> Run:
@@ -288,7 +297,7 @@ def _images(parts: Parts) -> dict[str, Any]:
     }
 
 
-def _control(parts: Parts, run: Run, found: Result) -> tuple[Mapping[str, Any], Architecture]:
+def _control(parts: Parts, run: Run, found: Result) -> tuple[Control, Architecture]:
     """Score the found architecture and random ones alike, with the search's shared weights.
 
     The best of the random ones is what random search would have found with the same supernet.
@@ -306,30 +315,7 @@ def _control(parts: Parts, run: Run, found: Result) -> tuple[Mapping[str, Any], 
     return control_verdict(scored[0].metrics["accuracy"], [one.metrics["accuracy"] for one in usable]), best
 
 
-def _retraining(parts: Parts, run: Run, architecture: Architecture, called: str = "found") -> Any:
+def _retraining(parts: Parts, run: Run, architecture: Architecture, called: str = "found") -> Retrained:
     how = parts.retraining
     others = random_architectures(run.space, how.random, run.seed, "retrain", architecture)
     return retrain_networks(run, parts.data, how, architecture, others, called=called)
-
-
-def _result(parts: Parts, run: Run, strategy: str, architecture: Architecture) -> dict[str, Any]:
-    """What every result says. No clock and no path: equal runs give equal bytes."""
-    return {
-        "strategy": strategy,
-        "space": parts.space.name,
-        "data": parts.data_name,
-        "seed": parts.seed,
-        "architecture": architecture.to_json(),
-        "size": _size(run, architecture) if parts.reads_data else None,
-        "objectives": [vars(objective) for objective in run.goals.given],
-        "followed": [objective.metric for objective in run.objectives],
-        "constraints": [str(constraint) for constraint in run.constraints],
-        "metrics": {},
-        "control": None,
-        "table": None,
-        "retrain": None,
-    }
-
-
-def _size(run: Run, architecture: Architecture) -> Mapping[str, float]:
-    return architecture_size(run.space, architecture, run.data.input_shape, run.data.classes)

@@ -14,9 +14,12 @@ from nasforge.errors import RunError
 from nasforge.experiment.next_steps import next_steps
 from nasforge.experiment.parts import Parts
 from nasforge.journal.journal import write_json
-from nasforge.journal.records import read_json
+from nasforge.journal.records import read_as
+from nasforge.journal.run_folder import RunFolder
+from nasforge.networks.sizes import architecture_size
 from nasforge.report.page import write_report
 from nasforge.report.summary import print_summary
+from nasforge.result import Candidate, EvaluationCounts, Failure, SearchResult, Timing
 from nasforge.run.beginning import Beginning
 from nasforge.run.ending import Ending
 from nasforge.run.goals import TRAINING_TIME
@@ -31,45 +34,70 @@ class Outcome:
     Attributes:
         folder: the run's folder.
         architecture: the one found (or retrained).
-        result: the content of its `result.json`.
+        result: the content of its `result.json`; `result.control.sentence`, or `result["control"]["sentence"]`.
     """
 
     folder: Path
     architecture: Architecture
-    result: Mapping[str, Any]
+    result: SearchResult
 
 
 def finish(
-    parts: Parts, run: Run, architecture: Architecture, result: dict[str, Any], ledger: Sequence[Evaluation]
+    parts: Parts, run: Run, strategy: str, architecture: Architecture, ledger: Sequence[Evaluation], **sections: Any
 ) -> Outcome:
-    """Complete `result`, write what the run leaves, and say it.
+    """Write what the run leaves, and say it.
 
     Args:
-        result: the content of `result.json` but for what is the same of every run.
+        strategy: its name, or "retrain".
         ledger: all that is known of each candidate.
+        sections: those of `SearchResult` that not every run has.
     """
     run.journal.check_present()
-    folder, failures = run.folder, [one for one in ledger if one.status == "failed"]
-    result |= {
-        "status": f"stopped: {run.stopped}" if run.stopped else "finished",
-        "evaluations": _count(ledger, result["followed"]),
-        "failures": [{"architecture": str(one.architecture), "reason": one.reason} for one in failures],
-        "notes": [*(parts.data.notes if parts.reads_data else ()), *run.notes, *_flagged(ledger)],
-        "next": next_steps(parts, result, Beginning.of(folder).words),
-    }
-    write_json(folder / "architecture.json", architecture.to_json())
+    followed = [objective.metric for objective in run.objectives]
+    result = SearchResult(
+        strategy=strategy,
+        space=parts.space.name,
+        data=parts.data_name,
+        seed=parts.seed,
+        status=f"stopped: {run.stopped}" if run.stopped else "finished",
+        architecture=architecture,
+        objectives=list(run.goals.given),
+        evaluations=_count(ledger, followed),
+        followed=followed,
+        constraints=[str(constraint) for constraint in run.constraints],
+        size=_size(run, architecture) if parts.reads_data else None,
+        failures=[
+            Failure(architecture=str(evaluation.architecture), reason=evaluation.reason)
+            for evaluation in ledger
+            if evaluation.status == "failed"
+        ],
+        notes=[*(parts.data.notes if parts.reads_data else ()), *run.notes, *_flagged(ledger)],
+        next=next_steps(parts, strategy, Beginning.of(run.folder).words),
+        **sections,
+    )
+    files = RunFolder(run.folder)
+    write_json(files.architecture, architecture.to_json())
     if ledger:
-        rows = [
-            {"notation": str(one.architecture), "metrics": one.metrics, "status": one.status, "reason": one.reason}
-            for one in ledger
-        ]
-        write_json(folder / "evaluations.json", rows)
-    write_json(folder / "result.json", result)
+        write_json(files.evaluations, [vars(_candidate(evaluation)) for evaluation in ledger])
+    write_json(files.result, result.to_json())
     timing = run.write_timing()
-    draw(parts, folder, architecture)
-    Ending.write(run.journal, result["status"], _bounds(result, parts.config))
-    print_summary(result, folder, seconds=timing["total"], timing=timing["seconds"], detail=parts.progress.detail)
-    return Outcome(folder, architecture, result)
+    draw(parts, run.folder, architecture)
+    Ending.write(run.journal, result.status, _bounds(result, parts.config))
+    print_summary(result, run.folder, timing, detail=parts.progress.detail)
+    return Outcome(run.folder, architecture, result)
+
+
+def _size(run: Run, architecture: Architecture) -> Mapping[str, float]:
+    return architecture_size(run.space, architecture, run.data.input_shape, run.data.classes)
+
+
+def _candidate(evaluation: Evaluation) -> Candidate:
+    return Candidate(
+        notation=str(evaluation.architecture),
+        metrics=evaluation.metrics,
+        status=evaluation.status,
+        reason=evaluation.reason,
+    )
 
 
 def ended(folder: Path, config: Mapping[str, Any], detail: Detail = Detail.ALL) -> Outcome | None:
@@ -77,44 +105,44 @@ def ended(folder: Path, config: Mapping[str, Any], detail: Detail = Detail.ALL) 
 
     None if it has something to do, be it to write again what is missing or was altered.
     """
-    ending = Ending.of(folder)
-    if ending is None or not (folder / "result.json").exists() or not (folder / "report.html").exists():
+    ending, files = Ending.of(folder), RunFolder(folder)
+    if ending is None or not files.result.exists() or not files.report.exists():
         return None
     if altered := ending.altered(folder):
         warnings.warn(f"{folder / altered[0]} was missing or altered; it is written again", stacklevel=2)
         return None
-    result = read_json(folder / "result.json", dict)
+    result: SearchResult = read_as(files.result, SearchResult)
     if not ending.leaves_nothing_to_do(_bounds(result, config)):
         return None
     more = "" if ending.status == "finished" else "; with a larger budget it goes on"
     if detail is Detail.ALL:
         print(f"{folder} has ended before ({ending.status}) and is left as it is{more}")
-    timing = read_json(folder / "timing.json", dict)
-    print_summary(result, folder, seconds=timing["total"], timing=timing["seconds"], detail=detail)
-    return Outcome(folder, Architecture.from_json(result["architecture"]), result)
+    print_summary(result, folder, read_as(files.timing, Timing), detail=detail)
+    return Outcome(folder, result.architecture, result)
 
 
-def _bounds(result: Mapping[str, Any], config: Mapping[str, Any]) -> Mapping[str, Any]:
+def _bounds(result: SearchResult, config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The budget; nothing bounds a retraining."""
-    return {} if result["strategy"] == "retrain" else config["budget"]
+    return {} if result.strategy == "retrain" else config["budget"]
 
 
-def _count(evaluations: Sequence[Evaluation], followed: Sequence[str]) -> dict[str, Any]:
+def _count(evaluations: Sequence[Evaluation], followed: Sequence[str]) -> EvaluationCounts:
     """How many; which metrics are the same for all candidates and so say nothing, unless they are followed; and, where
     a table says what training each of them took, how long a search without it would have."""
     values: dict[str, set[float]] = {}
-    for one in evaluations:
-        for name, value in one.metrics.items() if one.ok else ():
+    for evaluation in evaluations:
+        for name, value in evaluation.metrics.items() if evaluation.ok else ():
             values.setdefault(name, set()).add(value)
-    distinct = len({one.architecture for one in evaluations})
-    simulated = [one.metrics[TRAINING_TIME] for one in evaluations if TRAINING_TIME in one.metrics]
-    return {
-        "requested": len(evaluations),
-        "distinct": distinct,
-        "constant": sorted(name for name, each in values.items() if distinct > 1 == len(each) and name not in followed),
-        "infeasible": sum(one.status == "infeasible" for one in evaluations),
-        "simulated_seconds": sum(simulated) if simulated else None,
-    }
+    distinct = len({evaluation.architecture for evaluation in evaluations})
+    every = [evaluation.metrics for evaluation in evaluations]
+    simulated = [metrics[TRAINING_TIME] for metrics in every if TRAINING_TIME in metrics]
+    return EvaluationCounts(
+        requested=len(evaluations),
+        distinct=distinct,
+        constant=sorted(name for name, each in values.items() if distinct > 1 == len(each) and name not in followed),
+        infeasible=sum(evaluation.status == "infeasible" for evaluation in evaluations),
+        simulated_seconds=sum(simulated) if simulated else None,
+    )
 
 
 def _flagged(evaluations: Sequence[Evaluation]) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from nasforge.architecture import Architecture
 from nasforge.estimator import Estimator
+from nasforge.result import KnownMetric, TableLookup, TableRow
 from nasforge.space import SearchSpace, VectorEncoded
 from nasforge.tables.files import read_table, tables
 from nasforge.tables.table import Column, Table
@@ -17,21 +17,17 @@ METRIC = "test_accuracy"
 """The column that results are reported by."""
 
 
-def explained(estimators: Sequence[Estimator]) -> dict[str, dict[str, Any]]:
-    """The section `known` of `result.json`: by metric, `about` and `optimum`, as far as the estimators know them."""
-    known: dict[str, dict[str, Any]] = {}
-    for estimator in estimators:
-        for metric, about in estimator.about.items():
-            known.setdefault(metric, {})["about"] = about
-        for metric, optimum in estimator.optima.items():
-            known.setdefault(metric, {})["optimum"] = optimum
-    return known
+def explained(estimators: Sequence[Estimator]) -> dict[str, KnownMetric]:
+    """What the estimators know of each metric; of several that know the same, the last one counts."""
+    about = {metric: text for estimator in estimators for metric, text in estimator.about.items()}
+    optima = {metric: optimum for estimator in estimators for metric, optimum in estimator.optima.items()}
+    return {metric: KnownMetric(about=about.get(metric), optimum=optima.get(metric)) for metric in {**about, **optima}}
 
 
 def true_accuracies(
     space: SearchSpace, rows: Mapping[str, Architecture], dataset: str, paper: Mapping[str, float]
-) -> dict[str, Any] | None:
-    """The section `table` of `result.json`, or None where no table of `space` that knows `dataset` is at hand.
+) -> TableLookup | None:
+    """What a table of `space` knows of them; None where none that knows `dataset` is at hand.
 
     Args:
         rows: architectures to look up, by what the row is called.
@@ -48,13 +44,14 @@ def true_accuracies(
     values = table.matrix(columns)
     found = {name: values[table.row(space.encode(one))].tolist() for name, one in rows.items()}
     every = {"mean of all": np.nanmean(values, axis=0).tolist(), "optimum": np.nanmax(values, axis=0).tolist()}
-    return {
-        "source": table.source,
-        "about": columns[0].about,
-        "datasets": [column.dataset for column in columns],
-        "rows": [{"name": name, METRIC: _by_dataset(columns, numbers)} for name, numbers in {**found, **every}.items()]
-        + ([{"name": "paper", METRIC: dict(paper)}] if paper else []),
-    }
+    numbers = {name: _by_dataset(columns, row) for name, row in {**found, **every}.items()}
+    return TableLookup(
+        source=table.source,
+        about=columns[0].about,
+        datasets=[column.dataset for column in columns],
+        rows=[TableRow(name=name, test_accuracy=accuracies) for name, accuracies in numbers.items()]
+        + ([TableRow(name="paper", test_accuracy=dict(paper))] if paper else []),
+    )
 
 
 def why_not_looked_up(space: SearchSpace, dataset: str, paper: Mapping[str, float]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, TypedDict
 
 from pydantic import Field
 
@@ -28,6 +28,7 @@ from nasforge.registry.ranges import (
     Probability,
     WeightDecay,
 )
+from nasforge.result import Retrained, Spread, TrainedNetwork
 from nasforge.run.run import Run
 from nasforge.statistics.confusion import MOST_KEPT, accuracy, added, confusion
 from nasforge.statistics.verdicts import training_verdict
@@ -98,8 +99,8 @@ def retrain(
     random: Sequence[Architecture],
     *,
     called: str = "found",
-) -> Any:
-    """Train `architecture` with every seed, and each of `random` with one; the section `retrain` of `result.json`.
+) -> Retrained:
+    """Train `architecture` with every seed, and each of `random` with one.
 
     Accuracies are on the test images, which are read here for the first time. Which of them the trainings of
     `architecture` took for which other class goes into `confusion.json`, unless there are very many classes.
@@ -112,35 +113,35 @@ def retrain(
     if (confusions := added(run.data.class_names, [one["confusion"] for one in own])) is not None:
         confusions.write(run.folder)
     rows = [_row(run, how, called, architecture, list(range(how.seeds)), own)]
-    for number, one in enumerate(random, 1):
+    for number, other in enumerate(random, 1):
         seed = (number - 1) % how.seeds
-        tested = _tested(run, data, how, f"retrain/random {number}/seed-{seed}", one, seed)
-        rows.append(_row(run, how, f"random {number}", one, [seed], [tested]))
-    others = [accuracy for row in rows[1:] for accuracy in row["test_accuracy"]]
+        tested = _tested(run, data, how, f"retrain/random {number}/seed-{seed}", other, seed)
+        rows.append(_row(run, how, f"random {number}", other, [seed], [tested]))
+    others = [accuracy for row in rows[1:] for accuracy in row.test_accuracy]
     images = len(data.test)
-    return {
-        "epochs": how.epochs,
-        "images": images,
-        "rows": rows,
-        "random": {"mean": statistics.fmean(others), "std": _deviation(others)} if others else None,
-        **training_verdict(rows[0]["test_accuracy"], others, images),
-    }
+    return Retrained(
+        epochs=how.epochs,
+        images=images,
+        rows=rows,
+        random=Spread(mean=statistics.fmean(others), std=_deviation(others)) if others else None,
+        **vars(training_verdict(rows[0].test_accuracy, others, images)),
+    )
 
 
 def _row(
     run: Run, how: Retraining, name: str, architecture: Architecture, seeds: list[int], tested: Sequence[Tested]
-) -> dict[str, Any]:
-    accuracies = [one["accuracy"] for one in tested]
+) -> TrainedNetwork:
+    accuracies = [each["accuracy"] for each in tested]
     size = {"channels": how.channels, "cells": how.cells}
-    return {
-        "name": name,
-        "notation": str(architecture),
-        "seeds": seeds,
-        "test_accuracy": accuracies,
-        "mean": statistics.fmean(accuracies),
-        "std": _deviation(accuracies),
+    return TrainedNetwork(
+        name=name,
+        notation=str(architecture),
+        seeds=seeds,
+        test_accuracy=accuracies,
+        mean=statistics.fmean(accuracies),
+        std=_deviation(accuracies),
         **architecture_size(run.space, architecture, run.data.input_shape, run.data.classes, **size),
-    }
+    )
 
 
 def _tested(run: Run, data: DataModule, how: Retraining, name: str, architecture: Architecture, seed: int) -> Tested:

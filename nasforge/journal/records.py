@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from nasforge.errors import NasforgeError, RunError, reason
 
@@ -24,6 +26,36 @@ def read_json(path: Path, kind: type) -> Any:
     if not isinstance(content, kind):
         raise RunError(f"{path} is damaged: it must hold a JSON {'object' if kind is dict else 'list'}")
     return content
+
+
+def read_as(path: Path, kind: Any) -> Any:
+    """The content of a JSON file as a dataclass, or as a `list` of them; keys that these do not have are passed over.
+
+    Raises:
+        RunError: the file is missing or damaged; the message names the key that is missing or holds something else.
+    """
+    content = read_json(path, get_origin(kind) or dict)
+    try:
+        return _adapter(kind).validate_python(content)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        missing = [_key(one["loc"]) for one in errors if one["type"] == "missing"][:MOST_NAMED]
+        own = errors[0]["msg"].removeprefix("Value error, ")
+        wrong = f"it has no {' and no '.join(missing)}" if missing else f"{_key(errors[0]['loc'])}: {own}"
+        raise RunError(f"{path} is damaged: {wrong}") from None
+
+
+MOST_NAMED = 4
+"""Missing keys that one sentence names."""
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _key(places: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, places))
 
 
 class _Plain(yaml.SafeLoader):

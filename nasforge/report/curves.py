@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from nasforge.charts.plots import SERIES, Curve, curves
-from nasforge.run.folders import is_own
+from nasforge.journal.run_folder import RunFolder
 from nasforge.wording import words
 
 _SHARED = ("accuracy", "loss")
@@ -35,16 +34,14 @@ class FitChart:
     about: tuple[tuple[str, str], ...] = ()
 
 
-def fit_charts(folder: Path, *, called: str = "found") -> list[tuple[str, list[FitChart]]]:
-    """(what was fitted, its charts) of all fits in a run's folder; the many of one group share their charts.
+def fit_charts(run: RunFolder, *, called: str = "found") -> list[tuple[str, list[FitChart]]]:
+    """(what was fitted, its charts) of all fits of a run; the many of one group share their charts.
 
     Args:
-        folder: a run's; reads `fits/**/history.json`.
         called: how the architecture is called that was trained from scratch with each seed.
     """
-    root = folder / "fits"
-    files = sorted(file for file in root.rglob("history.json") if is_own(folder, file))
-    read = {file.parent.relative_to(root).as_posix(): json.loads(file.read_text()) for file in files}
+    files = sorted(file for file in run.fits.rglob("history.json") if run.owns(file))
+    read = {file.parent.relative_to(run.fits).as_posix(): json.loads(file.read_text()) for file in files}
     groups = groupby(sorted(read), key=lambda name: name.split("/")[0])
     charts = [(group, _group({name: read[name] for name in names}, called)) for group, names in groups]
     return sorted(charts, key=lambda chart: chart[0] == "retrain")  # first the search

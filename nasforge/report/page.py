@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,16 @@ from nasforge.charts import candidates, plots
 from nasforge.charts.drawing import FAMILIES, cell_svg, family
 from nasforge.charts.fronts import candidate_table, front_table, hypervolume_sentence
 from nasforge.charts.svg import image, inline
+from nasforge.journal.records import read_as, read_json
+from nasforge.journal.run_folder import RunFolder
 from nasforge.report.curves import FitChart, fit_charts
 from nasforge.report.pages import write_page
 from nasforge.report.sections import class_rows, known_rows, matrix
 from nasforge.report.summary import in_folder, time_ahead
-from nasforge.run.folders import followed, is_own
-from nasforge.statistics.confusion import FILE, Confusions
+from nasforge.result import Candidate, Control, Retrained, SearchResult, Timing
+from nasforge.statistics.confusion import Confusions
 from nasforge.statistics.verdicts import conclusion
 from nasforge.wording import amount, sentence_case, words
-
-_ABSENT: Mapping[str, Any] = {
-    "control": None, "table": None, "retrain": None, "size": None, "metrics": {}, "evaluations": {"requested": 0},
-    "objectives": [], "front": [], "known": {}, "notes": [], "failures": [], "next": [],
-}  # fmt: skip
 
 
 def write_report(folder: Path, graphs: Sequence[CellGraph]) -> Path:
@@ -36,90 +32,91 @@ def write_report(folder: Path, graphs: Sequence[CellGraph]) -> Path:
         folder: a run's, with `result.json` at least.
         graphs: of the found architecture.
     """
-    return write_page(folder / "report.html", "report/report.html.jinja", _content(folder, graphs))
+    run = RunFolder(folder)
+    return write_page(run.report, "report/report.html.jinja", _content(run, graphs))
 
 
-def _content(folder: Path, graphs: Sequence[CellGraph]) -> dict[str, Any]:
-    result = {**_ABSENT, **_json(folder, "result.json")}
-    timing = _json(folder, "timing.json") or {"seconds": {}, "total": 0.0}
-    evaluations = _json(folder, "evaluations.json") or []
-    objectives = followed(result)
-    data = _json(folder, "data.json") or {}
-    confusions = Confusions.read(text) if (text := _text(folder, FILE)) else None
-    constant = set(result["evaluations"].get("constant", []))
+def _content(run: RunFolder, graphs: Sequence[CellGraph]) -> dict[str, Any]:
+    result: SearchResult = read_as(run.result, SearchResult)
+    timing: Timing = read_as(run.timing, Timing) if run.owns(run.timing) else Timing()
+    evaluations: list[Candidate] = read_as(run.evaluations, list[Candidate]) if run.owns(run.evaluations) else []
+    objectives = result.goals
+    data = _facts(run, run.data)
+    confusions = Confusions.read(text) if (text := _text(run, run.confusion)) else None
+    constant = result.evaluations.constant
     used = {family(operation) for graph in graphs for _, _, operation in graph.edges if operation}
     return {
         "result": result,
         "cells": [_both_ways(graph, f"cell{i}") for i, graph in enumerate(graphs)],
         "families": {kind: name for kind, name in FAMILIES.items() if kind in used},
-        "conclusion": conclusion(result),
-        "control": _control(result["control"]),
-        "trained": _trained(result["retrain"]),
-        "fits": _fits(folder, result["retrain"]["rows"][0]["name"] if result["retrain"] else "found"),
-        "time": _shares(timing["seconds"], timing["total"]),
-        "total": timing["total"],
+        "conclusion": conclusion(result.control, result.retrain),
+        "control": _control(result.control),
+        "trained": _trained(result.retrain),
+        "fits": _fits(run, result.retrain.rows[0].name if result.retrain else "found"),
+        "time": _shares(timing),
+        "total": timing.total,
         "search_charts": _search_charts(objectives, evaluations),
-        "measured": _measured(result["metrics"], objectives, constant) if result["evaluations"]["requested"] else [],
-        "front": front_table(result["front"], objectives),
+        "measured": _measured(result.metrics, objectives, constant) if result.evaluations.requested else [],
+        "front": front_table(result.front, objectives),
         "hypervolume": hypervolume_sentence(evaluations, objectives),
         "best": _best(objectives, evaluations, constant),
         "known": known_rows(result, objectives),
         "reading": data.get("reading", ""),
         "classes": class_rows(data, confusions),
         "matrix": matrix(confusions),
-        "artifacts": [_artifact(folder, one) for one in _json(folder, "artifacts.json") or [] if one["caption"]],
-        "config": _text(folder, "config.yaml"),
+        "artifacts": _artifacts(run),
+        "config": _text(run, run.config),
         "facts": {
             "Data": {key: _brief(value) for key, value in data.items()},
-            "Environment": _json(folder, "environment.json") or {},
+            "Environment": _facts(run, run.environment),
         },
         "commands": [
-            (one["why"], time_ahead(one, result, timing["seconds"], timing["total"]), in_folder(one["command"], folder))
-            for one in result["next"]
+            (step.why, time_ahead(step, result.retrain, timing), in_folder(step.command, run.path))
+            for step in result.next
         ],
     }
 
 
-def _fits(folder: Path, called: str) -> list[tuple[str, list[tuple[FitChart, Markup]]]]:
+def _fits(run: RunFolder, called: str) -> list[tuple[str, list[tuple[FitChart, Markup]]]]:
     """(name, its charts with their pictures) of each fit."""
     return [
         (
             name,
             [(chart, _picture(chart.svg, f"fit{i}-{j}", f"{name}: {chart.title}")) for j, chart in enumerate(charts)],
         )
-        for i, (name, charts) in enumerate(fit_charts(folder, called=called))
+        for i, (name, charts) in enumerate(fit_charts(run, called=called))
     ]
 
 
-def _control(control: Any) -> Markup | str:
-    if not control or not control["random"]:
+def _control(control: Control | None) -> Markup | str:
+    if not control or not control.random:
         return ""
-    return _picture(plots.control_strip(control["found"], control["random"]), "control", "found and random accuracies")
+    return _picture(plots.control_strip(control.found, control.random), "control", "found and random accuracies")
 
 
-def _trained(retrain: Any) -> list[dict[str, Any]]:
+def _trained(retrain: Retrained | None) -> list[dict[str, Any]]:
     """The rows of retraining, each with the places of its accuracies (in percent of the way) on one common line."""
-    rows = retrain["rows"] if retrain else []
-    every = [accuracy for row in rows for accuracy in row["test_accuracy"]]
+    rows = retrain.rows if retrain else []
+    every = [accuracy for row in rows for accuracy in row.test_accuracy]
     low, way = min(every, default=0.0), max(every, default=1.0) - min(every, default=0.0) or 1.0
-    return [{**row, "places": [100 * (one - low) / way for one in row["test_accuracy"]]} for row in rows]
+    return [{**vars(row), "places": [100 * (value - low) / way for value in row.test_accuracy]} for row in rows]
 
 
-def _shares(seconds: Mapping[str, float], total: float) -> list[dict[str, Any]]:
+def _shares(timing: Timing) -> list[dict[str, Any]]:
     """Seconds of each part, largest first; the fits of one group are one part, what nobody timed another."""
     parts: dict[str, list[float]] = {}
-    for label, value in seconds.items():
+    for label, value in timing.seconds.items():
         parts.setdefault(label.split("/")[0], []).append(value)
     rows = [(f"{name} ({len(each)})" if len(each) > 1 else name, sum(each)) for name, each in parts.items()]
-    rest = total - sum(seconds.values())
-    rows += [("everything else", rest)] if seconds and rest > 0.01 * total else []
+    rest = timing.total - sum(timing.seconds.values())
+    rows += [("everything else", rest)] if timing.seconds and rest > 0.01 * timing.total else []
     longest = max((value for _, value in rows), default=1.0) or 1.0
     rows.sort(key=lambda row: -row[1])
     return [{"name": name, "seconds": value, "width": 100 * value / longest} for name, value in rows]
 
 
-def _search_charts(objectives: Sequence[Objective], evaluations: Any) -> list[tuple[str, Markup]]:
-    measured = {name for one in evaluations for name in one["metrics"]}
+def _search_charts(objectives: Sequence[Objective], evaluations: Sequence[Candidate]) -> list[tuple[str, Markup]]:
+    measured = {name for candidate in evaluations for name in candidate.metrics}
     if not objectives or objectives[0].metric not in measured:
         return []
     first = objectives[0]
@@ -143,20 +140,27 @@ def _measured(
     return [(words(name), amount(name, metrics[name])) for name in names if name not in constant]
 
 
-def _best(objectives: Sequence[Objective], evaluations: Any, constant: Container[str]) -> list[list[str]]:
+def _best(
+    objectives: Sequence[Objective], evaluations: Sequence[Candidate], constant: Container[str]
+) -> list[list[str]]:
     """The ten best distinct candidates by the first objective, with all that is known of them and differs."""
-    usable = {one["notation"]: one for one in evaluations if one["status"] == "ok"}
+    usable = {candidate.notation: candidate for candidate in evaluations if candidate.status == "ok"}
     if not objectives or not usable:
         return []
-    rows = sorted(usable.values(), key=lambda one: objectives[0].cost(one["metrics"]))[:10]
-    followed_first = dict.fromkeys([*(one.metric for one in objectives), *rows[0]["metrics"]])
+    rows = sorted(usable.values(), key=lambda candidate: objectives[0].cost(candidate.metrics))[:10]
+    followed_first = dict.fromkeys([*(objective.metric for objective in objectives), *rows[0].metrics])
     return candidate_table(rows, [name for name in followed_first if name not in constant])
 
 
-def _artifact(folder: Path, artifact: Mapping[str, str]) -> tuple[str, Markup]:
-    path, caption = folder / artifact["file"], artifact["caption"]
-    if path.suffix not in (".svg", ".png") or not is_own(folder, path):
-        return caption, Markup("<p class='muted'>{} is no picture in this run.</p>").format(artifact["file"])
+def _artifacts(run: RunFolder) -> list[tuple[str, Markup]]:
+    index = read_json(run.captions, list) if run.owns(run.captions) else []
+    return [_artifact(run, entry["file"], entry["caption"]) for entry in index if entry["caption"]]
+
+
+def _artifact(run: RunFolder, file: str, caption: str) -> tuple[str, Markup]:
+    path = run.path / file
+    if path.suffix not in (".svg", ".png") or not run.owns(path):
+        return caption, Markup("<p class='muted'>{} is no picture in this run.</p>").format(file)
     if path.suffix == ".svg":
         return caption, _picture(path.read_text(encoding="utf-8"), path.stem, caption)
     return caption, Markup(image(path.read_bytes(), "image/png", caption))
@@ -185,11 +189,10 @@ def _brief(value: Any) -> str:
     return str(value)
 
 
-def _text(folder: Path, name: str) -> str:
+def _text(run: RunFolder, path: Path) -> str:
     """The content of a file of the run; empty if it has none of that name."""
-    return (folder / name).read_text(encoding="utf-8") if is_own(folder, folder / name) else ""
+    return path.read_text(encoding="utf-8") if run.owns(path) else ""
 
 
-def _json(folder: Path, name: str) -> Any:
-    text = _text(folder, name)
-    return json.loads(text) if text else None
+def _facts(run: RunFolder, path: Path) -> dict[str, Any]:
+    return read_json(path, dict) if run.owns(path) else {}

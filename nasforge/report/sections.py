@@ -7,36 +7,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from nasforge.architecture import Objective
+from nasforge.result import SearchResult
 from nasforge.statistics.confusion import MOST_SHOWN, Confusions
 from nasforge.wording import amount, is_share, sentence_case, words
 
 
-def known_rows(result: Mapping[str, Any], objectives: Sequence[Objective]) -> list[list[str]]:
+def known_rows(result: SearchResult, objectives: Sequence[Objective]) -> list[list[str]]:
     """Metric, value of the found architecture, the best there is, regret, and how it is measured; the foremost first.
 
     Regret is what the found one is short of the best architecture of all. Where a search follows several objectives,
     only accuracies have one: nobody misses the smallest of all networks.
 
     Args:
-        result: the content of `result.json`.
         objectives: those that the search followed.
     """
-    known, metrics = result["known"], result["metrics"]
-    followed = [one.metric for one in objectives]
+    known, metrics = result.known, result.metrics
+    followed = [objective.metric for objective in objectives]
     rows = []
-    for name in dict.fromkeys([*(one for one in followed if one in known), *known]):
+    for name in dict.fromkeys([*(metric for metric in followed if metric in known), *known]):
         if name not in metrics:
             continue
-        optimum, value = known[name].get("optimum"), metrics[name]
-        best = "–" if optimum is None else amount(name, optimum)
-        regretted = optimum is not None and (is_share(name) or followed == [name])
+        optimum, value = known[name].optimum, metrics[name]
+        best = regret = "–"
+        if optimum is not None:
+            best = amount(name, optimum)
+            regret = _regret(name, abs(optimum - value)) if is_share(name) or followed == [name] else regret
         rows.append(
             [
                 words(name) + (", followed" if name in followed else ""),
                 amount(name, value),
                 best,
-                _regret(name, abs(optimum - value)) if regretted else "–",
-                sentence_case(known[name].get("about", "")),
+                regret,
+                sentence_case(known[name].about or ""),
             ]
         )
     return rows if any(row[2] != "–" for row in rows) else []

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nasforge.result import EvaluationCounts, Failure, Retrained, SearchResult, Spread, Step, TableLookup, Timing
 from nasforge.run.progress import Detail
 from nasforge.statistics.verdicts import conclusion
 from nasforge.wording import counted, duration, quantity, words
@@ -25,11 +25,10 @@ SHORTEST_EPOCH = 0.01
 
 
 def print_summary(
-    result: Mapping[str, Any],
+    result: SearchResult,
     folder: Path,
+    timing: Timing,
     *,
-    seconds: float,
-    timing: Mapping[str, float] | None = None,
     detail: Detail = Detail.ALL,
     console: Console | None = None,
 ) -> None:
@@ -38,79 +37,75 @@ def print_summary(
     Paths and commands stay on one line each, so that they can be copied.
 
     Args:
-        result: the content of `result.json`.
         folder: the run's.
-        seconds: what it took.
-        timing: what its parts took, as in `timing.json`.
         detail: of a job of a sweep, one line.
         console: where to; the terminal, if none is given.
     """
     console = console or Console()
     if detail is not Detail.ALL:
         if detail is Detail.LINE:
-            _line(console, _in_one_line(result, folder, seconds))
+            _line(console, _in_one_line(result, folder, timing.total))
         return
-    verb = "retrained" if result["strategy"] == "retrain" else f"found by {result['strategy']}"
-    head = f"{result['space']} architecture {verb} on {result['data']}, seed {result['seed']}, {seconds:.0f} s"
+    verb = "retrained" if result.strategy == "retrain" else f"found by {result.strategy}"
+    head = f"{result.space} architecture {verb} on {result.data}, seed {result.seed}, {timing.total:.0f} s"
     _say(console, "")
-    _say(console, f"{head} ({result['status']})", "bold")
-    notation = result["architecture"]["notation"]
+    _say(console, f"{head} ({result.status})", "bold")
+    notation = result.architecture.notation
     if " " in notation:
         _say(console, _wrapped(notation, console.width), "dim")
     else:  # to be copied whole
         _line(console, notation)
-    if result["evaluations"]["requested"]:
-        constant = result["evaluations"].get("constant", [])
-        console.print(_measured({name: one for name, one in result["metrics"].items() if name not in constant}))
-        _say(console, _asked(result["evaluations"]))
-    if len(result.get("front", [])) > 1:
-        _say(console, f"\nPareto front: {counted(len(result['front']), 'architecture')} that no other one beats")
+    if result.evaluations.requested:
+        constant = result.evaluations.constant
+        console.print(_measured({name: value for name, value in result.metrics.items() if name not in constant}))
+        _say(console, _asked(result.evaluations))
+    if len(result.front) > 1:
+        _say(console, f"\nPareto front: {counted(len(result.front), 'architecture')} that no other one beats")
         console.print(_front(result))
-    if result.get("table"):
-        _say(console, f"\nTest accuracy in the table ({result['table']['about']})")
-        console.print(_known(result["table"]))
-    if result["retrain"]:
-        _say(console, f"\nTrained from scratch for {counted(result['retrain']['epochs'], 'epoch')}")
-        console.print(_table(result["retrain"]))
-    sentence, better = conclusion(result)
+    if result.table:
+        _say(console, f"\nTest accuracy in the table ({result.table.about})")
+        console.print(_known(result.table))
+    if result.retrain:
+        _say(console, f"\nTrained from scratch for {counted(result.retrain.epochs, 'epoch')}")
+        console.print(_table(result.retrain))
+    sentence, better = conclusion(result.control, result.retrain)
     if sentence:
         _say(console, f"\n{sentence}", _MOODS[better])
-    for note in result["notes"]:
+    for note in result.notes:
         _say(console, f"Note: {note}", "dim")
-    _failures(console, result["failures"])
+    _failures(console, result.failures)
     _line(console, f"\nreport  {folder / 'report.html'}")
-    for step in result["next"]:
-        time = time_ahead(step, result, timing or {}, seconds)
-        _say(console, f"\n{step['why']}{f' ({time})' if time else ''}:")
-        _line(console, f"  {in_folder(step['command'], folder)}")
+    for step in result.next:
+        time = time_ahead(step, result.retrain, timing)
+        _say(console, f"\n{step.why}{f' ({time})' if time else ''}:")
+        _line(console, f"  {in_folder(step.command, folder)}")
 
 
-def _in_one_line(result: Mapping[str, Any], folder: Path, seconds: float) -> str:
+def _in_one_line(result: SearchResult, folder: Path, seconds: float) -> str:
     """What was found, for someone who reads many of these."""
-    retrain, metrics = result["retrain"], result["metrics"]
-    best = next((quantity(name, metrics[name]) for name in result["followed"] if name in metrics), "")
-    trained = f"test accuracy {retrain['rows'][0]['mean']:.2%} when trained from scratch" if retrain else ""
-    front = f"a front of {len(result['front'])}" if len(result.get("front", [])) > 1 else ""
+    metrics, followed = result.metrics, [goal.metric for goal in result.goals]
+    best = next((quantity(name, metrics[name]) for name in followed if name in metrics), "")
+    trained = f"test accuracy {result.retrain.rows[0].mean:.2%} when trained from scratch" if result.retrain else ""
+    front = f"a front of {len(result.front)}" if len(result.front) > 1 else ""
     parts = [best, front, trained, duration(seconds), str(folder / "report.html")]
-    return f"{result['status']}: {', '.join(part for part in parts if part)}"
+    return f"{result.status}: {', '.join(part for part in parts if part)}"
 
 
 MOST = 12
 """Architectures of a front that a terminal shows; the report has them all."""
 
 
-def _front(result: Mapping[str, Any]) -> Table:
+def _front(result: SearchResult) -> Table:
     """The followed metrics of architectures that no other one beats, the best in the first of them first."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in result["followed"]:
+    followed = [goal.metric for goal in result.goals]
+    for name in followed:
         table.add_column(words(name), justify="right")
     table.add_column("", overflow="fold")
-    first = result["followed"][0]
-    upwards = {one["metric"]: one["direction"] == "min" for one in result["objectives"]}[first]
-    for one in sorted(result["front"], key=lambda one: one["metrics"][first], reverse=not upwards)[:MOST]:
-        table.add_row(*(_value(name, one["metrics"][name]) for name in result["followed"]), one["notation"])
-    if len(result["front"]) > MOST:
-        table.add_row(*("" for _ in result["followed"]), f"and {len(result['front']) - MOST} more in the report")
+    for member in sorted(result.front, key=lambda member: result.goals[0].cost(member.metrics))[:MOST]:
+        table.add_row(*(_value(name, member.metrics[name]) for name in followed), member.notation)
+    if len(result.front) > MOST:
+        table.add_row(*("" for _ in followed), f"and {len(result.front) - MOST} more in the report")
     return table
 
 
@@ -124,11 +119,11 @@ def _measured(metrics: Mapping[str, float]) -> Table:
     return table
 
 
-def _asked(count: Mapping[str, Any]) -> str:
-    infeasible = f"; {count['infeasible']} broke a constraint" if count.get("infeasible") else ""
-    seconds = count.get("simulated_seconds")
+def _asked(count: EvaluationCounts) -> str:
+    infeasible = f"; {count.infeasible} broke a constraint" if count.infeasible else ""
+    seconds = count.simulated_seconds
     simulated = f"; training them would have taken {seconds / 3600:,.1f} hours" if seconds else ""
-    return f"best of {count['requested']} estimates, {count['distinct']} of them distinct{infeasible}{simulated}"
+    return f"best of {count.requested} estimates, {count.distinct} of them distinct{infeasible}{simulated}"
 
 
 def _value(name: str, value: float) -> str:
@@ -140,38 +135,35 @@ def in_folder(command: str, folder: Path) -> str:
     return re.sub(r"\bRUN\b", lambda _: shlex.quote(str(folder)), command)
 
 
-def _known(known: Mapping[str, Any]) -> Table:
+def _known(known: TableLookup) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("")
-    for dataset in known["datasets"]:
+    for dataset in known.datasets:
         table.add_column(dataset, justify="right")
-    for row in known["rows"]:
-        accuracies = (row["test_accuracy"].get(dataset) for dataset in known["datasets"])
-        table.add_row(row["name"], *("" if one is None else f"{one:.2%}" for one in accuracies))
+    for row in known.rows:
+        accuracies = (row.test_accuracy.get(dataset) for dataset in known.datasets)
+        table.add_row(row.name, *("" if accuracy is None else f"{accuracy:.2%}" for accuracy in accuracies))
     return table
 
 
-def _table(retrain: Mapping[str, Any]) -> Table:
+def _table(retrain: Retrained) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("")
     for column in ("test accuracy", "networks", "params"):
         table.add_column(column, justify="right")
-    found, *others = retrain["rows"]
-    size = f"{found['params_m']:.3f} M"
-    table.add_row(
-        found["name"], _share(found["mean"], found["std"], len(found["seeds"])), str(len(found["seeds"])), size
-    )
-    if others:
-        sizes = sorted({f"{row['params_m']:.3f}" for row in others}, key=float)
+    found, *others = retrain.rows
+    n = len(found.seeds)
+    table.add_row(found.name, _share(found, n), str(n), f"{found.params_m:.3f} M")
+    if others and retrain.random:
+        sizes = sorted({f"{row.params_m:.3f}" for row in others}, key=float)
         span = " to ".join(dict.fromkeys([sizes[0], sizes[-1]])) + " M"
-        random = retrain["random"]
-        table.add_row("random", _share(random["mean"], random["std"], len(others)), str(len(others)), span)
+        table.add_row("random", _share(retrain.random, len(others)), str(len(others)), span)
     return table
 
 
-def _failures(console: Console, failures: Any) -> None:
+def _failures(console: Console, failures: Sequence[Failure]) -> None:
     for failure in failures[:3]:
-        _say(console, f"Failed: {failure['reason']}", "yellow")
+        _say(console, f"Failed: {failure.reason}", "yellow")
     if len(failures) > 3:
         _say(console, f"and {len(failures) - 3} more failed; the report names them", "yellow")
 
@@ -183,8 +175,8 @@ def _wrapped(notation: str, width: int) -> str:
     return "\n".join(wrap.wrap(whole)).replace("\N{NO-BREAK SPACE}", " ")
 
 
-def _share(mean: float, deviation: float, n: int) -> str:
-    return f"{mean:.2%} ± {deviation:.2%}" if n > 1 else f"{mean:.2%}"
+def _share(accuracies: Spread, n: int) -> str:
+    return f"{accuracies.mean:.2%} ± {accuracies.std:.2%}" if n > 1 else f"{accuracies.mean:.2%}"
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
@@ -195,18 +187,15 @@ def _line(console: Console, text: str) -> None:
     console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
-def time_ahead(step: Mapping[str, Any], result: Mapping[str, Any], seconds: Mapping[str, float], total: float) -> str:
+def time_ahead(step: Step, retrain: Retrained | None, timing: Timing) -> str:
     """How long a step takes, by what this run took: "about 3 minutes"; empty if that cannot be told.
 
-    Args:
-        result: the content of `result.json`.
-        seconds: of the run's parts, as in `timing.json`; a fit that came back from the journal is passed over.
-        total: of the whole run.
+    A fit that came back from the journal took no time and is passed over.
     """
-    if runs := step.get("runs"):
-        return f"about {duration(runs * total)}"
-    trainings = [value for label, value in seconds.items() if label.startswith("fit retrain/")]
-    if not step.get("epochs") or not result["retrain"] or not trainings:
+    if step.runs:
+        return f"about {duration(step.runs * timing.total)}"
+    trainings = [value for label, value in timing.seconds.items() if label.startswith("fit retrain/")]
+    if not step.epochs or not retrain or not trainings:
         return ""
-    epoch = max(trainings) / result["retrain"]["epochs"]
-    return f"about {duration(step['epochs'] * epoch)}" if epoch > SHORTEST_EPOCH else ""
+    epoch = max(trainings) / retrain.epochs
+    return f"about {duration(step.epochs * epoch)}" if epoch > SHORTEST_EPOCH else ""

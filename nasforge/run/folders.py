@@ -11,8 +11,9 @@ from typing import Any
 
 from nasforge.architecture import Objective
 from nasforge.errors import RunError
-from nasforge.journal.journal import JOURNAL
-from nasforge.journal.records import read_json, well_formed
+from nasforge.journal.records import read_as, read_json, well_formed
+from nasforge.journal.run_folder import RunFolder
+from nasforge.result import Candidate, SearchResult, Timing
 from nasforge.run.beginning import read_config
 from nasforge.run.ending import check_left
 
@@ -23,50 +24,37 @@ class FinishedRun:
 
     Attributes:
         folder: as it was named.
-        config: the resolved configuration, `config.yaml`.
-        result: the content of `result.json`.
-        data: of `data.json`.
-        words: the command's, of `overrides.json`.
-        timing: of `timing.json`: seconds by what they went into, and in all.
-        evaluations: rows of `evaluations.json` (notation, metrics, status) in the order of request.
+        config: the resolved configuration.
+        data: what it recorded of its data.
+        words: the command's.
+        evaluations: in the order of request.
     """
 
     folder: Path
     config: Mapping[str, Any]
-    result: Mapping[str, Any]
+    result: SearchResult
     data: Mapping[str, Any]
     words: Sequence[str]
-    timing: Mapping[str, Any]
-    evaluations: Sequence[Mapping[str, Any]]
+    timing: Timing
+    evaluations: Sequence[Candidate]
 
     @property
     def seed(self) -> int:
         """What all its randomness went back to."""
-        return int(self.result["seed"])
+        return self.result.seed
 
     @cached_property
     def followed(self) -> tuple[Objective, ...]:
         """The objectives that the search followed, the first one foremost."""
-        return followed(self.result)
+        return self.result.goals
 
     @cached_property
     def reported(self) -> tuple[Objective, ...]:
         """Those that were only reported: measured on test data."""
-        return tuple(one for one in map(_objective, self.result["objectives"]) if one.report_only)
+        return tuple(objective for objective in self.result.objectives if objective.report_only)
 
     def __str__(self) -> str:
         return str(self.folder)
-
-
-def followed(result: Mapping[str, Any]) -> tuple[Objective, ...]:
-    """The objectives that a search followed, from the content of its `result.json`."""
-    known = {one.metric: one for one in map(_objective, result["objectives"])}
-    names = result.get("followed", [one.metric for one in known.values() if not one.report_only])
-    return tuple(known[name] for name in names)
-
-
-def _objective(given: Mapping[str, Any]) -> Objective:
-    return Objective(given["metric"], given["direction"], given["report_only"])
 
 
 def read_runs(paths: Sequence[Path]) -> tuple[list[FinishedRun], list[str]]:
@@ -79,7 +67,7 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[FinishedRun], list[str]]:
         RunError: a path is no run and holds none, no run has ended, one is a retraining, or its files are damaged.
     """
     folders = {folder.resolve(): folder for path in paths for folder in _runs_in(path)}.values()
-    ended = [folder for folder in folders if (folder / "result.json").exists()]
+    ended = [folder for folder in folders if RunFolder(folder).result.exists()]
     open_ones = [folder for folder in folders if folder not in ended]
     said = f"{_listed(open_ones)} {'has' if len(open_ones) == 1 else 'have'} not ended yet"
     if not ended:
@@ -104,7 +92,8 @@ def _runs_in(path: Path) -> list[Path]:
 
 
 def _is_run(folder: Path) -> bool:
-    return (folder / "config.yaml").exists() or (folder / JOURNAL).exists()
+    files = RunFolder(folder)
+    return files.config.exists() or files.journal.exists()
 
 
 def _parts(name: str) -> list[str]:
@@ -114,35 +103,23 @@ def _parts(name: str) -> list[str]:
 
 def _read(folder: Path) -> FinishedRun:
     check_left(folder)
-    result = read_json(folder / "result.json", dict)
-    if result.get("strategy") == "retrain":
+    files = RunFolder(folder)
+    result: SearchResult = read_as(files.result, SearchResult)
+    if result.strategy == "retrain":
         raise RunError(f"{folder} is a retraining, not a search; compare takes searches")
-    missing = [key for key in ("strategy", "space", "data", "seed", "objectives", "evaluations") if key not in result]
-    if missing:
-        raise RunError(f"{folder / 'result.json'} is damaged: it has no {' and no '.join(missing)}")
-    rows = read_json(folder / "evaluations.json", list) if (folder / "evaluations.json").exists() else []
-    if len(rows) != result["evaluations"]["requested"]:
+    candidates = read_as(files.evaluations, list[Candidate]) if files.evaluations.exists() else []
+    if len(candidates) != result.evaluations.requested:
         raise RunError(
-            f"{folder / 'evaluations.json'} is damaged: it has {len(rows)} rows, "
-            f"and result.json says {result['evaluations']['requested']}"
+            f"{files.evaluations} is damaged: it has {len(candidates)} rows, "
+            f"and {files.result.name} says {result.evaluations.requested}"
         )
-    words = read_json(folder / "overrides.json", list) if (folder / "overrides.json").exists() else []
-    data, timing = (read_json(path, dict) if path.exists() else {}
-                    for path in (folder / "data.json", folder / "timing.json"))  # fmt: skip
-    run = FinishedRun(folder, read_config(folder), result, data, [str(word) for word in words], timing, rows)
+    words = read_json(files.words, list) if files.words.exists() else []
+    data = read_json(files.data, dict) if files.data.exists() else {}
+    timing = read_as(files.timing, Timing) if files.timing.exists() else Timing()
+    run = FinishedRun(folder, read_config(folder), result, data, [str(word) for word in words], timing, candidates)
     with well_formed(folder):
-        _ = (
-            run.seed,
-            run.followed,
-            run.reported,
-            [(row["notation"], dict(row["metrics"]), row["status"]) for row in rows],
-        )
+        _ = run.followed
     return run
-
-
-def is_own(folder: Path, path: Path) -> bool:
-    """Whether `path` is a file and lies in the run's folder, wherever links lead: a report shows no other one."""
-    return path.is_file() and path.resolve().is_relative_to(folder.resolve())
 
 
 def _listed(folders: Iterable[Path]) -> str:

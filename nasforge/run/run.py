@@ -22,8 +22,9 @@ from nasforge.execution.quarantine import Quarantine
 from nasforge.journal.clock import Clock
 from nasforge.journal.doing import Doing
 from nasforge.journal.journal import Journal, atomic, file_digest, write_json
+from nasforge.journal.run_folder import RunFolder
 from nasforge.randomness import rng_of, seed_everything, seed_of
-from nasforge.result import Result
+from nasforge.result import Result, Timing
 from nasforge.run.estimates import Estimates
 from nasforge.run.fits import Fits
 from nasforge.run.goals import Goals
@@ -343,12 +344,12 @@ class Run(Generic[SpaceT_co]):
         """CPU threads of every fit and estimate."""
         return self._machinery.threads
 
-    def write_timing(self) -> dict[str, Any]:
-        """`timing.json`, and its content: `seconds` of all starts by what they went into, and `total`."""
+    def write_timing(self) -> Timing:
+        """Write `timing.json`, and return its content."""
         self._tick()  # a later start counts on from what this one shows
         seconds = {label: round(value, 3) for label, value in self._clock.parts.items()}
-        timing = {"seconds": seconds, "total": round(self.seconds, 3)}
-        write_json(self.folder / "timing.json", timing)
+        timing = Timing(seconds=seconds, total=round(self.seconds, 3))
+        write_json(RunFolder(self.folder).timing, vars(timing))
         return timing
 
     def close(self) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from nasforge.result import Control, TrainingVerdict
 from nasforge.statistics.intervals import MOST, Sample, detectable, mean_difference, needed, share_below
 from nasforge.wording import counted
 
@@ -13,8 +13,8 @@ FEW = 3
 """Trainings of each that are suggested to whoever made fewer than two."""
 
 
-def control_verdict(found: float, others: Sequence[float]) -> dict[str, Any]:
-    """The section `control` of `result.json`: where `found` stands among the accuracies of random architectures.
+def control_verdict(found: float, others: Sequence[float]) -> Control:
+    """Where the accuracy `found` stands among the accuracies of random architectures.
 
     The percentile counts ties half; its interval is `share_below`'s. Were the found one but another random one, it
     would reach percentile 90 one time in ten: below that the sentence says plainly that it is not better.
@@ -30,18 +30,17 @@ def control_verdict(found: float, others: Sequence[float]) -> dict[str, Any]:
         f"{len(others)} random ones {mean:.1%} ± {deviation:.1%}; it stands at percentile {percentile:.0f} "
         f"(95 % interval {100 * within.low:.0f} to {100 * within.high:.0f})."
     )
-    return {
-        "metric": "accuracy",
-        "found": found,
-        "random": list(others),
-        "percentile": percentile,
-        "interval": [100 * within.low, 100 * within.high],
-        "better_than_random": better,
-        "sentence": sentence,
-    }
+    return Control(
+        found=found,
+        random=list(others),
+        percentile=percentile,
+        interval=(100 * within.low, 100 * within.high),
+        better_than_random=better,
+        sentence=sentence,
+    )
 
 
-def training_verdict(found: Sequence[float], random: Sequence[float], images: int) -> dict[str, Any]:
+def training_verdict(found: Sequence[float], random: Sequence[float], images: int) -> TrainingVerdict:
     """How an architecture compares with random ones, trained from scratch alike.
 
     The interval is Welch's (`mean_difference`) of the two means, with the test set's binomial error where that is
@@ -51,12 +50,9 @@ def training_verdict(found: Sequence[float], random: Sequence[float], images: in
         found: test accuracies of its trainings, as fractions.
         random: of random architectures, one training each.
         images: how many test images there are.
-
-    Returns:
-        `better` (None: cannot be told), `difference` of the means and its 95 % `interval` (None: too few), `sentence`.
     """
     if not random:
-        return {"better": None, "difference": None, "interval": None, "sentence": ""}
+        return TrainingVerdict()
     one, other = Sample.of(found, images), Sample.of(random, images)
     difference, interval = one.mean - other.mean, mean_difference(one, other)
     sign = interval.sign if interval else 0
@@ -68,38 +64,34 @@ def training_verdict(found: Sequence[float], random: Sequence[float], images: in
             f"{_points(difference)} (95 % interval {100 * interval.low:+.2f} to {100 * interval.high:+.2f})"
             f"{'' if sign else _how_many(one, other)}."
         )
-    return {
-        "better": {1: True, -1: False, 0: None}[sign],
-        "difference": difference,
-        "interval": [interval.low, interval.high] if interval else None,
-        "sentence": sentence,
-    }
+    return TrainingVerdict(
+        better={1: True, -1: False, 0: None}[sign],
+        difference=difference,
+        interval=(interval.low, interval.high) if interval else None,
+        sentence=sentence,
+    )
 
 
-def conclusion(result: Mapping[str, Any]) -> tuple[str, bool | None]:
+def conclusion(control: Control | None, retrained: TrainingVerdict | None) -> tuple[str, bool | None]:
     """One sentence on whether what a run found is better than random architectures, and whether it is.
 
     Where networks were trained from scratch, that decides; the shared weights are the search's own view.
 
-    Args:
-        result: the content of `result.json`.
-
     Returns:
         An empty sentence where there is nothing to compare with; None where it cannot be told.
     """
-    control, retrain = result.get("control"), result.get("retrain") or {}
-    trained, better = retrain.get("sentence", ""), retrain.get("better")
-    if not control:
-        return trained, better
-    if not trained:
-        return control["sentence"], control["better_than_random"]
-    link = "and" if (better is True) == control["better_than_random"] else "but"
-    within = control.get("interval")
+    trained = retrained or TrainingVerdict()
+    if control is None:
+        return trained.sentence, trained.better
+    if not trained.sentence:
+        return control.sentence, control.better_than_random
+    link = "and" if (trained.better is True) == control.better_than_random else "but"
+    within = control.interval
     sure = f" (95 % interval {within[0]:.0f} to {within[1]:.0f})" if within else ""
     return (
-        f"With the shared weights the found architecture stands at percentile {control['percentile']:.0f} among "
-        f"{len(control['random'])} random ones{sure}, {link} {trained[:1].lower()}{trained[1:]}",
-        better,
+        f"With the shared weights the found architecture stands at percentile {control.percentile:.0f} among "
+        f"{len(control.random)} random ones{sure}, {link} {trained.sentence[:1].lower()}{trained.sentence[1:]}",
+        trained.better,
     )
 
 

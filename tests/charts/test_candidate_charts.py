@@ -8,13 +8,14 @@ from nasforge import Objective
 from nasforge.charts.candidates import best_so_far, front, look_at
 from nasforge.charts.fronts import hypervolume_sentence
 from nasforge.charts.plots import SMALL, axes_of, scale_axis
+from nasforge.result import Candidate
 
 NTK, OVERLAP = Objective("ntk_condition", "min"), Objective("activation_overlap", "min")
 
 
 def row(ntk, overlap, *, reason="", status="ok"):
     metrics = {"ntk_condition": ntk, "activation_overlap": overlap}
-    return {"notation": f"{ntk}", "metrics": metrics, "status": status, "reason": reason}
+    return Candidate(notation=f"{ntk}", metrics=metrics, status=status, reason=reason)
 
 
 SPREAD = [row(3e7, -40.0), row(2e4, -90.0), row(50.0, -120.0), row(70.0, -130.0)]

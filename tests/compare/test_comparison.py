@@ -12,6 +12,9 @@ import pytest
 import nasforge
 from nasforge import Column, RunError, Table
 from nasforge.compare.comparison import compare
+from nasforge.journal.journal import write_json
+from nasforge.journal.records import read_as
+from nasforge.result import Candidate, SearchResult
 
 CARDINALITIES = (5,) * 6
 EVALUATIONS = 40
@@ -167,6 +170,15 @@ def test_neither_are_spaces_and_data(runs):
         (runs / "5/result.json").write_text(json.dumps(result))
 
 
+def test_results_and_candidates_are_read_back_to_the_byte(sweep, tmp_path):
+    for run in sorted((sweep / "runs").iterdir()):
+        write_json(tmp_path / "result.json", read_as(run / "result.json", SearchResult).to_json())
+        candidates = read_as(run / "evaluations.json", list[Candidate])
+        write_json(tmp_path / "evaluations.json", [vars(candidate) for candidate in candidates])
+        for name in ("result.json", "evaluations.json"):
+            assert (tmp_path / name).read_bytes() == (run / name).read_bytes()
+
+
 def test_mistakes_are_one_sentence(mistake, runs, tmp_path):
     assert "there is no folder nowhere" in mistake("compare", "nowhere")
     assert "compare needs runs" in mistake("compare")
@@ -178,5 +190,8 @@ def test_mistakes_are_one_sentence(mistake, runs, tmp_path):
     assert "0/evaluations.json was altered since the run ended; `nasforge resume" in mistake("compare", str(runs))
     (runs / "0/journal.jsonl").unlink()
     assert "is damaged: it has 0 rows" in mistake("compare", str(runs))
+    result = json.loads((runs / "0/result.json").read_text())
+    (runs / "0/result.json").write_text(json.dumps({key: value for key, value in result.items() if key != "seed"}))
+    assert "0/result.json is damaged: it has no seed" in mistake("compare", str(runs))
     (runs / "0/result.json").write_text("{")
     assert "result.json is damaged" in mistake("compare", str(runs))

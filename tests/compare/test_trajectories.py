@@ -6,20 +6,22 @@ import numpy as np
 import pytest
 from pymoo.indicators.hv import HV
 
+from nasforge import Architecture, Objective
 from nasforge.compare import trajectories
 from nasforge.compare.scores import Box, common_box
+from nasforge.result import Candidate, EvaluationCounts, SearchResult, Timing
 from nasforge.run.folders import FinishedRun
 
 OBJECTIVES = [
-    {"metric": "accuracy", "direction": "max", "report_only": False},
-    {"metric": "params_m", "direction": "min", "report_only": False},
-    {"metric": "test_accuracy", "direction": "max", "report_only": True},
+    Objective("accuracy", "max"),
+    Objective("params_m", "min"),
+    Objective("test_accuracy", "max", report_only=True),
 ]
 
 
 def run(accuracies, tests=None, sizes=None, seconds=None, status=None, followed=("accuracy",)):
     n = len(accuracies)
-    rows = []
+    candidates = []
     for i in range(n):
         metrics = {"accuracy": accuracies[i]}
         if tests is not None:
@@ -29,9 +31,19 @@ def run(accuracies, tests=None, sizes=None, seconds=None, status=None, followed=
         if seconds is not None:
             metrics["train_seconds"] = seconds[i]
         ok = status is None or status[i] == "ok"
-        rows.append({"notation": str(i), "metrics": metrics if ok else {}, "status": "ok" if ok else status[i]})
-    result = {"objectives": OBJECTIVES, "followed": list(followed), "seed": 0}
-    return FinishedRun(Path("somewhere"), {}, result, {}, [], {}, rows)
+        candidates.append(Candidate(notation=str(i), metrics=metrics if ok else {}, status="ok" if ok else status[i]))
+    result = SearchResult(
+        strategy="any",
+        space="any",
+        data="any",
+        seed=0,
+        status="finished",
+        architecture=Architecture.of("any", {}),
+        objectives=OBJECTIVES,
+        followed=followed,
+        evaluations=EvaluationCounts(requested=n, distinct=n),
+    )
+    return FinishedRun(Path("somewhere"), {}, result, {}, [], Timing(), candidates)
 
 
 def test_the_best_is_chosen_by_what_was_followed_and_reported_by_what_was_not():

@@ -304,7 +304,7 @@ def test_a_part_of_the_draws_without_a_score_is_said():
 def test_digits_of_one_channel_by_the_plain_words(tmp_path):
     words = ["strategy=random_search", "estimator=zero_cost", *SEARCH, *WORDS]
     found = experiment.search(compose(words).config, tmp_path / "run", words)
-    assert [one["metric"] for one in found.result["objectives"]] == [
+    assert [objective.metric for objective in found.result.objectives] == [
         "synflow", "jacob_cov", "ntk_condition", "linear_regions",
     ]  # fmt: skip
     rows = json.loads((tmp_path / "run" / "evaluations.json").read_text())

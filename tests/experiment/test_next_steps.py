@@ -17,38 +17,38 @@ def steps(strategy, *words, reads_data=False):
         config={"strategy": {"name": strategy}},
         data=SimpleNamespace(name="digits"),
     )
-    return next_steps(parts, {"strategy": strategy}, [*words, "seed=3"])
+    return next_steps(parts, strategy, [*words, "seed=3"])
 
 
 def test_a_search_on_a_table_is_compared_with_random_search():
     first, second, _ = steps("nsga2", "strategy=nsga2", "space=nasbench201", "estimator=tabular")
-    assert "nasforge -m strategy=random_search,nsga2 space=nasbench201 estimator=tabular" in first["command"]
-    assert first["runs"] == 20
-    assert second["command"] == "nasforge compare multirun/versus"
+    assert "nasforge -m strategy=random_search,nsga2 space=nasbench201 estimator=tabular" in first.command
+    assert first.runs == 20
+    assert second.command == "nasforge compare multirun/versus"
 
 
 def test_random_search_is_not_compared_with_itself():
     first, *_ = steps("random_search", "strategy=random_search", "space=nasbench201", "estimator=tabular")
-    assert "compare" not in first["why"]
-    assert "random_search,random_search" not in first["command"]
-    assert "strategy=random_search space=nasbench201 estimator=tabular 'seed=range(10)'" in first["command"]
+    assert "compare" not in first.why
+    assert "random_search,random_search" not in first.command
+    assert "strategy=random_search space=nasbench201 estimator=tabular 'seed=range(10)'" in first.command
 
 
 def test_options_of_a_strategy_are_not_given_to_random_search():
     words = ["strategy=regularized_evolution", "strategy.population=9", "space=nasbench201", "estimator=tabular"]
     random, own, compared, _ = steps("regularized_evolution", *words)
     for step, fits in ((random, "strategy=random_search"), (own, "strategy.population=9")):
-        assert fits in step["command"]
-        inside = step["command"].split()[2:]
+        assert fits in step.command
+        inside = step.command.split()[2:]
         compose([word for word in inside if not word.startswith(("'seed", "hydra"))])  # Hydra takes them
-    assert "population" not in random["command"]
-    assert compared["command"] == "nasforge compare multirun/random_search multirun/regularized_evolution"
+    assert "population" not in random.command
+    assert compared.command == "nasforge compare multirun/random_search multirun/regularized_evolution"
 
 
 def test_training_longer_costs_so_many_epochs():
     first, *_ = steps("egnas", reads_data=True)
-    assert first["command"] == "nasforge retrain RUN retrain.epochs=24"
-    assert first["epochs"] == 24 * 5
+    assert first.command == "nasforge retrain RUN retrain.epochs=24"
+    assert first.epochs == 24 * 5
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 
 from nasforge import CellGraph
 from nasforge.charts.svg import inline
+from nasforge.journal.run_folder import RunFolder
 from nasforge.report.curves import fit_charts
 from nasforge.report.page import write_report
 from nasforge.statistics.verdicts import control_verdict
@@ -41,7 +42,7 @@ RETRAIN = {
 
 
 def written(folder, files, **changes):
-    (folder / "result.json").write_text(json.dumps(RESULT | changes))
+    (folder / "result.json").write_text(json.dumps(RESULT | changes, default=vars))
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,7 +199,7 @@ def test_fits_of_one_group_share_charts_by_kind(tmp_path):
         file = tmp_path / "fits" / name / "history.json"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(history))
-    charts = fit_charts(tmp_path)
+    charts = fit_charts(RunFolder(tmp_path))
     assert [(group, [one.title for one in drawn]) for group, drawn in charts] == [
         ("supernet", ["accuracy", "loss"]),
         ("retrain", ["accuracy", "loss"]),

@@ -1,49 +1,57 @@
 """The table at a run's end: fits a terminal, keeps what is to be copied in one piece, and says failures."""
 
-import copy
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from nasforge import Architecture
 from nasforge.report.summary import in_folder, print_summary
+from nasforge.result import (
+    EvaluationCounts,
+    Failure,
+    Retrained,
+    SearchResult,
+    Spread,
+    Step,
+    TableLookup,
+    TableRow,
+    Timing,
+    TrainedNetwork,
+)
 from nasforge.statistics.verdicts import control_verdict
 
 FOLDER = Path("/a/rather/long/path/to/the/folder/of/a/run/that/goes/on/beyond/a/terminal")
 PAIRS = ", ".join("('sep_conv_3x3', 0), ('skip_connect', 1)" for _ in range(4))
 NOTATION = f"Genotype(normal=[{PAIRS}], normal_concat=range(2, 6), reduce=[{PAIRS}], reduce_concat=range(2, 6))"
 ROW = {"notation": NOTATION, "params_m": 0.05, "macs_m": 1.2}
-RETRAIN = {
-    "epochs": 6,
-    "rows": [
-        {**ROW, "name": "found", "seeds": [0, 1, 2], "test_accuracy": [0.98, 0.97, 0.99], "mean": 0.98, "std": 0.01},
-        {**ROW, "name": "random 1", "seeds": [0], "test_accuracy": [0.975], "mean": 0.975, "std": 0.0},
+RETRAIN = Retrained(
+    epochs=6,
+    rows=[
+        TrainedNetwork(**ROW, name="found", seeds=[0, 1, 2], test_accuracy=[0.98, 0.97, 0.99], mean=0.98, std=0.01),
+        TrainedNetwork(**ROW, name="random 1", seeds=[0], test_accuracy=[0.975], mean=0.975, std=0.0),
     ],
-    "random": {"mean": 0.975, "std": 0.0},
-    "sentence": "Trained from scratch it does not stand out.",
-}
-RESULT = {
-    "strategy": "egnas",
-    "space": "darts",
-    "data": "digits",
-    "seed": 0,
-    "status": "finished",
-    "architecture": {"schema": 1, "space": "darts", "genes": {}, "notation": NOTATION},
-    "metrics": {},
-    "evaluations": {"requested": 0, "distinct": 0},
-    "control": None,
-    "retrain": None,
-    "failures": [],
-    "notes": [],
-    "next": [{"command": "nasforge retrain RUN retrain.epochs=24", "why": "train the found network longer"}],
-}
+    random=Spread(mean=0.975, std=0.0),
+    sentence="Trained from scratch it does not stand out.",
+)
+RESULT = SearchResult(
+    strategy="egnas",
+    space="darts",
+    data="digits",
+    seed=0,
+    status="finished",
+    architecture=Architecture.of("darts", {}, NOTATION),
+    objectives=[],
+    evaluations=EvaluationCounts(requested=0, distinct=0),
+    next=[Step(command="nasforge retrain RUN retrain.epochs=24", why="train the found network longer")],
+)
 
 
 def summary(**changes):
     out = io.StringIO()
-    result = copy.deepcopy(RESULT | changes)
-    print_summary(result, FOLDER, seconds=97.0, console=Console(file=out, width=80))
+    print_summary(replace(RESULT, **changes), FOLDER, Timing(total=97.0), console=Console(file=out, width=80))
     return out.getvalue()
 
 
@@ -58,19 +66,21 @@ def test_it_fits_a_terminal_and_keeps_paths_and_commands_whole():
 
 
 def test_what_estimates_said_of_the_architecture():
-    text = summary(metrics={"accuracy": 0.5, "params_m": 0.55}, evaluations={"requested": 500, "distinct": 244})
+    text = summary(
+        metrics={"accuracy": 0.5, "params_m": 0.55}, evaluations=EvaluationCounts(requested=500, distinct=244)
+    )
     assert "accuracy              50.00%" in text
     assert "parameters, millions    0.55" in text
     assert "best of 500 estimates, 244 of them distinct" in text
     assert "estimates" not in summary()
-    trained = {"requested": 2, "distinct": 2, "simulated_seconds": 9000.0}
+    trained = EvaluationCounts(requested=2, distinct=2, simulated_seconds=9000.0)
     assert "training them would have taken 2.5 hours" in " ".join(summary(evaluations=trained).split())
 
 
 def test_what_a_table_knows_stands_beside_the_paper():
-    found = {"name": "found", "test_accuracy": {"a": 0.9356, "b": None}}
-    rows = [found, {"name": "paper", "test_accuracy": {"b": 0.7}}]
-    text = summary(table={"about": "200 epochs", "datasets": ["a", "b"], "rows": rows})
+    found = TableRow(name="found", test_accuracy={"a": 0.9356, "b": None})
+    rows = [found, TableRow(name="paper", test_accuracy={"b": 0.7})]
+    text = summary(table=TableLookup(about="200 epochs", datasets=["a", "b"], rows=rows))
     assert "Test accuracy in the table (200 epochs)" in text
     assert [line.split() for line in text.splitlines() if line.startswith(("found  ", "paper"))] == [
         ["found", "93.56%"],
@@ -98,7 +108,7 @@ def test_what_is_missing_is_left_out():
 
 
 def test_failures_are_named_and_the_rest_counted():
-    text = summary(failures=[{"architecture": "a", "reason": "out of [memory]"}] * 5)
+    text = summary(failures=[Failure(architecture="a", reason="out of [memory]")] * 5)
     assert text.count("Failed: out of [memory]") == 3
     assert "and 2 more failed" in text
 

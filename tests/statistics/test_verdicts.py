@@ -5,6 +5,7 @@ import math
 import pytest
 from scipy import stats
 
+from nasforge.result import Control, TrainingVerdict
 from nasforge.statistics.intervals import Interval, Sample, detectable, mean_difference, needed, share_below
 from nasforge.statistics.verdicts import conclusion, control_verdict, training_verdict
 
@@ -62,11 +63,11 @@ def test_how_many_trainings_would_tell_is_the_least_number_that_does():
 )
 def test_the_control_says_plainly_where_the_found_one_stands(found, others, percentile, interval, words):
     said = control_verdict(found, others)
-    assert said["percentile"] == percentile
-    assert [round(end) for end in said["interval"]] == list(interval)
-    assert f"percentile {percentile:.0f} (95 % interval {interval[0]} to {interval[1]})." in said["sentence"]
-    assert said["sentence"].startswith(words)
-    assert said["better_than_random"] == (words == "Better than random")
+    assert said.percentile == percentile
+    assert [round(end) for end in said.interval] == list(interval)
+    assert f"percentile {percentile:.0f} (95 % interval {interval[0]} to {interval[1]})." in said.sentence
+    assert said.sentence.startswith(words)
+    assert said.better_than_random == (words == "Better than random")
 
 
 @pytest.mark.parametrize(
@@ -79,40 +80,37 @@ def test_the_control_says_plainly_where_the_found_one_stands(found, others, perc
 )
 def test_retraining_says_plainly_how_the_found_one_compares(found, better, words):
     said = training_verdict(found, [0.978, 0.982, 0.974], images=10_000)
-    assert words in said["sentence"]
-    assert said["better"] is better
-    assert (said["interval"][0] < 0 < said["interval"][1]) == (better is None)
+    assert words in said.sentence
+    assert said.better is better
+    assert (said.interval[0] < 0 < said.interval[1]) == (better is None)
 
 
 def test_one_image_is_no_difference():
     for found, random in (([0.9722] * 2, [0.9694] * 2), ([0.9722] * 3, [0.9694] * 3)):
         said = training_verdict(found, random, images=360)
-        assert said["better"] is None
-        assert "does not stand out" in said["sentence"]
+        assert said.better is None
+        assert "does not stand out" in said.sentence
 
 
 def test_one_network_of_each_cannot_tell_and_the_sentence_says_how_many_would():
     said = training_verdict([344 / 360], [345 / 360], images=360)
-    assert said["better"] is said["interval"] is None
-    assert "1 network of it and 1 random one are too few to tell which is better" in said["sentence"]
-    assert "1 of 360 test images apart" in said["sentence"]
-    assert "takes at least" in said["sentence"]
-    assert "retrain.seeds=3 retrain.random=3" in said["sentence"]
-    assert "WORSE" not in said["sentence"]
+    assert said.better is said.interval is None
+    assert "1 network of it and 1 random one are too few to tell which is better" in said.sentence
+    assert "1 of 360 test images apart" in said.sentence
+    assert "takes at least" in said.sentence
+    assert "retrain.seeds=3 retrain.random=3" in said.sentence
+    assert "WORSE" not in said.sentence
     far = training_verdict([0.1], [0.3], images=360)
-    assert "A difference of this size takes at least 2 of each to tell" in far["sentence"]
+    assert "A difference of this size takes at least 2 of each to tell" in far.sentence
     equal = training_verdict([0.5], [0.5], images=360)
-    assert "takes more than 1,000 of each" in equal["sentence"]
+    assert "takes more than 1,000 of each" in equal.sentence
 
 
 def test_without_random_ones_nothing_is_said():
-    assert training_verdict([0.9, 0.8], [], images=10) == {
-        "better": None,
-        "difference": None,
-        "interval": None,
-        "sentence": "",
-    }
-    assert conclusion({"control": None, "retrain": None}) == ("", None)
+    assert training_verdict([0.9, 0.8], [], images=10) == TrainingVerdict(
+        better=None, difference=None, interval=None, sentence=""
+    )
+    assert conclusion(None, None) == ("", None)
 
 
 @pytest.mark.parametrize(
@@ -128,15 +126,14 @@ def test_without_random_ones_nothing_is_said():
 )
 def test_the_two_verdicts_are_one_sentence_and_training_decides(beaten, trained, better, link):
     control = control_verdict(0.6, [0.5] * beaten + [0.7] * (20 - beaten))
-    result = {"control": control, "retrain": training_verdict(trained, [0.5] * len(trained), images=1000)}
-    sentence, said = conclusion(result)
+    sentence, said = conclusion(control, training_verdict(trained, [0.5] * len(trained), images=1000))
     assert said is better
     assert link in sentence
     assert sentence.startswith(f"With the shared weights the found architecture stands at percentile {5 * beaten}")
 
 
 def test_a_result_of_an_older_version_still_has_its_sentence():
-    control = {"found": 0.6, "random": [0.5] * 20, "percentile": 100.0, "better_than_random": True, "sentence": "Good."}
-    assert conclusion({"control": control}) == ("Good.", True)
-    sentence, better = conclusion({"control": control, "retrain": {"sentence": "Trained from scratch it is better."}})
+    control = Control(found=0.6, random=[0.5] * 20, percentile=100.0, better_than_random=True, sentence="Good.")
+    assert conclusion(control, None) == ("Good.", True)
+    sentence, better = conclusion(control, TrainingVerdict(sentence="Trained from scratch it is better."))
     assert (sentence.count("percentile 100 among 20 random ones, but trained"), better) == (1, None)

@@ -1,0 +1,45 @@
+"""A run's folder: the one place that knows what its files are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class RunFolder:
+    """The paths of a run's files, whether they are there or not.
+
+    Attributes:
+        journal: the file whose presence makes a folder a run's.
+        words: of the command line.
+        artifacts: what a strategy kept for people; `captions` says what stands below each.
+        evaluations: all that is known of each candidate.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.journal = path / "journal.jsonl"
+        self.lock = path / ".lock"
+        self.doing = path / ".doing"
+        self.config = path / "config.yaml"
+        self.words = path / "overrides.json"
+        self.data = path / "data.json"
+        self.environment = path / "environment.json"
+        self.fits = path / "fits"
+        self.weights = path / "weights"
+        self.candidates = path / "candidates"
+        self.artifacts = path / "artifacts"
+        self.captions = path / "artifacts.json"
+        self.evaluations = path / "evaluations.json"
+        self.architecture = path / "architecture.json"
+        self.confusion = path / "confusion.json"
+        self.timing = path / "timing.json"
+        self.result = path / "result.json"
+        self.report = path / "report.html"
+
+    def retraining(self, key: str) -> Path:
+        """The folder of a retraining of what the run found."""
+        return self.path / f"retrain-{key}"
+
+    def owns(self, path: Path) -> bool:
+        """Whether `path` is a file and lies in the folder, wherever links lead: a report shows no other one."""
+        return path.is_file() and path.resolve().is_relative_to(self.path.resolve())
