@@ -1,4 +1,4 @@
-"""Who estimates the candidates: this process, local workers, or tasks of a Ray cluster.
+"""Where candidates are estimated: in this process, in local workers, or in tasks of a Ray cluster.
 
 Imports the contracts, devices, registry and journal.
 """

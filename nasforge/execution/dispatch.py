@@ -1,4 +1,4 @@
-"""Candidates sent out to workers, whatever these are; answers as they come."""
+"""Send candidates to workers of any kind, and yield their answers as they arrive."""
 
 from __future__ import annotations
 
@@ -10,63 +10,64 @@ from queue import SimpleQueue
 from nasforge.execution.executor import Answer
 
 Unit = tuple[int, ...]
-"""Places of the candidates that one worker estimates in one go: nearly always one."""
+"""Indices of the candidates that one worker estimates in one call; nearly always a single one."""
 
 
 class WorkerLost(Exception):
-    """The process that had some candidates is gone.
+    """The process that was estimating some candidates died.
 
     Attributes:
-        blameless: the machine was lost, which no candidate did.
+        blameless: the machine was lost, which no candidate can cause.
     """
 
-    def __init__(self, how: str, *, blameless: bool = False) -> None:
-        super().__init__(how)
+    def __init__(self, message: str, *, blameless: bool = False) -> None:
+        super().__init__(message)
         self.blameless = blameless
 
 
 DEATHS = 2
-"""A candidate that was with so many workers when they died is taken to have killed them, and the run gives it up."""
+"""The run gives up a candidate after this many of its workers died: it probably killed them."""
 MACHINES = 10
-"""How many machines may be lost under one candidate before the run gives it up."""
+"""The run gives up a candidate after this many machines were lost while they estimated it."""
 
 
 def dispatched(
     units: Sequence[Unit], submit: Callable[[Unit], Future[list[Answer]]], in_flight: int
 ) -> Iterator[tuple[int, Answer]]:
-    """(place, answer) as they come; a unit whose worker was lost is sent again, each of its candidates alone.
+    """Yield (index, answer) pairs as they arrive. If a worker is lost, send its candidates again, one by one.
 
-    What this does for a candidate takes the same time and memory however many there are.
+    The time and memory for each candidate do not depend on how many candidates there are.
 
     Args:
-        submit: sends a unit out; its future gives answers in order, or raises `WorkerLost`.
-        in_flight: how many units may be out at once.
+        submit: sends a unit to a worker; its future returns the answers in order, or raises `WorkerLost`.
+        in_flight: how many units may be with workers at once.
     """
     waiting = deque((unit, 0, 0) for unit in units)
-    back: SimpleQueue[tuple[tuple[Unit, int, int], Future[list[Answer]]]] = SimpleQueue()
-    out = 0
-    while waiting or out:
-        while waiting and out < in_flight:
+    finished: SimpleQueue[tuple[tuple[Unit, int, int], Future[list[Answer]]]] = SimpleQueue()
+    running = 0
+    while waiting or running:
+        while waiting and running < in_flight:
             sent = waiting.popleft()
-            submit(sent[0]).add_done_callback(lambda future, sent=sent: back.put((sent, future)))  # type: ignore[misc]
-            out += 1
-        (unit, deaths, machines), future = back.get()
-        out -= 1
+            future = submit(sent[0])
+            future.add_done_callback(lambda future, sent=sent: finished.put((sent, future)))  # type: ignore[misc]
+            running += 1
+        (unit, deaths, machines), future = finished.get()
+        running -= 1
         try:
             yield from zip(unit, future.result(), strict=True)
         except WorkerLost as lost:
             deaths, machines = deaths + (not lost.blameless), machines + lost.blameless
-            for place in unit:
+            for index in unit:
                 if answer := _given_up(lost, deaths, machines):
-                    yield place, answer
+                    yield index, answer
                 else:
-                    waiting.appendleft(((place,), deaths, machines))
+                    waiting.appendleft(((index,), deaths, machines))
 
 
 def _given_up(lost: WorkerLost, deaths: int, machines: int) -> Answer | None:
-    """Whatever the reason, it is tried again on resume: a system out of memory kills processes that did nothing."""
+    """Resuming tries it again in any case: a system that is out of memory also kills innocent processes."""
     if deaths >= DEATHS:
         return Answer({}, "failed", f"it killed its worker {deaths} times: {lost}", 0.0, machine=True)
     if machines >= MACHINES:
-        return Answer({}, "failed", f"{machines} machines were lost under it: {lost}", 0.0, machine=True)
+        return Answer({}, "failed", f"{machines} machines were lost while they estimated it: {lost}", 0.0, machine=True)
     return None

@@ -1,4 +1,4 @@
-"""Where candidates are estimated. A candidate that fails becomes an answer with its reason, never a crash."""
+"""Executors estimate candidates. A candidate that fails becomes an answer with its reason, never a crash."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from nasforge.registry.guests import STOPS
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one estimate.
+    """The outcome of one estimate.
 
     Attributes:
-        reason: why it is not `ok`; on one that is, the estimate's flag.
-        machine: whether a failure was the machine's (memory, disk), to be tried again on resume, not the candidate's.
+        reason: why the status is not `ok`; if it is `ok`, the estimate's flag.
+        machine: whether the machine caused the failure (memory, disk), so that resuming tries the candidate again.
     """
 
     metrics: Metrics
@@ -36,65 +36,65 @@ class Answer:
 
 
 Work = Sequence[tuple[Architecture, Context]]
-"""Candidates, each with all that its estimate may read; contexts differ in their seeds alone."""
+"""Candidates, each with everything that its estimate may read; the contexts differ only in their seeds."""
 
 
 Began = Callable[[Work], object]
 
 
 def nothing(work: Work) -> None:
-    """What is told to nobody."""
+    """Ignore the candidates that are about to be estimated."""
 
 
 class Executor(ABC):
-    """Where and how many at a time. What comes of a candidate must not depend on it.
+    """Decides where candidates are estimated and how many at a time, which must not change any answer.
 
     Attributes:
-        threads: CPU threads of every estimate.
+        threads: CPU threads for each estimate.
     """
 
     threads: int
 
     @abstractmethod
     def run(self, estimator: Estimator, work: Work, began: Began = nothing) -> Iterator[tuple[int, Answer]]:
-        """(index into `work`, answer) as they come.
+        """Yield (index into `work`, answer) pairs as they arrive.
 
         Args:
-            began: told of the candidates that this process itself is about to estimate, one or several together.
+            began: called with the candidates that this process itself is about to estimate, one or several together.
         """
 
-    def close(self) -> None:  # noqa: B027  # one that starts nothing has nothing to end
-        """End what was started."""
+    def close(self) -> None:  # noqa: B027  # an executor that starts no process has none to end
+        """End the processes that were started."""
 
 
 class LocalExecutor(Executor):
-    """Estimates in this process, one after the other; together where the estimator can do that cheaper."""
+    """Estimates candidates in this process: together if the estimator can do so at less cost, else one by one."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
 
     def run(self, estimator: Estimator, work: Work, began: Began = nothing) -> Iterator[tuple[int, Answer]]:
-        """(index into `work`, answer) as they come."""
+        """Yield (index into `work`, answer) pairs as they arrive."""
         torch.set_num_threads(self.threads)
-        rest = list(range(len(work)))
+        remaining = list(range(len(work)))
         if estimates_many(estimator) and len(work) > 1:
             began(work)
             if together := _together(estimator, work):
                 yield from enumerate(together)
-                rest = []
-        for index in rest:
+                remaining = []
+        for index in remaining:
             architecture, context = work[index]
             began([work[index]])
             yield index, _contained(estimator, architecture, context)
 
 
 def estimates_many(estimator: Estimator) -> bool:
-    """Whether many at once are cheaper."""
+    """Return whether estimating many architectures in one call costs less."""
     return type(estimator).estimate_many is not Estimator.estimate_many
 
 
 def _together(estimator: Estimator, work: Work) -> list[Answer] | None:
-    """All answers of one `estimate_many` call; None if it raised, so that each is tried alone."""
+    """Return all answers of one `estimate_many` call; None if it raised, so that each candidate is tried alone."""
     start = time.perf_counter()
     context = work[0][1]
     try:
@@ -102,8 +102,8 @@ def _together(estimator: Estimator, work: Work) -> list[Answer] | None:
             estimates = list(estimator.estimate_many([architecture for architecture, _ in work], context))
         share = (time.perf_counter() - start) / len(work)
         if len(estimates) != len(work):
-            given = f"estimate_many() gave {len(estimates)} answers for {len(work)} architectures"
-            return [Answer({}, "failed", f"{given}: it must give one for each, in order", share) for _ in work]
+            counts = f"estimate_many() returned {len(estimates)} answers for {len(work)} architectures"
+            return [Answer({}, "failed", f"{counts}: it must return one for each, in order", share) for _ in work]
         return [_answer(estimator, estimate, share) for estimate in estimates]
     except STOPS:
         raise
@@ -121,19 +121,19 @@ def _contained(estimator: Estimator, architecture: Architecture, context: Contex
         raise
     except Infeasible as constraint:
         return Answer({}, "infeasible", text_of(constraint), time.perf_counter() - start)
-    except BaseException as error:  # a script's sys.exit() ends no search, nor does what is no `Exception` at all
+    except BaseException as error:  # neither sys.exit() nor any other `BaseException` of a plug-in ends the search
         no_memory = out_of_memory(error)
-        said = f"out of memory: {text_of(error)}" if no_memory else reason(error)
-        return Answer({}, "failed", said, time.perf_counter() - start, machine=no_memory or out_of_room(error))
+        message = f"out of memory: {text_of(error)}" if no_memory else reason(error)
+        return Answer({}, "failed", message, time.perf_counter() - start, machine=no_memory or out_of_room(error))
 
 
 def _answer(estimator: Estimator, estimate: Estimate, seconds: float) -> Answer:
-    if said := _misshapen(estimate):
-        return Answer({}, "failed", said, seconds)
+    if problem := _misshapen(estimate):
+        return Answer({}, "failed", problem, seconds)
     metrics = {name: float(value) for name, value in estimate.metrics.items()}
-    named = {objective.metric for objective in estimator.objectives}
-    if missing := sorted(named ^ set(metrics)):
-        reason = f"estimator '{estimator.name}' and its objectives disagree on {', '.join(missing)}"
+    declared = {objective.metric for objective in estimator.objectives}
+    if mismatched := sorted(declared ^ set(metrics)):
+        reason = f"the metrics of estimator '{estimator.name}' and its objectives differ in {', '.join(mismatched)}"
         return Answer({}, "failed", reason, seconds)
     if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
         return Answer({}, "failed", f"{', '.join(broken)} is not a finite number", seconds)
@@ -141,27 +141,27 @@ def _answer(estimator: Estimator, estimate: Estimate, seconds: float) -> Answer:
 
 
 def _misshapen(estimate: object) -> str:
-    """What is wrong with the form of what an estimator returned; empty if nothing is."""
+    """Return what is wrong with the type of an estimator's return value; empty if nothing is."""
     if not isinstance(estimate, Estimate):
         return f"estimate() must return Estimate({{...}}), not {_article(estimate)}"
     if not isinstance(estimate.metrics, Mapping):
-        return f"Estimate() takes metrics by name, {{'accuracy': 0.9}} say, not {_article(estimate.metrics)}"
+        return f"Estimate() takes metrics by name, for example {{'accuracy': 0.9}}, not {_article(estimate.metrics)}"
     for name, value in estimate.metrics.items():
         if not isinstance(name, str):
             return f"a metric's name must be text, not {_article(name)}: {name!r}"
         try:
             float(value)
-        except (TypeError, ValueError, RuntimeError):  # the last is torch's, of tensors with several elements
+        except (TypeError, ValueError, RuntimeError):  # torch raises the last for a tensor with several elements
             return f"metric '{name}' must be a number, not {_article(value)}"
     if not isinstance(estimate.flag, str):
         return f"the flag of an Estimate must be text, not {_article(estimate.flag)}"
-    kept = {} if estimate.tensors is None else estimate.tensors
-    if not isinstance(kept, Mapping) or not all(isinstance(one, Tensor) for one in kept.values()):
+    tensors = {} if estimate.tensors is None else estimate.tensors
+    if not isinstance(tensors, Mapping) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         return "the tensors of an Estimate must be torch tensors by name, or None"
     return ""
 
 
 def _article(value: object) -> str:
-    """`a dict`, `an int`, `None`."""
+    """Return the value's type with its article: `a dict`, `an int`, `None`."""
     name = type(value).__name__
     return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

@@ -1,4 +1,4 @@
-"""`executor=local executor.workers=N`: candidates in several processes of this machine."""
+"""`executor=local executor.workers=N`: estimate candidates in several processes on this machine."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from nasforge.stopping import held_back
 
 
 class LocalWorkers(Executor):
-    """Processes that live as long as the run; the first estimate starts them.
+    """Worker processes that the first estimate starts and that live as long as the run.
 
     Args:
-        threads: CPU threads of each.
-        workers: how many. On a machine with GPUs they take these in turn.
+        threads: CPU threads of each process.
+        workers: number of processes; they are assigned to the machine's GPUs in turn.
     """
 
     def __init__(self, threads: int, workers: int) -> None:
@@ -35,7 +35,7 @@ class LocalWorkers(Executor):
         self._bundles = Bundles()
 
     def run(self, estimator: Estimator, work: Work, began: Began = nothing) -> Iterator[tuple[int, Answer]]:
-        """(index into `work`, answer) as they come."""
+        """Yield (index into `work`, answer) pairs as they arrive."""
         if not work or stays_here(estimator):
             yield from LocalExecutor(self.threads).run(estimator, work, began)
             return
@@ -46,20 +46,20 @@ class LocalWorkers(Executor):
 
         def submit(unit: Unit) -> Future[list[Answer]]:
             worker = idle.pop()
-            task = Task.of([work[place] for place in unit], _device(work[0][1].device, worker.number))
+            task = Task.of([work[index] for index in unit], _device(work[0][1].device, worker.number))
             return worker.submit(bundle, task, finished=lambda: idle.append(worker))
 
         yield from dispatched(units(estimator, len(work), self.workers), submit, self.workers)
 
     def close(self) -> None:
-        """End the processes, whatever they are at."""
+        """End the processes, even in the middle of an estimate."""
         for worker in self._pool:
             worker.kill()
         self._pool.clear()
 
 
 class _Worker:
-    """One process, in a pool of its own: so its death names the candidates that it had."""
+    """One process in a pool of its own, so that its death identifies the candidates that it was estimating."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -67,30 +67,30 @@ class _Worker:
         self._pool = self._started()
 
     def submit(self, bundle: Bundle, task: Task, finished: Callable[[], object]) -> Future[list[Answer]]:
-        """Its answers; `finished` is called before they are there, when it can take another task."""
-        with held_back():  # the first task starts the process, and one half started would complain of it
+        """Return a future of the task's answers; `finished` is called just before, once it can take another task."""
+        with held_back():  # the first task starts the process, which would print a traceback if interrupted then
             for _ in range(STARTS):
                 try:
                     return self._submit(bundle, task, finished)
-                except BrokenProcessPool:  # it died while it had nothing to do
+                except BrokenProcessPool:  # the process died while it was idle
                     self._pool = self._started()
         raise RunError(_KILLED_AT_START)
 
     def kill(self) -> None:
-        """End the process, whatever it is at; a pool by itself would wait for that."""
+        """End the process without waiting for its task, which the pool's own shutdown would do."""
         for process in list((self._pool._processes or {}).values()):
             process.kill()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, bundle: Bundle, task: Task, finished: Callable[[], object]) -> Future[list[Answer]]:
-        # Its one process takes things in order, so that it lets go of the bundles of which we do.
+        # The one process works in order, so that it drops the same bundles as we do.
         taken = kept(self._sent, bundle.name, lambda: self._pool.submit(_take, bundle))
         sent = self._pool.submit(_estimate, bundle.name, task)
         (process,) = self._pool._processes.values()
         answered: Future[list[Answer]] = Future()
 
         def done(future: Future[bytes]) -> None:
-            if future.cancelled():  # `kill` came before its turn did
+            if future.cancelled():  # `kill` was called before the task started
                 answered.cancel()
                 return
             broken = isinstance(future.exception(), BrokenProcessPool)
@@ -111,19 +111,19 @@ class _Worker:
         return answered
 
     def _lost(self, status: int, *, started: bool) -> Exception:
-        """What the end of the process means for the candidates that it had, or was to have once it had started."""
+        """Return the error for the candidates of a process that died, after it started or while it did."""
         if started:
             self._lost_starts = 0
-            return WorkerLost(f"its process ended {_how(status)}")
+            return WorkerLost(f"its process ended {_cause(status)}")
         self._lost_starts += 1
         if status >= 0:
-            return RunError(_NO_START.format(how=_how(status)))
+            return RunError(_NO_START.format(cause=_cause(status)))
         if self._lost_starts >= STARTS:
             return RunError(_KILLED_AT_START)
-        return WorkerLost(f"its process ended {_how(status)} while it started", blameless=True)
+        return WorkerLost(f"its process ended {_cause(status)} while it started", blameless=True)
 
     def _started(self) -> ProcessPoolExecutor:
-        """A process that starts with its first task."""
+        """Return a pool of one process, which starts with its first task."""
         self._sent: OrderedDict[str, Future[None]] = OrderedDict()
         _name_a_start_method()
         spawn = multiprocessing.get_context("spawn")  # a fork of a process in which torch has threads may hang
@@ -131,29 +131,29 @@ class _Worker:
 
 
 STARTS = 5
-"""A worker that was killed so many times in a row while it started will not do better the next time."""
+"""The run stops after a worker was killed this many times in a row while it started."""
 GRACE = 5.0
-"""Seconds that a process whose pipes are closed has to be gone."""
+"""Seconds to wait for the end of a process that has closed its pipes."""
 _NO_START = (
-    "a worker process ended {how} while it started; what it printed says why. A script that searches with "
-    "executor.workers above 1 must do so inside `if __name__ == '__main__':`, since its processes read it again"
+    "a worker process ended {cause} while it started; what it printed says why. A script that searches with "
+    "executor.workers above 1 must do so inside `if __name__ == '__main__':`, since its workers import it again"
 )
 _KILLED_AT_START = (
-    f"worker processes were killed {STARTS} times in a row while they started, as the system does where memory runs "
-    "out; `nasforge resume` goes on, with a smaller executor.workers say"
+    f"worker processes were killed {STARTS} times in a row while they started, as the system does when memory runs "
+    "out; continue with `nasforge resume` and a smaller executor.workers"
 )
 
 
-def _how(status: int) -> str:
-    """In which way a process ended, from its exit status, which is negative for a signal."""
+def _cause(status: int) -> str:
+    """Describe how a process ended, from its exit status, which is negative for a signal."""
     if status >= 0:
         return f"with status {status}"
-    name = next((one.name for one in signal.Signals if one == -status), f"signal {-status}")
-    return f"by {name}, as one does that the system kills" if name == "SIGKILL" else f"by {name}"
+    name = next((known.name for known in signal.Signals if known == -status), f"signal {-status}")
+    return f"by {name}, as when the system kills it" if name == "SIGKILL" else f"by {name}"
 
 
 def _name_a_start_method() -> None:
-    """A child is told its parent's start method, and one that another package added (joblib: loky) ends it at once."""
+    """Set a standard start method: a child inherits it, and dies if another package added it (joblib's loky)."""
     if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
         multiprocessing.set_start_method("spawn", force=True)
 
@@ -170,7 +170,7 @@ def _device(device: str, number: int) -> str:
 
 
 def _begin() -> None:
-    """In a worker: Ctrl-C is for the run's own process to handle, and no worker outlives that."""
+    """In a worker: leave Ctrl-C to the run's own process, and end when that process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -183,12 +183,12 @@ def _end_with_parent() -> None:
 
 
 def _take(bundle: Bundle) -> None:
-    """In a worker."""
+    """In a worker: load a bundle."""
     hold(bundle.name, lambda: bundle.packed)
 
 
 def _estimate(name: str, task: Task) -> bytes:
-    """In a worker."""
+    """In a worker: estimate a task's candidates."""
     estimator, context = hold(name, _gone)
     return answers(estimator, context, task)
 

@@ -1,4 +1,4 @@
-"""`conf/executor/`: where candidates are estimated, by name; what cannot be is said before any data are read."""
+"""The options in `conf/executor/`, which are checked before any data is read."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from nasforge.registry.options import checked
 Threads = Annotated[int, Field(ge=1)] | None
 Share = Annotated[float, Field(ge=0)]
 PER_PROCESSOR = 8
-"""How many threads may share a processor. More only wait for each other; thousands bring a machine to its knees."""
+"""How many threads may share a processor. More threads only wait for each other; thousands stall the machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorOptions(ABC):
-    """What every executor is told.
+    """Options of every executor.
 
     Attributes:
-        name: which.
-        threads: CPU threads of every fit and estimate; None: as `default_threads` says.
+        name: name of the executor.
+        threads: CPU threads for each fit and estimate; None: the number from `default_threads`.
     """
 
     here: ClassVar[bool] = True
@@ -35,47 +35,47 @@ class ExecutorOptions(ABC):
     threads: Threads
 
     def __post_init__(self) -> None:
-        """Raise an `OptionError` for more threads than this machine can serve: fits compute here in any case."""
+        """Raise an `OptionError` for more threads than this machine can serve: all fits run on it."""
         _check_bound(f"executor.threads={self.threads}", self.threads or 1)
 
     @abstractmethod
     def default_threads(self, *, small: bool) -> int:
-        """Where none are said; `small`: images on which threads would mostly wait for each other."""
+        """Return the number of threads if none is given; `small` images keep threads waiting for each other."""
 
     @abstractmethod
     def check(self, device: str) -> None:
-        """Raise an `OptionError` if a run on `device` cannot have this; may take seconds."""
+        """Raise an `OptionError` if a run on `device` cannot use this executor; may take seconds."""
 
     @abstractmethod
     def executor(self, threads: int) -> Executor:
-        """The executor; it starts nothing yet."""
+        """Return the executor, which has not started any process yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Local(ExecutorOptions):
-    """On this machine.
+    """Estimate on this machine.
 
     Attributes:
-        workers: processes; 1: in the run's own.
+        workers: number of processes; 1: the run's own process.
     """
 
     workers: Annotated[int, Field(ge=1)]
 
     def __post_init__(self) -> None:
-        """The same for what all workers need together."""
+        """Apply the same check to the threads of all workers together."""
         super().__post_init__()
         threads = "" if self.threads is None else f" with executor.threads={self.threads}"
         _check_bound(f"executor.workers={self.workers}{threads}", self.workers * (self.threads or 1))
 
     def default_threads(self, *, small: bool) -> int:
-        """The workers share this machine's processors."""
+        """Divide this machine's processors among the workers."""
         return 1 if small else max(1, available_threads() // self.workers)
 
     def check(self, device: str) -> None:
-        """There is nothing that this machine could lack."""
+        """Do nothing: any machine can run it."""
 
     def executor(self, threads: int) -> Executor:
-        """In this process, or in several."""
+        """Return the executor for one process or for several."""
         if self.workers == 1:
             return LocalExecutor(threads)
         from nasforge.execution.local_workers import LocalWorkers
@@ -85,12 +85,12 @@ class Local(ExecutorOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Ray(ExecutorOptions):
-    """As tasks of Ray.
+    """Estimate in Ray tasks.
 
     Attributes:
-        address: of a cluster; None: Ray on this machine alone.
-        cpus, gpus: what a candidate takes of a node; None: as many processors as it has threads.
-        in_flight: how many candidates may be out at once.
+        address: address of a cluster; None: run Ray on this machine only.
+        cpus, gpus: resources that a candidate needs on a node; cpus None: one processor per thread.
+        in_flight: how many candidates may be submitted at once.
     """
 
     here: ClassVar[bool] = False
@@ -100,20 +100,20 @@ class Ray(ExecutorOptions):
     in_flight: Annotated[int, Field(ge=1)]
 
     def default_threads(self, *, small: bool) -> int:
-        """Many candidates side by side gain more than one by itself."""
+        """Return 1: many candidates side by side gain more than one candidate with many threads."""
         return 1
 
     def check(self, device: str) -> None:
-        """Whether Ray is installed, the cluster answers, and one of its nodes has what a candidate asks for."""
+        """Check that Ray is installed, the cluster answers, and some node has the resources of a candidate."""
         if device.startswith("cuda") and not self.gpus:
             raise OptionError(
                 f"executor.gpus=0, but this run computes on {device}: give each candidate a share of a GPU "
-                "(executor.gpus=0.25), or say trainer.accelerator=cpu"
+                "(executor.gpus=0.25), or set trainer.accelerator=cpu"
             )
         self.executor(self.threads or 1).check()
 
     def executor(self, threads: int) -> Any:
-        """Not connected yet."""
+        """Return the executor, not connected yet."""
         from nasforge.execution.ray_tasks import RayTasks
 
         cpus = float(threads) if self.cpus is None else self.cpus
@@ -124,7 +124,7 @@ KINDS: Mapping[str, type[ExecutorOptions]] = {"local": Local, "ray": Ray}
 
 
 def executor_options(section: Mapping[str, Any]) -> ExecutorOptions:
-    """What the section `executor` of a configuration says.
+    """Read the section `executor` of a configuration.
 
     Raises:
         OptionError: a key or a value is wrong.
@@ -139,14 +139,14 @@ def executor_options(section: Mapping[str, Any]) -> ExecutorOptions:
 
 
 def _check_bound(what: str, threads: int) -> None:
-    there = available_threads()
-    if threads > PER_PROCESSOR * there:
+    processors = available_threads()
+    if threads > PER_PROCESSOR * processors:
         raise OptionError(
-            f"{what} makes {threads} threads; this process may use {there} processor(s), which can serve "
-            f"{PER_PROCESSOR} threads each, {PER_PROCESSOR * there} in all"
+            f"{what} makes {threads} threads; this process may use {processors} processor(s), which can serve "
+            f"{PER_PROCESSOR} threads each, {PER_PROCESSOR * processors} in all"
         )
 
 
 def available_threads() -> int:
-    """How many processors this process may use."""
+    """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

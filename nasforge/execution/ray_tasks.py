@@ -1,4 +1,4 @@
-"""`executor=ray`: each candidate a Ray task with its share of a machine, here or on a cluster."""
+"""`executor=ray`: estimate each candidate in a Ray task with its share of a machine, here or on a cluster."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from nasforge.stopping import held_back
 
 
 class RayTasks(Executor):
-    """Candidates as Ray tasks. Ray itself retries none: what a lost worker means is decided in one place, `dispatch`.
+    """Estimates candidates in Ray tasks. Ray itself never retries one: `dispatch` alone handles lost workers.
 
     Args:
-        threads: CPU threads of each.
-        address: of a cluster, HOST:PORT or ray://HOST:PORT; None: Ray runs in this process's machine alone.
-        cpus: of a node, for each candidate.
+        threads: CPU threads of each task.
+        address: address of a cluster, HOST:PORT or ray://HOST:PORT; None: run Ray on this machine only.
+        cpus: processors for each candidate.
         gpus: share of a GPU for each candidate.
-        in_flight: how many tasks may be out at once; more than the cluster can run, so that no worker waits.
+        in_flight: how many tasks may be submitted at once; more than the cluster can run, so that no worker waits.
     """
 
     def __init__(self, threads: int, *, address: str | None, cpus: float, gpus: float, in_flight: int) -> None:
@@ -45,16 +45,16 @@ class RayTasks(Executor):
         self._connected = False
 
     def run(self, estimator: Estimator, work: Work, began: Began = nothing) -> Iterator[tuple[int, Answer]]:
-        """(index into `work`, answer) as they come."""
+        """Yield (index into `work`, answer) pairs as they arrive."""
         if not work or stays_here(estimator):
             yield from LocalExecutor(self.threads).run(estimator, work, began)
             return
         self.connect()
         bundle = self._bundles.of(estimator, work[0][1])
-        device = "cuda:0" if self.gpus else work[0][1].device  # Ray shows a task none but its own GPUs
+        device = "cuda:0" if self.gpus else work[0][1].device  # Ray hides all GPUs but the task's own
 
         def submit(unit: Unit) -> Future[list[Answer]]:
-            return self._submit(bundle, Task.of([work[place] for place in unit], device))
+            return self._submit(bundle, Task.of([work[index] for index in unit], device))
 
         workers = max(1, int(self._ray.cluster_resources().get("CPU", 1) / max(self.cpus, 1e-3)))
         yield from dispatched(units(estimator, len(work), workers), submit, self.in_flight)
@@ -63,25 +63,25 @@ class RayTasks(Executor):
         """Start Ray, or join the cluster.
 
         Raises:
-            OptionError: nobody answers there, or no node has what a candidate asks for.
+            OptionError: nothing answers at the address, or no node has the resources for a candidate.
         """
         if self._connected:
             return
         if self.address is not None:
             probe(self.address)
-        if not self._ray.is_initialized():  # a script may have its own
+        if not self._ray.is_initialized():  # a script may have started Ray itself
             self._start()
         self._check_resources()
         self._connected = True
 
     def _start(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a warning on each start
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # otherwise Ray warns on each start
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self.address is None:
             options["include_dashboard"] = False
-        # In the main thread Ray would take SIGTERM's handler from us, who end a run in order. The thread that it is
-        # started in must outlive it: Ray's processes are killed with that.
+        # In the main thread Ray would replace our SIGTERM handler, which ends a run in order. The thread that starts
+        # Ray must outlive it: Ray's processes are killed when that thread ends.
         self._starter = ThreadPoolExecutor(1)
         try:
             with _path_for_workers(), held_back():
@@ -90,7 +90,7 @@ class RayTasks(Executor):
             raise OptionError(f"executor.address={self.address}: {text_of(error)}") from error
 
     def check(self) -> None:
-        """Whether candidates could run: on this machine that is known without starting Ray.
+        """Check that candidates can run; on this machine that does not need Ray to start.
 
         Raises:
             OptionError: see `connect`.
@@ -101,7 +101,7 @@ class RayTasks(Executor):
             self._require({"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}, "this machine")
 
     def close(self) -> None:
-        """Stop what `connect` started; a Ray that was here before stays."""
+        """Stop Ray if `connect` started it."""
         if self._starter:
             self._ray.shutdown()
             self._starter.shutdown()
@@ -118,16 +118,16 @@ class RayTasks(Executor):
         self._require(most, "the largest node of this Ray cluster")
 
     def _require(self, most: Mapping[str, float], where: str) -> None:
-        for option, key, asked in (("cpus", "CPU", self.cpus), ("gpus", "GPU", self.gpus)):
-            if asked > most[key]:
+        for option, key, wanted in (("cpus", "CPU", self.cpus), ("gpus", "GPU", self.gpus)):
+            if wanted > most[key]:
                 raise OptionError(
-                    f"executor.{option}={asked:g}: {where} has {most[key]:g} {key}s, so no candidate could ever run"
+                    f"executor.{option}={wanted:g}: {where} has {most[key]:g} {key}s, so no candidate could ever run"
                 )
 
     def _submit(self, bundle: Bundle, task: Task) -> Future[list[Answer]]:
         if bundle.name not in self._refs:
             self._refs[bundle.name] = self._ray.put(bundle.packed)
-        # In a list a reference is not fetched for every task: a worker asks for it once.
+        # In a list, a reference is not fetched for every task: each worker fetches it once.
         sent = self._remote.remote(bundle.name, [self._refs[bundle.name]], task).future()
         answered: Future[list[Answer]] = Future()
         sent.add_done_callback(partial(_pass_on, self._ray.exceptions, answered))
@@ -136,7 +136,7 @@ class RayTasks(Executor):
 
 @contextmanager
 def _path_for_workers() -> Iterator[None]:
-    """What this process can import its workers on this machine must be able to as well."""
+    """Let the workers on this machine import everything that this process can import."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     try:
@@ -148,7 +148,7 @@ def _path_for_workers() -> Iterator[None]:
 
 
 def imported_ray() -> Any:
-    """The module, where it is installed; an `OptionError` says how to, where it is not."""
+    """Import and return Ray; if it is missing, an `OptionError` says how to install it."""
     try:
         import ray
         import ray.exceptions
@@ -164,7 +164,7 @@ def _pass_on(exceptions: Any, answered: Future[list[Answer]], sent: Future[bytes
     elif isinstance(error, exceptions.OutOfMemoryError | exceptions.NodeDiedError):
         answered.set_exception(WorkerLost(text_of(error), blameless=True))
     elif isinstance(error, exceptions.WorkerCrashedError):
-        answered.set_exception(WorkerLost("its process ended at once, as one does that the system kills"))
+        answered.set_exception(WorkerLost("its process ended at once, as when the system kills it"))
     elif isinstance(cause := getattr(error, "cause", None), RunError):
         answered.set_exception(cause)
     elif isinstance(cause, ImportError | AttributeError):
@@ -174,14 +174,14 @@ def _pass_on(exceptions: Any, answered: Future[list[Answer]], sent: Future[bytes
 
 
 def _estimate(name: str, reference: list[Any], task: Task) -> bytes:
-    """In a worker."""
+    """In a worker: estimate a task's candidates."""
     import ray
 
     if task.weights is not None and not Path(task.weights.path).exists():
-        unseen = (
-            f"{task.weights.path} cannot be seen from {socket.gethostname()}: "
+        message = (
+            f"{task.weights.path} is not visible on {socket.gethostname()}: "
             "the run's folder must be on a file system that all nodes of the cluster share"
         )
-        return pickle.dumps([Answer({}, "failed", unseen, 0.0, machine=True)] * len(task.architectures))
+        return pickle.dumps([Answer({}, "failed", message, 0.0, machine=True)] * len(task.architectures))
     estimator, context = hold(name, lambda: ray.get(reference[0]))
     return answers(estimator, context, task)

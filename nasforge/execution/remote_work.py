@@ -1,4 +1,4 @@
-"""An estimate in another process: what is sent there once, what for each candidate, and what comes back.
+"""Estimates in another process: what is sent once, what is sent for each candidate, and what comes back.
 
 Everything travels as pickled bytes: torch would put tensors into shared memory, which a killed process leaves behind.
 """
@@ -19,11 +19,11 @@ from nasforge.execution.executor import Answer, LocalExecutor, Work, estimates_m
 
 Held = TypeVar("Held")
 HELD = 4
-"""How many bundles a worker keeps: a run has one for each estimator."""
+"""How many bundles a worker keeps; a run has one for each estimator."""
 
 
 class Bundle(NamedTuple):
-    """An estimator and all of a context but seed and weights (its data may be large), named by its content."""
+    """An estimator and its context without seed and weights (the data may be large), named by content hash."""
 
     name: str
     packed: bytes
@@ -31,7 +31,7 @@ class Bundle(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """Candidates for one worker, with what differs from the bundle."""
+    """Candidates for one worker, with everything that differs from the bundle."""
 
     architectures: tuple[Architecture, ...]
     seeds: tuple[int, ...]
@@ -40,22 +40,22 @@ class Task:
 
     @classmethod
     def of(cls, work: Work, device: str) -> Task:
-        """A part of a run's work."""
+        """Return the task for a part of a run's work."""
         architectures = tuple(architecture for architecture, _ in work)
         return cls(architectures, tuple(context.seed for _, context in work), work[0][1].weights, device)
 
 
 class Bundles:
-    """Those of a run, each packed once."""
+    """The bundles of a run, each pickled once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], tuple[Bundle, object]] = {}
 
     def of(self, estimator: Estimator, context: Context) -> Bundle:
-        """The bundle of this estimator and context.
+        """Return the bundle of this estimator and context.
 
         Raises:
-            OptionError: something in it cannot be pickled.
+            OptionError: part of it cannot be pickled.
         """
         key = (id(estimator), id(context.space), id(context.data))
         if key not in self._known:
@@ -64,28 +64,28 @@ class Bundles:
             except Exception as error:
                 raise OptionError(
                     f"estimator '{estimator.name}' on space '{context.space.name}' cannot be sent to other processes "
-                    f"({reason(error)}); executor=local executor.workers=1 estimates in this one"
+                    f"({reason(error)}); executor=local executor.workers=1 needs no other process"
                 ) from error
             bundle = Bundle(hashlib.sha256(packed).hexdigest(), packed)
-            self._known[key] = bundle, (estimator, context)  # held, so that no id is used again
+            self._known[key] = bundle, (estimator, context)  # kept alive, so that Python reuses no id
         return self._known[key][0]
 
 
 _held: OrderedDict[str, tuple[Estimator, Context]] = OrderedDict()
-"""In a worker: what it has unpacked, the latest last."""
+"""In a worker: the bundles that it has unpickled, the latest last."""
 
 
 def hold(name: str, fetch: Callable[[], bytes]) -> tuple[Estimator, Context]:
-    """In a worker: the estimator and context of that bundle, which is fetched if it is not here yet.
+    """In a worker: return the estimator and context of a bundle, fetching it if the worker does not hold it.
 
     Raises:
-        RunError: it cannot be unpickled here.
+        RunError: the bundle cannot be unpickled here.
     """
     return kept(_held, name, lambda: _unpickled(fetch()))
 
 
 def kept(held: OrderedDict[str, Held], name: str, make: Callable[[], Held]) -> Held:
-    """`held[name]`, made if it is not there; whatever is not among the `HELD` last ones asked for is let go."""
+    """Return `held[name]`, making it if it is missing; `held` keeps only the `HELD` entries used last."""
     if name not in held:
         held[name] = make()
         while len(held) > HELD:
@@ -100,34 +100,34 @@ def _unpickled(packed: bytes) -> tuple[Estimator, Context]:
     except Exception as error:
         raise RunError(
             f"a worker cannot unpickle the estimator, its space or its data ({reason(error)}): "
-            "every machine needs the same packages; executor=local executor.workers=1 sends nothing elsewhere"
+            "every machine needs the same packages; executor=local executor.workers=1 needs no other process"
         ) from error
     return estimator, context
 
 
 def answers(estimator: Estimator, context: Context, task: Task) -> bytes:
-    """In a worker: its task's answers in order, pickled."""
+    """In a worker: return the task's answers in order, pickled."""
     common = replace(context, weights=task.weights, device=task.device)
     seeded = [replace(common, seed=seed) for seed in task.seeds]
     work = list(zip(task.architectures, seeded, strict=True))
-    found = dict(LocalExecutor(context.threads).run(estimator, work))
-    return pickle.dumps([found[place] for place in range(len(work))])
+    answered = dict(LocalExecutor(context.threads).run(estimator, work))
+    return pickle.dumps([answered[index] for index in range(len(work))])
 
 
 def unpacked(packed: bytes) -> list[Answer]:
-    """What `answers` gave."""
-    found: list[Answer] = pickle.loads(packed)
-    return found
+    """Unpickle the result of `answers`."""
+    unpickled: list[Answer] = pickle.loads(packed)
+    return unpickled
 
 
 def units(estimator: Estimator, count: int, workers: int) -> list[tuple[int, ...]]:
-    """How candidates are dealt out: one by one, or in as many parts as there are workers where many are cheaper."""
+    """Split candidates into units: one by one, or one part per worker if the estimator is cheaper on many."""
     if not estimates_many(estimator):
-        return [(place,) for place in range(count)]
+        return [(index,) for index in range(count)]
     size = -(-count // workers)
     return [tuple(range(start, min(start + size, count))) for start in range(0, count, size)]
 
 
 def stays_here(estimator: Estimator) -> bool:
-    """Whether to look its answers up is less work than to send for them: so it is on tables."""
+    """Return whether answers cost less to look up than to send for, as they do on tables."""
     return estimates_many(estimator) and not estimator.needs_data

@@ -116,7 +116,7 @@ def test_failures_are_contained_and_reasons_kept(opened):
     assert found[2].reason == "value is not a finite number"
     assert found[3].reason == "params_m<=1.0 is broken"
     assert found[4].reason == "out of memory: 17 GB"
-    assert "'scripted' and its objectives disagree on something, value" in found[5].reason
+    assert "the metrics of estimator 'scripted' and its objectives differ in something, value" in found[5].reason
     assert found[7].reason == "SystemExit: 3"
 
 
@@ -256,7 +256,7 @@ def exits(architectures):
 def test_too_few_answers_are_nobodys(opened, answer):
     found = opened(Batched(answer)).of([candidate("1"), candidate("2")], context())
     assert {one.status for one in found} == {"failed"}
-    assert found[0].reason.endswith("answers for 2 architectures: it must give one for each, in order")
+    assert found[0].reason.endswith("answers for 2 architectures: it must return one for each, in order")
 
 
 @pytest.mark.parametrize("answer", [exits, lambda some: None])

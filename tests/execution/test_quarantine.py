@@ -118,6 +118,6 @@ def test_what_cannot_be_sent_elsewhere_has_failed(tmp_path, quarantine):
     ((_, answer),) = quarantine("candidate 0", "candidate 0").run(estimator, work("kills"))
     assert (answer.status, answer.machine) == ("failed", True)
     assert answer.reason.startswith(
-        "this run has died 2 times at it, and it cannot be kept apart: estimator 'deadly' on"
+        "it killed this run 2 times, and it cannot run in a separate process: estimator 'deadly' on"
     )
     assert not (tmp_path / "kills.visits").exists()

@@ -200,7 +200,7 @@ ESTIMATORS = [
     (
         TooMany,
         "metrics_are_those_of_the_objectives",
-        "and its objectives disagree on latency_ms",
+        "and its objectives differ in latency_ms",
     ),
     (giving("loss", float("nan")), "metrics_are_those_of_the_objectives", "loss is not a finite number"),
     (giving("top1_accuracy", 71.5), "units_are_those_that_the_names_say", "fractions from 0 to 1, not percent"),
@@ -216,7 +216,11 @@ ESTIMATORS = [
         "nothing_is_kept_between_estimates",
         "sort what must have an order, since sets, and hash() of text, differ",
     ),
-    (TooFew, "nothing_is_kept_between_estimates", "estimate_many() gave 2 answers for 3 architectures: it must give"),
+    (
+        TooFew,
+        "nothing_is_kept_between_estimates",
+        "estimate_many() returned 2 answers for 3 architectures: it must return",
+    ),
     (Plain, "metrics_are_those_of_the_objectives", "estimate() must return Estimate({...}), not a dict"),
     (giving("loss", None), "metrics_are_those_of_the_objectives", "metric 'loss' must be a number, not None"),
     (InBatches, "nothing_is_kept_between_estimates", "estimate_many() must give what estimate() gives"),
