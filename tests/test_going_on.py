@@ -66,7 +66,7 @@ def test_an_interrupted_retraining_goes_on_as_the_sentence_says(command, run, fe
     folder = next(run.glob("retrain-*")) if inside else Path("there")
     searched = (run / "result.json").read_bytes()
     said = complaint.strip().splitlines()[-1]
-    advice = said.removeprefix("nasforge: interrupted; go on with: nasforge ").split()
+    advice = said.removeprefix("nasforge: interrupted; continue with: nasforge ").split()
     assert Path(advice[1]).samefile(folder)
     status, _, complaint = command(*advice)
     assert status == 0, complaint
@@ -139,7 +139,7 @@ def test_a_folder_that_is_taken_away_from_a_run_is_missed(tmp_path, words, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(experiment, "_result", taken)
-        with pytest.raises(RunError, match="run was removed or renamed while the run was under way"):
+        with pytest.raises(RunError, match="run was removed or renamed during the run"):
             experiment.search(compose(words).config, folder, words)
     assert not folder.exists()
     if renamed:

@@ -126,6 +126,6 @@ def test_a_stop_signal_ends_the_workers(tmp_path, kind, number):
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     _, complaint = process.communicate(timeout=60)
     assert process.returncode == 128 + number, complaint
-    assert "interrupted; go on with: nasforge resume run" in complaint
+    assert "interrupted; continue with: nasforge resume run" in complaint
     assert "Traceback" not in complaint
     all_end(workers)

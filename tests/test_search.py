@@ -110,7 +110,7 @@ def test_no_test_image_is_read_before_the_search_has_ended(tmp_path, images, mon
 
 def test_a_folder_with_a_run_is_not_overwritten(found, images):
     before = (found.folder / "result.json").read_bytes()
-    with pytest.raises(RunError, match=r"already holds a run; `nasforge resume .*` goes on with it"):
+    with pytest.raises(RunError, match=r"already holds a run; `nasforge resume .*` continues it"):
         experiment.search(config(images), found.folder)
     assert (found.folder / "result.json").read_bytes() == before
 

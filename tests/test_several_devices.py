@@ -107,7 +107,7 @@ def test_a_stop_signal_ends_all_of_them_in_order(tmp_path):
     process.terminate()
     _, complaint = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGTERM, complaint
-    assert "interrupted; go on with: nasforge resume run" in complaint
+    assert "interrupted; continue with: nasforge resume run" in complaint
     assert "Traceback" not in complaint
     assert not Path(f"/proc/{other}").exists()
 

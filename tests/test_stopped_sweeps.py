@@ -86,7 +86,7 @@ def test_a_sweep_told_to_end_while_its_launcher_waits_ends_in_order(tmp_path, ca
         told()
     status, sentence = explained(stopped.value)
     assert status == 128 + signal.SIGTERM
-    assert sentence == f"interrupted; go on with: nasforge -m seed=1,2 hydra.sweep.dir={tmp_path}"
+    assert sentence == f"interrupted; continue with: nasforge -m seed=1,2 hydra.sweep.dir={tmp_path}"
     check_summary(capsys.readouterr().out)
 
 

@@ -217,7 +217,7 @@ def test_ctrl_c_says_how_to_go_on_with_the_sweep(command, monkeypatch, table, tm
     status, said, complaint = command(*words_of(table, tmp_path / "sweep"))
     assert status == 130
     assert "1 broken off" in said
-    assert "interrupted; go on with: nasforge -m strategy=random_search,regularized_evolution" in complaint
+    assert "interrupted; continue with: nasforge -m strategy=random_search,regularized_evolution" in complaint
     assert f"hydra.sweep.dir={tmp_path / 'sweep'}" in complaint
 
 

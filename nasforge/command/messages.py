@@ -91,9 +91,9 @@ def explained(error: BaseException) -> tuple[int, str]:
     if isinstance(error, Interrupted):
         resume = f"nasforge resume {os.path.relpath(error.folder)}" if error.folder else "the same command again"
         how = error.again or resume
-        return 128 + error.number, f"interrupted; go on with: {how}"
+        return 128 + error.number, f"interrupted; continue with: {how}"
     if isinstance(error, KeyboardInterrupt):
-        return 130, "interrupted before anything was kept; go on with: the same command again"
+        return 130, "interrupted before anything was kept; continue with: the same command again"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" ({error.filename})" if error.filename else ""
         return 1, f"the disk is full{where}; make room, then `nasforge resume` the run: what was finished is kept"

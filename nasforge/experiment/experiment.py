@@ -135,7 +135,7 @@ def report(folder: Path) -> Path:
 
 def _check_free(folder: Path) -> None:
     if (folder / JOURNAL).exists():
-        raise RunError(f"{folder} already holds a run; `nasforge resume {folder}` goes on with it")
+        raise RunError(f"{folder} already holds a run; `nasforge resume {folder}` continues it")
 
 
 @contextmanager

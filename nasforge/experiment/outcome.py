@@ -169,5 +169,5 @@ def draw(parts: Parts, folder: Path, architecture: Architecture) -> Path:
 def existing(path: Path) -> Path:
     """`path`, a file that a run writes at its end; `RunError` if it is not there."""
     if not path.exists():
-        raise RunError(f"{path} is missing: the run has not ended yet; `nasforge resume {path.parent}` goes on with it")
+        raise RunError(f"{path} is missing: the run has not ended yet; `nasforge resume {path.parent}` continues it")
     return path

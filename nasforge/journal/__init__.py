@@ -1,4 +1,4 @@
-"""What survives a crash: whole files, the journal's lines, the clock, and what a run was doing when it died.
+"""What survives a crash: atomic files, the journal, the clock, and a note of what the run was doing.
 
 Imports the contracts alone.
 """

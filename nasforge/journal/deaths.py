@@ -1,7 +1,7 @@
-"""How a run's process died that could not say so itself: read by the next start, and by a process that outlives it.
+"""Find out how a run's process died if it could not report that itself.
 
-Also the program of that process, which waits for the end of the one that started it: so this file imports nothing but
-the standard library.
+The next start of the run reads this, and so does a watcher process, which waits for the end of the run's process. This
+file is also the watcher's program, so it imports only the standard library.
 """
 
 import json
@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 RECORD = ".doing"
-"""The file in a run's folder that says what it is at; it is there as long as a process works on the run."""
+"""The file in a run's folder that says what the run is doing; it exists while a process works on the run."""
 STACK = "fault.txt"
-"""The file for the Python stack at a fault of native code."""
+"""The file for the Python stack when native code crashes."""
 
 
 class Death(NamedTuple):
-    """What is known of it.
+    """What is known about the death of a process.
 
     Attributes:
-        place: names what the process was at, to be told from other places; empty where nothing could be blamed.
+        place: identifies what the process was doing; empty if nothing can be blamed.
         what: the same for people: "in epoch 3 of 10 of fit 'supernet'".
-        how: the fault of native code ("Aborted", "Segmentation fault"); empty for a signal that nothing can answer.
+        how: the crash of native code ("Aborted", "Segmentation fault"); empty for a signal that cannot be caught.
     """
 
     place: str
@@ -30,10 +30,10 @@ class Death(NamedTuple):
 
 
 def last_death(folder: Path, alive: str = "") -> Death | None:
-    """How the process died that last worked on the run in `folder`; None if it ended in order.
+    """Return how the last process that worked on the run in `folder` died; None if it ended in order.
 
     Args:
-        alive: the name of a process that has written there and lives.
+        alive: identifies a process that is still alive, whose note is no death.
     """
     try:
         written = (folder / RECORD).read_bytes()
@@ -41,13 +41,13 @@ def last_death(folder: Path, alive: str = "") -> Death | None:
         return None
     try:
         process, place, what = map(str, json.loads(written.splitlines()[0]))
-    except (ValueError, TypeError, IndexError, RecursionError):  # nothing else survives a power cut
+    except (ValueError, TypeError, IndexError, RecursionError):  # the note is empty or torn after a power cut
         process, place, what = "", "", "at a place that is not recorded"
     return None if process == alive and alive else Death(place, what[:500], _fault(folder / STACK))
 
 
 def _fault(stack: Path) -> str:
-    """Of native code, as Python's fault handler names it in the first line that it writes."""
+    """Return the name of a crash of native code, from the first line that Python's fault handler writes."""
     try:
         first = stack.read_text(errors="replace").partition("\n")[0]
     except OSError:
@@ -56,19 +56,19 @@ def _fault(stack: Path) -> str:
 
 
 def cause(death: Death, stack: str) -> str:
-    """In words; `stack` is the name of the file with the stack."""
+    """Describe the cause; `stack` is the name of the file with the stack."""
     if death.how:
-        return f"{death.how}, a fault of native code; {stack} in its folder has the stack"
-    return "killed from outside; the system does so where memory runs out"
+        return f"{death.how}, a crash of native code; {stack} in its folder has the stack"
+    return "killed from outside, as the system does when memory runs out"
 
 
 def main(folder: str, again: str) -> None:
-    """Wait for the end of the process that holds the other end of standard input; say how it died, if it did."""
+    """Wait until the process at the other end of standard input ends; print how it died unless it ended in order."""
     in_order = sys.stdin.buffer.read()
     death = None if in_order else last_death(Path(folder))
     if death:
-        said = f"this run died {death.what} ({cause(death, STACK)}); go on with: {again}"
-        print(f"nasforge: {said}", file=sys.stderr, flush=True)
+        message = f"this run died {death.what} ({cause(death, STACK)}); continue with: {again}"
+        print(f"nasforge: {message}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

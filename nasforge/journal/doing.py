@@ -1,4 +1,4 @@
-"""What a run is doing, written where it outlives the process, so that the next start knows what this one died of."""
+"""Note on disk what a run is doing, so that the next start knows what killed this one."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from nasforge.journal.journal import Journal
 from nasforge.stopping import held_back
 
 TWICE = 2
-"""A place at which a run has died so often is taken to be what kills it."""
+"""A place is blamed after the run has died there this many times."""
 BETWEEN = ("", "between two fits or candidates")
 _BORN = os.urandom(8).hex()
-"""With its number it tells a process from others: numbers come again, above all in containers, and forks inherit it."""
+"""Identifies a process together with its ID: forks inherit this, and systems reuse IDs, above all in containers."""
 
 
 class Doing:
-    """What a run is at; whoever makes one closes it.
+    """Notes what a run is doing. Its creator closes it.
 
-    A note is one write to a file that is not synced: it outlives the process, though not a power cut. A fault of native
-    code leaves its Python stack. A small process says what happened when this one dies.
+    A note is one write without a sync: it survives the process, but not a power cut. When native code crashes, a file
+    keeps the Python stack. A small watcher process reports the death of this one.
 
     Attributes:
         deaths: how often the run has died at each place, over all starts.
     """
 
     def __init__(self, folder: Path, journal: Journal) -> None:
-        """Begin a start of the run in `folder`; a warning says how the one before it died, if it did."""
+        """Begin a start of the run in `folder`, and warn if the start before it died."""
         self._process = f"{_BORN} {os.getpid()}"
         death = last_death(folder, alive=self._process)
         if death:
@@ -52,19 +52,19 @@ class Doing:
         self.note(*BETWEEN)
 
     def note(self, place: str, what: str) -> None:
-        """From here on the run is at `place`, which people read as `what`."""
+        """Note that the run is now at `place`, which messages describe as `what`."""
         self._now = place, what
-        if not self.close.alive:  # the number of its file may be another's by now
+        if not self.close.alive:  # another file may have the same descriptor by now
             return
-        if self._stack:  # anew, since Lightning ends each fit by giving all signals their default actions
+        if self._stack:  # again, because Lightning resets all signals to their default actions after each fit
             faulthandler.disable()
             faulthandler.enable(self._stack)
-        with suppress(OSError):  # of a full disk the journal will tell
+        with suppress(OSError):  # the journal reports a full disk
             os.pwrite(self._file, json.dumps([self._process, place, what]).encode() + b"\n", 0)
 
     @contextmanager
     def at(self, place: str, what: str) -> Iterator[None]:
-        """Inside, the run is at `place`; an empty one is never blamed."""
+        """Note that the run is at `place` inside this context; an empty place is never blamed."""
         before = self._now
         self.note(place, what)
         try:
@@ -74,7 +74,7 @@ class Doing:
 
 
 def _record(folder: Path, journal: Journal, death: Death) -> None:
-    """Journal it, keep its stack, and say so."""
+    """Write the death to the journal, keep its stack, and warn about it."""
     journal.write("death", death.place, what=death.what, how=death.how)
     stack = f"fault-{len(journal.of_kind('death'))}.txt"
     if death.how:
@@ -85,18 +85,18 @@ def _record(folder: Path, journal: Journal, death: Death) -> None:
 
 def _sentence(death: Death, times: int, stack: str) -> str:
     if times < TWICE:
-        return f"the last start of this run died {death.what} ({cause(death, stack)}); it goes on"
+        return f"the last start of this run died {death.what} ({cause(death, stack)}); it continues"
     if death.place.startswith("candidate"):
-        rest = "it goes on in a process of its own, and has failed if it ends that; executor.workers=2 keeps all apart"
+        advice = "it now runs in a separate process, and fails if it kills that; executor.workers=2 does so for all"
     elif death.how:
-        rest = "`nasforge doctor` tries its kernels; another torch may help, or a new run with other executor.threads"
+        advice = "`nasforge doctor` tests its kernels; try another torch, or a new run with other executor.threads"
     else:
-        rest = "if memory ran out, a new run with a smaller data.batch_size, or with fewer channels, needs less"
-    return f"this run has died {times} times {death.what} ({cause(death, stack)}): {rest}"
+        advice = "if memory ran out, start a new run with a smaller data.batch_size or fewer channels"
+    return f"this run has died {times} times {death.what} ({cause(death, stack)}): {advice}"
 
 
 def _watcher(folder: Path) -> subprocess.Popen[bytes] | None:
-    """The process that says how this one died. Nothing but its standard input tells it of the end."""
+    """Start the process that reports how this one died. It notices the end only through its standard input."""
     with suppress(OSError), held_back():
         again = f"nasforge resume {shlex.quote(os.path.relpath(folder))}"
         command = [sys.executable, "-I", "-S", deaths.__file__, str(folder), again]
@@ -107,10 +107,10 @@ def _watcher(folder: Path) -> subprocess.Popen[bytes] | None:
 def _ended(
     process: int, folder: Path, record: int, stack: IO[str] | None, watcher: subprocess.Popen[bytes] | None
 ) -> None:
-    """The process that made the note has ended its work in order, or ends itself so."""
-    if os.getpid() != process:  # a fork of it
+    """Remove the note and end the watcher, because the run's process has finished in order."""
+    if os.getpid() != process:  # this is a fork of the run's process
         return
-    with suppress(OSError):  # of a folder that can no longer be written
+    with suppress(OSError):  # the folder may be read-only by now
         (folder / RECORD).unlink()
     os.close(record)
     if stack:

@@ -1,4 +1,4 @@
-"""The durable record of a run: append-only lines, each with its checksum, and files that are whole or absent."""
+"""The durable record of a run: append-only lines with checksums, and files that are either whole or absent."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from nasforge.errors import RunError
 
 
 def digest(value: Any) -> str:
-    """A content key: the first 32 hex digits of the sha256 of `value` as canonical JSON."""
+    """Return a content key: the first 32 hex digits of the sha256 of `value` as canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=True).encode()).hexdigest()[:32]
 
 
 def file_digest(path: Path) -> str:
-    """The first 32 hex digits of a file's sha256."""
+    """Return the first 32 hex digits of a file's sha256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
@@ -32,7 +32,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; afterwards its content is synced and takes the name `path`, whole or not at all."""
+    """Yield a temporary path to write to; on exit, sync the file and rename it to `path`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     try:
@@ -41,7 +41,7 @@ def atomic(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.errno in _NO_ROOM:  # libraries may have written to another file first: name the one that matters
+        if error.errno in _NO_ROOM:  # name the file that matters, not a library's temporary one
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
     finally:
@@ -65,25 +65,25 @@ def _sync_folder(folder: Path) -> None:
 
 _RESTORE = "restore the file from a copy, or start a new run in another folder"
 JOURNAL = "journal.jsonl"
-"""The file whose presence makes a folder a run's."""
+"""The file that makes a folder the folder of a run."""
 
 
 class Journal:
-    """A run's `journal.jsonl`: what it began as, then what was finished, in order, under content keys.
+    """A run's `journal.jsonl`: how the run began, then everything it finished, in order, under content keys.
 
-    A line is flushed when it is written, which a killed process cannot undo, and synced where `sync` says so, which a
-    power cut cannot undo. One process writes it at a time: the lock is POSIX's, which children do not inherit.
+    Every line is flushed, so it survives if the process is killed; lines written with `sync` also survive a power cut.
+    One process writes at a time: it holds a POSIX lock, which child processes do not inherit.
     """
 
     def __init__(self, folder: Path, first: Mapping[str, Any] | None = None) -> None:
         """Open or begin the journal of `folder`.
 
         Args:
-            first: of a run that begins: its journal's first line. The file appears with that line or not at all.
+            first: first line of a new run's journal. The file appears with that line or not at all.
 
         Raises:
-            RunError: another process writes this run, or a line that is not the last is damaged; or the folder holds a
-                run already, and `first` would begin another.
+            RunError: another process writes this run; a line other than the last is damaged; or `first` would begin a
+                run in a folder that already holds one.
         """
         self.path = folder / JOURNAL
         self._lock = _locked(folder)
@@ -102,47 +102,47 @@ class Journal:
     def _begin(self, first: dict[str, Any]) -> None:
         folder = self.path.parent
         if self.path.exists():
-            raise RunError(f"{folder} already holds a run; `nasforge resume {folder}` goes on with it")
+            raise RunError(f"{folder} already holds a run; `nasforge resume {folder}` continues it")
         with atomic(self.path) as temporary:
             temporary.write_text(_with_checksum(first) + "\n", encoding="utf-8")
 
     def find(self, kind: str, key: str) -> dict[str, Any] | None:
-        """The latest line of that kind and key."""
+        """Return the latest line of that kind and key."""
         return self._by_key.get((kind, key))
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
-        """All lines of a kind, in order."""
+        """Return all lines of a kind, in order."""
         return [line for line in self.lines if line["kind"] == kind]
 
     def latest(self, kind: str) -> list[dict[str, Any]]:
-        """The latest line of each key of a kind."""
-        return [line for (one, _), line in self._by_key.items() if one == kind]
+        """Return the latest line for each key of a kind."""
+        return [line for (line_kind, _), line in self._by_key.items() if line_kind == kind]
 
     def check_present(self) -> None:
-        """Raise a `RunError` if the run's folder was removed or renamed: what is written now would be lost."""
+        """Raise a `RunError` if the run's folder was removed or renamed, because new lines would be lost."""
         try:
-            there = os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
+            present = os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
         except FileNotFoundError:
-            there = False
-        if not there:
+            present = False
+        if not present:
             raise gone(self.path.parent)
 
     def check_file(self, path: Path, digest: str, line: Mapping[str, Any]) -> None:
-        """Raise a `RunError` unless `path` has the digest by which `line` names it."""
+        """Raise a `RunError` unless `path` has the digest that `line` records."""
         if path.is_file() and file_digest(path) == digest:
             return
         state = "was altered" if path.exists() else "is missing"
-        number = 1 + next(index for index, one in enumerate(self.lines) if one is line)
+        number = 1 + next(index for index, known in enumerate(self.lines) if known is line)
         raise RunError(
-            f"{path} {state}: line {number} of {self.path} names it. Restore it from a copy, or delete that line and "
-            "those after it: resuming computes again what they record."
+            f"{path} {state}: line {number} of {self.path} refers to it. Restore it from a copy, or delete that line "
+            "and all lines after it: resuming repeats the work that they record."
         )
 
     def write(self, kind: str, key: str, *, sync: bool = False, **content: Any) -> dict[str, Any]:
-        """Append a line and return it; weights it names must already be on disk.
+        """Append a line and return it; weights that it refers to must already be on disk.
 
         Raises:
-            RunError: the run's folder is no longer there.
+            RunError: the run's folder was removed or renamed.
         """
         self.check_present()
         line = {"kind": kind, "key": key, **content}
@@ -155,9 +155,9 @@ class Journal:
         return line
 
     def close(self) -> None:
-        """Sync, and let other processes write the run."""
+        """Sync the file, and release the lock."""
         if not self._file.closed:
-            with suppress(OSError):  # a full disk has been reported by the write that it failed
+            with suppress(OSError):  # a failed write has already reported a full disk
                 os.fsync(self._file.fileno())
             self._file.close()
         self._lock.close()
@@ -166,18 +166,18 @@ class Journal:
         self._by_key[line["kind"], line["key"]] = line
 
     def _read(self) -> Iterator[dict[str, Any]]:
-        """The lines; a torn last one is cut off with a warning."""
+        """Yield the lines; drop a torn last line with a warning."""
         text = self.path.read_bytes()
         good = 0
         for number, raw in enumerate(text.splitlines(keepends=True), start=1):
             line = _checked(raw)
             if line is None:
                 if number == 1:
-                    raise RunError(f"{self.path} is damaged: its first line says what the run began as; {_RESTORE}")
+                    raise RunError(f"{self.path} is damaged: its first line says how the run began; {_RESTORE}")
                 if good + len(raw) < len(text):
                     raise RunError(
                         f"line {number} of {self.path} is damaged: its checksum does not match. Restore the file from "
-                        f"a copy, or delete this line and those after it: resuming computes again what they record."
+                        f"a copy, or delete this line and all lines after it: resuming repeats the work they record."
                     )
                 warnings.warn(f"the last line of {self.path} was torn when the run died; it is dropped", stacklevel=2)
                 os.truncate(self.path, good)
@@ -187,31 +187,31 @@ class Journal:
 
 
 def gone(folder: Path) -> RunError:
-    """What to say of a run whose folder is no longer there."""
+    """Return the error for a run whose folder has disappeared."""
     return RunError(
-        f"{folder} was removed or renamed while the run was under way; if it lies elsewhere now, `nasforge resume` "
-        "goes on with it there"
+        f"{folder} was removed or renamed during the run; if it is elsewhere now, continue it there with "
+        "`nasforge resume`"
     )
 
 
 def read_first(folder: Path) -> dict[str, Any] | None:
-    """The first line of a run's journal, without waiting for whoever writes it; None if there is no such line."""
+    """Return the first line of a run's journal, without waiting for its writer; None if there is no such line."""
     with suppress(FileNotFoundError), (folder / JOURNAL).open("rb") as file:
         return _checked(file.readline())
     return None
 
 
 def read_last(folder: Path, kind: str) -> dict[str, Any] | None:
-    """The last line of a kind in a run's journal, without waiting for whoever writes it; None if there is none."""
+    """Return the last line of a kind in a run's journal, without waiting for its writer; None if there is none."""
     with suppress(FileNotFoundError):
         lines = (folder / JOURNAL).read_bytes().splitlines(keepends=True)
-        found = (line for raw in reversed(lines) if kind.encode() in raw and (line := _checked(raw)))
-        return next((line for line in found if line["kind"] == kind), None)
+        candidates = (line for raw in reversed(lines) if kind.encode() in raw and (line := _checked(raw)))
+        return next((line for line in candidates if line["kind"] == kind), None)
     return None
 
 
 def content(line: Mapping[str, Any]) -> dict[str, Any]:
-    """What a line says, without its kind and key."""
+    """Return a line without its kind and key."""
     return {name: value for name, value in line.items() if name not in ("kind", "key")}
 
 
@@ -220,7 +220,7 @@ def _with_checksum(line: dict[str, Any]) -> str:
 
 
 def _checked(raw: bytes) -> dict[str, Any] | None:
-    """The line without its checksum, or None if it is torn or altered."""
+    """Return the line without its checksum, or None if it is torn or altered."""
     try:
         line = json.loads(raw)
         checksum = line.pop("checksum")

@@ -1,4 +1,4 @@
-"""Files of a run as JSON and YAML, read as what they are: something that anyone may have written."""
+"""Read and write a run's JSON and YAML files. The reader trusts nothing: anyone may have written them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nasforge.errors import NasforgeError, RunError, reason
 
 
 def read_json(path: Path, kind: type) -> Any:
-    """The content of a file that must hold a `dict` or a `list`; `RunError` if it does not."""
+    """Return the content of a file that must hold a `dict` or a `list`; `RunError` if it does not."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -59,11 +59,11 @@ def _key(places: tuple[int | str, ...]) -> str:
 
 
 class _Plain(yaml.SafeLoader):
-    """No alias: a few of them, nested, stand for more than any memory holds."""
+    """Refuses aliases: a few nested ones expand to more than any memory holds."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("an alias (*name) has no place in it")
+            raise yaml.YAMLError("it must not contain an alias (*name)")
         return super().compose_node(parent, index)
 
 
@@ -73,7 +73,7 @@ class _WrittenOut(yaml.SafeDumper):
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a file that must hold keys and values; `RunError` if it does not."""
+    """Return the content of a file that must hold keys and values; `RunError` if it does not."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Plain)  # safe: it derives from SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -84,26 +84,27 @@ def read_yaml(path: Path) -> Any:
 
 
 def yaml_of(content: Mapping[str, Any]) -> str:
-    """As `read_yaml` reads it."""
+    """Return the content as YAML that `read_yaml` reads."""
     return yaml.dump(dict(content), Dumper=_WrittenOut, sort_keys=False)
 
 
 @contextmanager
 def well_formed(folder: Path) -> Iterator[None]:
-    """Inside, content of a run's files that is not as it is written there becomes a `RunError`."""
+    """Turn errors about malformed content of a run's files into a `RunError`."""
     try:
         yield
     except NasforgeError:
         raise
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise RunError(
-            f"the files in {folder} are damaged, or not of a run of this version: {reason(error)}"
+            f"the files in {folder} are damaged, or from another version of nasforge: {reason(error)}"
         ) from error
 
 
 def flat(options: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted keys and their values; an empty mapping is a value."""
-    found: dict[str, Any] = {}
+    """Return dotted keys and their values; an empty mapping is a value."""
+    flattened: dict[str, Any] = {}
     for key, value in options.items():
-        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) and value else {f"{above}{key}": value}
-    return found
+        nested = isinstance(value, Mapping) and value
+        flattened |= flat(value, f"{above}{key}.") if nested else {f"{above}{key}": value}
+    return flattened

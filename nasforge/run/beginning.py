@@ -76,7 +76,7 @@ class Beginning:
         line = read_first(folder)
         if line is None:
             raise RunError(
-                f"{path} is damaged: its first line says what the run began as; restore the file from a copy, or start "
+                f"{path} is damaged: its first line says how the run began; restore the file from a copy, or start "
                 "a new run in another folder"
             )
         if line["kind"] != cls.kind:

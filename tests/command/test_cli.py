@@ -544,7 +544,7 @@ def test_ctrl_c_names_the_command_that_goes_on(command, monkeypatch):
     failing(monkeypatch, stop)
     status, _, complaint = command()
     assert status == 130
-    assert complaint.startswith("nasforge: interrupted; go on with: nasforge resume ")
+    assert complaint.startswith("nasforge: interrupted; continue with: nasforge resume ")
     assert complaint.strip().endswith("runs/mine")
 
 

@@ -136,7 +136,7 @@ class Returning(Scripted):
         ({"value": 1.0}, "estimate() must return Estimate({...}), not a dict"),
         (0.5, "estimate() must return Estimate({...}), not a float"),
         (None, "estimate() must return Estimate({...}), not None"),
-        (Estimate(0.5), "Estimate() takes metrics by name, {'accuracy': 0.9} say, not a float"),
+        (Estimate(0.5), "Estimate() takes metrics by name, for example {'accuracy': 0.9}, not a float"),
         (Estimate({"value": None}), "metric 'value' must be a number, not None"),
         (Estimate({"value": "good"}), "metric 'value' must be a number, not a str"),
         (Estimate({"value": torch.ones(2)}), "metric 'value' must be a number, not a Tensor"),
@@ -167,7 +167,9 @@ def test_tensors_that_are_no_longer_what_was_kept_are_refused(opened, tmp_path, 
     assert torch.equal(estimates.tensors(found.weights)["w"], torch.ones(4))
     path = tmp_path / found.weights
     path.unlink() if harm == "missing" else save_file({"w": torch.zeros(4)}, path)
-    with pytest.raises(RunError, match=r"(is missing|was altered): line 1 of .*journal.jsonl names it\. Restore it"):
+    with pytest.raises(
+        RunError, match=r"(is missing|was altered): line 1 of .*journal.jsonl refers to it\. Restore it"
+    ):
         estimates.tensors(found.weights)
 
 

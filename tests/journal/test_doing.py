@@ -61,16 +61,16 @@ def next_start(folder):
 @pytest.mark.parametrize(
     ("ends", "number", "cause"),
     [
-        ("os.abort()", signal.SIGABRT, "Aborted, a fault of native code; {stack} in its folder has the stack"),
+        ("os.abort()", signal.SIGABRT, "Aborted, a crash of native code; {stack} in its folder has the stack"),
         (
             "os.kill(os.getpid(), signal.SIGSEGV)",
             signal.SIGSEGV,
-            "Segmentation fault, a fault of native code; {stack} in its folder has the stack",
+            "Segmentation fault, a crash of native code; {stack} in its folder has the stack",
         ),
         (
             "os.kill(os.getpid(), signal.SIGKILL)",
             signal.SIGKILL,
-            "killed from outside; the system does so where memory runs out",
+            "killed from outside, as the system does when memory runs out",
         ),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_death_is_said_at_once_and_by_the_next_start(tmp_path, ends, number, c
     assert status == -number
     now = cause.format(stack="fault.txt")
     again = f"nasforge resume {os.path.relpath(tmp_path)}"
-    assert said == f"nasforge: this run died in epoch 3 of 4 of fit 'net' ({now}); go on with: {again}\n"
+    assert said == f"nasforge: this run died in epoch 3 of 4 of fit 'net' ({now}); continue with: {again}\n"
     then = cause.format(stack="fault-1.txt")
     sentence = f"the last start of this run died in epoch 3 of 4 of fit 'net' ({then}); it goes on"
     assert next_start(tmp_path) == ([sentence], {"fit net, epoch 2": 1})
@@ -119,9 +119,9 @@ def test_a_run_that_nobody_closed_has_ended_in_order_too(tmp_path):
     [
         (
             "os.abort()",
-            "`nasforge doctor` tries its kernels; another torch may help, or a new run with other executor.threads",
+            "`nasforge doctor` tests its kernels; try another torch, or a new run with other executor.threads",
         ),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "if memory ran out, a new run with a smaller data.batch_size"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "if memory ran out, start a new run with a smaller data.batch_size"),
     ],
 )
 def test_what_has_died_twice_at_one_place_says_what_to_try(tmp_path, ends, advice):
@@ -138,9 +138,11 @@ def test_a_candidate_that_has_killed_its_run_twice_is_said_to_be_kept_apart(tmp_
         died(tmp_path, "doing.note('candidate 5', 'at candidate x'); os.abort()")
     (said,), deaths = next_start(tmp_path)
     assert said.startswith(
-        "this run has died 2 times at candidate x (Aborted, a fault of native code; fault-2.txt in its"
+        "this run has died 2 times at candidate x (Aborted, a crash of native code; fault-2.txt in its"
     )
-    assert said.endswith("in a process of its own, and has failed if it ends that; executor.workers=2 keeps all apart")
+    assert said.endswith(
+        "it now runs in a separate process, and fails if it kills that; executor.workers=2 does so for all"
+    )
     assert deaths == {"candidate 5": 2}
 
 

@@ -158,7 +158,7 @@ def test_a_native_fault_leaves_its_stack_even_after_a_fit(tmp_path):
     command = [sys.executable, "-c", DIES_AFTER_A_FIT, Path(__file__).parent, tmp_path]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == -signal.SIGABRT
-    assert "this run died in 'what comes after' (Aborted, a fault of native code" in ended.stderr
+    assert "this run died in 'what comes after' (Aborted, a crash of native code" in ended.stderr
     assert (tmp_path / "fault.txt").read_text().startswith("Fatal Python error: Aborted\n")
 
 
@@ -273,7 +273,7 @@ def test_a_fit_whose_folder_is_taken_away_leaves_none_behind(tmp_path, data):
             shutil.rmtree(tmp_path / "a")
 
     run = opened(tmp_path / "a", data)
-    with pytest.raises(RunError, match="was removed or renamed while the run was under way"):
+    with pytest.raises(RunError, match="was removed or renamed during the run"):
         run.fit(Robbed(), "net", 2, data.halves())
     run.journal.close()
     assert not (tmp_path / "a").exists()

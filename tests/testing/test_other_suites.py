@@ -219,7 +219,7 @@ ESTIMATORS = [
     (
         TooFew,
         "nothing_is_kept_between_estimates",
-        "estimate_many() returned 2 answers for 3 architectures: it must return",
+        "estimate_many() returned 2 answers for 3 architectures: it must",
     ),
     (Plain, "metrics_are_those_of_the_objectives", "estimate() must return Estimate({...}), not a dict"),
     (giving("loss", None), "metrics_are_those_of_the_objectives", "metric 'loss' must be a number, not None"),
