@@ -1,4 +1,4 @@
-"""Published numbers of a search space: the table as a file, where it is found, how `.npz` files are opened.
+"""Published numbers of a search space: the table's file format, how tables are found, and `.npz` files.
 
 Imports the contracts, registry and journal.
 """

@@ -1,4 +1,4 @@
-"""Where tables are found, and the readers that plug-ins bring for other people's files."""
+"""Find tables, and read other file formats with the readers of plug-ins."""
 
 from __future__ import annotations
 
@@ -15,59 +15,59 @@ from nasforge.registry.places import data_folder, user_path
 from nasforge.tables.table import Table
 
 SUFFIXES = (".safetensors", ".npz")
-"""What a table looks like on disk: our own form, and one that a reader knows and reads at once."""
+"""Suffixes of table files: our own format, and one that a plug-in's reader loads quickly."""
 Reader = Callable[[Path], Table | None]
-"""A reader of the entry-point group `nasforge.table`: the table in a file or folder, None if it is not its kind of
-file, a `DataError` if it is but is broken."""
+"""A reader from the entry-point group `nasforge.table`. It returns the table in a file or folder, or None if it does
+not know the format; it raises a `DataError` if it knows the format but the file is damaged."""
 
 
 def find_table(name: str, path: str | Path | None = None) -> Table:
-    """The table called `name`: the file `path`, or the first that lies where `places` says.
+    """Return the table `name` from `path`, or else from the first of `places` that has it.
 
     Args:
-        path: a file, or a folder in which it lies under its name.
+        path: a file, or a folder that holds a file of that name.
 
     Raises:
-        DataError: there is none (the message says where it was looked for, and how to get one), or it is broken.
+        DataError: no file was found (the message says where to put one, and how to make it), or it is damaged.
     """
     if path is not None:
-        given = user_path(path)
-        return read_table(next(_under(name, given), given))
+        chosen = user_path(path)
+        return read_table(next(_under(name, chosen), chosen))
     for place in places():
         for file in _under(name, place):
             return read_table(file)
     raise DataError(
-        f"there is no table '{name}': neither {name}.safetensors nor {name}.npz lies in {_listed(places())}. "
-        f"`nasforge table import SOURCE` makes one from a benchmark's published files, which you must have"
+        f"there is no table '{name}': neither {name}.safetensors nor {name}.npz is in {_listed(places())}. "
+        f"Download the benchmark's published files, and convert them with `nasforge table import SOURCE`"
     )
 
 
 def read_table(path: Path) -> Table:
-    """The table in a file.
+    """Return the table in a file.
 
     Raises:
-        DataError: there is no such file, it is broken, or nobody knows its form.
+        DataError: the file does not exist, is damaged, or has an unknown format.
     """
     if not path.exists():
         raise DataError(f"there is no file {path}")
     if path.suffix not in SUFFIXES:
-        raise DataError(f"{path} is no table; `nasforge table import {path}` makes one of it, if it is a benchmark's")
+        raise DataError(f"{path} is not a table; `nasforge table import {path}` converts a benchmark's file")
     return import_table(path)
 
 
 def import_table(source: Path) -> Table:
-    """The table in a file or folder of any form that some reader knows; releases of benchmarks take minutes.
+    """Return the table in a file or folder of any format that a reader knows; a benchmark's release takes minutes.
 
     Raises:
-        DataError: there is no such file, it is broken, or nobody knows its form.
+        DataError: the file does not exist, is damaged, or has an unknown format.
     """
     if (table := recognised(source)) is None:
-        raise DataError(f"{source} is no table, nor of a form that an installed reader knows: {', '.join(readers())}")
+        raise DataError(f"{source} is not a table, and none of the installed readers knows it: {', '.join(readers())}")
     return table
 
 
 def recognised(source: Path) -> Table | None:
-    """The table in a file or folder, None if nobody knows its form, a `DataError` if it is broken."""
+    """Return the table in a file or folder, None if no reader knows its format; a `DataError` if it is damaged."""
     if not source.exists():
         raise DataError(f"there is no file {source}")
     if source.suffix == ".safetensors":
@@ -76,31 +76,31 @@ def recognised(source: Path) -> Table | None:
 
 
 def readers() -> dict[str, Reader]:
-    """The installed readers by name; one that cannot be imported is warned of and left out."""
-    found: dict[str, Reader] = {}
+    """Return the installed readers by name; skip one that cannot be imported, with a warning."""
+    loaded: dict[str, Reader] = {}
     for entry in sorted(entry_points(group="nasforge.table")):
         try:
-            found[entry.name] = attrgetter(entry.attr)(imported(entry.module))
+            loaded[entry.name] = attrgetter(entry.attr)(imported(entry.module))
         except STOPS:
             raise
-        except BaseException as error:  # the others are as good as before
-            warnings.warn(f"reader '{entry.name}' is left out: {reason(error)}", stacklevel=2)
-    return found
+        except BaseException as error:  # the other readers still work
+            warnings.warn(f"reader '{entry.name}' is skipped: {reason(error)}", stacklevel=2)
+    return loaded
 
 
 def places() -> tuple[Path, ...]:
-    """Folders in which tables lie, the foremost first: $NASFORGE_DATA, data/ here, the user's cache."""
+    """Return the folders to search for tables, in order: $NASFORGE_DATA, data/ here, the user's cache."""
     folders = [data_folder(), Path("data").absolute(), cache()]
     return tuple(dict.fromkeys(folders))
 
 
 def cache() -> Path:
-    """The user's own folder of tables, which `nasforge table import` fills."""
+    """Return the user's own folder of tables, which `nasforge table import` fills."""
     return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "nasforge" / "tables"
 
 
 def tables() -> Iterator[Path]:
-    """Files in `places` that may be tables, of each name the one that `find_table` takes."""
+    """Yield the files in `places` that may be tables; for each name, the one that `find_table` reads."""
     seen: set[str] = set()
     for place in places():
         names = sorted({file.stem for file in place.glob("*") if file.suffix in SUFFIXES} - seen)

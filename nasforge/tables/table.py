@@ -1,14 +1,14 @@
-"""Tables of published numbers: what a benchmark measured of every architecture of a space, in one memory-mapped file.
+"""Tables of published numbers: a benchmark's measurements of every architecture of a space, in a memory-mapped file.
 
-The file is a safetensors file, which holds no code. Each column is one float64 tensor of shape (rows,) called
-`DATASET/METRIC`; the architecture whose vector is (d0, d1, ...) has the row that these digits make, the first decision
-foremost (`numpy.ravel_multi_index`). NaN means that it was not measured. The file's metadata have one text,
+The file is a safetensors file, which holds no code. Each column is one float64 tensor of shape (rows,) named
+`DATASET/METRIC`. An architecture with the vector (d0, d1, ...) has the row number that these digits form, with d0 as
+the most significant digit (`numpy.ravel_multi_index`). NaN means "not measured". The file's metadata has one entry,
 `nasforge_table`, a JSON object:
 
     format         1
-    name           under which the table is looked for
+    name           name of the table
     space          registry name of the space
-    cardinalities  choices of each decision; their product is the number of rows
+    cardinalities  number of choices of each decision; their product is the number of rows
     columns        in order: dataset, metric, direction, report_only, about, sha256 (of the column's bytes)
     source         where the numbers come from
 """
@@ -39,11 +39,11 @@ Direction = Literal["max", "min"]
 
 @dataclass(frozen=True)
 class Column:
-    """One kind of number in a table.
+    """One column of a table.
 
     Attributes:
-        dataset: what it is about: a data set, or the device of a latency.
-        metric: its name, with the unit in it where there is one; those named `*accuracy*` are fractions in [0, 1].
+        dataset: the data set, or for a latency the device.
+        metric: name of the metric, including its unit if it has one; every `*accuracy*` is a fraction in [0, 1].
         direction: `max` or `min`.
         report_only: whether it was measured on test data, so that no strategy may see it.
         about: how it was measured (epochs, seeds, part of the data), in a few words.
@@ -57,12 +57,12 @@ class Column:
 
     @property
     def key(self) -> str:
-        """Its name in the file."""
+        """The column's name in the file."""
         return f"{self.dataset}/{self.metric}"
 
     @property
     def objective(self) -> Objective:
-        """What an estimator that gives it says of it."""
+        """The objective of an estimator that returns this metric."""
         return Objective(self.metric, self.direction, self.report_only)
 
 
@@ -71,12 +71,12 @@ class Table:
     """Published numbers of the architectures of a `VectorEncoded` space. Make one with `Table.of` or `Table.open`.
 
     Attributes:
-        name: under which it is looked for, with the suffix of its file.
+        name: name of the table; its file has this name plus a suffix.
         space: registry name of the space.
-        cardinalities: choices of each decision.
-        digests: the sha256 of each column, by key; a column is held against it when it is read.
+        cardinalities: number of choices of each decision.
+        digests: the sha256 of each column, by key; checked whenever a column is read.
         source: where the numbers come from.
-        path: the file it was read from, if any.
+        path: the file that the table was read from, if any.
     """
 
     name: str
@@ -99,10 +99,10 @@ class Table:
         name: str | None = None,
         path: Path | None = None,
     ) -> Table:
-        """A table of arrays (rows,), in the order of `values`; its name is the space's unless another is given.
+        """Make a table from arrays (rows,), in the order of `values`; its name defaults to the name of the space.
 
         Raises:
-            DataError: an array has the wrong shape, an infinite number, or accuracies that are no fractions.
+            DataError: an array has the wrong shape, an infinite number, or accuracies outside [0, 1].
         """
         arrays = {column.key: np.ascontiguousarray(array, dtype="<f8") for column, array in values.items()}
         digests = {key: _sha256(array) for key, array in arrays.items()}
@@ -115,10 +115,10 @@ class Table:
 
     @classmethod
     def open(cls, path: Path) -> Table | None:
-        """The table in a file that `write` made; its columns are read when they are asked for.
+        """Open a file that `write` made; columns are read on demand.
 
         Returns:
-            None for a safetensors file that is no table.
+            The table, or None for a safetensors file that is not a table.
 
         Raises:
             DataError: the file is truncated or damaged, or written by another version.
@@ -150,37 +150,37 @@ class Table:
             tensors = {column.key: self.values(column) for column in self.columns}
             temporary.write_bytes(
                 save(tensors, {HEADER: json.dumps(header)})
-            )  # save_file would bar other users from it
+            )  # `save_file` would deny other users access to the file
 
     @property
     def rows(self) -> int:
-        """How many architectures the space has."""
+        """Number of architectures in the space."""
         return math.prod(self.cardinalities)
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """What its columns are about, each once, in their order."""
+        """The data sets of the columns, each once, in order."""
         return tuple(dict.fromkeys(column.dataset for column in self.columns))
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of its numbers, whatever file they lie in."""
+        """A hash of the numbers that does not depend on the file."""
         return digest([self.space, self.cardinalities, sorted(self.digests.items())])
 
     def __str__(self) -> str:
         return str(self.path or f"table '{self.name}'")
 
     def of_dataset(self, dataset: str) -> tuple[Column, ...]:
-        """The columns about `dataset`; an `UnknownNameError` lists what there is."""
+        """Return the columns of `dataset`; an `UnknownNameError` lists the known ones."""
         if dataset not in self.datasets:
             raise unknown(f"data set in {self}", dataset, self.datasets)
         return tuple(column for column in self.columns if column.dataset == dataset)
 
     def values(self, column: Column) -> np.ndarray:
-        """The numbers (rows,), float64; NaN where an architecture was not measured.
+        """Return a column (rows,), float64; NaN where an architecture was not measured.
 
         Raises:
-            DataError: the file is damaged, or holds what such a column cannot hold.
+            DataError: the file is damaged, or a value is outside the column's range.
         """
         values = self.read(column.key)
         if values.shape != (self.rows,) or values.dtype != np.dtype("<f8"):
@@ -198,26 +198,26 @@ class Table:
         return values
 
     def matrix(self, columns: Sequence[Column]) -> np.ndarray:
-        """Several columns side by side (rows, columns), float64, read-only: a row of it is one architecture's."""
+        """Return columns side by side (rows, columns), float64, read-only; each row is one architecture."""
         matrix = np.column_stack([self.values(column) for column in columns])
         matrix.setflags(write=False)
         return matrix
 
     def row(self, vector: Sequence[int] | np.ndarray) -> int:
-        """The row of an architecture's vector (decisions,); a `DataError` if the vector is not of the space."""
+        """Return the row of an architecture's vector (decisions,); a `DataError` if it is outside the space."""
         row = 0
         digits = (
             vector.tolist() if isinstance(vector, np.ndarray) else vector
-        )  # numpy's own way takes nine times longer
+        )  # numpy's own indexing takes nine times longer
         for digit, choices in zip(digits, self.cardinalities, strict=True):
             if not 0 <= digit < choices:
-                raise DataError(f"{self}: the vector {list(digits)} is none of '{self.space}'")
+                raise DataError(f"{self}: space '{self.space}' has no vector {list(digits)}")
             row = row * choices + digit
         return row
 
 
 def _header(path: Path) -> tuple[str | None, set[str]]:
-    """The header's text, None if there is none, and the names of the tensors."""
+    """Return the text of the header (None if the file has none) and the names of the tensors."""
     if not path.is_file():
         raise DataError(f"there is no file {path}")
     try:
@@ -225,7 +225,7 @@ def _header(path: Path) -> tuple[str | None, set[str]]:
             return (file.metadata() or {}).get(HEADER), set(file.keys())
     except (SafetensorError, OSError) as error:
         raise DataError(
-            f"{path} is no safetensors file, or not a whole one ({text_of(error)}); import the table again"
+            f"{path} is not a safetensors file, or is incomplete ({text_of(error)}); import the table again"
         ) from None
 
 
@@ -247,7 +247,7 @@ def _from_header(header: Mapping[str, Any], path: Path) -> Table:
 
 
 def _tensor(path: Path, key: str) -> np.ndarray:
-    """One column; the rest of the file stays on the disk."""
+    """Read one column, and nothing else of the file."""
     try:
         with safe_open(path, framework="numpy") as file:
             values: np.ndarray = file.get_tensor(key)

@@ -70,7 +70,7 @@ def test_info_names_a_broken_table_and_shows_the_others(command, written, places
     (places / "broken.safetensors").write_bytes(b"torn")
     status, said, _ = command("table", "info")
     assert status == 2
-    assert "broken.safetensors is no safetensors file" in said
+    assert "broken.safetensors is not a safetensors file" in said
     assert "space stairs" in said
 
 

@@ -75,7 +75,7 @@ def test_where_a_table_was_looked_for_is_said(here):
 def test_a_broken_table_does_not_make_way_for_the_next(here):
     put(cache() / "stairs.safetensors", 1)
     (here / "named/stairs.safetensors").write_bytes(b"torn")
-    assert f"{here}/named/stairs.safetensors is no safetensors file, or not a whole one" in complaint("stairs")
+    assert f"{here}/named/stairs.safetensors is not a safetensors file, or is incomplete" in complaint("stairs")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_broken_table_does_not_make_way_for_the_next(here):
     [
         ("nowhere.safetensors", "there is no file"),
         ("release.pth", "`nasforge table import"),
-        ("pictures.npz", "is no table, nor of a form that an installed reader knows: "),
+        ("pictures.npz", "is not a table, and none of the installed readers knows it: "),
     ],
 )
 def test_a_path_that_is_no_table(here, name, sentence):
@@ -105,7 +105,7 @@ def test_a_guests_reader_is_asked(here, guest):
 
 def test_a_reader_that_cannot_be_imported_is_left_out(here, guest):
     guest("ruin", {"nasforge.table": ["a_ruin = ruin:read"]}, {"ruin.py": "import not_there"})
-    with pytest.warns(UserWarning, match="reader 'a_ruin' is left out: ModuleNotFoundError"):
+    with pytest.warns(UserWarning, match="reader 'a_ruin' is skipped: ModuleNotFoundError"):
         assert "a_ruin" not in readers()
     with pytest.warns(UserWarning, match="a_ruin"):
         assert recognised(here) is None
