@@ -1,4 +1,4 @@
-"""What computes: processors, memory, threads, and how several processes share a batch.
+"""The hardware: processors, memory and threads; how several processes share a batch.
 
 Imports no other part of nasforge.
 """

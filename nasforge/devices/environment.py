@@ -1,4 +1,4 @@
-"""What a run ran on: versions, machine, commit."""
+"""The environment of a run: versions, machine, commit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACKAGES = (
 
 
 def environment(device: str, threads: int) -> dict[str, str | int]:
-    """Versions, device, threads and, in a checkout, the commit."""
+    """Return versions, device, threads and, in a checkout of nasforge, the commit."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -42,7 +42,7 @@ def _version(package: str) -> str:
 
 
 def _commit() -> str:
-    """The checkout's commit, with a mark if files differ from it; empty outside a checkout of nasforge."""
+    """Return the commit, marked as dirty if files differ from it; empty outside a checkout of nasforge."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return ""

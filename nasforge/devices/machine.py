@@ -1,4 +1,4 @@
-"""What this machine computes with: processors, memory, disk, GPUs."""
+"""Describe this machine: processors, memory, disk, GPUs."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import torch
 
 GIB = 2**30
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""Where a container's share of the memory stands."""
+"""Files that hold the memory limit of a container."""
 
 
 def processors() -> str:
-    """How many there are, and how many of them this process may use."""
-    there = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
-    return f"{there}" if usable == there else f"{usable} of {there} may be used here"
+    """Describe how many processors the machine has, and how many of them this process may use."""
+    count = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count
+    return f"{count}" if usable == count else f"{usable} of {count} may be used here"
 
 
 def memory() -> str:
-    """The machine's, or the container's share if that is less, and how much is free."""
+    """Describe the memory of the machine, or of its container if that is less, and how much is free."""
     total = memory_of("cpu")
     return "unknown" if total is None else f"{total / GIB:.1f} GiB{_free()}"
 
 
 def memory_of(device: str) -> int | None:
-    """Bytes of a device, as torch calls it: a GPU's own, or the machine's (the container's share if that is less)."""
+    """Return the bytes of memory of a torch device: a GPU's, or the machine's (its container's if that is less)."""
     if device.startswith("cuda"):
         return int(torch.cuda.get_device_properties(device).total_memory)
     try:
@@ -50,15 +50,15 @@ def _free() -> str:
 
 
 def disk() -> str:
-    """What is free where runs go."""
+    """Describe the free disk space in the current folder."""
     return f"{shutil.disk_usage(Path.cwd()).free / GIB:.0f} GiB free in {Path.cwd()}"
 
 
 def accelerators() -> list[tuple[str, str]]:
-    """(how torch calls it, what it is) of each; one entry that says why if there is none."""
+    """Return (torch's name, description) for each accelerator; if there is none, one entry that says why."""
     if torch.cuda.is_available():
-        found = [(f"cuda:{index}", torch.cuda.get_device_properties(index)) for index in range(_count())]
-        return [(name, f"{gpu.name}, {gpu.total_memory / GIB:.0f} GiB") for name, gpu in found]
+        gpus = [(f"cuda:{index}", torch.cuda.get_device_properties(index)) for index in range(_count())]
+        return [(name, f"{gpu.name}, {gpu.total_memory / GIB:.0f} GiB") for name, gpu in gpus]
     if torch.backends.mps.is_available():
         return [("mps", "Apple GPU: trainer.accelerator=mps")]
     return [("GPU", f"none: {_why_none()}")]
@@ -72,5 +72,5 @@ def _why_none() -> str:
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return "CUDA_VISIBLE_DEVICES hides them all"
     if torch.version.cuda is None and torch.version.hip is None:
-        return "this torch is built for CPUs alone; https://pytorch.org/get-started has others"
-    return f"this torch knows CUDA {torch.version.cuda}, but no driver answers; does `nvidia-smi` see one?"
+        return "this torch is built for CPUs only; https://pytorch.org/get-started has others"
+    return f"this torch needs CUDA {torch.version.cuda}, but no driver answers; check `nvidia-smi`"

@@ -1,4 +1,4 @@
-"""How many threads torch computes with. A sum over them differs in its last bits from one number to another."""
+"""Set how many threads torch uses. The number changes the last bits of parallel sums."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Inside, torch computes with `count` threads; afterwards with as many as before."""
+    """Let torch use `count` threads inside this context."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,4 +1,4 @@
-"""What networks are made of: operations, convolutions, joins in a cell, and their sizes.
+"""Building blocks of networks: operations, convolutions and ways to combine them in a cell; the size of a network.
 
 Imports the contracts alone.
 """

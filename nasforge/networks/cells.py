@@ -1,4 +1,4 @@
-"""What cells of supernets and of evaluation networks are made of, whatever the space."""
+"""Tensor functions for the cells of supernets and of evaluation networks, in any space."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 
 def drop_path(x: Tensor, probability: float, training: bool) -> Tensor:
-    """Zero whole samples of `x` (B, ...) with `probability`; kept ones are divided by 1 - probability.
+    """Zero whole samples of `x` (B, ...) with `probability`, and divide the other samples by 1 - probability.
 
-    One draw per sample from torch's generator of the device of `x`; the same tensor in eval mode or at probability 0
-    (FractalNet, Larsson et al. 2017, as DARTS uses it).
+    Draws once per sample from torch's generator on the device of `x`. In eval mode or at probability 0, returns `x`
+    itself (FractalNet, Larsson et al. 2017, as DARTS uses it).
     """
     if not training or probability == 0.0:
         return x
@@ -24,14 +24,14 @@ def drop_path(x: Tensor, probability: float, training: bool) -> Tensor:
 
 
 def scaled_norm(norm: nn.Module, x: Tensor, scale: Tensor) -> Tensor:
-    """`norm(x)` times `scale` (C,) per channel, for a BatchNorm2d without affine parameters.
+    """Return `norm(x)` times `scale` (C,) per channel, for a BatchNorm2d without affine parameters.
 
-    The scale becomes the kernel's own weight, so mixing costs no further pass over the map. A module that stands in
-    for BatchNorm2d (one that averages over ranks, say) is simply called and its output multiplied.
+    The scale becomes the weight of the BatchNorm kernel, so mixing needs no extra pass over the map. For any other
+    module, such as one that averages over ranks, this multiplies the module's output.
     """
     if type(norm) is not nn.BatchNorm2d or norm.affine:
         return cast(Tensor, norm(x)) * scale[:, None, None]
-    tracking = norm.track_running_stats or not norm.training  # as torch: else the batch alone, and nothing is updated
+    tracking = norm.track_running_stats or not norm.training  # if not: batch alone, no update, like torch
     mean, variance = (norm.running_mean, norm.running_var) if tracking else (None, None)
     if norm.training and tracking and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
@@ -44,15 +44,15 @@ def softmax_per_node(betas: Tensor, edges: Sequence[int]) -> Tensor:
     """Softmax of betas (..., E) over the edges that enter each node (PC-DARTS, Xu et al. 2020, section 3.3).
 
     Args:
-        edges: how many edges enter each node; their sum is E, whose order goes node by node.
+        edges: how many edges enter each node; they sum to E, and `betas` lists the edges node by node.
     """
     return torch.cat([node.softmax(dim=-1) for node in torch.split(betas, list(edges), dim=-1)], dim=-1)
 
 
 def weighted_sum(terms: Iterable[tuple[Tensor, Tensor | None]]) -> Tensor:
-    """The sum of x times weight, a scalar tensor or None for 1, over at least one (x, weight), all x of one shape.
+    """Return the sum of x * weight over at least one pair; all x share a shape, a weight is a scalar or None (1).
 
-    Adds in place once the running sum is a tensor of its own, which saves memory traffic; inputs stay as they are.
+    Adds in place once the running sum is a new tensor, which saves memory traffic; the inputs never change.
     """
     total: Tensor | None = None
     owned = False

@@ -1,4 +1,4 @@
-"""A 1x1 convolution in place of one that the library computes wrongly on some CPUs."""
+"""A 1x1 convolution that replaces one that torch computes wrongly on some CPUs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 
 class PointwiseConv2d(nn.Conv2d):
-    """A 1x1 convolution without bias and padding. With a stride it takes every stride-th pixel first, then convolves.
+    """A 1x1 convolution without bias and padding. It selects every stride-th pixel first, then convolves.
 
-    oneDNN's AVX2 kernels (torch 2.14, processors without AVX-512) write outside their memory in the backward pass of
-    `nn.Conv2d(C, ..., 1, stride=2)` if maps lie in channels_last order and C is less than 8: the process dies.
+    oneDNN's AVX2 kernels (torch 2.14, processors without AVX-512) write out of bounds in the backward pass of
+    `nn.Conv2d(C, ..., 1, stride=2)` if maps are in channels_last format and C is less than 8: the process crashes.
     """
 
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1, groups: int = 1) -> None:
@@ -23,13 +23,13 @@ class PointwiseConv2d(nn.Conv2d):
 
 
 def pointwise(x: Tensor, weight: Tensor, stride: int, groups: int = 1) -> Tensor:
-    """The convolution of `PointwiseConv2d` with a kernel (C_out, C_in / groups, 1, 1) given."""
+    """Apply the convolution of `PointwiseConv2d` with the kernel `weight` (C_out, C_in / groups, 1, 1)."""
     return F.conv2d(x[:, :, ::stride, ::stride] if stride > 1 else x, weight, groups=groups)
 
 
 def layout_of(network: nn.Module) -> torch.memory_format:
-    """The order in memory in which to train a network: channels_last, in which a step takes three quarters of the time,
-    unless a layer of it is one that the library's kernels then get wrong: a strided 1x1 that is no `PointwiseConv2d`.
+    """Return the memory format for training: channels_last, in which a step takes three quarters of the time, unless
+    the network has a layer that torch's kernels then compute wrongly: a strided 1x1 other than `PointwiseConv2d`.
     """
     wrong = any(
         isinstance(layer, nn.Conv2d)

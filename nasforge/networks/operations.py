@@ -1,7 +1,7 @@
 """Candidate operations of cell-based search spaces, under their published names (DARTS, Liu et al. 2019, section 3.1).
 
 Every operation keeps the number of channels C and maps (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride)), so
-maps of odd size fit together too. Convolutions have no bias.
+that maps of odd size also match. Convolutions have no bias.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from nasforge.errors import unknown
 from nasforge.networks.convolutions import PointwiseConv2d
 
 Operation = Callable[[int, int, bool], nn.Module]
-"""Makes an operation of (channels, stride, affine); `affine` is that of its BatchNorms."""
+"""Makes an operation from (channels, stride, affine); `affine` is passed to its BatchNorms."""
 
 
 class Zero(nn.Module):
-    """`none`: zeros of the output's shape."""
+    """`none`: returns zeros of the output's shape."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Zero(nn.Module):
 
 
 class ReLUConvBN(nn.Sequential):
-    """ReLU, convolution without bias, BatchNorm; by default the 1x1 that brings a cell's input to width."""
+    """ReLU, convolution without bias, BatchNorm; by default the 1x1 that gives a cell's input the cell's width."""
 
     def __init__(
         self, channels_in: int, channels_out: int, kernel: int = 1, stride: int = 1, affine: bool = True
@@ -48,16 +48,16 @@ class ReLUConvBN(nn.Sequential):
 
 
 class FactorizedReduce(nn.Module):
-    """Halves the map with two 1x1 convolutions of stride 2, the second one pixel down and right; then BatchNorm.
+    """Halves the map with two 1x1 convolutions of stride 2, the second shifted by one pixel; then BatchNorm.
 
-    Padding rule: a side of odd length is extended by one row (column) of zeros after the ReLU, at the bottom (right),
-    so that the second convolution gives ceil(side / 2) like the first. Even sides are as published, without padding.
+    Padding rule: after the ReLU, a side of odd length gets one row (column) of zeros at the bottom (right), so that
+    both convolutions return ceil(side / 2). Even sides get no padding, as published.
     """
 
     def __init__(self, channels_in: int, channels_out: int, affine: bool = True) -> None:
         super().__init__()
         if channels_out % 2:
-            raise ValueError(f"FactorizedReduce makes an even number of channels, not {channels_out}")
+            raise ValueError(f"channels_out={channels_out}: FactorizedReduce needs an even number")
         self.conv_even = PointwiseConv2d(channels_in, channels_out // 2, stride=2)
         self.conv_odd = PointwiseConv2d(channels_in, channels_out // 2, stride=2)
         self.norm = nn.BatchNorm2d(channels_out, affine=affine)
@@ -70,7 +70,7 @@ class FactorizedReduce(nn.Module):
 
 
 def pad_to_even(x: Tensor) -> Tensor:
-    """`x` (B, C, H, W) with a row (column) of zeros at the bottom (right) where H (W) is odd."""
+    """Add a row (column) of zeros at the bottom (right) of `x` (B, C, H, W) if H (W) is odd."""
     height, width = x.shape[-2:]
     return F.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x
 
@@ -131,7 +131,7 @@ def _nor_conv(kernel: int) -> Operation:
 
 
 def _factorized_conv(kernel: int) -> Operation:
-    """ReLU, 1xk, kx1, BatchNorm: the 1xk comes first, as published, and nothing between the two."""
+    """ReLU, 1xk, kx1, BatchNorm: the 1xk comes first, as published, with nothing between the two."""
 
     def make(channels: int, stride: int, affine: bool) -> nn.Module:
         return nn.Sequential(
@@ -163,13 +163,13 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "nor_conv_3x3": _nor_conv(3),
     }
 )
-"""Name -> factory of the operations of DARTS, of the cells it compares itself with, and of the wider spaces these come
-from (NASNet, Zoph et al. 2018). Pools carry no BatchNorm: that is the supernet's business. Other spaces keep operations
-of their own in a mapping beside this one."""
+"""Name -> factory for the operations of DARTS, of the cells that DARTS is compared with, and of the wider spaces that
+those come from (NASNet, Zoph et al. 2018). Pools have no BatchNorm, because the supernet adds it. Other spaces keep
+their own operations in their own mapping."""
 
 
 def operation(name: str, channels: int, stride: int = 1, affine: bool = True) -> nn.Module:
-    """The operation called `name` at width `channels`; an `UnknownNameError` lists those there are."""
+    """Make the operation `name` at width `channels`; an `UnknownNameError` lists the known names."""
     if name not in OPERATIONS:
         raise unknown("operation", name, OPERATIONS)
     return OPERATIONS[name](channels, stride, affine)

@@ -1,4 +1,4 @@
-"""How large a network is: parameters and multiply-accumulates, as the field counts them."""
+"""The size of a network: parameters and multiply-accumulates, as the field counts them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from nasforge.space import Network, SearchSpace, Shape
 
 
 def network_size(network: Network, input_shape: Shape) -> dict[str, float]:
-    """`params_m`: trainable parameters, in millions; `macs_m`: multiply-accumulates of convolutions and linear layers
-    for one image, in millions. Build without the auxiliary head, which the field leaves out."""
+    """Return `params_m`, the trainable parameters in millions, and `macs_m`, the multiply-accumulates of convolutions
+    and linear layers for one image in millions. Build the network without an auxiliary head, as the field does."""
     parameters = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     training = network.training
     counter = FlopCounterMode(display=False)
@@ -31,7 +31,7 @@ def architecture_size(
     channels: int | None = None,
     cells: int | None = None,
 ) -> dict[str, float]:
-    """`network_size` of an architecture built at the given width and depth."""
+    """Return the `network_size` of an architecture at the given width and depth."""
     with isolated(0):
         network = space.build(architecture, input_shape, classes, channels=channels, cells=cells)
     return network_size(network, input_shape)

@@ -1,4 +1,4 @@
-"""Files of NumPy arrays (`.npz`), read as something that anyone may have written: every mistake in them is named."""
+"""Read files of NumPy arrays (`.npz`). The reader trusts nothing, and each error names what is wrong in the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nasforge.errors import DataError, text_of
 
 
 class ArrayFile:
-    """The arrays of an open file, each read when it is asked for; a `DataError` names what is missing or broken.
+    """The arrays of an open file, read on demand; a `DataError` names what is missing or damaged.
 
     Attributes:
         names: the names of all arrays in the file, sorted.
@@ -29,20 +29,20 @@ class ArrayFile:
         except Exception as error:  # zipfile, zlib, lzma and numpy each have their own errors for a damaged member
             raise DataError(
                 f"{self.path}: '{key}' cannot be read ({text_of(error)[:200]}); "
-                "it must be whole, and a plain array of numbers or strings"
+                "it must be a complete, plain array of numbers or strings"
             ) from None
-        if not isinstance(array, np.ndarray):  # numpy returns the bytes of what does not begin like an array
-            raise DataError(f"{self.path}: '{key}' is no array; numpy.savez writes arrays")
+        if not isinstance(array, np.ndarray):  # numpy returns the bytes of a member without an array header
+            raise DataError(f"{self.path}: '{key}' is not an array; numpy.savez writes arrays")
         return array
 
     def shaped(self, key: str, *shape: int) -> np.ndarray:
-        """The array `key`, which must have that shape."""
+        """Return the array `key`, which must have that shape."""
         if (array := self[key]).shape != shape:
             raise DataError(f"{self.path}: '{key}' has the shape {array.shape}; it must be {shape}")
         return array
 
     def numbers(self, key: str, *shape: int) -> np.ndarray:
-        """The array `key` as float64, which must hold numbers and have that shape."""
+        """Return the array `key` as float64; it must hold numbers and have that shape."""
         if (array := self.shaped(key, *shape)).dtype.kind not in "fiu":
             raise DataError(f"{self.path}: '{key}' holds {array.dtype}; it must hold numbers")
         return array.astype(np.float64)
@@ -50,18 +50,18 @@ class ArrayFile:
 
 @contextmanager
 def open_arrays(path: Path) -> Iterator[ArrayFile]:
-    """The arrays of an `.npz` file.
+    """Open an `.npz` file.
 
     Raises:
-        DataError: it may not be read, or it is no whole `.npz`.
+        DataError: the file may not be read, or is not a complete `.npz` file.
     """
     try:
         file = np.load(path, allow_pickle=False)
     except PermissionError:
         raise DataError(f"{path} may not be read; its permissions forbid it") from None
-    except Exception:  # zipfile has errors of many kinds, and numpy takes what is no zip for a pickle
+    except Exception:  # zipfile raises many kinds of errors, and numpy takes a file that is not a zip for a pickle
         file = None
-    if not isinstance(file, np.lib.npyio.NpzFile):  # a broken download, too: a zip lists its contents at its end
-        raise DataError(f"{path} is no .npz file, or not a whole one; numpy.savez writes them")
+    if not isinstance(file, np.lib.npyio.NpzFile):  # also for a broken download: a zip lists its contents at its end
+        raise DataError(f"{path} is not an .npz file, or is incomplete; numpy.savez writes them")
     with file:
         yield ArrayFile(path, file)

@@ -74,7 +74,7 @@ def test_factorized_reduce_shifts_by_one_pixel_and_pads_odd_sides_with_zeros():
 
 
 def test_factorized_reduce_needs_an_even_width():
-    with pytest.raises(ValueError, match="even number of channels, not 3"):
+    with pytest.raises(ValueError, match="channels_out=3: FactorizedReduce needs an even number"):
         FactorizedReduce(4, 3)
 
 

@@ -200,7 +200,7 @@ def test_a_truncated_file_is_named(saved, left):
     path = saved(accuracies())
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * left)])
     for read in (npz.read, latencies.read):
-        assert "is no .npz file, or not a whole one" in complaint(read, path)
+        assert "is not an .npz file, or is incomplete" in complaint(read, path)
 
 
 def test_a_damaged_member_is_named(saved):
