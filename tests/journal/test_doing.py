@@ -81,7 +81,7 @@ def test_a_death_is_said_at_once_and_by_the_next_start(tmp_path, ends, number, c
     again = f"nasforge resume {os.path.relpath(tmp_path)}"
     assert said == f"nasforge: this run died in epoch 3 of 4 of fit 'net' ({now}); continue with: {again}\n"
     then = cause.format(stack="fault-1.txt")
-    sentence = f"the last start of this run died in epoch 3 of 4 of fit 'net' ({then}); it goes on"
+    sentence = f"the last start of this run died in epoch 3 of 4 of fit 'net' ({then}); it continues"
     assert next_start(tmp_path) == ([sentence], {"fit net, epoch 2": 1})
     if "fault" in cause:
         assert 'File "<string>", line 11 in <module>' in (tmp_path / "fault-1.txt").read_text()
