@@ -26,7 +26,7 @@ from nasforge.randomness import isolated, seed_of
 from nasforge.training.modules import FitModule
 
 Saving = Callable[[Path], AbstractContextManager[Path]]
-"""As `atomic`: from where a file shall be to where it is written until it is whole."""
+"""Like `atomic`: takes the path of a file, and gives the path to write it to until it is complete."""
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,22 @@ class Placement:
     local: int = 1
 
     def arguments(self, trainer: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of `pytorch_lightning.Trainer`; the processes are there already."""
+        """For `pytorch_lightning.Trainer`, whose processes have started already."""
         where = {"strategy", "num_nodes", *(["devices"] if _counted(trainer) else [])}
         others = {key: value for key, value in trainer.items() if key not in where}
-        if self.ranks == 1:  # whatever started this process, this fit is its own
+        if self.ranks == 1:  # whatever started this process, it shares the fit with no other
             return {"plugins": [LightningEnvironment()], "devices": 1, **others}
         strategy = _SharedFit(cluster_environment=_Ranks(self))
         return {"devices": self.local, "num_nodes": self.ranks // self.local, "strategy": strategy, **others}
 
 
 def _counted(trainer: Mapping[str, Any]) -> bool:
-    """Whether devices are given by their number, and not by a list of which."""
+    """Whether the devices are a number, and not a list of indices."""
     return not isinstance(trainer.get("devices"), list)
 
 
 class _Ranks(ClusterEnvironment):
-    """Tells Lightning what we know."""
+    """Tells Lightning which process this is."""
 
     def __init__(self, placement: Placement) -> None:
         self._placement = placement
@@ -115,12 +115,12 @@ class _EpochCheckpoint(Checkpoint):
         if trainer.is_global_zero:
             with self._saving(self._path) as temporary:
                 trainer.save_checkpoint(temporary)
-        else:  # writes nothing, but waits for the one that does
+        else:  # writes nothing, but waits for rank 0
             trainer.save_checkpoint(self._path)
 
 
 class _StopWhen(Callback):
-    """Stops at an epoch's end when the budget is used up, which rank 0 knows."""
+    """Stops at the end of an epoch when the budget is used up; rank 0 decides for all."""
 
     def __init__(self, exhausted: Callable[[], bool]) -> None:
         self._exhausted = exhausted
@@ -130,7 +130,7 @@ class _StopWhen(Callback):
 
 
 def _profiler(trainer: Mapping[str, Any], checkpoint: Path | None, placement: Placement) -> Profiler | None:
-    """One that writes beside the checkpoint, since Lightning's advice, and its tables, are not shown."""
+    """The profiler of rank 0. It writes beside the checkpoint, because what Lightning prints is not shown."""
     name = trainer.get("profiler")
     if name is None or checkpoint is None or placement.rank:
         return None
@@ -145,7 +145,7 @@ _PROFILERS: Mapping[str, type[Profiler]] = {
 
 
 class _Announce(Callback):
-    """Says which epoch begins."""
+    """Calls `began` with the number of each epoch that begins."""
 
     def __init__(self, began: Callable[[int], object]) -> None:
         self._began = began
@@ -154,16 +154,16 @@ class _Announce(Callback):
         self._began(trainer.current_epoch)
 
 
-def _to_nobody(epoch: int) -> None:
-    """Who asks not to be told."""
+def _ignore(epoch: int) -> None:
+    """The default of `began`."""
 
 
 def _never() -> bool:
     return False
 
 
-def _heard_elsewhere() -> None:
-    """What stop signals mean is the run's to say."""
+def _no_handlers() -> None:
+    """The run itself handles stop signals."""
 
 
 def train(
@@ -179,25 +179,25 @@ def train(
     checkpoint: Path | None = None,
     saving: Saving = atomic,
     exhausted: Callable[[], bool] = _never,
-    began: Callable[[int], object] = _to_nobody,
+    began: Callable[[int], object] = _ignore,
     placement: Placement | None = None,
 ) -> int:
-    """Fit `module` for `epochs` in a Lightning trainer; returns the number of epochs it has behind it.
+    """Fit `module` for `epochs` in a Lightning trainer; returns the number of epochs that it has trained.
 
     Every draw comes from (seed, name, epoch, purpose); the global generators are left as they were.
 
     Args:
-        trainer: arguments of `pytorch_lightning.Trainer`; where fits run is for `placement` to say.
-        checkpoint: a file that is written after each epoch; if it exists, the fit begins where it ends.
+        trainer: arguments of `pytorch_lightning.Trainer`, except for those that `placement` sets.
+        checkpoint: a file that is written after each epoch; if it exists, the fit continues from it.
         saving: gives the path to write it to.
-        exhausted: asked after each epoch whether to stop.
-        began: told of each epoch that begins, from 0.
-        placement: of this process among those that share the fit; None: it is alone.
+        exhausted: called after each epoch; the fit stops if it returns true.
+        began: called with the number of each epoch that begins, from 0.
+        placement: which of the processes that share the fit this is; None: it is the only one.
     """
     placement = placement or Placement()
     module.bind(name, seed, data, Member(placement.rank, placement.ranks))
     if trainer.get("precision") == "64-true":
-        module.double()  # before Lightning does, which first restores a checkpoint into what is there
+        module.double()  # Lightning does so too, but only after it has restored the checkpoint
     last = [_EpochCheckpoint(checkpoint, saving)] if checkpoint else []
     own = [_Announce(began), _StopWhen(exhausted), *callbacks, *last]
     resume_from = checkpoint if checkpoint and checkpoint.exists() else None
@@ -216,19 +216,19 @@ def train(
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in own),
             **{**placement.arguments(trainer), "profiler": _profiler(trainer, checkpoint, placement)},
         )
-        if placement.ranks > 1:  # Lightning's own would tell the other ranks of it, who may wait for something else
-            lightning._signal_connector.register_signal_handlers = _heard_elsewhere  # type: ignore[method-assign]
+        if placement.ranks > 1:  # Lightning's handlers would message ranks that wait for something else
+            lightning._signal_connector.register_signal_handlers = _no_handlers  # type: ignore[method-assign]
         loader = data.loader(seed_of(seed, name, "order") % 2**32, rank=placement.rank, ranks=placement.ranks)
         try:
             lightning.fit(module, loader, ckpt_path=resume_from, weights_only=True if resume_from else None)
         finally:
-            module.bind(name, seed, data)  # what is done with it later is not shared
+            module.bind(name, seed, data)  # after the fit it is used by this process alone
         return lightning.current_epoch
 
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Lightning's advice (workers, logging intervals) is for who writes the loop; here that is us."""
+    """Silence Lightning's advice on workers and logging intervals, which a user of nasforge cannot follow."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():

@@ -44,8 +44,7 @@ class FitModule(pl.LightningModule):
             the data. It is part of the fit's key.
         advance: moves the progress bar by one unit of `work`; set by `Run.fit`.
         history: metric name -> one value per epoch (None where an epoch has none).
-        explains: what the metrics are that a module records beside those of its base classes, in a few words; shown
-            with the curves.
+        explains: what each metric is that the class itself records, in a few words; shown with the curves.
     """
 
     data: FitData
@@ -54,7 +53,7 @@ class FitModule(pl.LightningModule):
         "train_accuracy": "on the augmented training images, while the weights move",
         "train_loss": "cross-entropy on the augmented training images, while the weights move",
     }
-    advance: Callable[[], object] = dict  # what does nothing until a run sets it, and can be pickled
+    advance: Callable[[], object] = dict  # does nothing, and can be pickled
 
     def __init__(self, *, clip: float) -> None:
         super().__init__()
@@ -118,7 +117,7 @@ class FitModule(pl.LightningModule):
         return self._member.averages(known)
 
     def work(self, epochs: int, batches: int) -> int:
-        """How many units the progress bar of a whole fit has; `batches` are those of one epoch."""
+        """How many units the progress bar of a whole fit has; `batches` is the number of batches in an epoch."""
         return epochs * batches
 
     def generator(self, purpose: str) -> torch.Generator:
@@ -130,7 +129,7 @@ class FitModule(pl.LightningModule):
         return rng_of(self._seed, self._fit_name, self.current_epoch, purpose)
 
     def record(self, **metrics: float) -> None:
-        """Metrics of the current epoch, for the history and every logger."""
+        """Add metrics of the current epoch to the history and to every logger."""
         for name, value in metrics.items():
             series = self.history.setdefault(name, [])
             series.extend([None] * (self.current_epoch - len(series)))
@@ -138,11 +137,11 @@ class FitModule(pl.LightningModule):
             self.log(name, value)
 
     def explanations(self) -> dict[str, str]:
-        """What each recorded metric is, as far as the module's class and its bases say it."""
-        every: dict[str, str] = {}
+        """What each recorded metric is, if `explains` of the module's class or of a base class has it."""
+        known: dict[str, str] = {}
         for base in reversed(type(self).__mro__):
-            every |= base.__dict__.get("explains", {})
-        return {name: every[name] for name in self.history if name in every}
+            known |= base.__dict__.get("explains", {})
+        return {name: known[name] for name in self.history if name in known}
 
     def on_train_batch_end(self, *_: Any) -> None:
         """One unit of work is done."""
@@ -150,11 +149,11 @@ class FitModule(pl.LightningModule):
 
     @property
     def weights_to_learn(self) -> list[nn.Parameter]:
-        """What the weight optimizer moves."""
+        """The parameters that the weights' optimizer moves."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def learn(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The cross-entropy, counted into the epoch's mean loss and accuracy."""
+        """The mean cross-entropy of logits (B, classes); it counts towards the epoch's recorded loss and accuracy."""
         loss = cross_entropy(logits, labels)
         with torch.no_grad():
             correct = (logits.argmax(1) == labels).sum()
@@ -162,7 +161,7 @@ class FitModule(pl.LightningModule):
         return loss
 
     def on_train_epoch_start(self) -> None:
-        """Begin the epoch from its own seed, whatever was drawn before."""
+        """Seed the epoch, whatever was drawn before."""
         # Drop-path and dropout draw from the global generator, and no two ranks should drop the same.
         own = [f"rank {self._member.rank}"] if self._member.rank else []
         seed_everything(seed_of(self._seed, self._fit_name, self.current_epoch, "epoch", *own))
@@ -201,7 +200,7 @@ class FitModule(pl.LightningModule):
         self.record(train_loss=loss / count, train_accuracy=correct / count)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The history belongs to the epoch boundary."""
+        """A checkpoint holds the history too."""
         checkpoint["nasforge_history"] = self.history
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -219,15 +218,15 @@ class FitModule(pl.LightningModule):
 class SupernetModule(FitModule):
     """Trains the weights of a supernet under the mixing weights of its alphas.
 
-    Alphas are buffers: in checkpoints and on the right device, but outside the weights' optimizer, decay, clipping and
-    counts. How they move is the subclass's method.
+    Alphas are buffers. Checkpoints hold them; the weights' optimizer, decay, clipping and counts leave them out.
+    A subclass moves them.
 
     Args:
         supernet: with fresh or inherited weights.
         space: turns alphas into mixes.
-        learning_rate, final_learning_rate: of the weights, cosine per epoch.
+        learning_rate, final_learning_rate: of the weights, with a cosine schedule per epoch.
         momentum, weight_decay, clip: of the weights.
-        edge_normalization: whether there are betas (PC-DARTS) beside the alphas.
+        edge_normalization: whether there are betas (PC-DARTS) as well as alphas.
     """
 
     def __init__(
@@ -287,9 +286,9 @@ class NetworkModule(FitModule):
     """Trains one network from scratch, as DARTS (section A.1.1) evaluates cells.
 
     Args:
-        network: as `SearchSpace.build` made it.
+        network: what `SearchSpace.build` returns.
         learning_rate, momentum, weight_decay, clip: SGD, cosine to 0.
-        drop_path: probability that the last epoch approaches, from 0 in the first, linearly.
+        drop_path: the probability rises linearly from 0 in the first epoch towards this value.
         auxiliary_weight: of the auxiliary head's loss, if the network has one.
     """
 
@@ -327,6 +326,6 @@ class NetworkModule(FitModule):
 
 
 def supernet_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The supernet's own tensors out of a `SupernetModule`'s."""
+    """The supernet's own tensors, selected from a `SupernetModule`'s state."""
     prefix = "supernet."
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

@@ -16,9 +16,9 @@ from nasforge.images import ImageSet
 
 @contextmanager
 def batch_statistics(module: nn.Module) -> Iterator[None]:
-    """Inside, every BatchNorm normalises with the statistics of its batch and updates nothing.
+    """Inside, every BatchNorm normalises with the statistics of its batch and does not update running ones.
 
-    Running statistics belong to the mixture they were gathered with; scoring another mixture with them is biased.
+    Running statistics belong to the mixture they were gathered with; scores of another mixture with them are biased.
     """
     norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     before = [(norm.training, norm.track_running_stats) for norm in norms]
@@ -52,7 +52,7 @@ def score(forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, f
 
 @torch.no_grad()
 def totals(forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Float64 (3,): how many are right, the sum of losses, and how many there are."""
+    """Float64 (3,): the number of correct predictions, the sum of losses, and the number of images."""
     counted = torch.zeros(3, dtype=torch.float64)
     for images, labels in batches:
         logits = forward(images).float()
@@ -63,6 +63,6 @@ def totals(forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def means(totals: Tensor) -> dict[str, float]:
-    """What `score` gives, from `totals`."""
+    """What `score` returns, from `totals`."""
     correct, loss, count = totals.tolist()
     return {"accuracy": correct / count, "cross_entropy": loss / count}
