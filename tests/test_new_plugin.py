@@ -168,6 +168,6 @@ def test_the_templates_are_shipped(tmp_path):
     """setuptools finds all of them by `package_data`."""
     from setuptools.config.setupcfg import read_configuration
 
-    patterns = read_configuration(ROOT / "setup.cfg")["options"]["package_data"]["nasforge"]
-    shipped = {path for pattern in patterns for path in (ROOT / "nasforge").glob(pattern)}
+    patterns = read_configuration(ROOT / "setup.cfg")["options"]["package_data"]["nasforge.diagnosis"]
+    shipped = {path for pattern in patterns for path in (ROOT / "nasforge" / "diagnosis").glob(pattern)}
     assert {path for path in TEMPLATES.rglob("*") if path.is_file()} <= shipped

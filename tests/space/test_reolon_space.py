@@ -60,7 +60,7 @@ def test_columns_are_found_by_name_whatever_their_order(space):
 
 
 def test_the_fourth_column_of_the_cifar_run_is_not_skip():
-    """Where the seed's code made it a skip, since it read columns by the full table's order."""
+    """The published code read columns in the order of the full table, and so made it a skip."""
     found = Reolon(operations=CIFAR).read("0|0|0|4|0|0|0--1  5")
     assert dict(zip(NAMES, found["cells"][0][0], strict=True))["clinc_3x3"] == 4
 
