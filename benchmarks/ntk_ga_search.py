@@ -31,8 +31,8 @@ COMMAND = [
     f"objectives=[{','.join(SCORES)}]", "retrain.seeds=0",
 ]  # fmt: skip
 GA = {
-    "ntk_ga, no tournaments": ["strategy.tournament_period=0"],
-    "ntk_ga": ["strategy.tournament_channels=8", "strategy.tournament_cells=1", "strategy.tournament_images=1000"],
+    "ntk_ga, no tournaments": ["strategy.tournament.period=0"],
+    "ntk_ga": ["strategy.tournament.channels=8", "strategy.tournament.cells=1", "strategy.tournament.images=1000"],
 }
 
 

@@ -77,7 +77,7 @@ def study(seeds: int, runs: Path) -> list[str]:
     epochs = []
     for seed in range(seeds):
         common = [*COMMAND, f"data.path={images}", f"seed={seed}"]
-        evolved = ["strategy=tsenas", f"strategy.supernet_epochs={SUPERNET_EPOCHS}", *(f"strategy.{o}" for o in SEARCH)]
+        evolved = ["strategy=tsenas", f"strategy.supernet.epochs={SUPERNET_EPOCHS}", *(f"strategy.{o}" for o in SEARCH)]
         command = [*evolved, *common, f"retrain.random={RANDOM}"]
         result = outcome(runs, f"tsenas_{seed}", command)
         epochs.append(epochs_of(result))

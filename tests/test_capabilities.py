@@ -45,13 +45,13 @@ SIZES = {
     "regularized_evolution": ["strategy.population=2", "strategy.sample=2"],
     "ntk_ga": [
         *("strategy.population=2", "strategy.offspring=2", "strategy.generations=1", "strategy.landmarks=1"),
-        *("strategy.tournament_period=1", "strategy.tournament_images=16", "strategy.tournament_channels=4"),
-        "strategy.tournament_cells=1",
+        *("strategy.tournament.period=1", "strategy.tournament.images=16", "strategy.tournament.channels=4"),
+        "strategy.tournament.cells=1",
     ],
     "te_nas": ["strategy.per_round=6"],
     "tsenas": [
         *("strategy.population=2", "strategy.generations=1", "strategy.fine_population=1", "strategy.refresh=1"),
-        *("strategy.fine_generations=1", "strategy.supernet_epochs=1", "strategy.supernet_chains=1"),
+        *("strategy.fine_generations=1", "strategy.supernet.epochs=1", "strategy.supernet.chains=1"),
         "strategy.from_scratch=1",
     ],
 }

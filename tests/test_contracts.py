@@ -92,7 +92,7 @@ class TestMEDARTS(StrategyContract):
 class TestNTKGA(StrategyContract):
     @pytest.fixture
     def overrides(self):
-        small = ["population=2", "offspring=4", "generations=3", "tournament_images=200"]
+        small = ["population=2", "offspring=4", "generations=3", "tournament.images=200"]
         scores = ["batch_size=4", "ntk_batch_size=4"]
         words = [*(f"strategy.{word}" for word in small), *(f"estimator.zero_cost.{word}" for word in scores)]
         return ["strategy=ntk_ga", "space=reolon", *words]
@@ -111,8 +111,8 @@ class TestTSENASStrategy(StrategyContract):
         small = ["population=3", "generations=1", "fine_population=1", "fine_generations=1", "refresh=1"]
         trained = ["estimator.training.epochs=1", "estimator.training.channels=2", "estimator.training.held_out=0.8"]
         once = [
-            "strategy.supernet_epochs=1",
-            "strategy.supernet_chains=1",
+            "strategy.supernet.epochs=1",
+            "strategy.supernet.chains=1",
             "strategy.from_scratch=1",
             "space.max_cells=4",
             "space.reductions=1",
@@ -162,4 +162,4 @@ class TestNTKGAOnTheTable(OnTheTable):
     """With tournaments between its candidates in their supernet."""
 
     strategy = "ntk_ga"
-    words = ("strategy.generations=3", "strategy.tournament_images=100", "strategy.tournament_channels=4")
+    words = ("strategy.generations=3", "strategy.tournament.images=100", "strategy.tournament.channels=4")

@@ -45,10 +45,9 @@ ZERO = {  # options that 0 turns off, or of which none is a sensible amount
     "strategy.egnas": f"warmup_epochs zeta eta sigma_noise es_seed {SGD}",
     "strategy.medarts": f"alphas.weight_decay max_parameter_free {SGD}",
     "strategy.nsga2": "crossover_rate mutation_rate",
-    "strategy.ntk_ga": "uniform_rate minimum_rate exploration resize_rate swap_rate tournament_period weight_decay "
-    "dropout landmarks",
-    "strategy.tsenas": "crossover_rate mutation_rate threshold fine_generations supernet_chains momentum weight_decay "
-    "from_scratch",
+    "strategy.ntk_ga": "uniform_rate minimum_rate exploration resize_rate swap_rate tournament.period "
+    "tournament.weight_decay tournament.dropout landmarks",
+    "strategy.tsenas": f"crossover_rate mutation_rate threshold fine_generations supernet.chains {SGD} from_scratch",
     "estimator.training": "momentum weight_decay",
     "data.arrays": "pad workers",
     "data.image_folder": "pad workers",
@@ -112,7 +111,7 @@ NOTES = {
 MORE = {
     "regularized_evolution": ["strategy.sample=2"],
     "tsenas": ["strategy.fine_population=2"],
-    "ntk_ga": ["strategy.tournament_period=0", "strategy.landmarks=0"],
+    "ntk_ga": ["strategy.tournament.period=0", "strategy.landmarks=0"],
 }
 
 

@@ -27,11 +27,11 @@ FOUR = {
     "tsenas": [
         *("space.max_cells=4", "space.reductions=1", "space.channels=4", "estimator.training.epochs=1"),
         *("estimator.training.channels=4", "strategy.population=2", "strategy.generations=1"),
-        *("strategy.fine_population=1", "strategy.fine_generations=1", "strategy.supernet_epochs=1"),
-        *("strategy.supernet_chains=0", "strategy.from_scratch=0"),
+        *("strategy.fine_population=1", "strategy.fine_generations=1", "strategy.supernet.epochs=1"),
+        *("strategy.supernet.chains=0", "strategy.from_scratch=0"),
     ],
     "ntk_ga": [
-        *("strategy.population=2", "strategy.offspring=2", "strategy.generations=1", "strategy.tournament_period=0"),
+        *("strategy.population=2", "strategy.offspring=2", "strategy.generations=1", "strategy.tournament.period=0"),
         *("strategy.landmarks=0", "space.channels=4", "space.cells=2"),
         *(f"estimator.zero_cost.{size}" for size in ("batch_size=4", "ntk_batch_size=4", "region_images=100")),
     ],

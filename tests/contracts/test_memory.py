@@ -131,9 +131,9 @@ SEARCH = ["strategy=random_search", "budget.evaluations=2", "retrain.seeds=0"]
         ([*SEARCH, "estimator=zero_cost", f"estimator.zero_cost.ntk_channels={WIDE}"], "a candidate", "ntk_channels"),
         ([*SEARCH, "estimator=cascade", f"estimator.cascade.then.channels={WIDE}"], "a candidate", "training.channels"),
         (
-            ["strategy=ntk_ga", "space=nasbench201", f"strategy.tournament_channels={WIDE}"],
+            ["strategy=ntk_ga", "space=nasbench201", f"strategy.tournament.channels={WIDE}"],
             "the supernet of a tournament",
-            "strategy.tournament_channels",
+            "strategy.tournament.channels",
         ),
     ],
 )

@@ -1,19 +1,25 @@
 """Options under the names of the release before: they work alike, and a sentence says the new name."""
 
+import inspect
 import json
 import re
+from dataclasses import asdict, is_dataclass
 
 import pytest
 import yaml
 
 from nasforge import SGDOptions, SupernetOptions, build, search
 from nasforge.config.configuration import compose
+from nasforge.registry.entry_points import registry
 from nasforge.registry.options import checked, filled
 from nasforge.registry.renamed import with_new_names
 
 TELLS = "nasforge: warning: {} is now {}; old names work until the next release"
 SMALL = ["space=nasbench201", "space.channels=2", "retrain.seeds=0", "control.samples=2", "strategy.epochs=1"]
 SMALL += ["executor.threads=1", "trainer.accelerator=cpu"]
+
+RENAMED = [(name, *names) for name, strategy in registry("strategy").working.items()
+           for names in strategy.renamed.items()]  # fmt: skip
 
 
 class Moved:
@@ -42,6 +48,14 @@ def test_an_old_name_that_is_a_group_now_is_told_by_what_it_holds():
             "like": "code",
             "supernet": {"channels": 4},
         }
+
+
+@pytest.mark.parametrize(("strategy", "old", "new"), RENAMED)
+def test_every_new_name_is_an_option_and_no_old_one_is(strategy, old, new):
+    parameters = inspect.signature(registry("strategy")[strategy]).parameters
+    group, _, option = new.rpartition(".")
+    assert option in (asdict(parameters[group].default) if group else parameters)
+    assert old not in parameters or is_dataclass(parameters[old].default)
 
 
 @pytest.mark.filterwarnings("error")

@@ -26,7 +26,7 @@ from nasforge_plugins.strategy.ntk_ga.tournament import (
 )
 
 SMALL = {"population": 3, "offspring": 6, "generations": 3, "landmarks": 0}
-SMALL |= {"tournament_images": 32, "tournament_channels": 16}
+SMALL |= {"tournament": Arena(images=32, channels=16)}
 SPACES = {"tsenas": {"min_cells": 1, "max_cells": 2}}
 
 
@@ -73,9 +73,7 @@ def searched(strategy, run):
 
 
 def an_arena(**options):
-    defaults = {"images": 64, "epochs": 1, "loss": "cross_entropy", "channels": 16, "cells": None, "dropout": 0.2}
-    adam = {"learning_rate": 0.004, "weight_decay": 1e-5, "clip": 2.0}
-    return Arena(**{**defaults, **adam, **options})
+    return Arena(**{"images": 64, "channels": 16, **options})
 
 
 # The loop
@@ -85,7 +83,7 @@ def test_generations_follow_the_paper_or_the_code():
     assert [NTKGA().step(g) for g in range(6)] == ["breed", "breed", "breed and compete"] * 2
     code = NTKGA(schedule="code")
     assert [code.step(g) for g in range(8)] == ["breed", "breed", "breed more", "compete"] * 2
-    assert {NTKGA(tournament_period=0).step(g) for g in range(6)} == {"breed"}
+    assert {NTKGA(tournament=Arena(period=0)).step(g) for g in range(6)} == {"breed"}
 
 
 @pytest.mark.parametrize("schedule", ["paper", "code"])
@@ -109,39 +107,39 @@ def test_an_individual_leaves_when_it_is_old(a_run, monkeypatch):
             return Estimate({"order": self.asked})
 
     ages = []
-    strategy = NTKGA(**{**SMALL, "generations": 4, "tournament_period": 0}, max_age=2)
+    strategy = NTKGA(**{**SMALL, "generations": 4, "tournament": Arena(period=0)}, max_age=2)
     monkeypatch.setattr(NTKGA, "log", lambda self, g, population, run: ages.append([one.age for one in population]))
     strategy.search(a_run("nasbench201", estimator=Worse()))
     assert ages == [[1] * 3, [2] * 3, [0] * 3, [1] * 3]
 
 
 def test_without_tournaments_no_image_is_read(a_run):
-    found = NTKGA(**{**SMALL, "tournament_period": 0}).search(a_run("nasbench201", data=NoData()))
+    found = NTKGA(**{**SMALL, "tournament": Arena(period=0)}).search(a_run("nasbench201", data=NoData()))
     assert found.front
-    assert not NTKGA(tournament_period=0).needs_data
+    assert not NTKGA(tournament=Arena(period=0)).needs_data
     assert NTKGA().needs_data
 
 
 def test_the_budget_is_kept_and_none_is_wasted_on_what_is_known(a_run):
     run = a_run("nasbench201", evaluations=40)
-    NTKGA(**{**SMALL, "generations": None, "tournament_period": 0}).search(run)
+    NTKGA(**{**SMALL, "generations": None, "tournament": Arena(period=0)}).search(run)
     assert len(run.evaluations) == 40
     assert run.remaining == 0
 
 
 def test_on_growing_cells_the_shortest_are_chained(a_run):
     run = a_run("reolon")
-    found = NTKGA(**{**SMALL, "tournament_period": 0}, final_cells=2).search(run)
+    found = NTKGA(**{**SMALL, "tournament": Arena(period=0)}, final_cells=2).search(run)
     cells = str(found.architecture).split(" + ")
     assert len(cells) == 2
     assert len(cells[0]) <= len(cells[1])
-    alone = NTKGA(**{**SMALL, "tournament_period": 0}, final_cells=1).search(a_run("reolon", "alone"))
+    alone = NTKGA(**{**SMALL, "tournament": Arena(period=0)}, final_cells=1).search(a_run("reolon", "alone"))
     assert str(alone.architecture) == cells[0]
 
 
 def test_of_several_objectives_the_sum_of_ranks_decides_and_a_note_says_so(a_run):
     run = a_run("nasbench201")
-    searched(NTKGA(**{**SMALL, "tournament_period": 0}), run)
+    searched(NTKGA(**{**SMALL, "tournament": Arena(period=0)}), run)
     assert run.notes == ["the found architecture has the last population's smallest sum of ranks in ones, digits"]
 
 
@@ -156,7 +154,7 @@ def test_of_one_objective_the_best_ever_is_found(a_run):
             self.asked += 1
             return Estimate({"order": self.asked})
 
-    found = NTKGA(**{**SMALL, "tournament_period": 0}, max_age=1).search(a_run("nasbench201", estimator=Later()))
+    found = NTKGA(**{**SMALL, "tournament": Arena(period=0)}, max_age=1).search(a_run("nasbench201", estimator=Later()))
     assert found.metrics == {"order": 1.0}
 
 
@@ -168,7 +166,7 @@ def test_it_outlives_candidates_that_fail(a_run):
             return super().estimate(architecture, context)
 
     run = a_run("nasbench201", estimator=Fragile())
-    found = NTKGA(**{**SMALL, "offspring": 20, "tournament_period": 0}).search(run)
+    found = NTKGA(**{**SMALL, "offspring": 20, "tournament": Arena(period=0)}).search(run)
     assert "failed" in {one.status for one in run.evaluations}
     assert found.architecture["cell"][0] != "none"
 
@@ -179,7 +177,7 @@ def test_a_search_in_which_everything_fails_says_so(a_run):
             raise ValueError("nothing works")
 
     with pytest.raises(Exception, match=r"no candidate could be evaluated: .*nothing works"):
-        NTKGA(**{**SMALL, "tournament_period": 0}).search(a_run("nasbench201", estimator=Broken()))
+        NTKGA(**{**SMALL, "tournament": Arena(period=0)}).search(a_run("nasbench201", estimator=Broken()))
 
 
 def test_flagged_candidates_are_ranked_last_and_the_search_goes_on(a_run):
@@ -207,7 +205,7 @@ def groups_of(space, n=2, size=2):
 
 def winners_of(candidates, run, *, population=2):
     """The places of the candidates, best first, that a tournament leaves."""
-    strategy = NTKGA(population=population, tournament_images=64, tournament_channels=4)
+    strategy = NTKGA(population=population, tournament=Arena(images=64, channels=4))
     members = [Individual(architecture, (float(place),)) for place, architecture in enumerate(candidates)]
     return [int(winner.costs[0]) for winner in strategy.tournament(members, 0, run)]
 
@@ -360,7 +358,7 @@ def test_a_search_that_is_killed_in_a_tournament_goes_on_from_its_journal(a_run,
     ("options", "complaint"),
     [
         ({"population": 1}, r"strategy\.population.*2"),
-        ({"tournament_size": 6}, r"tournament_size=6 is more than strategy\.population=5: 5 or fewer"),
+        ({"tournament": {"size": 6}}, r"tournament\.size=6 is more than strategy\.population=5: 5 or fewer"),
         ({"uniform_rate": 1.5}, r"strategy\.uniform_rate.*1"),
         ({"minimum_rate": -0.1}, r"strategy\.minimum_rate.*0"),
         ({"exploration": 2}, r"strategy\.exploration.*1"),
@@ -375,7 +373,7 @@ def test_a_wrong_option_is_named_with_what_would_be_right(options, complaint):
 
 
 def test_larger_groups_are_no_matter_without_tournaments():
-    assert NTKGA(tournament_size=9, tournament_period=0)
+    assert NTKGA(tournament=Arena(size=9, period=0))
 
 
 def test_a_run_without_an_end_is_refused(a_run):
@@ -388,7 +386,7 @@ def test_too_few_images_for_a_tournament_are_refused_before_a_run_begins(a_run, 
     run = a_run("nasbench201", data=tiny_data(images=64).subset(images))
     with pytest.raises(DataError, match=f"{images} images cannot be split"):
         NTKGA(**SMALL).networks(run.space, run.data)
-    assert NTKGA(**{**SMALL, "tournament_period": 0}).networks(run.space, run.data) == []
+    assert NTKGA(**{**SMALL, "tournament": Arena(period=0)}).networks(run.space, run.data) == []
 
 
 # Its pictures
@@ -404,7 +402,7 @@ def test_its_pictures_show_the_objectives_and_the_space_of_three(a_run):
 
     two, three = a_run("reolon"), a_run("reolon", "three", estimator=Third())
     for run in (two, three):
-        searched(NTKGA(**{**SMALL, "tournament_period": 0}), run)
+        searched(NTKGA(**{**SMALL, "tournament": Arena(period=0)}), run)
     kept = [{path.name for path in (run.folder / "artifacts").iterdir()} for run in (two, three)]
     assert kept == [{"ones.svg", "digits.svg"}, {"ones.svg", "digits.svg", "length.svg", "scores.svg"}]
 
@@ -435,7 +433,7 @@ def test_known_networks_are_scored_once_and_shown_beside_the_population(a_run):
 
 
 def test_landmarks_are_drawn_where_three_scores_are_followed(a_run):
-    options = {**SMALL, "generations": 1, "tournament_period": 0}
+    options = {**SMALL, "generations": 1, "tournament": Arena(period=0)}
     run = a_run("nasbench201", estimator=Weights(), data=tiny_data((3, 32, 32), classes=10, images=64))
     assert NTKGA().landmarks
     options["landmarks"] = 3

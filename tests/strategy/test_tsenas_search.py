@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))  # its process
 
 import kill_and_resume as study
 
-SMALL = ["population=4", "generations=2", "fine_population=2", "fine_generations=2", "supernet_epochs=1"]
-SMALL += ["supernet_chains=2", "refresh=1"]
+SMALL = ["population=4", "generations=2", "fine_population=2", "fine_generations=2", "supernet.epochs=1"]
+SMALL += ["supernet.chains=2", "refresh=1"]
 TRAINED = ["estimator.training.epochs=1", "estimator.training.channels=2"]
 REST = ["space.max_cells=5", "space.reductions=1", "retrain.seeds=0", "executor.threads=1"]
 
@@ -155,7 +155,7 @@ def test_a_store_that_has_seen_other_images_is_noted_and_is_not_needed_again(out
 
 
 def test_a_supernet_that_ran_out_of_time_stays_as_it_was_and_is_noted(command, tmp_path):
-    words = [*command, "strategy.supernet_epochs=2", "budget.seconds=0.01"]
+    words = [*command, "strategy.supernet.epochs=2", "budget.seconds=0.01"]
     done = experiment.search(compose(words).config, tmp_path / "run")
     note = "out of time: the supernet had 1 of its 2 epochs"
     assert note in done.result["notes"]
@@ -229,5 +229,5 @@ def test_experiments_have_the_papers_sizes():
         assert isinstance(trained, Training)
         assert (strategy.population, strategy.generations) == (100, 100)
         assert (strategy.fine_population, strategy.fine_generations) == (30, 50)
-        assert (strategy.supernet_epochs, trained.epochs, trained.held_out) == (100, 10, 0.1)
+        assert (strategy.supernet.epochs, trained.epochs, trained.held_out) == (100, 10, 0.1)
         assert parts.retraining.epochs == 100

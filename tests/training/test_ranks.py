@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from nasforge import FitData, OptionError, Preprocessing, RunError
+from nasforge import FitData, OptionError, Preprocessing, RunError, SGDOptions
 from nasforge.devices import synced_norm
 from nasforge.devices.portions import Portion
 from nasforge.images import SeededBatches
@@ -82,7 +82,15 @@ def small():
 def chains():
     space = plugin("space", "tsenas")(max_cells=4, reductions=1)
     rng = np.random.default_rng(0)
-    return CellSupernet(space, SHAPE, 2, channels=4, chains=4, rng=rng, **SGD)
+    return CellSupernet(
+        space,
+        SHAPE,
+        2,
+        channels=4,
+        chains=4,
+        rng=rng,
+        optimizer=SGDOptions(learning_rate=0.05, final_learning_rate=0.0),
+    )
 
 
 def shared_tournament():

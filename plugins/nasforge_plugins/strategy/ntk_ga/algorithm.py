@@ -6,7 +6,7 @@ implements; `code` marks what the paper leaves open and its published code decid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, TypeVar
 
@@ -17,29 +17,24 @@ from scipy.stats import rankdata
 from nasforge import (
     Architecture,
     Cells,
-    Channels,
-    Clip,
     Count,
-    CountOrZero,
     Evaluation,
     Fraction,
-    LearningRate,
     OptionError,
     PlannedNetwork,
     Population,
-    Probability,
     Result,
     Run,
     SearchData,
     SearchSpace,
     Strategy,
-    WeightDecay,
+    now_grouped,
     rank_sums,
 )
 from nasforge_plugins.shared.growing_cells import GrowingCells
 
 from .pictures import keep_pictures
-from .tournament import Arena, Loss
+from .tournament import Arena
 from .variation import Adaptation, GenericVariation, GrowingVariation, Variation
 
 Step = Literal["breed", "breed more", "breed and compete", "compete"]
@@ -80,11 +75,15 @@ class NTKGA(Strategy):
     `conf/strategy/ntk_ga.yaml` explains each option and gives the paper's value.
 
     Raises:
-        OptionError: `tournament_size` is larger than `population`.
+        OptionError: `tournament.size` is larger than `population`.
     """
 
     name: ClassVar[str] = "ntk_ga"
     needs_estimates: ClassVar[bool] = True
+    renamed: ClassVar[Mapping[str, str]] = {
+        **{f"tournament_{option}": new for option, new in now_grouped(tournament=Arena).items()},
+        **{option: f"tournament.{option}" for option in ("learning_rate", "weight_decay", "clip", "dropout")},
+    }
 
     def __init__(
         self,
@@ -99,44 +98,30 @@ class NTKGA(Strategy):
         exploration: Fraction = 0.5,
         resize_rate: Fraction = 0.55,
         swap_rate: Fraction = 0.2,
-        tournament_period: CountOrZero = 3,
-        tournament_size: Population = 2,
         schedule: Literal["paper", "code"] = "paper",
-        tournament_images: Annotated[int, Field(ge=10, le=1_000_000_000)] = 2000,
-        tournament_epochs: Count = 1,
-        tournament_loss: Loss = "cross_entropy",
-        tournament_channels: Channels | None = None,
-        tournament_cells: Cells | None = None,
-        learning_rate: LearningRate = 0.004,
-        weight_decay: WeightDecay = 1e-5,
-        clip: Clip = 2.0,
-        dropout: Probability = 0.2,
+        tournament: Arena = Arena(),
         final_cells: Cells = 3,
         landmarks: Annotated[int, Field(ge=0, le=10_000)] = 20,
     ) -> None:
-        if tournament_period and tournament_size > population:
+        if tournament.period and tournament.size > population:
             raise OptionError(
-                f"strategy.tournament_size={tournament_size} is more than strategy.population={population}: "
-                f"{population} or fewer would be right, or strategy.tournament_period=0 for no tournaments"
+                f"strategy.tournament.size={tournament.size} is more than strategy.population={population}: "
+                f"{population} or fewer would be right, or strategy.tournament.period=0 for no tournaments"
             )
         self.population, self.offspring, self.generations = population, offspring, generations
         self.max_age, self.dominance, self.final_cells = max_age, dominance, final_cells
         self.landmarks = landmarks
         self.uniform_rate, self.minimum_rate, self.exploration = uniform_rate, minimum_rate, exploration
         self.growth = {"resize": resize_rate, "swap": swap_rate}
-        self.period, self.tournament_size, self.schedule = tournament_period, tournament_size, schedule
-        self.arena = Arena(
-            images=tournament_images, epochs=tournament_epochs, loss=tournament_loss, channels=tournament_channels,
-            cells=tournament_cells, learning_rate=learning_rate, weight_decay=weight_decay, clip=clip, dropout=dropout,
-        )  # fmt: skip
-        self.needs_data = tournament_period > 0  # type: ignore[misc]  # without tournaments, only estimators read
+        self.arena, self.period, self.schedule = tournament, tournament.period, schedule
+        self.needs_data = tournament.period > 0  # type: ignore[misc]  # without tournaments, only estimators read
 
     def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
         """The largest networks of a tournament. Growing cells are left out: their size is not known in advance."""
         if not self.period:
             return []
         self.arena.data(data)  # refuses too few images before the run begins
-        most = min(self.population * self.tournament_size, self.population + self.offspring)
+        most = min(self.population * self.arena.size, self.population + self.offspring)
         return self.arena.networks(space, data, most)
 
     def search(self, run: Run) -> Result:
@@ -149,7 +134,7 @@ class NTKGA(Strategy):
         for generation in run.generations(self.generations, self.name):  # Algorithm 1: "Do One Generation"
             step = self.step(generation)
             if step != "compete":
-                kept = self.population * (1 if step == "breed" else self.tournament_size)
+                kept = self.population * (1 if step == "breed" else self.arena.size)
                 population = self.bred(population, kept, variation, run)
             if step in ("breed and compete", "compete"):
                 population = self.tournament(population, generation, run)

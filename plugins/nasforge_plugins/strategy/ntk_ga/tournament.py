@@ -13,23 +13,33 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasforge import (
     Architecture,
+    Cells,
+    Channels,
+    Clip,
+    Count,
+    CountOrZero,
     FitData,
     FitModule,
+    LearningRate,
     Mix,
     PlannedNetwork,
+    Population,
+    Probability,
     Run,
     SearchData,
     SearchSpace,
     Shape,
     Supernet,
+    WeightDecay,
     WeightSharing,
     batch_statistics,
     one_hot_l1,
@@ -46,24 +56,28 @@ LAST_SIDE = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Arena:
-    """How tournaments are held.
+    """When tournaments are held, and how.
 
     Attributes:
+        period: every how many generations; 0 holds none.
+        size: candidates of a group, one of which survives.
         images: how many images a tournament reads; the weights see nine tenths of them.
         epochs: how often the weights see theirs.
         channels, cells: width and depth of supernets and whole networks; None is the space's own.
         dropout: applied to a tower's last features.
     """
 
-    images: int
-    epochs: int
-    loss: Loss
-    channels: int | None
-    cells: int | None
-    learning_rate: float
-    weight_decay: float
-    clip: float
-    dropout: float
+    period: CountOrZero = 3
+    size: Population = 2
+    images: Annotated[int, Field(ge=10, le=1_000_000_000)] = 2000
+    epochs: Count = 1
+    loss: Loss = "cross_entropy"
+    channels: Channels | None = None
+    cells: Cells | None = None
+    learning_rate: LearningRate = 0.004
+    weight_decay: WeightDecay = 1e-5
+    clip: Clip = 2.0
+    dropout: Probability = 0.2
 
     def winners(self, groups: Groups, name: str, run: Run) -> list[int]:
         """The place of the winner in each group.
@@ -103,7 +117,7 @@ class Arena:
         images = min(self.images, len(data.train))
         plan: dict[str, Any] = {
             "batch_size": min(data.batch_size, images - round(images * JUDGED)),
-            "lower": "strategy.tournament_channels, strategy.tournament_cells or data.batch_size",
+            "lower": "strategy.tournament.channels, strategy.tournament.cells or data.batch_size",
         }
         if isinstance(space, WeightSharing):
             plan["what"] = "the supernet of a tournament"

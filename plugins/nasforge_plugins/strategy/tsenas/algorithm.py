@@ -7,7 +7,7 @@ random network, is `sample` of the search space. docs/strategies.md lists what d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -18,23 +18,22 @@ from pymoo.operators.selection.tournament import TournamentSelection
 
 from nasforge import (
     Architecture,
-    Clip,
     Count,
     CountOrZero,
     Fraction,
-    LearningRate,
-    Momentum,
     OptionError,
     Population,
     Result,
     Run,
+    SGDOptions,
     Strategy,
-    WeightDecay,
+    now_grouped,
 )
 from nasforge_plugins.shared.cell_chain import CellChain
 
 from .inheritance import Archive, Individual, Inheritance
 from .report import forecast, report
+from .supernet import CellSupernetOptions
 
 
 class TSENAS(Strategy[CellChain]):
@@ -50,6 +49,11 @@ class TSENAS(Strategy[CellChain]):
 
     name: ClassVar[str] = "tsenas"
     needs_estimates: ClassVar[bool] = True
+    renamed: ClassVar[Mapping[str, str]] = {
+        **now_grouped(optimizer=SGDOptions),
+        "supernet_epochs": "supernet.epochs",
+        "supernet_chains": "supernet.chains",
+    }
 
     def __init__(
         self,
@@ -64,12 +68,8 @@ class TSENAS(Strategy[CellChain]):
         inherit: bool = True,
         store: str | None = None,
         refresh: Count = 3,
-        supernet_epochs: Count = 4,
-        supernet_chains: Annotated[int, Field(ge=0, le=1_000)] = 16,
-        learning_rate: LearningRate = 0.05,
-        momentum: Momentum = 0.9,
-        weight_decay: WeightDecay = 3e-4,
-        clip: Clip = 5.0,
+        supernet: CellSupernetOptions = CellSupernetOptions(),
+        optimizer: SGDOptions = SGDOptions(learning_rate=0.05, final_learning_rate=0.0),
         from_scratch: CountOrZero = 2,
     ) -> None:
         if fine_population > population:
@@ -81,11 +81,7 @@ class TSENAS(Strategy[CellChain]):
         self.crossover_rate, self.mutation_rate, self.threshold = crossover_rate, mutation_rate, threshold
         self.fine_population, self.fine_generations = fine_population, fine_generations  # S, T1
         self.inherit, self.store, self.refresh = inherit, Path(store) if store else None, refresh
-        self.supernet_epochs, self.supernet_chains = supernet_epochs, supernet_chains
-        self.from_scratch = from_scratch
-        self.sgd = {
-            "learning_rate": learning_rate, "momentum": momentum, "weight_decay": weight_decay, "clip": clip,
-        }  # fmt: skip
+        self.supernet, self.optimizer, self.from_scratch = supernet, optimizer, from_scratch
 
     @property
     def candidates(self) -> int:
@@ -96,8 +92,8 @@ class TSENAS(Strategy[CellChain]):
         """Algorithm 1."""
         run.warn_of_budget(self.population, f"strategy.population={self.population} are drawn at random")
         inheritance = Inheritance(run, inherit=self.inherit, store=self.store)
-        forecast(run, inheritance, self.candidates, 0 if self.store else self.supernet_epochs, self.from_scratch)
-        inheritance.begin(self.supernet_epochs, self.supernet_chains, self.sgd)  # Alg. 2, lines 2 and 3
+        forecast(run, inheritance, self.candidates, 0 if self.store else self.supernet.epochs, self.from_scratch)
+        inheritance.begin(self.supernet, self.optimizer)  # Alg. 2, lines 2 and 3
         archive = Archive(run, inheritance)
         population = self.rough_search(archive, run)  # Alg. 1, lines 1 to 8
         inheritance.compare(population[: self.from_scratch])

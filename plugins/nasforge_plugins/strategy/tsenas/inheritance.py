@@ -14,6 +14,7 @@ from nasforge import (
     Evaluation,
     OptionError,
     Run,
+    SGDOptions,
     WeightInheritance,
     Weights,
     WeightStore,
@@ -24,7 +25,7 @@ from nasforge import (
 from nasforge_plugins.shared.cell_chain import CellChain
 from nasforge_plugins.shared.generations import Generation
 
-from .supernet import CellSupernet
+from .supernet import CellSupernet, CellSupernetOptions
 
 IMAGES, EPOCHS = "images", "supernet epochs"
 """Facts that a store records but that need not match."""
@@ -99,18 +100,18 @@ class Inheritance:
             "classes": str(self._run.data.classes),
         }
 
-    def begin(self, epochs: int, chains: int, sgd: Mapping[str, float]) -> None:
+    def begin(self, supernet: CellSupernetOptions, optimizer: SGDOptions) -> None:
         """Make the first version: another search's store, or what the supernet of all known cells learns now.
 
         The supernet does not see the images that score the candidates.
 
         Args:
-            epochs, chains, sgd: of the supernet; see `CellSupernet`.
+            optimizer: of the supernet's weights.
         """
         if not self.active:
             return
         store = self._store
-        self._keep(lambda: WeightStore.read(store, self.facts) if store else self._trained(epochs, chains, sgd))
+        self._keep(lambda: WeightStore.read(store, self.facts) if store else self._trained(supernet, optimizer))
         assert self.weights is not None  # `_keep` has set it
         facts = WeightStore.read(self.weights.path).facts
         if facts.get(IMAGES) != self._images:
@@ -118,19 +119,25 @@ class Inheritance:
                 "the weight store was trained on other images than this search trains on; candidates may be scored on "
                 "some of them"
             )
-        if store is None and int(facts[EPOCHS]) < epochs:
-            self._run.notes.append(f"out of time: the supernet had {facts[EPOCHS]} of its {epochs} epochs")
+        if store is None and int(facts[EPOCHS]) < supernet.epochs:
+            self._run.notes.append(f"out of time: the supernet had {facts[EPOCHS]} of its {supernet.epochs} epochs")
 
-    def _trained(self, epochs: int, chains: int, sgd: Mapping[str, float]) -> WeightStore:
+    def _trained(self, options: CellSupernetOptions, optimizer: SGDOptions) -> WeightStore:
         """Train the supernet and record the weights of its cells."""
         trainer, space, data = self.trainer, self._space, self._run.data
         assert trainer is not None  # as in `active`
         assert space is not None
         rng = rng_of(self._run.seed, "supernet")
         supernet = CellSupernet(
-            space, data.input_shape, data.classes, channels=trainer.channels, chains=chains, rng=rng, **sgd
+            space,
+            data.input_shape,
+            data.classes,
+            channels=trainer.channels,
+            chains=options.chains,
+            rng=rng,
+            optimizer=optimizer,
         )
-        self._run.fit(supernet, "supernet", epochs, data.split(trainer.held_out))
+        self._run.fit(supernet, "supernet", options.epochs, data.split(trainer.held_out))
         done = len(supernet.history.get("train_loss", ()))
         return supernet.store({**self.facts, IMAGES: self._images, EPOCHS: str(done)})
 

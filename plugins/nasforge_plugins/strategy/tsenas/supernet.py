@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from nasforge import Architecture, FitModule, Network, Shape, WeightInheritance, WeightStore, entries
+from nasforge import Architecture, Count, FitModule, Network, SGDOptions, Shape, WeightInheritance, WeightStore, entries
 
 PATHS = 4
 """Chains that one step trains; its loss is the sum of their losses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellSupernetOptions:
+    """The supernet of all known cells.
+
+    Attributes:
+        epochs: of its training.
+        chains: random ones in it, so that cells meet many neighbors.
+    """
+
+    epochs: Count = 4
+    chains: Annotated[int, Field(ge=0, le=1_000)] = 16
 
 
 class CellSupernet(FitModule):
@@ -29,7 +44,7 @@ class CellSupernet(FitModule):
         channels: initial width, equal to that of the candidates.
         chains: number of random chains in addition to the cover.
         rng: draws the random chains.
-        learning_rate, momentum, weight_decay, clip: of SGD, with a cosine schedule to 0.
+        optimizer: moves the shared weights.
     """
 
     def __init__(
@@ -41,13 +56,10 @@ class CellSupernet(FitModule):
         channels: int | None,
         chains: int,
         rng: np.random.Generator,
-        learning_rate: float,
-        momentum: float,
-        weight_decay: float,
-        clip: float,
+        optimizer: SGDOptions,
     ) -> None:
-        super().__init__(clip=clip)
-        self._sgd = (learning_rate, 0.0, momentum, weight_decay)
+        super().__init__(clip=optimizer.clip)
+        self._optimizer = optimizer
         self.shared = nn.ParameterList()
         self._places: dict[str, int] = {}
         architectures = [*space.cover(), *(space.sample(rng) for _ in range(chains))]
@@ -101,8 +113,9 @@ class CellSupernet(FitModule):
         return torch.stack(losses).sum()
 
     def configure_optimizers(self) -> Any:
-        """SGD with a cosine schedule to 0."""
-        return self.sgd(*self._sgd)
+        """SGD with a cosine schedule."""
+        sgd = self._optimizer
+        return self.sgd(sgd.learning_rate, sgd.final_learning_rate, sgd.momentum, sgd.weight_decay)
 
     def store(self, facts: dict[str, str]) -> WeightStore:
         """The trained weights, as the first version of a store."""
