@@ -15,7 +15,7 @@ from typing import Any
 from nasforge.command.messages import explained
 from nasforge.command.sweep_summary import Record, relative
 from nasforge.errors import RunError
-from nasforge.journal.journal import JOURNAL
+from nasforge.journal.run_folder import RunFolder
 from nasforge.run.beginning import Beginning
 from nasforge.run.identity import HOW, differences, may_change
 
@@ -61,11 +61,12 @@ class Job:
         from nasforge.run.progress import Detail, Progress
 
         progress = Progress(detail=Detail.LINE)
-        if not (self.folder / JOURNAL).exists():
+        files = RunFolder(self.folder)
+        if not files.journal.exists():
             experiment.search(config, self.folder, self.words, progress=progress)
             return "finished"
         self._check_same(Beginning.of(self.folder), config)
-        if all((self.folder / name).exists() for name in ("result.json", "report.html")):
+        if files.has_ended:
             print(f"job {self.number} has finished before and is not run again: {relative(self.folder)}", flush=True)
             return "finished before"
         print(f"job {self.number} was broken off and goes on: {relative(self.folder)}", flush=True)

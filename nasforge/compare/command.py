@@ -30,6 +30,7 @@ from nasforge.compare.tables import (
     tested,
 )
 from nasforge.errors import OptionError
+from nasforge.journal.run_folder import RunFolder
 from nasforge.registry.places import user_path
 from nasforge.statistics.rank_tests import RankTest
 from nasforge.wording import sentence_case
@@ -75,7 +76,7 @@ def _read(words: Sequence[str]) -> tuple[list[Path], Path | None]:
 
 def _default(paths: Sequence[Path]) -> Path:
     """A sweep's own folder; for several folders, or a run's, a new one that is named after the time."""
-    if len(paths) == 1 and not (paths[0] / "config.yaml").exists():
+    if len(paths) == 1 and not RunFolder(paths[0]).is_run:
         return paths[0]
     return Path("comparison") / f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}"
 

@@ -16,6 +16,7 @@ from nasforge.compare.comparison import Comparison
 from nasforge.compare.findings import captions, finding, task
 from nasforge.compare.option_grids import Variation, grids
 from nasforge.compare.tables import PAIR_HEAD, PAIR_NUMBERS, WINS, headings, pair_row, table_rows, tested
+from nasforge.journal.run_folder import RunFolder
 from nasforge.report.pages import write_page
 from nasforge.wording import sentence_case
 
@@ -84,6 +85,6 @@ def _runs(comparison: Comparison, folder: Path) -> list[tuple[list[str], str]]:
     for place, group in enumerate(comparison.groups):
         for index, run in enumerate(group.runs):
             values = [score.shown(score.values[place][index]) for score in comparison.scores]
-            link = quote(os.path.relpath(run.folder / "report.html", folder).replace(os.sep, "/"))
+            link = quote(os.path.relpath(RunFolder(run.folder).report, folder).replace(os.sep, "/"))
             found.append(([group.name, str(run.seed), *values], link))
     return found

@@ -19,8 +19,9 @@ from nasforge.experiment.parts import Parts
 from nasforge.experiment.published import explained, true_accuracies, why_not_looked_up
 from nasforge.experiment.resumption import resumed
 from nasforge.experiment.retraining import retrain as retrain_networks
-from nasforge.journal.journal import JOURNAL, Journal, digest, gone, write_json
+from nasforge.journal.journal import Journal, digest, gone, write_json
 from nasforge.journal.records import well_formed
+from nasforge.journal.run_folder import RunFolder
 from nasforge.registry.places import moved
 from nasforge.result import Control, FrontMember, Result, Retrained
 from nasforge.run.beginning import Beginning, Config, chosen, read_config
@@ -105,6 +106,7 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
         NasforgeError: the configuration, the data or the folder is wrong.
     """
     folder = folder.absolute()
+    files = RunFolder(folder)
     if not run:
         _check_free(folder)
     with moved(config) if run else nullcontext():
@@ -113,13 +115,14 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
         architecture = parts.space.read(typed(config["architecture"]))
         called = next((name for name in parts.space.presets if name == config["architecture"]), "given")
     elif run:
-        check_left(folder, "architecture.json")
-        architecture = parts.space.read(str(existing(folder / "architecture.json")))
+        check_left(folder, files.architecture)
+        architecture = parts.space.read(str(existing(files.architecture)))
     else:
         raise OptionError("retrain needs a run's folder, or architecture= with a preset's name or a JSON file")
     if run:
-        folder = folder / f"retrain-{digest([architecture.to_json(), identity(parts.recorded), parts.fingerprint])[:8]}"
-        if (folder / JOURNAL).exists():
+        key = digest([architecture.to_json(), identity(parts.recorded), parts.fingerprint])[:8]
+        folder = files.retraining(key)
+        if RunFolder(folder).journal.exists():
             return resume(folder, how=config)
     return _begin("retrain", parts, folder, (), architecture.to_json(), called)
 
@@ -128,13 +131,14 @@ def report(folder: Path) -> Path:
     """Write the report and the drawings of the run in `folder` again."""
     folder = folder.absolute()
     parts = Parts(read_config(folder))
-    existing(folder / "result.json")
+    files = RunFolder(folder)
+    existing(files.result)
     with nullcontext() if check_left(folder) else well_formed(folder):
-        return draw(parts, folder, parts.space.read(str(existing(folder / "architecture.json"))))
+        return draw(parts, folder, parts.space.read(str(existing(files.architecture))))
 
 
 def _check_free(folder: Path) -> None:
-    if (folder / JOURNAL).exists():
+    if RunFolder(folder).journal.exists():
         raise RunError(f"{folder} already holds a run; `nasforge resume {folder}` continues it")
 
 
@@ -145,7 +149,7 @@ def _in(folder: Path) -> Iterator[None]:
         with interruptible():
             yield
     except Interrupted as error:
-        error.folder = folder if (folder / JOURNAL).exists() else None
+        error.folder = folder if RunFolder(folder).journal.exists() else None
         raise
     except FileNotFoundError as error:
         if folder.exists():
@@ -261,9 +265,9 @@ def _open(parts: Parts, journal: Journal, ledger: list[Evaluation] | None = None
     folder, data, estimates = journal.path.parent, parts.search_data, ledger is not None
     goals = parts.goals if estimates else Goals()
     facts = _images(parts) if parts.reads_data else {"name": parts.data_name, "fingerprint": ""}
-    write_json(folder / "data.json", facts)
+    write_json(RunFolder(folder).data, facts)
     machinery = parts.machinery(folder)
-    write_json(folder / "environment.json", environment(machinery.device, machinery.threads))
+    write_json(RunFolder(folder).environment, environment(machinery.device, machinery.threads))
     return Run(
         folder,
         journal,

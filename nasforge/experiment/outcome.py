@@ -106,7 +106,7 @@ def ended(folder: Path, config: Mapping[str, Any], detail: Detail = Detail.ALL) 
     None if it has something to do, be it to write again what is missing or was altered.
     """
     ending, files = Ending.of(folder), RunFolder(folder)
-    if ending is None or not files.result.exists() or not files.report.exists():
+    if ending is None or not files.has_ended:
         return None
     if altered := ending.altered(folder):
         warnings.warn(f"{folder / altered[0]} was missing or altered; it is written again", stacklevel=2)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from nasforge.errors import RunError
+from nasforge.journal.run_folder import RunFolder
 
 
 def digest(value: Any) -> str:
@@ -64,8 +65,6 @@ def _sync_folder(folder: Path) -> None:
 
 
 _RESTORE = "restore the file from a copy, or start a new run in another folder"
-JOURNAL = "journal.jsonl"
-"""The file that makes a folder the folder of a run."""
 
 
 class Journal:
@@ -85,7 +84,7 @@ class Journal:
             RunError: another process writes this run; a line other than the last is damaged; or `first` would begin a
                 run in a folder that already holds one.
         """
-        self.path = folder / JOURNAL
+        self.path = RunFolder(folder).journal
         self._lock = _locked(folder)
         try:
             if first is not None:
@@ -196,7 +195,7 @@ def gone(folder: Path) -> RunError:
 
 def read_first(folder: Path) -> dict[str, Any] | None:
     """Return the first line of a run's journal, without waiting for its writer; None if there is no such line."""
-    with suppress(FileNotFoundError), (folder / JOURNAL).open("rb") as file:
+    with suppress(FileNotFoundError), RunFolder(folder).journal.open("rb") as file:
         return _checked(file.readline())
     return None
 
@@ -204,7 +203,7 @@ def read_first(folder: Path) -> dict[str, Any] | None:
 def read_last(folder: Path, kind: str) -> dict[str, Any] | None:
     """Return the last line of a kind in a run's journal, without waiting for its writer; None if there is none."""
     with suppress(FileNotFoundError):
-        lines = (folder / JOURNAL).read_bytes().splitlines(keepends=True)
+        lines = RunFolder(folder).journal.read_bytes().splitlines(keepends=True)
         candidates = (line for raw in reversed(lines) if kind.encode() in raw and (line := _checked(raw)))
         return next((line for line in candidates if line["kind"] == kind), None)
     return None
@@ -231,7 +230,7 @@ def _checked(raw: bytes) -> dict[str, Any] | None:
 
 def _locked(folder: Path) -> TextIO:
     folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / ".lock").open("a")
+    file = RunFolder(folder).lock.open("a")
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -11,15 +12,14 @@ class RunFolder:
     Attributes:
         journal: the file whose presence makes a folder a run's.
         words: of the command line.
+        candidates: weights of candidates that were trained.
         artifacts: what a strategy kept for people; `captions` says what stands below each.
-        evaluations: all that is known of each candidate.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.journal = path / "journal.jsonl"
         self.lock = path / ".lock"
-        self.doing = path / ".doing"
         self.config = path / "config.yaml"
         self.words = path / "overrides.json"
         self.data = path / "data.json"
@@ -35,6 +35,30 @@ class RunFolder:
         self.timing = path / "timing.json"
         self.result = path / "result.json"
         self.report = path / "report.html"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a run was begun here, by this version or by an older one, whose runs had a journal later."""
+        return self.config.exists() or self.journal.exists()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run has written what it writes last."""
+        return self.result.exists() and self.report.exists()
+
+    @property
+    def histories(self) -> list[Path]:
+        """The curves of each fit."""
+        return sorted(self.fits.rglob("history.json"))
+
+    def left(self) -> Iterator[Path]:
+        """All files that a report, `compare` and `retrain` read."""
+        facts = (self.captions, self.data, self.environment, self.timing)
+        for path in (self.result, self.architecture, self.evaluations, self.confusion, *facts):
+            if path.is_file():
+                yield path
+        yield from (path for path in sorted(self.artifacts.rglob("*")) if path.is_file())
+        yield from self.histories
 
     def retraining(self, key: str) -> Path:
         """The folder of a retraining of what the run found."""

@@ -40,7 +40,7 @@ def fit_charts(run: RunFolder, *, called: str = "found") -> list[tuple[str, list
     Args:
         called: how the architecture is called that was trained from scratch with each seed.
     """
-    files = sorted(file for file in run.fits.rglob("history.json") if run.owns(file))
+    files = [file for file in run.histories if run.owns(file)]
     read = {file.parent.relative_to(run.fits).as_posix(): json.loads(file.read_text()) for file in files}
     groups = groupby(sorted(read), key=lambda name: name.split("/")[0])
     charts = [(group, _group({name: read[name] for name in names}, called)) for group, names in groups]

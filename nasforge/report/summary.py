@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nasforge.journal.run_folder import RunFolder
 from nasforge.result import EvaluationCounts, Failure, Retrained, SearchResult, Spread, Step, TableLookup, Timing
 from nasforge.run.progress import Detail
 from nasforge.statistics.verdicts import conclusion
@@ -74,7 +75,7 @@ def print_summary(
     for note in result.notes:
         _say(console, f"Note: {note}", "dim")
     _failures(console, result.failures)
-    _line(console, f"\nreport  {folder / 'report.html'}")
+    _line(console, f"\nreport  {RunFolder(folder).report}")
     for step in result.next:
         time = time_ahead(step, result.retrain, timing)
         _say(console, f"\n{step.why}{f' ({time})' if time else ''}:")
@@ -87,7 +88,7 @@ def _in_one_line(result: SearchResult, folder: Path, seconds: float) -> str:
     best = next((quantity(name, metrics[name]) for name in followed if name in metrics), "")
     trained = f"test accuracy {result.retrain.rows[0].mean:.2%} when trained from scratch" if result.retrain else ""
     front = f"a front of {len(result.front)}" if len(result.front) > 1 else ""
-    parts = [best, front, trained, duration(seconds), str(folder / "report.html")]
+    parts = [best, front, trained, duration(seconds), str(RunFolder(folder).report)]
     return f"{result.status}: {', '.join(part for part in parts if part)}"
 
 

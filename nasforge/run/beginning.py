@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from nasforge.errors import RunError
-from nasforge.journal.journal import JOURNAL, Journal, atomic, content, read_first, write_json
+from nasforge.journal.journal import Journal, atomic, content, read_first, write_json
 from nasforge.journal.records import read_yaml, well_formed, yaml_of
+from nasforge.journal.run_folder import RunFolder
 from nasforge.run.identity import differences
 
-CONFIG, WORDS = "config.yaml", "overrides.json"
 _SECTIONS = ("budget", "control", "retrain", "space", "strategy", "estimator", "data", "trainer", "executor")
 Config = dict[str, Any]
 
@@ -51,15 +51,15 @@ class Beginning:
 
     def restore(self, folder: Path, config: Mapping[str, Any]) -> None:
         """Write the files that show it to people, with the `config` of this start."""
-        with atomic(folder / CONFIG) as temporary:
+        with atomic(RunFolder(folder).config) as temporary:
             temporary.write_text(yaml_of(config), encoding="utf-8")
         if self.command == "search":  # a retraining composes from those of its search
-            write_json(folder / WORDS, list(self.words))
+            write_json(RunFolder(folder).words, list(self.words))
 
     def nothing_done(self, journal: Journal) -> bool:
         """Whether a start of the run ended before it had done anything that `resume` could go on with."""
         kinds = {line["kind"] for line in journal.lines}
-        return kinds <= {self.kind, "clock"} and not (journal.path.parent / "fits").exists()
+        return kinds <= {self.kind, "clock"} and not RunFolder(journal.path.parent).fits.exists()
 
     @classmethod
     def of(cls, folder: Path) -> Beginning:
@@ -70,9 +70,9 @@ class Beginning:
         """
         if not folder.is_dir():
             raise RunError(f"there is no folder {folder}")
-        path = folder / JOURNAL
+        path = RunFolder(folder).journal
         if not path.is_file():
-            raise RunError(f"{folder} is not a run's folder: it has no {JOURNAL}")
+            raise RunError(f"{folder} is not a run's folder: it has no {path.name}")
         line = read_first(folder)
         if line is None:
             raise RunError(
@@ -101,7 +101,7 @@ class Beginning:
         Raises:
             RunError: it is damaged, or differs in what the run computes.
         """
-        path = folder / CONFIG
+        path = RunFolder(folder).config
         if not path.exists():
             return dict(self.config)
         rest = f"put it back, or delete {path}: `nasforge resume` writes it as it was"
@@ -133,10 +133,11 @@ def read_config(folder: Path) -> Config:
         return beginning.config_now(folder)
     if not folder.is_dir():
         raise RunError(f"there is no folder {folder}")
-    if not (folder / CONFIG).exists():
-        raise RunError(f"{folder} is not a run's folder: it has no {CONFIG}")
-    config: Config = read_yaml(folder / CONFIG)
-    _check_sections(folder / CONFIG, config)
+    path = RunFolder(folder).config
+    if not path.exists():
+        raise RunError(f"{folder} is not a run's folder: it has no {path.name}")
+    config: Config = read_yaml(path)
+    _check_sections(path, config)
     return config
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,17 +10,7 @@ from typing import Any, ClassVar
 from nasforge.errors import RunError
 from nasforge.journal.journal import Journal, content, file_digest, read_last
 from nasforge.journal.records import well_formed
-
-_RECORDS = (
-    "result",
-    "architecture",
-    "evaluations",
-    "confusion",
-    "artifacts",
-    "data",
-    "environment",
-    "timing",
-)
+from nasforge.journal.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ class Ending:
     def write(cls, journal: Journal, status: str, budget: Mapping[str, Any]) -> None:
         """Name what the run has left in its folder."""
         folder = journal.path.parent
-        files = {str(path.relative_to(folder)): file_digest(path) for path in _left(folder)}
+        files = {str(path.relative_to(folder)): file_digest(path) for path in RunFolder(folder).left()}
         again = sum(bool(line.get("machine")) for line in journal.latest("estimate"))
         journal.write(cls.kind, "", sync=True, **asdict(cls(status, dict(budget), again, files)))
 
@@ -67,17 +57,17 @@ class Ending:
         return [name for name, digest in self.files.items() if not _is(folder / name, digest)]
 
 
-def check_left(folder: Path, *names: str) -> bool:
+def check_left(folder: Path, *paths: Path) -> bool:
     """Raise a `RunError` if one of these files of the run in `folder` is no longer what the run ended with.
 
     Args:
-        names: paths in the folder; without any, all that it left.
+        paths: in the folder; without any, all that it left.
 
     Returns:
         Whether its journal says so; of a run without a journal, or one that has not ended, nothing is known.
     """
     ending = Ending.of(folder)
-    if ending and (altered := [name for name in ending.altered(folder) if not names or name in names]):
+    if ending and (altered := [name for name in ending.altered(folder) if not paths or folder / name in paths]):
         path = folder / altered[0]
         state = "was altered since the run ended" if path.exists() else "is missing"
         raise RunError(f"{path} {state}; `nasforge resume {folder}` writes it again from the journal")
@@ -89,9 +79,3 @@ def _is(path: Path, digest: str) -> bool:
         return file_digest(path) == digest
     except OSError:
         return False
-
-
-def _left(folder: Path) -> Iterator[Path]:
-    yield from (path for name in _RECORDS if (path := folder / f"{name}.json").is_file())
-    yield from (path for path in sorted((folder / "artifacts").rglob("*")) if path.is_file())
-    yield from sorted((folder / "fits").rglob("history.json"))

@@ -15,6 +15,7 @@ from nasforge.errors import AbilityError, RunError
 from nasforge.estimator import Context, Estimator
 from nasforge.execution.executor import Answer, Executor
 from nasforge.journal.journal import Journal, atomic, digest, file_digest
+from nasforge.journal.run_folder import RunFolder
 from nasforge.randomness import seed_of
 from nasforge.run.progress import Progress
 
@@ -87,10 +88,10 @@ class Estimates:
         weights: dict[str, Any] = {}
         if answer.tensors is not None:
             self._journal.check_present()
-            path = self._folder / "candidates" / f"{key}.safetensors"
+            path = RunFolder(self._folder).candidates / f"{key}.safetensors"
             with atomic(path) as temporary:
                 save_file({name: tensor.contiguous() for name, tensor in answer.tensors.items()}, temporary)
-            weights = {"weights": f"candidates/{path.name}", "digest": file_digest(path)}
+            weights = {"weights": str(path.relative_to(self._folder)), "digest": file_digest(path)}
         return self._journal.write(
             "estimate",
             key,

@@ -17,6 +17,7 @@ from torch import Tensor
 from nasforge.data import FitData
 from nasforge.errors import RunError
 from nasforge.journal.journal import Journal, atomic, digest, file_digest, write_json
+from nasforge.journal.run_folder import RunFolder
 from nasforge.training.modules import FitModule
 from nasforge.training.ranks import Fit, Ranks
 
@@ -56,7 +57,7 @@ class Fits:
 
     def folder(self, name: str) -> Path:
         """Where that fit's files lie."""
-        return self._folder / "fits" / name
+        return RunFolder(self._folder).fits / name
 
     def fit(
         self,

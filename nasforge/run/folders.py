@@ -83,17 +83,12 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[FinishedRun], list[str]]:
 def _runs_in(path: Path) -> list[Path]:
     if not path.is_dir():
         raise RunError(f"there is no folder {path}")
-    if _is_run(path):
+    if RunFolder(path).is_run:
         return [path]
-    inside = [child for child in path.iterdir() if _is_run(child)]
+    inside = [child for child in path.iterdir() if RunFolder(child).is_run]
     if not inside:
         raise RunError(f"{path} holds no run: neither it nor a folder in it has a config.yaml")
     return sorted(inside, key=lambda child: [int(part) if part.isdigit() else part for part in _parts(child.name)])
-
-
-def _is_run(folder: Path) -> bool:
-    files = RunFolder(folder)
-    return files.config.exists() or files.journal.exists()
 
 
 def _parts(name: str) -> list[str]:

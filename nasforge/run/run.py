@@ -148,7 +148,7 @@ class Run(Generic[SpaceT_co]):
         Raises:
             RunError: an earlier start made it, and the file is gone or altered.
         """
-        path = self.folder / "weights" / f"{name}.safetensors"
+        path = RunFolder(self.folder).weights / f"{name}.safetensors"
         line = self.journal.find("weights", name)
         if line is None:
             store = make()
@@ -294,14 +294,15 @@ class Run(Generic[SpaceT_co]):
             RunError: `name` leads out of the run's folder of artefacts, or that folder is no longer there.
         """
         self.journal.check_present()
-        path = self.folder / "artifacts" / name
-        if not path.resolve().is_relative_to((self.folder / "artifacts").resolve()):
-            raise RunError(f"an artefact cannot be called '{name}': that is no place in {self.folder / 'artifacts'}")
+        files = RunFolder(self.folder)
+        path = files.artifacts / name
+        if not path.resolve().is_relative_to(files.artifacts.resolve()):
+            raise RunError(f"an artefact cannot be called '{name}': that is no place in {files.artifacts}")
         with atomic(path) as temporary:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        self._kept[f"artifacts/{name}"] = caption
+        self._kept[str(path.relative_to(self.folder))] = caption
         index = [{"file": file, "caption": text} for file, text in self._kept.items()]
-        write_json(self.folder / "artifacts.json", index)
+        write_json(files.captions, index)
         return path
 
     def say(self, text: str) -> None:

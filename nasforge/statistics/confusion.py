@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from nasforge.journal.journal import write_json
+from nasforge.journal.run_folder import RunFolder
 
 MOST_KEPT = 100
 """With more classes than this nothing is kept: the matrix grows with their square."""
 MOST_SHOWN = 40
 """With more classes than this a page shows the accuracy of each class alone."""
-FILE = "confusion.json"
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ class Confusions:
     def write(self, folder: Path) -> None:
         """Into `confusion.json`."""
         facts = {"class names": list(self.names), "trainings": self.trainings, "counts": self.counts.tolist()}
-        write_json(folder / FILE, facts)
+        write_json(RunFolder(folder).confusion, facts)
 
     @classmethod
     def read(cls, text: str) -> Confusions:

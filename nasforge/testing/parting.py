@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nasforge.journal.journal import Journal
+from nasforge.journal.run_folder import RunFolder
 from nasforge.testing.another_process import ORDER
 
 STRATEGY = f"draw from run.rng, read no clock, and {ORDER}"
@@ -16,7 +17,7 @@ DATA = f"a data module must give the same wherever it is read: split and shuffle
 
 def parting(first: Path, second: Path) -> str:
     """What differs first between the searches in two folders, and what would mend it; empty if nothing does."""
-    one, other = (json.loads((folder / "data.json").read_text()) for folder in (first, second))
+    one, other = (json.loads(RunFolder(folder).data.read_text()) for folder in (first, second))
     if one != other:  # so does all that is computed from them
         named = [key for key in one if one[key] != other.get(key) and key != "fingerprint"]
         shown = "; ".join(f"{key}: {_brief(one[key])}, then {_brief(other.get(key))}" for key in named)
@@ -27,7 +28,7 @@ def parting(first: Path, second: Path) -> str:
         if not all(there):
             by = "the first" if there[0] else "the second"
             return f"asked for different things, {by} alone for {works[there.index(True)][key][0]}: {STRATEGY}"
-    if (first / "result.json").read_bytes() == (second / "result.json").read_bytes():
+    if RunFolder(first).result.read_bytes() == RunFolder(second).result.read_bytes():
         return ""
     for key, (what, came) in works[0].items():
         if (other_came := works[1][key][1]) != came:

@@ -13,6 +13,7 @@ import pytest
 from nasforge.architecture import Evaluation
 from nasforge.config.configuration import compose
 from nasforge.experiment.experiment import resume, search
+from nasforge.journal.run_folder import RunFolder
 from nasforge.registry.entry_points import build, registry
 from nasforge.result import Result
 from nasforge.run.run import Run
@@ -48,12 +49,12 @@ class StrategyContract:
         assert not apart, f"two searches with one seed, in two processes, {apart}"
 
     def test_a_finished_search_replays_from_its_journal(self, finished: Path) -> None:
-        folder = finished
-        result = (folder / "result.json").read_bytes()
+        folder, path = finished, RunFolder(finished).result
+        result = path.read_bytes()
         done = work(folder)
-        (folder / "result.json").unlink()  # as if it had been killed just before
+        path.unlink()  # as if it had been killed just before
         resume(folder)
-        assert (folder / "result.json").read_bytes() == result, (
+        assert path.read_bytes() == result, (
             "a resumed search ended otherwise: search() must run again from its first line alike, and keep nothing "
             "but through the run"
         )
@@ -68,7 +69,7 @@ class StrategyContract:
             return
         extended, whole = search("extended", "budget.evaluations=3"), search("whole", "budget.evaluations=5")
         resume(extended, ["budget.evaluations=5"])
-        ends = [json.loads((folder / "result.json").read_text()) for folder in (extended, whole)]
+        ends = [json.loads(RunFolder(folder).result.read_text()) for folder in (extended, whole)]
         assert {**ends[0], "next": ""} == {**ends[1], "next": ""}, (
             "a search of 3 estimates that goes on to 5 ends otherwise than one that has 5 from the start: what depends "
             "on `evaluations_left`, or on earlier steps, must begin anew in begin()"
@@ -78,7 +79,7 @@ class StrategyContract:
         self, finished: Path, overrides: list[str]
     ) -> None:
         space: SearchSpace = build("space", compose(overrides).config["space"])
-        space.read(str(finished / "architecture.json"))  # `finished` has watched the rest
+        space.read(str(RunFolder(finished).architecture))  # `finished` has watched the rest
 
     def test_a_copy_can_go_to_another_process(self, overrides: list[str]) -> None:
         options = compose(overrides).config["strategy"]
