@@ -1,4 +1,4 @@
-"""How many processes share a fit: what a trainer's section asks for, and what `torchrun` or SLURM has started."""
+"""How many processes share a fit: what the section `trainer` asks for, and what `torchrun` or SLURM has started."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from nasforge.wording import counted
 
 @dataclass(frozen=True)
 class Started:
-    """This process among several that were started alike.
+    """This process, one of several that `torchrun` or SLURM started.
 
     Attributes:
-        rank, ranks: which it is, and of how many.
-        local: how many there are on each node.
-        address, port: where the first one listens.
+        rank, ranks: its number, from 0, and how many processes there are.
+        local: how many processes there are on each node.
+        address, port: where rank 0 listens.
     """
 
     rank: int
@@ -32,10 +32,10 @@ class Started:
 
 
 def started_by_others() -> Started | None:
-    """What `torchrun`, or `srun` of SLURM, says of this process; None if neither started several.
+    """This process as `torchrun` or SLURM's `srun` describes it; None if neither started several processes.
 
     Raises:
-        OptionError: an environment variable of theirs is missing or no number.
+        OptionError: one of their environment variables is missing or is not a number.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ and (ranks := _number("WORLD_SIZE", 1)) > 1:
         address, port = _variable("MASTER_ADDR"), _number("MASTER_PORT", 1)
@@ -50,7 +50,7 @@ def started_by_others() -> Started | None:
 def _variable(name: str, or_else: str | None = None) -> str:
     value = os.environ.get(name, or_else)
     if not value:
-        raise OptionError(f"the environment variable {name} is missing, which torchrun or srun sets beside its others")
+        raise OptionError(f"the environment variable {name} is missing; torchrun and srun set it for each process")
     return value
 
 
@@ -106,7 +106,7 @@ def _device_count(devices: Any, cuda: bool) -> int:
     if isinstance(devices, list) and cuda and devices:
         if len(set(devices)) < len(devices):
             raise OptionError(f"trainer.devices={devices}: it names a GPU twice")
-        if missing := [one for one in devices if one not in range(there)]:
+        if missing := [device for device in devices if device not in range(there)]:
             raise OptionError(f"trainer.devices={devices}: there is no GPU {missing[0]}; this machine has {what}")
         return len(devices)
     if not isinstance(devices, int) or devices < 1:

@@ -1,4 +1,4 @@
-"""Processes that share the fits of a run. The run's own is rank 0; the others wait for fits, and train along."""
+"""Processes that share the fits of a run. The run itself is rank 0; the others wait for fits and take part in them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from nasforge.training.rank_options import asked_for, started_by_others
 STEP = timedelta(hours=1)
 """How long a rank waits for the others inside a fit."""
 IDLE = timedelta(days=30)
-"""How long it waits for the next fit."""
+"""How long it waits for the next fit to begin."""
 RELEASE = timedelta(minutes=1)
-"""How long the first one waits for the others to let them go, if it has none to share."""
+"""How long rank 0 waits for the others to release them, if it never shared a fit."""
 
 
 @dataclass(frozen=True)
@@ -45,29 +45,33 @@ class Fit:
     callbacks: Sequence[Callback] = ()
 
     def here(self, placement: Placement, **own: Any) -> int:
-        """Train in this process; the number of epochs behind the module."""
+        """Train in this process; returns the number of epochs that the module has trained."""
         torch.set_num_threads(self.threads)
         return train(self.module, self.data, callbacks=self.callbacks, placement=placement, **self.arguments, **own)
 
     def packed(self) -> bytes:
-        """For other processes, which know modules and callbacks by where their classes are written."""
+        """Pickled for other processes, which import the classes of the module and the callbacks.
+
+        Raises:
+            OptionError: the module or a callback cannot be pickled.
+        """
         try:
             return pickle.dumps(self)
         except Exception as error:
             raise OptionError(
                 f"fit '{self.arguments['name']}' cannot be shared by several processes: "
                 f"{type(self.module).__name__} or a callback cannot be pickled ({text_of(error)}); "
-                "trainer.devices=1 would do"
+                "trainer.devices=1 trains it in one"
             ) from error
 
 
 @dataclass
 class Ranks:
-    """Where fits run. On one node the other processes are started with the first fit; `torchrun` and SLURM start all.
+    """Where fits run. On one node the first fit starts the other processes; `torchrun` and SLURM start all of them.
 
     Args:
         local: processes on each node.
-        nodes: how many.
+        nodes: the number of nodes.
         cuda: whether they compute on GPUs.
     """
 
@@ -81,17 +85,17 @@ class Ranks:
 
     @property
     def count(self) -> int:
-        """Of all processes."""
+        """The number of all processes."""
         return self.local * self.nodes
 
     def train(self, fit: Fit, **own: Any) -> int:
-        """Train `fit.module` on all ranks; the number of epochs behind it.
+        """Train `fit.module` on all ranks; returns the number of epochs that it has trained.
 
         Args:
-            own: what only this rank has: loggers, the budget.
+            own: further arguments of `train` for this rank alone, such as loggers and the budget.
 
         Raises:
-            RunError: another rank was lost.
+            RunError: another rank ended.
         """
         placement = Placement(0, self.count, self.local)
         if self.count == 1:
@@ -100,7 +104,7 @@ class Ranks:
         self._fitting = str(fit.arguments["name"])
         self._begin()
         try:
-            _external.fitting = True  # from here on the others wait for a fit, and for nothing else
+            _external.fitting = True  # from here on the others expect a fit and nothing else
             _broadcast(packed, self._control)
             done = fit.here(placement, **own)
         except Exception as error:
@@ -111,7 +115,7 @@ class Ranks:
         return done
 
     def close(self) -> None:
-        """Let the others go; where this rank was stopped while they started or trained, they are ended."""
+        """Release the others; kill them if this rank was stopped while they started or trained."""
         if not self._followers:
             return
         in_order = self._control is not None and not self._fitting
@@ -143,17 +147,17 @@ class Ranks:
         threading.Thread(target=self._watch, args=(list(self._followers),), daemon=True).start()
 
     def _follower(self, rank: int, port: int) -> subprocess.Popen[bytes]:
-        """It ends with its standard input, which is this process's to hold, however this process ends."""
+        """Start a process that ends when its standard input closes, and so with this process, however this one ends."""
         call = f"follow({rank}, {self.count}, {self.local}, {port}, {self.cuda})"
         code = f"from nasforge.training.ranks import follow; {call}"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, env=environment)
 
     def _lost(self) -> str:
-        """A sentence on a rank that has ended, if one has; it may take a moment to."""
-        rest = "what was finished is kept: `nasforge resume` goes on at the fit's last epoch"
+        """A sentence about a rank that has ended; empty if none does within five seconds."""
+        rest = "what was finished is kept: `nasforge resume` continues after the fit's last epoch"
         if not self._followers:
-            return f"another process that shared fit '{self._fitting}' is gone; {rest}"
+            return f"another process that shared fit '{self._fitting}' has ended; {rest}"
         for _ in range(50):
             for rank, process in enumerate(self._followers, start=1):
                 if process.poll() is not None:
@@ -164,7 +168,7 @@ class Ranks:
         return ""
 
     def _watch(self, followers: Sequence[subprocess.Popen[bytes]]) -> None:
-        """GPUs wait for a lost rank where no Python runs: then nothing else could end this process."""
+        """End this process a minute after another rank is lost: a GPU waits for that rank where no Python code runs."""
         while all(process.poll() is None for process in followers):
             time.sleep(1.0)
         time.sleep(60.0)
@@ -174,61 +178,61 @@ class Ranks:
 
 
 def ranks_of(trainer: Mapping[str, Any]) -> Ranks:
-    """The processes that a trainer's section asks for; an `OptionError` says what cannot be."""
+    """The processes that the section `trainer` asks for; `OptionError` if it asks for something impossible."""
     return Ranks(*asked_for(trainer))
 
 
 def _of_another(error: Exception) -> bool:
-    """Whether an error says that another process is gone; gloo's are plain RuntimeErrors."""
+    """Whether an error says that another process has ended; gloo raises plain RuntimeErrors."""
     return isinstance(error, dist.DistError) or "gloo" in str(error).lower()
 
 
 def follow(rank: int, ranks: int, local: int, port: int, cuda: bool) -> None:
-    """What a process that a run started does, until it is let go."""
+    """Take part in the fits of the run that started this process, until it is released."""
     threading.Thread(target=_end_with_input, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; what it means is for rank 0 to say
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; rank 0 handles it
     store = TCPStore("127.0.0.1", port, ranks, is_master=False)
     store.set(f"rank {rank}", "is here")
-    _train_along(Placement(rank, ranks, local), lambda: _joined(rank, ranks, cuda, store))
+    _take_part(Placement(rank, ranks, local), lambda: _joined(rank, ranks, cuda, store))
 
 
 def follow_externally() -> bool:
-    """Whether `torchrun` or SLURM started this process beside a first one; if so, it has trained along to the end."""
+    """Whether `torchrun` or SLURM started this process as another rank than 0; true once all fits are done."""
     started = started_by_others()
     if started is None or started.rank == 0:
         return False
-    _train_along(Placement(started.rank, started.ranks, started.local), _joined_and_deaf)
+    _take_part(Placement(started.rank, started.ranks, started.local), _joined_without_signals)
     return True
 
 
-def _joined_and_deaf() -> Any:
+def _joined_without_signals() -> Any:
     control = _joined_externally(torch.cuda.is_available())
-    for number in (signal.SIGINT, signal.SIGTERM):  # these reach all; what they mean is from now on for rank 0 to say
+    for number in (signal.SIGINT, signal.SIGTERM):  # these reach all processes; from now on rank 0 handles them
         signal.signal(number, signal.SIG_IGN)
     return control
 
 
 def release_externally() -> None:
-    """At the end of the command, however it ends, rank 0 lets go of those that `torchrun` or SLURM started beside it.
+    """Release the other processes that `torchrun` or SLURM started; rank 0 calls it at the end of the command.
 
-    Those that are in the middle of a fit end when this process does.
+    Processes in the middle of a fit end when this process does.
     """
     if started_by_others() is not None and not _external.fitting:
-        with suppress(RuntimeError):  # gloo's, of processes that are gone already
+        with suppress(RuntimeError):  # of gloo, about processes that have ended already
             _broadcast(b"", _joined_externally(torch.cuda.is_available(), RELEASE))
-            torch.distributed.destroy_process_group()  # whose threads would else abort the interpreter's end
+            torch.distributed.destroy_process_group()  # its threads would abort the interpreter as it exits
 
 
-def _train_along(placement: Placement, join: Callable[[], Any]) -> None:
+def _take_part(placement: Placement, join: Callable[[], Any]) -> None:
     try:
         control = join()
         while packed := _broadcast(b"", control):
             fit: Fit = pickle.loads(packed)
             fit.here(placement)
-    except NasforgeError:  # what is wrong with a fit all see, and rank 0 says
+    except NasforgeError:  # every rank raises it, and rank 0 reports it
         os._exit(1)
     except Exception as error:
-        if _of_another(error):  # the first process is gone, or says what is lost
+        if _of_another(error):  # rank 0 has ended, or reports which process has
             os._exit(1)
         which = f"process {placement.rank + 1} of {placement.ranks}"
         print(f"nasforge: {which}: {reason(error)}", file=sys.stderr, flush=True)
@@ -246,11 +250,11 @@ def _joined_externally(cuda: bool, patience: timedelta = STEP) -> Any:
 
 @dataclass
 class _External:
-    """What this process shares with those that `torchrun` or SLURM started beside it.
+    """The state that this process shares with the others that `torchrun` or SLURM started.
 
     Attributes:
         control: the group over which fits are announced.
-        fitting: whether a fit is under way, or was when it was broken off.
+        fitting: whether a fit is under way or was interrupted.
     """
 
     control: Any = None
@@ -261,7 +265,7 @@ _external = _External()
 
 
 def _joined(rank: int, ranks: int, cuda: bool, store: TCPStore | None, patience: timedelta = STEP) -> Any:
-    """Join the process group of the fits; returns the one over which they are announced."""
+    """Join the process group of the fits; returns the group over which fits are announced."""
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if cuda else "gloo", rank=rank, world_size=ranks, timeout=patience, store=store
     )
@@ -269,10 +273,10 @@ def _joined(rank: int, ranks: int, cuda: bool, store: TCPStore | None, patience:
 
 
 def _broadcast(packed: bytes, control: Any) -> bytes:
-    """What rank 0 says, on every rank; nothing means that all is done."""
-    said: list[Any] = [packed]
-    dist.broadcast_object_list(said, src=0, group=control)
-    return bytes(said[0])
+    """On every rank the bytes that rank 0 sends; none mean that there are no more fits."""
+    message: list[Any] = [packed]
+    dist.broadcast_object_list(message, src=0, group=control)
+    return bytes(message[0])
 
 
 def _end_with_input() -> None:

@@ -118,7 +118,7 @@ def test_validation_batches_are_one_epochs_own_and_no_training_image(supernet):
     assert first.shape == (10, *SHAPE)
     assert not torch.equal(first, second)
     validation = data.preprocessing.normalize(data.validation[torch.arange(len(data.validation))][0])
-    assert all(any(torch.equal(one, other) for other in validation) for one in first)
+    assert all(any(torch.equal(image, known) for known in validation) for image in first)
 
 
 def network_module(**options):

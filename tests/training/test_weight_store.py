@@ -123,7 +123,7 @@ def test_plain_weights_are_no_store(tmp_path):
 
 
 def test_the_cover_holds_every_known_cell_at_every_width_that_random_chains_have(space):
-    store = learned(space, *((one, network(space, one).state_dict()) for one in space.cover()))
+    store = learned(space, *((chain, network(space, chain).state_dict()) for chain in space.cover()))
     rng = np.random.default_rng(0)
     for _ in range(60):
         one = space.sample(rng)
