@@ -192,7 +192,7 @@ def test_a_label_without_a_class_is_named(saved, complaint, part, wrong):
     labels = np.arange(30) % 3
     labels[7] = wrong
     said = complaint(saved(test=30, **{f"{part}_labels": labels}))
-    assert f"'{part}_labels' holds {wrong}; with 3 classes labels go from 0 to 2" in said
+    assert f"'{part}_labels' holds {wrong}; labels of 3 classes go from 0 to 2" in said
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_class_with_too_few_images_is_named(saved, complaint):
 
 def test_test_images_of_another_shape_are_named(saved, complaint):
     said = complaint(saved(test=9, test_images=np.zeros((9, 8, 6), np.uint8)))
-    assert "test images are (1, 8, 6) (C, H, W), training images (1, 6, 8)" in said
+    assert "test images are (1, 8, 6) (C, H, W), but training images are (1, 6, 8)" in said
 
 
 @pytest.mark.parametrize("key", ["train_images", "train_labels", "classes"])

@@ -82,7 +82,7 @@ def test_a_download_cut_short_is_not_taken_for_data_and_the_next_mends_it(tmp_pa
     root = tmp_path / "root"
     said = complaint(CIFAR100(root=str(root)))
     assert str(root / "cifar-100-python") in said
-    assert "nothing was fetched (File not found or corrupted.)" in said
+    assert "nothing was downloaded (File not found or corrupted.)" in said
     assert "data.download is false" in complaint(CIFAR100(root=str(root), download=False))
     server.write_bytes(whole)
     assert len(CIFAR100(root=str(root)).train) == 500
@@ -95,7 +95,7 @@ def test_files_unpacked_in_part_are_not_taken_for_data_and_the_next_download_men
     with (root / "cifar-100-python" / "train").open("r+b") as file:
         file.truncate(1000)
     said = complaint(CIFAR100(root=str(root), download=False))
-    assert f"{root / 'cifar-100-python'} is incomplete or damaged, and nothing was fetched" in said
+    assert f"{root / 'cifar-100-python'} is incomplete or damaged, and nothing was downloaded" in said
     assert len(CIFAR100(root=str(root)).train) == 500
 
 
@@ -111,7 +111,7 @@ def test_a_failed_download_leaves_nothing_and_says_why(tmp_path, server):
     root = tmp_path / "root"
     before = socket.getdefaulttimeout()
     said = complaint(CIFAR100(root=str(root)))
-    assert f"{root / 'cifar-100-python'} is not there, and nothing was fetched (" in said
+    assert f"{root / 'cifar-100-python'} is missing, and nothing was downloaded (" in said
     assert "404" in said
     assert not root.exists()
     assert socket.getdefaulttimeout() == before

@@ -72,8 +72,8 @@ def test_test_goes_before_validation_and_what_is_not_read_is_said(tmp_path):
     data = folder(tmp_path)
     assert folders.layout(tmp_path).test == tmp_path / "test"
     assert data.notes[2:] == (
-        f"folders of {tmp_path} that are not read: seg_pred, valid",
-        "files in the folders of classes that are not read, by their suffix: 1 .heic, 1 .txt",
+        f"ignored folders of {tmp_path}: seg_pred, valid",
+        "ignored files in the class folders, by suffix: 1 .heic, 1 .txt",
     )
 
 
@@ -84,7 +84,7 @@ def test_a_plain_name_goes_before_a_longer_one(tmp_path):
 
 def test_two_folders_for_one_split_are_refused(tmp_path):
     fill(tmp_path, *of_each_class("train_a", "train", "Training"))
-    assert "has 2 folders of train images, 'Training', 'train'; leave one of them there" in complaint(tmp_path)
+    assert "has 2 folders of train images, 'Training', 'train'; keep one of them" in complaint(tmp_path)
 
 
 def test_a_class_may_be_called_train(tmp_path):
@@ -104,7 +104,7 @@ def test_splits_by_unknown_names_do_not_become_classes(tmp_path):
     fill(tmp_path, *of_each_class("fold1", "fold2"))
     said = complaint(tmp_path)
     assert "(fold1, fold2) all hold the same folders (buildings, forest)" in said
-    assert "call the outer ones 'train' and 'test'" in said
+    assert "name the outer ones 'train' and 'test'" in said
 
 
 def test_images_of_a_class_may_lie_in_folders_of_its_own(tmp_path):

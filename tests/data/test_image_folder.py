@@ -127,7 +127,7 @@ def test_a_test_folder_is_the_test_set(parted):
     data = folder(parted)
     assert (len(data.train), len(data.test)) == (12, 6)
     assert data.notes == ("training images of each class: 6 cat, 6 owl", "test images of each class: 3 cat, 3 owl")
-    assert "the middle square" in data.reading
+    assert "the center square" in data.reading
     assert "8 x 8 pixels" in data.reading
 
 
@@ -250,7 +250,7 @@ def test_a_file_that_cannot_be_read_is_named_at_once(parted, harm, part):
     broken.write_bytes(content)
     said = complaint(folder(parted))
     assert str(broken) in said
-    assert "mend or remove" in said
+    assert "repair or remove" in said
 
 
 def test_deep_images_are_not_silently_clipped(plain):

@@ -147,7 +147,7 @@ def test_many_broken_files_are_named_in_one_sentence(tmp_path):
             (tmp_path / name / f"{i}.png").write_bytes(b"no image")
     said = complaint(ImageFolder(root=str(tmp_path), image_size=8))
     assert said.startswith("8 of 12 image files cannot be used: ")
-    assert said.endswith("; and 3 more; mend or remove them")
+    assert said.endswith("; and 3 more; repair or remove them")
 
 
 def test_what_systems_leave_behind_is_no_image(tmp_path):
@@ -176,5 +176,5 @@ def test_wrong_test_labels_are_refused_before_a_search_begins(tmp_path, few_imag
     wrong = {"test_images": arrays["train_images"][:6], "test_labels": np.full(6, 3)}
     np.savez(tmp_path / "wrong.npz", **arrays, **wrong)
     said = mistake("strategy=random_search", "data=arrays", f"data.path={tmp_path}/wrong.npz", "hydra.run.dir=run")
-    assert "'test_labels' holds 3; with 3 classes labels go from 0 to 2" in said
+    assert "'test_labels' holds 3; labels of 3 classes go from 0 to 2" in said
     assert not Path("run/journal.jsonl").exists()

@@ -1,4 +1,4 @@
-"""One's own images, from one `.npz` file."""
+"""Your own images in an `.npz` file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from nasforge_plugins.data.own_images import statistics
 class Arrays(DataModule):
     """Your own images as one .npz: train_images, train_labels, classes and, if you have them, test_images, test_labels.
 
-    Images are uint8, (N, H, W) or (N, H, W, C), of any number of channels, each side 4 pixels or more. Without test
-    arrays a class-balanced fifth is held out. `DataError` names the array that is missing or wrong.
+    Images are uint8, (N, H, W) or (N, H, W, C), with any number of channels and at least 4 pixels per side. Without
+    test arrays, a class-balanced fifth is held out. `DataError` names the array that is missing or wrong.
     """
 
     name = "arrays"
@@ -37,7 +37,7 @@ class Arrays(DataModule):
 
     @property
     def train(self) -> ImageSet:
-        """`train_images`, less the held-out fifth if there are no test images."""
+        """`train_images`, without the held-out fifth if there are no test images."""
         return self._file.train
 
     @property
@@ -57,10 +57,10 @@ class Arrays(DataModule):
 
     @cached_property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Measured on the training images, on 50,000 of them if there are more."""
+        """Mean and deviation of the training images, or of 50,000 of them if there are more."""
         return statistics(self.train, sample=50_000)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Whether the test set was held out by us."""
+        """A note if nasforge held out the test set."""
         return (HELD_OUT_NOTE,) if self._file.held_out else ()

@@ -1,4 +1,4 @@
-"""Published image sets: from an `.npz` in `root` if there is one, else from torchvision's files, fetched if allowed."""
+"""Published image sets, from an `.npz` in `root` or from torchvision's files, which are downloaded if allowed."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from nasforge import BatchSize, DataError, DataModule, ImageSet, Workers, data_f
 from nasforge_plugins.data.npz import NpzImages, read_npz
 
 SILENCE = 30.0
-"""Seconds after which a server that says nothing is given up."""
+"""Seconds to wait for a server that does not answer."""
 
 
 class PublishedImages(DataModule):
-    """What CIFAR-10, CIFAR-100 and Fashion-MNIST have in common.
+    """Base class of CIFAR-10, CIFAR-100 and Fashion-MNIST.
 
     Attributes:
-        published: mean and deviation per channel that the field uses.
-        folder: in `root`, where torchvision looks for its files.
-        files: what belongs there, for the message when it does not lie there.
+        published: the usual mean and deviation per channel.
+        folder: the folder in `root` where torchvision looks for its files.
+        files: what that folder must contain, for the message if it does not.
     """
 
     published: ClassVar[tuple[tuple[float, ...], tuple[float, ...]]]
@@ -50,7 +50,7 @@ class PublishedImages(DataModule):
 
     @abstractmethod
     def torchvision(self, train: bool, download: bool) -> Any:
-        """torchvision's own data set of the part; `RuntimeError` if it is not in `root`, whole."""
+        """torchvision's training or test set; `RuntimeError` if it is missing or incomplete in `root`."""
 
     @cached_property
     def _images(self) -> NpzImages:
@@ -61,18 +61,18 @@ class PublishedImages(DataModule):
         return NpzImages(_image_set(train), _image_set(test), tuple(train.classes), held_out=False)
 
     def _checked(self, file: Path, images: NpzImages) -> NpzImages:
-        """The published test set must be there, and the channels that the published constants are of."""
+        """The images, if they include the published test set and have as many channels as the published constants."""
         if images.held_out:
-            raise DataError(f"{file} has no 'test_images'; {self.name} has an official test set, which belongs there")
+            raise DataError(f"{file} has no 'test_images'; it must include the official test set of {self.name}")
         if images.train.shape[0] != len(self.published[0]):
             raise DataError(
-                f"{file}: images are {images.train.shape} (C, H, W); those of {self.name} have {len(self.published[0])}"
-                " channel(s)"
+                f"{file}: images are {images.train.shape} (C, H, W); images of {self.name} have "
+                f"{len(self.published[0])} channel(s)"
             )
         return images
 
     def _from_torchvision(self, train: bool) -> Any:
-        """Files that lie there are verified by their checksums, before and after a download."""
+        """torchvision's data set; it verifies the files by their checksums, before and after a download."""
         with suppress(RuntimeError):
             return self.torchvision(train, download=False)
         reason = "data.download is false"
@@ -83,9 +83,9 @@ class PublishedImages(DataModule):
             except (OSError, RuntimeError, HTTPException, tarfile.TarError, EOFError) as error:
                 reason = text_of(error)
         folder = self.root / self.folder
-        state = "incomplete or damaged" if folder.is_dir() and any(folder.iterdir()) else "not there"
+        state = "incomplete or damaged" if folder.is_dir() and any(folder.iterdir()) else "missing"
         raise DataError(
-            f"data '{self.name}': {folder} is {state}, and nothing was fetched ({reason}); put {self.files} there, "
+            f"data '{self.name}': {folder} is {state}, and nothing was downloaded ({reason}); put {self.files} there, "
             f"or {self.name}.npz (train_images, train_labels, test_images, test_labels, classes) into {self.root}"
         )
 
@@ -111,13 +111,13 @@ class PublishedImages(DataModule):
 
     @property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The constants that the field uses."""
+        """The usual constants."""
         return self.published
 
 
 @contextmanager
 def _fetching(root: Path) -> Iterator[None]:
-    """Inside, a silent server is given up; what failed leaves no empty folders of a `root` that was not there."""
+    """Limit the wait for a silent server, and remove empty folders afterwards if `root` did not exist before."""
     new, timeout = not root.exists(), socket.getdefaulttimeout()
     socket.setdefaulttimeout(SILENCE)
     try:

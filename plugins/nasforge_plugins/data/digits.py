@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 grey images of 8 x 8 that come in its wheel."""
+"""scikit-learn's handwritten digits: 1,797 gray images of 8 x 8 that come in its wheel."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from nasforge_plugins.data.own_images import statistics
 
 
 class Digits(DataModule):
-    """Handwritten digits (8 x 8, grey, 10 classes) from scikit-learn's own wheel; nothing to download.
+    """Handwritten digits (8 x 8, gray, 10 classes) from scikit-learn's own wheel; nothing to download.
 
-    The 16 grey levels are spread over 0 to 255. A class-balanced fifth is the test set.
+    The 16 gray levels are scaled to 0 to 255. A class-balanced fifth is the test set.
     """
 
     name = "digits"
     pad = 1
-    flip = False  # a mirrored 2 is no 2
+    flip = False  # a mirrored 2 is not a 2
 
     def __init__(self, *, batch_size: BatchSize = 64, workers: Workers = 0):
         super().__init__(batch_size=batch_size, workers=workers)
@@ -43,15 +43,15 @@ class Digits(DataModule):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The digits."""
+        """The ten digits."""
         return tuple("0123456789")
 
     @cached_property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Measured on the training images: about 0.305 and 0.376."""
+        """Mean and deviation of the training images: about 0.305 and 0.376."""
         return statistics(self.train, sample=len(self.train))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How the test set came about."""
+        """How the test set was made."""
         return ("digits have no official test set: a class-balanced fifth of the 1,797 images is held out as one",)

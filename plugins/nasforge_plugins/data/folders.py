@@ -1,4 +1,4 @@
-"""Image folders as people have them: which folders are splits, which are classes, and which files are images."""
+"""Image folders in their usual layouts: which folders are splits, which are classes, and which files are images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORDS = {
     "test": ("test", "testing"),
     "validation": ("val", "valid", "validation"),
 }
-"""What split folders are called, alone or as in `seg_train`, `train_images` or `Testing`."""
+"""Names of split folders, alone or as in `seg_train`, `train_images` or `Testing`."""
 _SPLIT = re.compile(
     r"(?:\w+[ _-])?(?:"
     + "|".join(f"(?P<{split}>{'|'.join(words)})" for split, words in WORDS.items())
@@ -29,13 +29,13 @@ _SPLIT = re.compile(
 
 
 class Layout(NamedTuple):
-    """Where the images of a folder lie.
+    """Where the images of a folder are.
 
     Attributes:
-        train: the folder that holds the classes to train on.
-        test: likewise to test on, None if there is none.
-        validation: whether `test` is what the user calls a validation set.
-        unread: folders beside them that are not read.
+        train: the folder with the classes to train on.
+        test: the folder with the classes to test on; None if there is none.
+        validation: whether the user calls `test` a validation set.
+        unread: folders next to them that are ignored.
     """
 
     train: Path
@@ -47,10 +47,10 @@ class Layout(NamedTuple):
 def layout(root: Path) -> Layout:
     """The folders of training and test images: split folders by their usual names, or `root` itself.
 
-    A validation folder is the test set where there is no test folder.
+    Without a test folder, a validation folder is the test set.
 
     Raises:
-        DataError: there is no such folder, or its folders can be understood in more than one way.
+        DataError: the folder does not exist, or its layout is ambiguous.
     """
     if not root.is_dir():
         raise DataError(f"there is no folder {root}; it must hold one folder of images for each class")
@@ -59,77 +59,80 @@ def layout(root: Path) -> Layout:
     splits = {split: _called(split, folders, root) for split in WORDS}
     train, test = splits["train"], splits["test"] or splits["validation"]
     others = [folder for folder in folders if folder not in splits.values()]
-    if train and others and not subfolders(train):  # a class called train, beside bus and car
+    if train and others and not subfolders(train):  # a class named train, next to bus and car
         return Layout(root)
     if test and not train:
-        raise DataError(f"{root} has a folder '{test.name}', but no 'train' beside it")
+        raise DataError(f"{root} has a folder '{test.name}', but no folder 'train'")
     if not train:
         _check_classes(root, folders)
         return Layout(root)
     for split in filter(None, (train, test)):
         if not subfolders(_unwrapped(split)):
-            raise DataError(f"{split} holds no folder; it must hold one folder of images for each class")
+            raise DataError(f"{split} has no folders; it must hold one folder of images for each class")
     unread = tuple(folder for folder in folders if folder not in (train, test))
     return Layout(_unwrapped(train), test and _unwrapped(test), test == splits["validation"] is not None, unread)
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in it that are the user's own, sorted by name."""
-    return sorted(one for one in folder.iterdir() if one.is_dir() and _own(one.name))
+    """The user's own folders in `folder`, sorted by name."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and _is_user_file(path.name))
 
 
 def images(folder: Path) -> tuple[list[Path], Counter[str]]:
-    """The image files at any depth below `folder`, sorted, and how many other files there are, by their suffix."""
-    found: list[Path] = []
+    """The image files at any depth below `folder`, sorted, and the number of other files by suffix."""
+    image_files: list[Path] = []
     others: Counter[str] = Counter()
     for file in _files(folder):
         if file.suffix.lower() in SUFFIXES:
-            found.append(file)
+            image_files.append(file)
         else:
             others[file.suffix.lower() or "no suffix"] += 1
-    return sorted(found), others
+    return sorted(image_files), others
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if _own(name)]
-        yield from (Path(place, name) for name in files if _own(name) and name not in ("Thumbs.db", "desktop.ini"))
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if _is_user_file(name)]
+        names = (name for name in files if _is_user_file(name) and name not in ("Thumbs.db", "desktop.ini"))
+        yield from (Path(parent, name) for name in names)
 
 
-def _own(name: str) -> bool:
-    """Whether it is the user's own: systems and programs leave hidden files and folders behind."""
+def _is_user_file(name: str) -> bool:
+    """Whether the user made it: systems and programs leave hidden files and folders behind."""
     return not name.startswith(".") and name not in LEFT_BEHIND
 
 
 def _unwrapped(folder: Path) -> Path:
-    """The folder itself, or the only one inside it that holds all, as `seg_train/seg_train/CLASS` has it."""
+    """The folder itself, or the single folder inside it that holds everything, as in `seg_train/seg_train/CLASS`."""
     inner = subfolders(folder)
-    while len(inner) == 1 and subfolders(inner[0]) and not any(one.suffix.lower() in SUFFIXES for one in _here(folder)):
+    while len(inner) == 1 and subfolders(inner[0]) and not _has_images(folder):
         folder, inner = inner[0], subfolders(inner[0])
     return folder
 
 
-def _here(folder: Path) -> Iterator[Path]:
-    return (one for one in folder.iterdir() if one.is_file() and _own(one.name))
+def _has_images(folder: Path) -> bool:
+    """Whether the folder itself, not a folder in it, holds images."""
+    files = (path for path in folder.iterdir() if path.is_file() and _is_user_file(path.name))
+    return any(file.suffix.lower() in SUFFIXES for file in files)
 
 
 def _called(split: str, folders: list[Path], root: Path) -> Path | None:
-    """The folder whose name says that it is this split; a plain name goes before a longer one."""
-    named = [one for one in folders if (found := _SPLIT.fullmatch(one.name)) and found[split]]
-    plain = [one for one in named if one.name.lower() in WORDS[split]]
-    fitting = plain or named
-    if len(fitting) > 1:
-        listed = ", ".join(f"'{one.name}'" for one in fitting)
-        raise DataError(f"{root} has {len(fitting)} folders of {split} images, {listed}; leave one of them there")
-    return fitting[0] if fitting else None
+    """The folder named after this split; a plain name takes precedence over a longer one."""
+    named = [folder for folder in folders if (match := _SPLIT.fullmatch(folder.name)) and match[split]]
+    plain = [folder for folder in named if folder.name.lower() in WORDS[split]]
+    candidates = plain or named
+    if len(candidates) > 1:
+        names = ", ".join(f"'{folder.name}'" for folder in candidates)
+        raise DataError(f"{root} has {len(candidates)} folders of {split} images, {names}; keep one of them")
+    return candidates[0] if candidates else None
 
 
 def _check_classes(root: Path, folders: list[Path]) -> None:
-    """Refuse splits by unknown names, which would become classes."""
-    inside = [frozenset(one.name for one in subfolders(folder)) for folder in folders]
-    if len(folders) > 1 and len(inside[0]) > 1 and len(set(inside)) == 1:
-        outer, inner = ", ".join(one.name for one in folders[:5]), ", ".join(sorted(inside[0])[:5])
+    """Refuse split folders with unknown names, which would become classes."""
+    contents = [frozenset(inner.name for inner in subfolders(folder)) for folder in folders]
+    if len(folders) > 1 and len(contents[0]) > 1 and len(set(contents)) == 1:
+        outer, inner = ", ".join(folder.name for folder in folders[:5]), ", ".join(sorted(contents[0])[:5])
         raise DataError(
             f"the folders of {root} ({outer}) all hold the same folders ({inner}); if those are the classes, "
-            f"call the outer ones 'train' and 'test'"
+            f"name the outer ones 'train' and 'test'"
         )

@@ -1,4 +1,4 @@
-"""One's own images, from folders named after their classes."""
+"""Your own images in folders named after their classes."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from nasforge_plugins.data import folders
 from nasforge_plugins.data.own_images import SIDE, counted, require_enough, statistics
 
 SAMPLE = 2_000
-"""Of how many images mean and deviation are measured: each must be read from its file."""
+"""The most images whose mean and deviation are measured: each must be read from its file."""
 ORIENTATION = 0x0112
-"""The EXIF tag by which a camera says how it was held."""
+"""The EXIF tag for the camera's orientation."""
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -45,11 +45,11 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns a picture of each orientation upright; 1 is upright."""
+"""By orientation: what turns the picture upright; 1 is upright."""
 
 
 class Files:
-    """Image files that index like a uint8 tensor (N, 3, side, side); each is read when it is asked for."""
+    """Image files, indexed like a uint8 tensor (N, 3, side, side); each file is read on access."""
 
     def __init__(self, root: Path, files: Sequence[Path], side: int) -> None:
         self.root, self.files, self.side = root, list(files), side
@@ -58,31 +58,31 @@ class Files:
         return len(self.files)
 
     def __getitem__(self, positions: Tensor) -> Tensor:
-        """`DataError` names a file that has vanished or changed since the start."""
+        """The images at `positions`; a `DataError` names a file that was removed or changed since the start."""
         return torch.stack([self._read(self.files[int(position)]) for position in positions])
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of names, sizes, the side and how files are read: reading every pixel first would cost an epoch."""
+        """A hash of file names, sizes, the side and the way of reading: hashing every pixel would cost an epoch."""
         facts = [(file.relative_to(self.root).as_posix(), file.stat().st_size) for file in self.files]
         return hashlib.sha256(repr((facts, self.side, "upright")).encode()).hexdigest()
 
     def _read(self, file: Path) -> Tensor:
-        """RGB, upright, the middle square, scaled to `side` with Lanczos resampling: (3, side, side)."""
+        """The image's center square in RGB, upright, scaled to `side` by Lanczos resampling: (3, side, side)."""
         try:
             with Image.open(file) as image:
                 square = ImageOps.fit(_upright(image).convert("RGB"), (self.side,) * 2, Image.Resampling.LANCZOS)
         except OSError as error:
-            raise DataError(f"{file} could be read before, and no longer can ({text_of(error)})") from None
+            raise DataError(f"{file} can no longer be read ({text_of(error)})") from None
         return torch.from_numpy(np.array(square).transpose(2, 0, 1).copy())
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """As its camera was held. `ImageOps.exif_transpose` rewrites the metadata too, and fails where they are odd."""
-    image.load()  # turns a TIFF by itself
+    """The image turned upright. `ImageOps.exif_transpose` also rewrites the metadata, and fails if they are unusual."""
+    image.load()  # this turns a TIFF upright
     try:
         turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # Pillow has many kinds of error for broken metadata; the pixels are as good as before
+    except Exception:  # Pillow has many kinds of error for broken metadata; the pixels are intact
         turn = None
     return image if turn is None else image.transpose(turn)
 
@@ -90,10 +90,10 @@ def _upright(image: Image.Image) -> Image.Image:
 class ImageFolder(DataModule):
     """Your own images in folders: root/train/CLASS/*.png and root/test/CLASS/*.png, or root/CLASS/*.png alone.
 
-    Read as RGB, upright, the middle square, `image_size` pixels a side (4 or more). Split folders may have their other
-    usual names (`Training`, `seg_test`, `valid`); a validation folder stands for `test` where there is none, and
-    without either a class-balanced fifth is held out. `DataError` names the folder or the files that are missing or
-    broken.
+    Images are read as RGB, upright, cropped to the center square and scaled to `image_size` pixels per side (4 or
+    more). Split folders may have other common names (`Training`, `seg_test`, `valid`). Without a test folder, a
+    validation folder is the test set; without either, a class-balanced fifth is held out. `DataError` names the folder
+    or the files that are missing or broken.
     """
 
     name = "image_folder"
@@ -117,12 +117,12 @@ class ImageFolder(DataModule):
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """The folder; only reading tells what is in it."""
+        """The folder; its content is known only after reading."""
         return (self.root,)
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the folders, sorted."""
+        """Names of the class folders, sorted."""
         return tuple(folder.name for folder in folders.subfolders(self._layout.train))
 
     @cached_property
@@ -133,7 +133,7 @@ class ImageFolder(DataModule):
         if test is None:
             _verify(files)
             parts = hold_out(self._set(files, labels))
-            # Each with files of its own, so that a search cannot come upon the test images in the source of its own.
+            # Each part has its own list of files, so the source of the training images does not hold the test images.
             first, second = (
                 self._set([files[i] for i in part.positions.tolist()], labels[part.positions]) for part in parts
             )
@@ -144,7 +144,7 @@ class ImageFolder(DataModule):
         present = torch.bincount(test_labels, minlength=len(self.class_names))
         if not present.all():
             raise DataError(
-                f"{test / self.class_names[int(present.argmin())]} holds no image; each class needs one to test"
+                f"{test / self.class_names[int(present.argmin())]} has no images; each class needs at least one"
             )
         _verify([*files, *test_files])
         return self._set(files, labels), self._set(test_files, test_labels)
@@ -154,9 +154,9 @@ class ImageFolder(DataModule):
         files: list[Path] = []
         labels: list[int] = []
         for label, name in enumerate(self.class_names):
-            own, _ = folders.images(base / name)
-            files += own
-            labels += [label] * len(own)
+            class_files, _ = folders.images(base / name)
+            files += class_files
+            labels += [label] * len(class_files)
         return files, torch.tensor(labels, dtype=torch.int64)
 
     def _set(self, files: Sequence[Path], labels: Tensor) -> ImageSet:
@@ -164,7 +164,7 @@ class ImageFolder(DataModule):
 
     @property
     def train(self) -> ImageSet:
-        """Images of root/train (or root), less the held-out fifth if there is no test folder."""
+        """Images of root/train (or root), without the held-out fifth if there is no test folder."""
         return self._split[0]
 
     @property
@@ -174,18 +174,18 @@ class ImageFolder(DataModule):
 
     @cached_property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Measured on the training images, on a class-balanced sample of 2,000 if there are more."""
+        """Mean and deviation of the training images, or of a class-balanced sample of 2,000 if there are more."""
         return statistics(self.train, sample=SAMPLE)
 
     @property
     def reading(self) -> str:
-        """What is cut off."""
+        """How images are cropped and scaled."""
         side = self.image_size
-        return f"of each image the middle square, upright, in colour, scaled to {side} x {side} pixels"
+        return f"the center square of each image, upright, in color, scaled to {side} x {side} pixels"
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many images of which class were read, where the test set comes from, and what was left unread."""
+        """The number of images of each class, the source of the test set, and what was ignored."""
         layout = self._layout
         notes = [
             f"{part} images of each class: {counted(images.labels[images.positions], self.class_names)}"
@@ -196,35 +196,35 @@ class ImageFolder(DataModule):
         elif layout.validation:
             notes.append(f"there is no folder 'test': the images of {layout.test} are the test set")
         if layout.unread:
-            notes.append(f"folders of {self.root} that are not read: {', '.join(one.name for one in layout.unread)}")
+            notes.append(f"ignored folders of {self.root}: {', '.join(folder.name for folder in layout.unread)}")
         if others := self._others():
-            listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
-            notes.append(f"files in the folders of classes that are not read, by their suffix: {listed}")
+            counts = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
+            notes.append(f"ignored files in the class folders, by suffix: {counts}")
         return tuple(notes)
 
     def _others(self) -> Counter[str]:
-        """Files in the class folders that are no images, by suffix."""
+        """The number of files in the class folders that are not images, by suffix."""
         bases = [base for base in (self._layout.train, self._layout.test) if base]
-        each = (folders.images(base / name)[1] for base in bases for name in self.class_names)
-        return sum(each, start=Counter())
+        counts = (folders.images(base / name)[1] for base in bases for name in self.class_names)
+        return sum(counts, start=Counter())
 
 
 def _verify(files: Sequence[Path]) -> None:
-    """Decode every file once, so that broken ones are named before the work starts; `DataError` if there are any."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoders let other threads run
-        broken = [what for what in pool.map(_complaint, files) if what]
+    """Decode every file once, before the work starts; a `DataError` names the broken ones."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoders release the GIL
+        broken = [problem for problem in pool.map(_problem, files) if problem]
     if broken:
         named = "; ".join(broken[:5]) + (f"; and {len(broken) - 5} more" if len(broken) > 5 else "")
-        raise DataError(f"{len(broken)} of {len(files)} image files cannot be used: {named}; mend or remove them")
+        raise DataError(f"{len(broken)} of {len(files)} image files cannot be used: {named}; repair or remove them")
 
 
-def _complaint(file: Path) -> str | None:
-    """What is wrong with a file, if anything."""
+def _problem(file: Path) -> str | None:
+    """What is wrong with a file; None if it is fine."""
     try:
         with Image.open(file) as image:
-            image.draft("RGB", (SIDE, SIDE))  # a JPEG is read to its end, but without its fine detail: much faster
+            image.draft("RGB", (SIDE, SIDE))  # reads a JPEG to its end, but without fine detail: much faster
             image.load()
             deep = image.mode.startswith(("I", "F"))
     except Exception as error:  # Pillow's decoders have as many kinds of error as there are formats
         return f"{file} ({text_of(error)})"
-    return f"{file} (more than 8 bits a channel, which would be cut off)" if deep else None
+    return f"{file} (more than 8 bits per channel, which would be cut off)" if deep else None

@@ -1,4 +1,4 @@
-"""Images as a single `.npz`: read, and every mistake in it named."""
+"""Reads images from a single `.npz`, with a message for every mistake in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPTIONAL = ("test_images", "test_labels")
 
 @dataclass(frozen=True)
 class NpzImages:
-    """What a file holds: training and test images, class names, and whether the test set was held out by us."""
+    """The content of a file: training and test images, class names, and whether nasforge held out the test set."""
 
     train: ImageSet
     test: ImageSet
@@ -28,11 +28,10 @@ class NpzImages:
 def read_npz(path: Path) -> NpzImages:
     """Images from `train_images` (N, H, W) or (N, H, W, C) uint8, `train_labels` (N,) and `classes` (names).
 
-    `test_images` and `test_labels` may be there too; else a class-balanced fifth is held out. Other arrays are left
-    unread.
+    Without `test_images` and `test_labels`, a class-balanced fifth is held out. Other arrays are ignored.
 
     Raises:
-        DataError: the file is missing or broken, or an array is; the message names it and what would be right.
+        DataError: the file or an array is missing or broken; the message names it and says what would be right.
     """
     arrays = _arrays(path)
     names = _names(path, arrays["classes"])
@@ -43,7 +42,7 @@ def read_npz(path: Path) -> NpzImages:
         return NpzImages(*hold_out(whole), names, held_out)
     test = _image_set(path, arrays, "test", names)
     if test.shape != whole.shape:
-        raise DataError(f"{path}: test images are {test.shape} (C, H, W), training images {whole.shape}")
+        raise DataError(f"{path}: test images are {test.shape} (C, H, W), but training images are {whole.shape}")
     return NpzImages(whole, test, names, held_out)
 
 
@@ -55,7 +54,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _names(path: Path, classes: np.ndarray) -> tuple[str, ...]:
-    names = tuple(one.decode(errors="replace") if isinstance(one, bytes) else str(one) for one in classes.flat)
+    names = tuple(name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in classes.flat)
     if classes.ndim != 1:
         raise DataError(f"{path}: 'classes' has the shape {classes.shape}; it must be a list of names")
     if len(set(names)) < len(names):
@@ -68,7 +67,7 @@ def _image_set(path: Path, arrays: dict[str, np.ndarray], part: str, names: tupl
     """The images and labels of `part` as (N, C, H, W)."""
     for key in (f"{part}_images", f"{part}_labels"):
         if key not in arrays:
-            raise DataError(f"{path} has no array '{key}', but its counterpart; images and labels come together")
+            raise DataError(f"{path} has no array '{key}'; it must have images and labels in pairs")
     images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise DataError(
@@ -78,11 +77,11 @@ def _image_set(path: Path, arrays: dict[str, np.ndarray], part: str, names: tupl
     pixels = images[..., None] if images.ndim == 3 else images
     count, height, width, channels = pixels.shape
     if count == 0 or channels == 0:
-        raise DataError(f"{path}: '{part}_images' has the shape {images.shape}, so there is no image in it")
+        raise DataError(f"{path}: '{part}_images' has the shape {images.shape}; it must hold at least one image")
     if min(height, width) < SIDE:
         raise DataError(
             f"{path}: '{part}_images' has the shape {images.shape}, images of {height} x {width} pixels; "
-            f"each side must be {SIDE} or more, and channels come last"
+            f"each side must be {SIDE} or more, and channels must come last"
         )
     _check_labels(path, f"{part}_labels", labels, count, len(names))
     planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
@@ -95,4 +94,4 @@ def _check_labels(path: Path, key: str, labels: np.ndarray, images: int, classes
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= classes:
         wrong = lowest if lowest < 0 else highest
-        raise DataError(f"{path}: '{key}' holds {wrong}; with {classes} classes labels go from 0 to {classes - 1}")
+        raise DataError(f"{path}: '{key}' holds {wrong}; labels of {classes} classes go from 0 to {classes - 1}")

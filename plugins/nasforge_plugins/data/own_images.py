@@ -1,4 +1,4 @@
-"""Whatever form one's own images come in: are there enough of each class, and what are their mean and deviation."""
+"""Checks and statistics of your own images in any form: enough of each class, mean and deviation."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch import Tensor
 from nasforge import DataError, ImageSet
 
 SIDE = 4
-"""The shortest side, in pixels, that the networks of the spaces in the box can read: they halve it twice."""
+"""The shortest side, in pixels, that networks of the built-in spaces can read: they halve it twice."""
 PIXELS = 2**26
-"""How many are counted at a time."""
+"""The number of pixels counted at a time."""
 
 LISTED = 20
-"""Most classes whose counts are listed one by one."""
+"""The largest number of classes whose counts are listed one by one."""
 
 
 def require_enough(where: object, labels: Tensor, names: Sequence[str], *, held_out: bool) -> None:
-    """Each class needs an image in each half of a search and, if a fifth is `held_out`, one in that too.
+    """Check that each class has an image for each half of a search and, if a fifth is `held_out`, for that too.
 
     Args:
         where: the file or folder, for the message.
-        labels: of all training images, (N,), each below the number of classes.
-        names: of the classes, in the order of the labels.
-        held_out: whether the test images are still among these.
+        labels: labels of all training images, (N,), each below the number of classes.
+        names: names of the classes, in the order of the labels.
+        held_out: whether these still include the test images.
 
     Raises:
-        DataError: there is one class alone, or one with too few images.
+        DataError: there are fewer than two classes, or a class has too few images.
     """
     if len(names) < 2:
         raise DataError(f"{where} has {len(names)} class ({', '.join(names) or 'none'}); a classifier needs 2 or more")
@@ -42,7 +42,7 @@ def require_enough(where: object, labels: Tensor, names: Sequence[str], *, held_
 
 
 def counted(labels: Tensor, names: Sequence[str]) -> str:
-    """How many images each class has, for people: `9 cat, 12 dog`; of many classes the range."""
+    """The number of images of each class as text: `9 cat, 12 dog`; with many classes, the range."""
     counts = torch.bincount(labels, minlength=len(names)).tolist()
     if len(names) > LISTED:
         return f"{min(counts)} to {max(counts)} of {len(names)} classes"
@@ -52,7 +52,7 @@ def counted(labels: Tensor, names: Sequence[str]) -> str:
 def statistics(images: ImageSet, *, sample: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation per channel of pixels in [0, 1], over all images or a class-balanced `sample` of them.
 
-    The sample is the same in every run: a run's seed must not move what its networks read.
+    The sample is the same in every run: a run's seed must not change what its networks read.
     """
     chosen = images if len(images) <= sample else images.subset(sample, seed=0)
     levels = torch.arange(256, dtype=torch.float64) / 255
