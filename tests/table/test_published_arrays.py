@@ -184,10 +184,10 @@ def test_wrong_accuracies_are_named(saved, changes, sentence):
     [
         ({"devices": None}, "has no array 'devices'"),
         ({"devices": np.array(["phone", "phone"])}, "'latency_ms' has the shape (40, 3); it must be (40, 2)"),
-        ({"latency_ms": -times()["latency_ms"]}, "a latency is above 0"),
-        ({"latency_ms": times()["latency_ms"] / 1e3}, "'latency_ms of phone' must be in milliseconds, and goes up to"),
+        ({"latency_ms": -times()["latency_ms"]}, "a latency must be above 0"),
+        ({"latency_ms": times()["latency_ms"] / 1e3}, "'latency_ms of phone' must be in milliseconds, but goes up to"),
         ({"latency_ms": times()["latency_ms"] * 1e4}, "which looks like microseconds; convert it"),
-        ({"arch_str": np.full(CELLS, "|none~0|")}, "'|none~0|' is no cell of NAS-Bench-201"),
+        ({"arch_str": np.full(CELLS, "|none~0|")}, "'|none~0|' is not a cell of NAS-Bench-201"),
         ({"arch_str": strings(np.zeros((CELLS, 6), int))}, "are the same"),
     ],
 )

@@ -201,7 +201,7 @@ def test_numbers_of_every_kind_are_read(tmp_path, value, protocol):
 )
 def test_what_is_no_number_is_refused(tmp_path, value):
     write_bz2(tmp_path / "0.pickle.pbz2", {"value": value})
-    assert "must be whole, and hold nothing but numbers and texts" in complaint(tmp_path / "0.pickle.pbz2")
+    assert "must be complete and hold only numbers and strings" in complaint(tmp_path / "0.pickle.pbz2")
 
 
 # Wrong
@@ -243,14 +243,17 @@ def broken(change):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda content: content[2]["12"].pop("all_results"), "architecture 2 is not of the published form (KeyError"),
+        (
+            lambda content: content[2]["12"].pop("all_results"),
+            "architecture 2 does not have the published form (KeyError",
+        ),
         (lambda content: content[2]["12"].pop("arch_str"), "architecture 2: its trainings must be of one architecture"),
         (lambda content: content[2]["12"].update(arch_str=DEEP), "its trainings must be of one architecture"),
         (lambda content: content.update({7: content[0]}), "cells 0 and 3 (counted from 0) are the same"),
-        (lambda content: content.clear(), "holds no architecture"),
+        (lambda content: content.clear(), "holds no architectures"),
         (
             lambda content: content[1]["12"]["all_results"]["cifar10-valid", 111].update(epochs=10**12),
-            "architecture 1 is not of the published form (ValueError: a training of 1000000000000 epochs)",
+            "architecture 1 does not have the published form (ValueError: a training of 1000000000000 epochs)",
         ),
         (
             lambda content: [one.update(arch_str="8:8:8:8:8") for one in content[1].values()],
@@ -258,7 +261,7 @@ def broken(change):
         ),
         (
             lambda content: [one.update(arch_str=DEEP.replace("1x1", "7x7")) for one in content[1].values()],
-            "names the operation 'nor_conv_7x7'; none, skip_connect,",
+            "names the operation 'nor_conv_7x7'; the operations are none, skip_connect,",
         ),
     ],
 )

@@ -181,7 +181,7 @@ def test_what_is_empty_was_not_measured(read):
 
 
 def test_columns_that_say_nothing_are_left_out_with_a_warning(read):
-    with pytest.warns(UserWarning, match=r"columns that are not read: synflow, train_loss, cifar10_train_acc$"):
+    with pytest.warns(UserWarning, match=r"ignored columns: synflow, train_loss, cifar10_train_acc$"):
         found = read(cifar10_valid_acc=VALID, synflow=TEST, train_loss=TEST, cifar10_train_acc=TEST)
     assert list(numbers(found)) == ["cifar10/accuracy"]
 
@@ -194,13 +194,13 @@ def test_columns_that_say_nothing_are_left_out_with_a_warning(read):
         ({"edgegpu_latency": LATENCY}, "'edgegpu_latency' does not say its unit; name it by one of latency_ms, laten"),
         ({"fpga_energy": LATENCY}, "does not say its unit; name it by one of energy_mj, energy_j, energy_uj, or leave"),
         ({"cifar10_train_time": LATENCY}, "name it by one of train_time_s, train_time_seconds, train_time_minutes"),
-        ({"raspi4_latency_ms": [one / 1000 for one in LATENCY]}, "must be in milliseconds, and goes up to 0.0125"),
-        ({"raspi4_latency_ms": [0, *LATENCY[1:]]}, "'raspi4_latency_ms' holds 0; a latency is above 0"),
+        ({"raspi4_latency_ms": [one / 1000 for one in LATENCY]}, "must be in milliseconds, but goes up to 0.0125"),
+        ({"raspi4_latency_ms": [0, *LATENCY[1:]]}, "'raspi4_latency_ms' holds 0; a latency must be above 0"),
         ({"fpga_energy_mJ": [-1, *LATENCY[1:]]}, "'fpga_energy_mJ' holds -1; it must be above 0"),
-        ({"valid_acc": VALID}, "'valid_acc' does not say of which data set; name it cifar10_valid_acc"),
+        ({"valid_acc": VALID}, "'valid_acc' does not say its data set; name it cifar10_valid_acc"),
         (
             {"cifar10_valid_acc": VALID, "cifar100_valid_acc": TEST, "params": PARAMS},
-            "'params' does not say of which data set",
+            "'params' does not say its data set",
         ),
         ({"cifar10_valid_acc": VALID, "cifar10-val": VALID}, "and 'cifar10-val' are both cifar10/accuracy"),
         ({"cifar10_valid_acc": VALID, "cifar10_test_acc": [one / 100 for one in TEST]}, "'cifar10_test_acc' only to"),
@@ -209,7 +209,7 @@ def test_columns_that_say_nothing_are_left_out_with_a_warning(read):
         ({"cifar10_valid_acc": [*VALID[1:], "inf"]}, "'cifar10_valid_acc' holds inf; an accuracy is"),
         ({"cifar10_params": [30] * 5}, "'cifar10_params' holds 30 to 30; networks of NAS-Bench-201 have 0.07 to 1.54"),
         ({"cifar10_flops": [440.0] * 5}, "which are half as many as FLOPs"),
-        ({}, "no column whose name says what it holds; cifar10_valid_acc, cifar10_test_acc_200ep"),
+        ({}, "no column whose name says what it holds, such as cifar10_valid_acc, cifar10_test_acc_200ep"),
     ],
 )
 def test_what_leaves_open_what_it_means_is_refused(saved, sheet, sentence):
@@ -220,14 +220,14 @@ def test_what_leaves_open_what_it_means_is_refused(saved, sheet, sentence):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (as_csv(SHEET).replace("94.37", "94,37"), "row 2 has 5 entries, the first row names 4 columns"),
+        (as_csv(SHEET).replace("94.37", "94,37"), "row 2 has 5 entries, but the first row names 4 columns"),
         (as_csv(SHEET).replace("none~0", "zero~0"), "names the operation 'zero'"),
         (as_csv(SHEET) + as_csv(SHEET).splitlines()[1], "cells 0 and 5 (counted from 0) are the same"),
         (as_csv(SHEET).replace("cifar10-test", "arch_str"), "has two columns 'arch_str'"),
         (as_csv({"index": [0, 1, 15625], "cifar10-val": VALID[:3]}), "there is no cell 15625"),
         (as_csv({"index": [0, 1.5, 2], "cifar10-val": VALID[:3]}), "must hold whole numbers, the indices of NAS-Bench"),
         (b"arch_str,\xff\xfe\n", "cannot be read as text"),
-        ('arch_str,x\n"' + CELLS[0], "is no whole CSV file"),
+        ('arch_str,x\n"' + CELLS[0], "is not a complete CSV file"),
     ],
 )
 def test_a_broken_csv_is_named(saved, content, sentence):
@@ -298,12 +298,15 @@ class Evil:
         (b"no pickle", "cannot be read"),
         (pickle.dumps(Evil()), "it asks for"),
         (pickle.dumps(np.array([Evil()])), "it asks for"),
-        (pickle.dumps(np.array(["a"])), "it holds numpy's numbers of type U1"),
+        (pickle.dumps(np.array(["a"])), "it holds numpy numbers of type U1"),
         (pickle.dumps(np.zeros((2, 2))), "it holds an array of shape (2, 2)"),
         (pickle.dumps([1, 2]), "is not HW-NAS-Bench's pickle"),
-        (pickle.dumps({"nasbench201": {"cifar10": {}}}), "is not of the published form (KeyError: 'config')"),
+        (pickle.dumps({"nasbench201": {"cifar10": {}}}), "does not have the published form (KeyError: 'config')"),
         (pickle.dumps({"nasbench201": {}}), "holds no latency and no energy"),
-        (pickle.dumps(hardware(lambda values: values[1:])), "'edgegpu_latency' has (4,) numbers for 5 cells"),
+        (
+            pickle.dumps(hardware(lambda values: values[1:])),
+            "'edgegpu_latency' has the shape (4,); it must be one number for each of 5 cells",
+        ),
         (pickle.dumps(hardware(lambda values: [-1.0] * 5)), "holds -1; it must be above 0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""NAS-Bench-201's architecture strings as rows of a table."""
+"""Converts NAS-Bench-201's architecture strings to rows of a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(from, to), in the order of the strings."""
 CARDINALITIES = (len(OPERATIONS),) * len(EDGES)
 SEED = 88
-"""With which the benchmark's authors shuffled all cells before they numbered them."""
+"""The seed with which the benchmark's authors shuffled all cells before they numbered them."""
 
 _CELL = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
 _DIGITS = {operation: digit for digit, operation in enumerate(OPERATIONS)}
@@ -27,21 +27,21 @@ def rows_of(strings: Iterable[str], where: str) -> np.ndarray:
     """Rows (N,), int64, of architecture strings such as `|none~0|+|none~0|none~1|+|none~0|none~1|none~2|`.
 
     Args:
-        where: what the message calls the file.
+        where: the name of the file in the message.
 
     Raises:
-        DataError: a string is no such cell, or comes twice.
+        DataError: a string is not such a cell, or occurs twice.
     """
-    return distinct_rows(np.array([_vector(one, where) for one in strings]), where)
+    return distinct_rows(np.array([_vector(string, where) for string in strings]), where)
 
 
 def is_cell(value: Any) -> bool:
-    """Whether it is such a string."""
+    """Whether `value` is an architecture string."""
     return isinstance(value, str) and _CELL.fullmatch(value) is not None
 
 
 def rows_of_indices(indices: np.ndarray, where: str) -> np.ndarray:
-    """Rows (N,), int64, of the benchmark's own indices; a `DataError` if one is none, or comes twice."""
+    """Rows (N,), int64, of the benchmark's own indices; a `DataError` if one is out of range or occurs twice."""
     count = np.prod(CARDINALITIES)
     if ((indices < 0) | (indices >= count)).any():
         wrong = indices[(indices < 0) | (indices >= count)][0]
@@ -53,7 +53,7 @@ def rows_of_indices(indices: np.ndarray, where: str) -> np.ndarray:
 
 
 def distinct_rows(vectors: np.ndarray, where: str) -> np.ndarray:
-    """Rows (N,), int64, of the cells' operations (N, 6) as indices; a `DataError` if a cell comes twice."""
+    """Rows (N,), int64, of the cells' operations (N, 6) as indices; a `DataError` if a cell occurs twice."""
     rows: np.ndarray = np.ravel_multi_index(vectors.T, CARDINALITIES)
     values, counts = np.unique(rows, return_counts=True)
     if (counts > 1).any():
@@ -63,14 +63,14 @@ def distinct_rows(vectors: np.ndarray, where: str) -> np.ndarray:
 
 
 def _vector(string: str, where: str) -> tuple[int, ...]:
-    found = _CELL.fullmatch(string)
-    if found is None:
+    match = _CELL.fullmatch(string)
+    if match is None:
         raise DataError(
-            f"{where}: {string[:120]!r} is no cell of NAS-Bench-201; |none~0|+|none~0|none~1|+|... would be one"
+            f"{where}: {string[:120]!r} is not a cell of NAS-Bench-201, such as |none~0|+|none~0|none~1|+|..."
         )
     try:
-        return tuple(_DIGITS[operation] for operation in found.groups())
+        return tuple(_DIGITS[operation] for operation in match.groups())
     except KeyError as unknown:
         raise DataError(
-            f"{where}: {string[:120]!r} names the operation {unknown}; {', '.join(OPERATIONS)} exist"
+            f"{where}: {string[:120]!r} names the operation {unknown}; the operations are {', '.join(OPERATIONS)}"
         ) from None

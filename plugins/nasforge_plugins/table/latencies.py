@@ -1,4 +1,4 @@
-"""Latencies of NAS-Bench-201's cells on many devices (HW-NAS-Bench, HELP), gathered in one `.npz`."""
+"""Reads latencies of NAS-Bench-201's cells on many devices (HW-NAS-Bench, HELP) from one `.npz`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ METRIC = "latency_ms"
 
 
 def read(source: Path) -> Table | None:
-    """The table in an `.npz` with `arch_str` (N,), `devices` (D,) and `latency_ms` (N, D); a column for each device.
+    """The table in an `.npz` with `arch_str` (N,), `devices` (D,) and `latency_ms` (N, D), with a column per device.
 
     Returns:
-        None if it is no `.npz`, or holds no array `latency_ms`.
+        None if it is not an `.npz`, or has no array `latency_ms`.
 
     Raises:
-        DataError: the file is not whole, or an array is missing or not as it should be; the message names it.
+        DataError: the file is incomplete, or an array is missing or wrong; the message names it.
     """
     if source.suffix != ".npz":
         return None

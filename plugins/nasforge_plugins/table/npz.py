@@ -1,4 +1,4 @@
-"""NAS-Bench-201's accuracies and sizes, gathered in one `.npz`."""
+"""Reads NAS-Bench-201's accuracies and sizes from one `.npz`."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ NUMBERS: Mapping[str, tuple[str, Literal["max", "min"], bool, str]] = {
     "params_m": ("params_m", "min", False, "1e6 parameters of the whole network"),
     "macs_m": ("macs_m", "min", False, "1e6 multiply-accumulates, counted with BatchNorm and ReLU as NASLib does"),
 }
-"""Suffix of an array: metric, direction, report_only, about. `*_acc_200ep_single` is left out: it is one run's test
-accuracy by another name."""
+"""By an array's suffix: metric, direction, report_only, about. `*_acc_200ep_single` is left out: it is the test
+accuracy of one run under another name."""
 
 
 def read(source: Path) -> Table | None:
-    """The table in an `.npz` with `ops`, `op_names`, `edges` and, of each data set, the arrays of `NUMBERS`.
+    """The table in an `.npz` with `ops`, `op_names`, `edges` and, for each data set, the arrays of `NUMBERS`.
 
     Returns:
-        None if it is no `.npz`, or holds no array of a data set of NAS-Bench-201.
+        None if it is not an `.npz`, or has no array of a data set of NAS-Bench-201.
 
     Raises:
-        DataError: the file is not whole, or an array is missing or not as it should be; the message names it.
+        DataError: the file is incomplete, or an array is missing or wrong; the message names it.
     """
     if source.suffix != ".npz":
         return None
     with open_arrays(source) as arrays:
-        datasets = [one for one in DATASETS if any(key.startswith(f"{one}_") for key in arrays.names)]
+        datasets = [dataset for dataset in DATASETS if any(key.startswith(f"{dataset}_") for key in arrays.names)]
         if not datasets:
             return None
         rows = _rows(arrays)
@@ -53,8 +53,8 @@ def read(source: Path) -> Table | None:
 
 
 def _rows(arrays: ArrayFile) -> np.ndarray:
-    """The table's row of each of the file's, from `ops`, whatever order of operations and edges the file has."""
-    names, edges = [str(one) for one in arrays["op_names"]], [tuple(map(int, one)) for one in arrays["edges"]]
+    """The table's row for each row of `ops`, for any order of operations and edges in the file."""
+    names, edges = [str(name) for name in arrays["op_names"]], [tuple(map(int, edge)) for edge in arrays["edges"]]
     if sorted(names) != sorted(OPERATIONS) or sorted(edges) != sorted(EDGES):
         raise DataError(f"{arrays.path}: 'op_names' and 'edges' must be those of NAS-Bench-201, in any order")
     ops = arrays.shaped("ops", len(arrays["ops"]), len(EDGES))

@@ -1,4 +1,4 @@
-"""The official releases of NAS-Bench-201 and of NATS-Bench's topology space."""
+"""Reads the official releases of NAS-Bench-201 and of NATS-Bench's topology space."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from nasforge_plugins.table.pickles import load_bz2, load_torch
 Trial = Mapping[str, Any]
 """One training of one architecture on one data set: `ResultsCount.state_dict()` of the official code."""
 Trials = Mapping[str, Any]
-"""All trainings of one architecture with as many epochs: `ArchResults.state_dict()` of the official code."""
+"""All trainings of one architecture for the same number of epochs: `ArchResults.state_dict()` of the official code."""
 MOST_EPOCHS = 1000
-"""Of one training; the releases have 200 at most."""
+"""The longest training accepted; the releases have at most 200 epochs."""
 LEGACY = {"less": "12", "full": "200"}
-"""What NAS-Bench-201's files call the two lengths of training; NATS-Bench's use the epochs."""
+"""NAS-Bench-201's names for the two lengths of training; NATS-Bench's files use the number of epochs."""
 
 
 class Question(NamedTuple):
     """A column, and where the releases have its numbers.
 
     Attributes:
-        epochs: of the training: 12 or 200, as text.
-        trained: the release's name of what was trained on; `cifar10-valid` is half of CIFAR-10's training images.
-        scored: of what it was scored on; '' if it is no accuracy.
+        epochs: epochs of the training: 12 or 200, as text.
+        trained: the release's name of the training images; `cifar10-valid` is half of CIFAR-10's training images.
+        scored: the release's name of the images it was scored on; '' if the column is not an accuracy.
     """
 
     column: Column
@@ -42,13 +42,13 @@ class Question(NamedTuple):
 def read(source: Path) -> Table | None:
     """The table in `NAS-Bench-201-v1_*.pth`, `NATS-tss-v1_0-*.pickle.pbz2` or the folder `NATS-tss-v1_0-*-simple`.
 
-    Accuracies are means over a release's seeds. Architectures that a partial release lacks are NaN.
+    Accuracies are means over a release's seeds. Architectures missing from a partial release are NaN.
 
     Returns:
-        None if it is none of these, by its name or, for a folder, by what lies in it.
+        None if it is not one of these, by its name or, for a folder, by its files.
 
     Raises:
-        DataError: a file is broken, not of the published form, or holds anything but numbers and texts.
+        DataError: a file is broken, does not have the published form, or holds anything but numbers and strings.
     """
     released = _architectures(source)
     if released is None:
@@ -59,11 +59,11 @@ def read(source: Path) -> Table | None:
         if re.fullmatch(r"\d+(:\d+)+", strings[-1]):
             raise DataError(
                 f"{source} is of NATS-Bench's size space ({strings[-1]}), and nasforge has no such space; "
-                f"a package that brings the space can bring a reader of its releases"
+                f"a package can add the space and a reader of its releases"
             )
         answers.append(_answers(where, by_epochs))
     if not strings:
-        raise DataError(f"{source} holds no architecture")
+        raise DataError(f"{source} holds no architectures")
     rows, numbers = rows_of(strings, str(source)), np.array(answers)
     values = {}
     for index, question in enumerate(QUESTIONS):
@@ -74,7 +74,7 @@ def read(source: Path) -> Table | None:
 
 
 def _architectures(source: Path) -> Iterator[tuple[str, Mapping[str, Trials]]] | None:
-    """(where, trials by epochs) of each architecture."""
+    """(where, trials by epochs) for each architecture."""
     if source.is_dir():
         files = sorted(source.glob("[0-9]*.pickle.pbz2"))
         return ((str(file), load_bz2(file)) for file in files) if files else None
@@ -84,10 +84,10 @@ def _architectures(source: Path) -> Iterator[tuple[str, Mapping[str, Trials]]] |
 
 
 def _together(source: Path, content: Any) -> Iterator[tuple[str, Mapping[str, Trials]]]:
-    """Of a file that holds all of them."""
+    """(where, trials by epochs) for each architecture of a single file."""
     if not isinstance(content, Mapping) or not isinstance(content.get("arch2infos"), Mapping):
-        raise DataError(f"{source} has no 'arch2infos', in which NAS-Bench-201 and NATS-Bench keep their results")
-    return ((f"{source}, architecture {index}", one) for index, one in content["arch2infos"].items())
+        raise DataError(f"{source} has no 'arch2infos', which holds the results of NAS-Bench-201 and NATS-Bench")
+    return ((f"{source}, architecture {index}", trials) for index, trials in content["arch2infos"].items())
 
 
 def _string(where: str, by_epochs: Mapping[str, Trials]) -> str:
@@ -99,12 +99,12 @@ def _string(where: str, by_epochs: Mapping[str, Trials]) -> str:
 
 
 def _answers(where: str, by_epochs: Mapping[str, Trials]) -> list[float]:
-    """What one architecture has to say to each of `QUESTIONS`."""
+    """The number for each of `QUESTIONS`, for one architecture."""
     try:
         named = {LEGACY.get(epochs, epochs): trials for epochs, trials in by_epochs.items()}
         return [_answer(question, _trials(named.get(question.epochs), question.trained)) for question in QUESTIONS]
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{where} is not of the published form ({reason(error)})") from None
+        raise DataError(f"{where} does not have the published form ({reason(error)})") from None
 
 
 def _trials(trials: Trials | None, trained: str) -> list[Trial]:
@@ -120,7 +120,7 @@ def _answer(question: Question, trials: list[Trial]) -> float:
 
 
 def _accuracy(trial: Trial, scored: str) -> float:
-    """In percent, after the last epoch."""
+    """Accuracy after the last epoch, as a fraction; the releases have percent."""
     return float(trial["eval_acc1es"].get(f"{scored}@{_epochs(trial) - 1}", math.nan)) / 100
 
 
@@ -132,30 +132,31 @@ def _epochs(trial: Trial) -> int:
 
 
 def _seconds(trials: list[Trial]) -> float:
-    """All epochs of training and one look at the validation images: what NATS-Bench's `simulate_train_eval` counts."""
+    """Seconds for all epochs of training and one pass over the validation images, as in `simulate_train_eval`."""
     return _mean([_trial_seconds(trial) for trial in trials])
 
 
 def _trial_seconds(trial: Trial) -> float:
-    looks = [trial["eval_times"].get(f"x-valid@{epoch}", math.nan) for epoch in range(_epochs(trial))]
-    return sum(trial["train_times"].values()) + sum(looks) / len(looks) if trial["train_times"] else math.nan
+    validations = [trial["eval_times"].get(f"x-valid@{epoch}", math.nan) for epoch in range(_epochs(trial))]
+    seconds = sum(trial["train_times"].values()) + sum(validations) / len(validations)
+    return seconds if trial["train_times"] else math.nan
 
 
 def _latency(trials: list[Trial]) -> float:
-    """Milliseconds; the releases have seconds, of several batches or their mean."""
+    """Latency in milliseconds; the releases have seconds, for several batches or their mean."""
     return 1000 * _mean([_mean(trial["latency"]) for trial in trials if trial["latency"]])
 
 
 def _size(trials: list[Trial], key: str) -> float:
-    """Where trials disagree, the one of seed 888 is right (nats_bench 1.8, `ArchResults.get_compute_costs`)."""
+    """The network's size; if trials disagree, seed 888's is right (nats_bench 1.8, `ArchResults.get_compute_costs`)."""
     sizes = {f"{trial[key]:.5f}": trial[key] for trial in trials}
     return _mean([trial[key] for trial in trials if len(sizes) == 1 or int(trial["seed"]) == 888])
 
 
 def _mean(values: list[float]) -> float:
-    """Of those that are there; NaN if none is."""
-    there = [value for value in values if not math.isnan(value)]
-    return sum(there) / len(there) if there else math.nan
+    """The mean of all values that are not NaN; NaN if there are none."""
+    measured = [value for value in values if not math.isnan(value)]
+    return sum(measured) / len(measured) if measured else math.nan
 
 
 NUMBERS = {
@@ -164,16 +165,16 @@ NUMBERS = {
     "gpu_latency_ms": _latency,
     "train_seconds": _seconds,
 }
-"""How a metric that is no accuracy comes from the trials of an architecture."""
+"""How to compute each metric other than accuracies from the trials of an architecture."""
 
 
 def _questions(dataset: str, trained: str, halved: str, tested: str) -> Iterator[Question]:
     """The columns of one data set.
 
     Args:
-        trained: the release's name of the training behind the test accuracies, and `halved` of that behind the
-            validation accuracies.
-        tested: its name of the test images.
+        trained: the release's name of the training images for test accuracies.
+        halved: the release's name of the training images for validation accuracies.
+        tested: the release's name of the test images.
     """
 
     def column(metric: str, direction: Literal["max", "min"], about: str, report_only: bool = False) -> Column:

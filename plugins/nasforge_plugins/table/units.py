@@ -1,4 +1,4 @@
-"""Which unit a file's numbers are in: recognised where it can be but one, else a sentence that says what was found."""
+"""Recognizes the unit of a file's numbers; a `DataError` if it is ambiguous."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ MILLIONS: Mapping[str, tuple[float, float, str]] = {
     "params_m": (0.05, 2.0, "0.07 to 1.54 million parameters"),
     "macs_m": (1.5, 250.0, "2 to 223 million multiply-accumulates, which are half as many as FLOPs"),
 }
-"""Of networks of NAS-Bench-201 on its three data sets: the least and the most, with room, and what is known of them."""
+"""Range of sizes of NAS-Bench-201's networks on its three data sets, with a margin, and the true range in words."""
 FASTEST, SLOWEST = 0.1, 10_000.0
-"""Milliseconds. On devices whose latencies are published, the slowest cell takes 9 to 183."""
+"""Milliseconds. On devices with published latencies, the slowest cell takes 9 to 183."""
 
 
 def fractions(columns: Mapping[str, np.ndarray], where: object) -> dict[str, np.ndarray]:
-    """The accuracies of one file, by name, as fractions: a file has all of them in percent, or all as fractions.
+    """The accuracies of one file, by name, as fractions; the file has all of them in percent, or all as fractions.
 
     Raises:
-        DataError: one is below 0 or above 100, or some seem to be in percent and others not.
+        DataError: one is below 0 or above 100, or some seem to be in percent and others do not.
     """
     for name, values in columns.items():
         low, high = _range(values)
@@ -35,16 +35,16 @@ def fractions(columns: Mapping[str, np.ndarray], where: object) -> dict[str, np.
         other = next(name for name in highest if name not in percents)
         raise DataError(
             f"{where}: '{percents[0]}' goes up to {highest[percents[0]]:g}, so it is in percent, but '{other}' only to "
-            f"{highest[other]:g}; all accuracies of a file must be in percent, or all fractions"
+            f"{highest[other]:g}; all accuracies of a file must be in percent, or all must be fractions"
         )
     return {name: values / PERCENT if percents else values for name, values in columns.items()}
 
 
 def millions(metric: str, values: np.ndarray, name: str, where: object) -> np.ndarray:
-    """Sizes of networks of NAS-Bench-201 in millions; a file may have them in millions, thousands or units.
+    """Sizes of NAS-Bench-201's networks in millions; a file may have them in millions, thousands or units.
 
     Raises:
-        DataError: in none of these could they be what such networks have.
+        DataError: the numbers are out of range in each of these units.
     """
     least, most, known = MILLIONS[metric]
     low, high = _range(values)
@@ -55,23 +55,23 @@ def millions(metric: str, values: np.ndarray, name: str, where: object) -> np.nd
 
 
 def milliseconds(values: np.ndarray, name: str, where: object) -> np.ndarray:
-    """Latencies that the file says are in milliseconds, the same.
+    """The same latencies, after a check that they are in milliseconds.
 
     Raises:
-        DataError: one is not above 0, or no device is as fast or as slow as that.
+        DataError: one is not above 0, or they are too low or too high for any device.
     """
     low, high = _range(values)
     if low <= 0:
-        raise DataError(f"{where}: '{name}' holds {low:g}; a latency is above 0")
+        raise DataError(f"{where}: '{name}' holds {low:g}; a latency must be above 0")
     if not FASTEST <= high <= SLOWEST:
         unit = "seconds" if high < FASTEST else "microseconds"
         raise DataError(
-            f"{where}: '{name}' must be in milliseconds, and goes up to {high:g}, which looks like {unit}; convert it"
+            f"{where}: '{name}' must be in milliseconds, but goes up to {high:g}, which looks like {unit}; convert it"
         )
     return values
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:
-    """The least and the largest number; NaN twice if there is none, which no comparison holds against anybody."""
-    there = values[~np.isnan(values)]
-    return (float(there.min()), float(there.max())) if there.size else (np.nan, np.nan)
+    """The smallest and the largest number; (NaN, NaN), which passes every comparison above, if there is none."""
+    measured = values[~np.isnan(values)]
+    return (float(measured.min()), float(measured.max())) if measured.size else (np.nan, np.nan)
