@@ -283,7 +283,7 @@ class SupernetModule(FitModule):
 
 
 class NetworkModule(FitModule):
-    """Trains one network from scratch, as DARTS (section A.1.1) evaluates cells.
+    """Trains one network from scratch, as DARTS (section A.2.1) evaluates cells.
 
     Args:
         network: what `SearchSpace.build` returns.

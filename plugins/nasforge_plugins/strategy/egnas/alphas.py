@@ -53,7 +53,7 @@ class Alphas:
         return alphas, betas or None
 
     def mix(self, z: Vector) -> Mix:
-        """The mixing weights of an individual, the softmax of its rows, float32."""
+        """The mixing weights of an individual, the softmax of its rows (eq. 1), float32."""
         return {cell: rows.float() for cell, rows in self.space.mix(*self._logits(z)).items()}
 
     def parent_mix(self) -> Mix:

@@ -143,11 +143,11 @@ class MEDARTS(Strategy[WeightSharing]):
         population = self.founders(stages[0], images[stages[0].name], run)  # line 2
         trained: list[TrainedMember] = []
         everyone: list[TrainedMember] = []
-        for stage in stages:  # lines 1, 6 and 11
+        for stage in stages:  # lines 1, 6 and 11; the stage is Theta, of lines 3, 8 and 13 (Table II)
             if trained:  # lines 7 and 12
                 selected = select(trained, stage.survivors, self.dominance, self.size)  # III.C.3, eqs. 6 and 7
                 population = next_generation(selected, stage.name, stage.children)  # III.C.4
-            modules = [self.train(member, stage, images[stage.name], run) for member in population]  # lines 4, 9
+            modules = [self.train(member, stage, images[stage.name], run) for member in population]  # lines 4 and 9
             trained = [self.judged(member, module, run) for member, module in zip(population, modules, strict=True)]
             everyone += trained
         best = most_accurate(trained, self.dominance, self.size)  # line 15
@@ -169,10 +169,10 @@ class MEDARTS(Strategy[WeightSharing]):
 
     def train(self, member: Member, stage: Stage, images: FitData, run: Run[WeightSharing]) -> GradientAlphas:
         """`searchTrain`: a supernet of the stage's depth, with new weights, learns from the member's alphas on."""
-        supernet = self.supernet(stage, images, run)  # lines 3, 8 and 13: cells, channels, epochs and images (Table II)
+        supernet = self.supernet(stage, images, run)  # eqs. 1 and 2
         alphas = member.alphas  # III.C.4, Fig. 4: inherited
         module = GradientAlphas(supernet, run.space, epochs=stage.epochs, alphas=alphas, **self.module_options)
-        return run.fit(module, member.name, stage.epochs, images)  # lines 5, 10 and 14: DARTS, eqs. 1 to 4
+        return run.fit(module, member.name, stage.epochs, images)  # lines 5, 10 and 14: DARTS, eqs. 3 and 4
 
     def judged(self, member: Member, module: GradientAlphas, run: Run[WeightSharing]) -> TrainedMember:
         """The member after its training, with both objectives of section III.C.3."""
