@@ -72,7 +72,7 @@ class Trace:
 class NTKGA(Strategy):
     """A (mu + lambda) GA with aging. Selection is by Pareto dominance; every third generation ends in a tournament.
 
-    `conf/strategy/ntk_ga.yaml` explains each option and gives the paper's value.
+    `conf/strategy/ntk_ga.yaml` explains each option and gives the value of the published code.
 
     Raises:
         OptionError: `tournament.size` is larger than `population`.
@@ -154,9 +154,7 @@ class NTKGA(Strategy):
         """What happens in a generation (0, 1, ...)."""
         if not self.period:
             return "breed"
-        if (
-            self.schedule == "paper"
-        ):  # II, DARTS step: "once every three generation"; code: scores narrow the field first
+        if self.schedule == "paper":  # II, DARTS step: "once every three generation"; code: scores narrow the field
             return "breed" if (generation + 1) % self.period else "breed and compete"
         place = generation % (self.period + 1)  # code: two plain steps, one that keeps more, a tournament alone
         return "compete" if place == self.period else "breed more" if place == self.period - 1 else "breed"

@@ -1,6 +1,7 @@
 """How children are made: crossover and mutation at rates that adapt to what survives (II, Crossover and Mutation).
 
-Growing cells vary by the paper's operators, other spaces by their own. The numbers are those of the published code.
+Growing cells vary by the paper's operators, other spaces by their own. The numbers are those of the published code,
+except `PATIENCE`.
 """
 
 from __future__ import annotations

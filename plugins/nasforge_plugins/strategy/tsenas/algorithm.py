@@ -123,7 +123,7 @@ class TSENAS(Strategy[CellChain]):
 
     def fine_search(self, best: Sequence[Individual], archive: Archive, run: Run[CellChain]) -> None:
         """Algorithm 4: what is inside the cells; each individual competes with its own two children alone."""
-        space, population = run.space, list(best)
+        space, population = run.space, list(best)  # line 1: an architecture always holds both layers
         for generation in run.generations(self.fine_generations, "fine"):  # lines 2, 3 and 10
             children = [
                 (
