@@ -67,7 +67,7 @@ GOOD = (("sep_conv_3x3", 0), ("sep_conv_3x3", 1))
     ("architecture", "sentence"),
     [
         (broken(reduce=None), "needs the field 'reduce'"),
-        (broken(extra=1), "field 'extra' is none of space 'darts'; it has normal, normal_concat"),
+        (broken(extra=1), "space 'darts' has no field 'extra'; its fields are normal, normal_concat"),
         (broken(normal="x"), "field 'normal' must be a list of nodes, each two"),
         (broken(normal=(GOOD, GOOD[:1])), "field 'normal', node 1 must be two"),
         (broken(normal=(GOOD, ("x", GOOD[0]))), "field 'normal', node 1 holds 'x' where an"),
@@ -89,7 +89,7 @@ def test_validation_names_field_and_expectation(architecture, sentence):
     ("text", "sentence"),
     [
         ("Genotype(normal=[", "the genotype cannot be read as Genotype("),
-        ("Genotype(1)", "it is no call with named fields"),
+        ("Genotype(1)", "it is not a call with named fields"),
         ("Genotype(normal=[('sep_conv_3x3', 1)])", "field 'normal' has an odd number of pairs, 1; expected two"),
     ],
 )
@@ -131,7 +131,7 @@ def test_presets_of_other_papers_have_no_vector():
 def test_cells_outside_the_candidates_have_no_vector():
     nodes = (GOOD, GOOD, GOOD, GOOD)
     small = DARTS(operations=["skip_connect", "sep_conv_3x3"])
-    with pytest.raises(ArchitectureError, match="'max_pool_3x3', which is none of the candidates"):
+    with pytest.raises(ArchitectureError, match="'max_pool_3x3', which is not among the candidates"):
         small.encode(small.read("DARTS_V1"))
     with pytest.raises(ArchitectureError, match="node 3 of the normal cell takes state 0 twice"):
         DARTS().encode(broken(normal=(*nodes[:3], (GOOD[0], GOOD[0]))))

@@ -73,12 +73,12 @@ def cell(*names):
     [
         (
             "|nor_conv_3x3~0|+|none~0|nor_conv_3x33~1|+|skip_connect~0|none~1|skip_connect~2|",
-            "edge 2<-1: 'nor_conv_3x33' is none of none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3. "
+            "edge 2<-1: 'nor_conv_3x33' is not one of none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3. "
             "Did you mean nor_conv_3x3?",
         ),
         (
             "|~0|+|none~0|none~1|+|none~0|none~1|none~2|",
-            "edge 1<-0: '' is none of none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3",
+            "edge 1<-0: '' is not one of none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3",
         ),
         (
             "|none~0|+|none~0|none~1|",
@@ -104,9 +104,9 @@ def test_a_broken_string_names_the_edge_or_the_node(space, text, sentence):
 @pytest.mark.parametrize(
     ("architecture", "sentence"),
     [
-        (cell("none", "none", "none", "max_pool_3x3", "none", "none"), "edge 3<-0: 'max_pool_3x3' is none of"),
-        (cell("none", "none", "none", 3, "none", "none"), "edge 3<-0: 3 is none of none, skip_connect"),
-        (cell("none", "none", "none", ("none",), "none", "none"), "edge 3<-0: ('none',) is none of none"),
+        (cell("none", "none", "none", "max_pool_3x3", "none", "none"), "edge 3<-0: 'max_pool_3x3' is not one of"),
+        (cell("none", "none", "none", 3, "none", "none"), "edge 3<-0: 3 is not one of none, skip_connect"),
+        (cell("none", "none", "none", ("none",), "none", "none"), "edge 3<-0: ('none',) is not one of none"),
         (cell("none"), "field 'cell' must be a list of 6 operations, one for each of the edges 1<-0, 2<-0, 2<-1, 3<-0"),
         (Architecture.of("nasbench201", {"cell": "none"}), "field 'cell' must be a list of 6 operations"),
         (Architecture.of("nasbench201", {}), "has the field 'cell' and no other; this one has no field"),
@@ -237,5 +237,5 @@ def test_options_that_the_supernet_lacks_are_refused_by_name(space, options, sen
 def test_a_typo_is_one_sentence_on_the_command_line(mistake):
     typo = RESNET.replace("none~0", "nonne~0")
     said = mistake("retrain", "space=nasbench201", f"architecture='{typo}'")
-    assert "edge 2<-0: 'nonne' is none of none, skip_connect" in said
+    assert "edge 2<-0: 'nonne' is not one of none, skip_connect" in said
     assert said.endswith("Did you mean none?")

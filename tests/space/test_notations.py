@@ -134,7 +134,7 @@ def test_a_chromosome_may_be_a_list():
         ("nasbench201", "-1", "there is no cell -1"),
         ("nasbench201", "9" * 5000, "holds no architecture of space 'nasbench201'; |nor_conv_3x3~0|+|none~0|"),
         ("nasbench201", "[(('nor_conv_3x3', 0),), (('none', 0),), ()]", "edge 2<-1 is missing"),
-        ("nasbench201", "(0, 1, 2, 3, 4, 9)", "edge 3<-2: '9' is none of none, skip_connect"),
+        ("nasbench201", "(0, 1, 2, 3, 4, 9)", "edge 3<-2: '9' is not one of none, skip_connect"),
         ("nasbench201", "8:16:24:32:40", "an index from 0 to 15624, JSON and files of these can be read"),
         ("nasbench201", "[" * 9000, "holds no architecture of space 'nasbench201'"),
         ("reolon", "5", "must end in `--SHARED  DATASET`"),

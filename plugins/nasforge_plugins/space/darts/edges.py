@@ -1,4 +1,4 @@
-"""Candidate operations of the supernet on all edges that leave one state at once.
+"""Candidate operations of the supernet, each computed on all edges that leave one state at once.
 
 Channels are ordered edge by edge: channel e * C + c is channel c of edge e. BatchNorms have no affine parameters.
 """
@@ -26,7 +26,7 @@ CANDIDATES = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", *_SEPARABLE)
 
 
 def state_operation(name: str, channels: int, stride: int, pool_normalization: bool) -> nn.Module | None:
-    """The operation, if its output depends on the state alone: pools (with BatchNorm if asked for) and plain skips."""
+    """The operation, if its output depends only on the state: a pool (with optional BatchNorm) or a plain skip."""
     if name.endswith("pool_3x3"):
         pool = operation(name, channels, stride)
         return nn.Sequential(pool, nn.BatchNorm2d(channels, affine=False)) if pool_normalization else pool
@@ -34,7 +34,7 @@ def state_operation(name: str, channels: int, stride: int, pool_normalization: b
 
 
 def edge_operation(name: str, edges: int, channels: int, stride: int) -> nn.Module:
-    """The operation with weights of its own on each of the edges."""
+    """The operation with separate weights on each of the edges."""
     if name == "skip_connect":
         return ReducingEdges(edges, channels)
     kernel, dilation, repetitions = _SEPARABLE[name]
@@ -42,7 +42,7 @@ def edge_operation(name: str, edges: int, channels: int, stride: int) -> nn.Modu
 
 
 class _EdgeBlock(nn.Module):
-    """Depthwise k x k, 1x1, BatchNorm: on every edge its own, the ReLU before it left to the caller."""
+    """Depthwise k x k, 1x1, BatchNorm, separate for every edge; the caller applies the ReLU before it."""
 
     def __init__(self, edges: int, channels: int, kernel: int, stride: int, dilation: int) -> None:
         super().__init__()
@@ -56,8 +56,8 @@ class _EdgeBlock(nn.Module):
         if edges is None:
             out = self.pointwise(self.depthwise(x))
         else:
-            first = self.depthwise
-            x = depthwise(x, rows_of(first.weight, edges, self.edges), first.stride[0], first.dilation[0])
+            layer = self.depthwise
+            x = depthwise(x, rows_of(layer.weight, edges, self.edges), layer.stride[0], layer.dilation[0])
             out = F.conv2d(x, rows_of(self.pointwise.weight, edges, self.edges), groups=len(edges))
         return normalized(self.norm, out, scale, edges, self.edges)
 
@@ -74,7 +74,7 @@ class SeparableEdges(nn.Module):
         )
 
     def forward(self, rectified: Tensor, scale: Tensor, edges: Edges = None) -> Tensor:
-        """ReLU'd state (B, C, H, W) and a scale (E * C,) to (B, E * C, H', W'); E counts the edges taking part."""
+        """ReLU'd state (B, C, H, W) and a scale (E * C,) to (B, E * C, H', W') for the E selected edges."""
         count = self.edges if edges is None else len(edges)
         x = torch.cat([rectified] * count, dim=1) if count > 1 else rectified  # keeps the layout, unlike `repeat`
         *earlier, last = self.blocks
@@ -95,7 +95,7 @@ class ReducingEdges(nn.Module):
         self.norm = nn.BatchNorm2d(edges * channels, affine=False)
 
     def forward(self, rectified: Tensor, scale: Tensor, edges: Edges = None) -> Tensor:
-        """As `SeparableEdges.forward`."""
+        """See `SeparableEdges.forward`."""
         x, count = pad_to_even(rectified), self.edges if edges is None else len(edges)
         even = pointwise(x, rows_of(self.conv_even.weight, edges, self.edges), stride=2)
         odd = pointwise(x[:, :, 1:, 1:], rows_of(self.conv_odd.weight, edges, self.edges), stride=2)

@@ -1,4 +1,4 @@
-"""Genotypes of DARTS: their canonical form, their published notation, and the published ones by name."""
+"""Genotypes of DARTS: their canonical form, the published notation, and published genotypes by name."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nasforge import OPERATIONS, Architecture, ArchitectureError
 SPACE = "darts"
 CELL_TYPES = ("normal", "reduce")
 INPUTS = 2
-"""State 0 is the output of the cell before last, state 1 that of the last cell, 2 and more are intermediate nodes."""
+"""State 0 is the output of the second-to-last cell, state 1 that of the last cell; later states are the nodes."""
 NODES = 4
-"""Intermediate nodes of the searched cells; cells of other papers may have more."""
+"""Intermediate nodes of the searched cells; cells from other papers may have more."""
 EXAMPLES = ("Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=..., reduce_concat=...)",)
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 MOST_STATES = 64
-"""As many as are looked at; no published cell has a quarter of them."""
+"""The most states read from a genotype; no published cell has a quarter as many."""
 EDGES = sum(INPUTS + node for node in range(NODES))
-"""14: node after node, within a node by source state."""
+"""14, ordered by node and then by source state."""
 KNOWN = tuple(name for name in OPERATIONS if name != "none")
 
 Pair = tuple[str, int]
@@ -34,17 +34,17 @@ def first_edge(node: int) -> int:
 
 
 def canonical(genes: Mapping[str, Any]) -> Architecture:
-    """The architecture of four well-formed or broken genes; an `ArchitectureError` names field and expectation.
+    """The architecture with these four genes; an `ArchitectureError` names a broken field and what was expected.
 
-    Canonical means: the two pairs of a node by state, then by operation; concatenated states ascending. In the
-    published lists the stronger edge comes first, which says nothing about the function computed.
+    In canonical form, the two pairs of a node are sorted by state, then by operation, and concatenated states ascend.
+    Published lists put the stronger edge first, which does not affect the function computed.
     """
     for name in FIELDS:
         if name not in genes:
             raise ArchitectureError(f"an architecture of space '{SPACE}' needs the field '{name}'")
     for name in genes:
         if name not in FIELDS:
-            raise ArchitectureError(f"field '{name}' is none of space '{SPACE}'; it has {', '.join(FIELDS)}")
+            raise ArchitectureError(f"space '{SPACE}' has no field '{name}'; its fields are {', '.join(FIELDS)}")
     clean: dict[str, Any] = {}
     for cell in CELL_TYPES:
         clean[cell] = _cell(cell, genes[cell])
@@ -61,8 +61,9 @@ def _cell(field: str, nodes: Any) -> Cell:
 def _node(where: str, node: Any, states: int) -> Node:
     if not isinstance(node, (list, tuple)) or len(node) != 2:
         raise ArchitectureError(f"{where} must be two [operation, state] pairs, not {node!r}")
-    one, other = sorted((_pair(where, pair, states) for pair in node), key=lambda p: (p[1], KNOWN.index(p[0])))
-    return one, other
+    pairs = [_pair(where, pair, states) for pair in node]
+    first, second = sorted(pairs, key=lambda pair: (pair[1], KNOWN.index(pair[0])))
+    return first, second
 
 
 def _pair(where: str, pair: Any, states: int) -> Pair:
@@ -77,7 +78,7 @@ def _pair(where: str, pair: Any, states: int) -> Pair:
 
 
 def _concat(cell: str, states: Any, nodes: int) -> tuple[int, ...]:
-    # a reduction cell's inputs are twice as large as its nodes, so they cannot stand beside them
+    # a reduction cell's inputs are twice as large as its nodes, so they cannot be concatenated with them
     first, end = (INPUTS if cell == "reduce" else 0), INPUTS + nodes
     well_formed = isinstance(states, (list, tuple)) and len(states) > 0
     if not well_formed or not all(_is_state(s, first, end) for s in states) or len(set(states)) != len(states):
@@ -100,33 +101,33 @@ def _notation(genes: Mapping[str, Any]) -> str:
 
 
 def from_notation(text: str) -> Architecture | None:
-    """The genotype that `text` holds, as published by DARTS: `Genotype(normal=[('sep_conv_3x3', 1), ...], ...)`.
+    """The genotype in `text`, as published by DARTS: `Genotype(normal=[('sep_conv_3x3', 1), ...], ...)`.
 
-    Words around it, line breaks, `range(2, 6)`, pairs in a list of their own for each node (as pt.darts writes them),
-    fields without names and a dictionary of the four fields are fine.
+    It may have text around it, line breaks, `range(2, 6)`, a separate list of pairs for each node (as in pt.darts) or
+    fields without names, or be a dictionary of the four fields.
 
     Returns:
-        None if there is none.
+        None if there is no genotype.
 
     Raises:
         ArchitectureError: it is broken, or there are several different ones.
     """
     if text.startswith("{") and "normal" in text:
         return _genotype(f"Genotype(**{text})")
-    calls = [_call(text[found.start() :]) for found in re.finditer(r"\bGenotype\s*\(", text)]
-    found = {_genotype(call) for call in [one for one in calls if "normal" in one] or calls}
-    if len(found) > 1:
-        raise ArchitectureError(f"the text holds {len(found)} different genotypes; give one of them")
-    return next(iter(found), None)
+    calls = [_call(text[match.start() :]) for match in re.finditer(r"\bGenotype\s*\(", text)]
+    genotypes = {_genotype(call) for call in [call for call in calls if "normal" in call] or calls}
+    if len(genotypes) > 1:
+        raise ArchitectureError(f"the text holds {len(genotypes)} different genotypes; give one of them")
+    return next(iter(genotypes), None)
 
 
 def _call(text: str) -> str:
-    """From the beginning to the bracket that closes the first one."""
+    """The text up to the bracket that closes the first one."""
     depth = 0
-    for at, letter in enumerate(text):
+    for index, letter in enumerate(text):
         depth += (letter in "([") - (letter in ")]")
         if letter == ")" and not depth:
-            return text[: at + 1]
+            return text[: index + 1]
     return text
 
 
@@ -135,7 +136,7 @@ def _genotype(text: str) -> Architecture:
     try:
         call = ast.parse(text, mode="eval").body
         if not isinstance(call, ast.Call) or len(call.args) not in (0, len(FIELDS)):
-            raise ValueError("it is no call with named fields")
+            raise ValueError("it is not a call with named fields")
         genes |= {name: _literal(value) for name, value in zip(FIELDS, call.args, strict=False)}
         for keyword in call.keywords:
             genes |= {keyword.arg: _literal(keyword.value)} if keyword.arg else _literal(keyword.value)
@@ -154,16 +155,16 @@ def _literal(value: ast.expr) -> Any:
 
 
 def _paired(cell: str, pairs: Sequence[Any]) -> Sequence[Any]:
-    """The nodes of a cell, each two pairs; of a list of nodes itself."""
-    if pairs and all(isinstance(one, (list, tuple)) and one and isinstance(one[0], (list, tuple)) for one in pairs):
+    """The nodes of a cell, each of two pairs, from a list of pairs or of nodes."""
+    if pairs and all(isinstance(node, (list, tuple)) and node and isinstance(node[0], (list, tuple)) for node in pairs):
         return pairs
     if len(pairs) % 2:
         raise ArchitectureError(f"field '{cell}' has an odd number of pairs, {len(pairs)}; expected two for each node")
-    return [pairs[at : at + 2] for at in range(0, len(pairs), 2)]
+    return [pairs[index : index + 2] for index in range(0, len(pairs), 2)]
 
 
 # op@state, `|` between nodes, `;` before a concat other than 2, 3, 4, 5. NASNet_A and AmoebaNet_A are the
-# transcriptions that DARTS compared itself with. NASNet_A leaves two states out of the original's concats. AmoebaNet_A
+# transcriptions that DARTS compared itself with. NASNet_A omits two states of the original's concats. AmoebaNet_A
 # swaps the two inputs; AmoebaNet_A_google is the cell as its authors released it.
 _SHORT = {
     "s3": "sep_conv_3x3",
@@ -213,11 +214,11 @@ REPRO_c100          s3@0 av@1 | av@2 av@0 | d3@2 sk@3 | av@4 d5@0
 def published() -> dict[str, Architecture]:
     """The published genotypes by name."""
     lines = [line for line in _PUBLISHED.splitlines() if line]
-    found = {}
+    genotypes = {}
     for normal, reduce in zip(lines[::2], lines[1::2], strict=True):
         name, cell = normal.split(maxsplit=1)
-        found[name] = canonical({**_from_short("normal", cell), **_from_short("reduce", reduce)})
-    return found
+        genotypes[name] = canonical({**_from_short("normal", cell), **_from_short("reduce", reduce)})
+    return genotypes
 
 
 def _from_short(field: str, text: str) -> dict[str, Any]:

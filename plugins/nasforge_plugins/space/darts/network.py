@@ -1,4 +1,4 @@
-"""The evaluation network of DARTS: one architecture, stacked (Liu et al. 2019, section 3.1 and appendix A)."""
+"""The evaluation network of DARTS: a stack of an architecture's cells (Liu et al. 2019, section 3.1, appendix A)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from nasforge import Architecture, FactorizedReduce, Network, ReLUConvBN, Shape,
 from .stem import LargeStem, reductions, stem
 
 AUXILIARY_SIDE = 7
-"""The shortest side of a map that the auxiliary head can read: that of the ImageNet network."""
+"""The smallest map side that the auxiliary head can read: that of the ImageNet network."""
 
 
 class EvaluationCell(nn.Module):
-    """One cell of a stacked network: two inputs brought to C channels, two operations summed at each node."""
+    """One cell of a stacked network: both inputs are converted to C channels, and each node sums two operations."""
 
     def __init__(self, nodes: Any, concat: Any, widths: tuple[int, int], channels: int, strides: tuple[bool, bool]):
         super().__init__()
@@ -36,8 +36,8 @@ class EvaluationCell(nn.Module):
         """(B, C0, H0, W0) and (B, C1, H, W) to (B, concat * C, H', W'); paths are dropped with probability `drop`."""
         states = [self.preprocess0(s0), self.preprocess1(s1)]
         paths = list(zip(self.operations, self.sources, strict=True))
-        for one, other in zip(paths[::2], paths[1::2], strict=True):
-            states.append(self._path(*one, states, drop) + self._path(*other, states, drop))
+        for first, second in zip(paths[::2], paths[1::2], strict=True):
+            states.append(self._path(*first, states, drop) + self._path(*second, states, drop))
         return torch.cat([states[index] for index in self.concat], dim=1)
 
     def _path(self, layer: nn.Module, source: int, states: list[Tensor], drop: float) -> Tensor:
@@ -48,9 +48,9 @@ class EvaluationCell(nn.Module):
 class AuxiliaryHead(nn.Module):
     """A second classifier on a map (B, C, H, W), pooled to 2x2.
 
-    The pool's window is 5/8 of the side, rounded up, and its four places lie at the corners: 5 with stride 3 on the
-    published 8x8 map (CIFAR), 5 with stride 2 on 7x7 (ImageNet), and likewise on any larger map. The ImageNet head
-    lacks the second BatchNorm.
+    The pool's window is 5/8 of the side, rounded up, and its four positions are the corners: 5 with stride 3 on the
+    published 8x8 map (CIFAR), 5 with stride 2 on 7x7 (ImageNet), and likewise on larger maps. The ImageNet head lacks
+    the second BatchNorm.
     """
 
     def __init__(self, channels: int, classes: int, side: tuple[int, int], second_norm: bool) -> None:
@@ -79,9 +79,9 @@ class EvaluationNetwork(Network):
     """Stem, L cells, global average pool, classifier; the number of channels doubles at L//3 and 2L//3.
 
     Attributes:
-        drop_path: probability of dropping a path, per sample. Plain identities are never dropped, the parametric
+        drop_path: probability of dropping a path, per sample. Plain identities are never dropped, but the parametric
             skips of reduction cells are.
-        auxiliary: the head on the output of cell 2L//3, or None: not asked for, or the map's side is below 7.
+        auxiliary: the head on the output of cell 2L//3; None if not requested or if the map's side is below 7.
     """
 
     def __init__(

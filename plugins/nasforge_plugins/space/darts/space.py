@@ -1,4 +1,4 @@
-"""The search space of DARTS (Liu et al. 2019): a normal and a reduction cell of four nodes, two inputs to each."""
+"""The search space of DARTS (Liu et al. 2019): a normal and a reduction cell of four nodes with two inputs each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .network import EvaluationNetwork
 from .supernet import DARTSSupernet
 
 PAIRS = tuple(tuple(combinations(range(INPUTS + node), 2)) for node in range(NODES))
-"""By node: the choices of two distinct source states."""
+"""By node: the possible pairs of distinct source states."""
 EDGES_PER_NODE = [INPUTS + node for node in range(NODES)]
 CONCAT = tuple(range(INPUTS, INPUTS + NODES))
 
@@ -45,28 +45,28 @@ CONCAT = tuple(range(INPUTS, INPUTS + NODES))
 class DARTS(WeightSharing, VectorEncoded):
     """The search space of DARTS, with the partial channels of PC-DARTS in its supernet.
 
-    An architecture's genes are `normal` and `reduce`, for each node two (operation, state) pairs, and the states
-    that each cell concatenates. Vectors decide, for each cell type and node, the pair of source states and the
-    operation on either edge.
+    An architecture's genes are `normal` and `reduce`, with two (operation, state) pairs per node, and the states that
+    each cell concatenates. A vector encodes, for each cell type and node, the pair of source states and the operation
+    on each edge.
 
     Args:
         channels: initial width C of the supernet.
         cells: number of cells L of the supernet; cells L//3 and 2L//3 reduce.
-        evaluation_channels: initial width of the network that is built to be retrained.
+        evaluation_channels: initial width of the network for retraining.
         evaluation_cells: number of cells of that network.
         partial_channels: K of PC-DARTS: the supernet mixes 1/K of the channels; 1 mixes all, as DARTS does.
-        include_none: whether the alphas have a column for `none`, the first.
+        include_none: whether the first column of the alphas is `none`.
         pool_normalization: whether BatchNorm follows pools inside the supernet.
         operations: the candidates, in the order of the alphas' columns.
 
     Raises:
-        OptionError: an option that does not go with the others.
+        OptionError: the options are inconsistent.
     """
 
     name = "darts"
     supernet_options = frozenset({"partial_channels", "include_none", "pool_normalization"})
     notations = genotypes.EXAMPLES
-    least_cells = 3  # L//3 and 2L//3 reduce: with one or two cells there is no normal one
+    least_cells = 3  # L//3 and 2L//3 reduce: with one or two cells, none is normal
 
     def __init__(
         self,
@@ -100,15 +100,15 @@ class DARTS(WeightSharing, VectorEncoded):
 
     @cached_property
     def presets(self) -> Mapping[str, Architecture]:
-        """The published genotypes of DARTS, PC-DARTS, P-DARTS, CARS, EG-NAS and the cells they compare with."""
+        """Published genotypes of DARTS, PC-DARTS, P-DARTS, CARS, EG-NAS and the cells they compare with."""
         return genotypes.published()
 
     def from_notation(self, text: str) -> Architecture | None:
-        """The published `Genotype(normal=[...], ...)`, a node's pairs side by side or in a list of their own."""
+        """The architecture in a published `Genotype(normal=[...], ...)`, with or without a list for each node."""
         return genotypes.from_notation(text)
 
     def validate(self, architecture: Architecture) -> Architecture:
-        """The canonical form: a node's pairs by state, then operation. Any operation that can be built is valid."""
+        """The canonical form: pairs sorted by state, then operation. Any operation that can be built is valid."""
         if architecture.space != self.name:
             raise ArchitectureError(
                 f"an architecture of space '{architecture.space}' does not belong to space '{self.name}'"
@@ -124,22 +124,22 @@ class DARTS(WeightSharing, VectorEncoded):
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """For each cell type and node: pairs of states (1, 3, 6, 10), operations, operations."""
+        """For each cell type and node: the number of state pairs (1, 3, 6, 10), and twice that of operations."""
         choices = len(self.operations)
         return tuple(number for pairs in PAIRS for number in (len(pairs), choices, choices)) * len(CELL_TYPES)
 
     def encode(self, architecture: Architecture) -> np.ndarray:
-        """Integers (24,); an `ArchitectureError` says why a cell of another paper has none."""
+        """Integers (24,); an `ArchitectureError` says why a cell from another paper has no vector."""
         architecture = self.validate(architecture)
         vector: list[int] = []
         for cell in CELL_TYPES:
             self._check_searchable(architecture, cell)
-            for pairs, ((one, low), (other, high)) in zip(PAIRS, architecture[cell], strict=True):
-                vector += [pairs.index((low, high)), self.operations.index(one), self.operations.index(other)]
+            for pairs, ((first, low), (second, high)) in zip(PAIRS, architecture[cell], strict=True):
+                vector += [pairs.index((low, high)), self.operations.index(first), self.operations.index(second)]
         return np.array(vector)
 
     def decode(self, vector: np.ndarray) -> Architecture:
-        """The architecture of integers (24,)."""
+        """The architecture for integers (24,)."""
         decisions = [int(value) for value in vector]
         if len(decisions) != len(self.cardinalities) or not all(
             0 <= value < limit for value, limit in zip(decisions, self.cardinalities, strict=True)
@@ -149,9 +149,9 @@ class DARTS(WeightSharing, VectorEncoded):
         for number, cell in enumerate(CELL_TYPES):
             nodes = []
             for node, pairs in enumerate(PAIRS):
-                pair, one, other = decisions[3 * (number * NODES + node) :][:3]
+                pair, first, second = decisions[3 * (number * NODES + node) :][:3]
                 low, high = pairs[pair]
-                nodes.append(((self.operations[one], low), (self.operations[other], high)))
+                nodes.append(((self.operations[first], low), (self.operations[second], high)))
             genes |= {cell: nodes, f"{cell}_concat": CONCAT}
         return genotypes.canonical(genes)
 
@@ -166,16 +166,16 @@ class DARTS(WeightSharing, VectorEncoded):
                 f"the {cell} cell concatenates states {list(concat)}; searched cells of space '{self.name}' "
                 f"concatenate {list(CONCAT)}"
             )
-        for number, ((one, low), (other, high)) in enumerate(nodes):
+        for number, ((first, low), (second, high)) in enumerate(nodes):
             if low == high:
                 raise ArchitectureError(
                     f"node {number} of the {cell} cell takes state {low} twice; searched cells of space "
                     f"'{self.name}' take two different states"
                 )
-            for name in (one, other):
+            for name in (first, second):
                 if name not in self.operations:
                     raise ArchitectureError(
-                        f"node {number} of the {cell} cell has the operation '{name}', which is none of the "
+                        f"node {number} of the {cell} cell has the operation '{name}', which is not among the "
                         f"candidates in space.operations: {', '.join(self.operations)}"
                     )
 
@@ -193,13 +193,13 @@ class DARTS(WeightSharing, VectorEncoded):
     ) -> Network:
         """The evaluation network; see `SearchSpace.build`.
 
-        Images of 128 pixels and more get the ImageNet form: a stem of three stride-2 convolutions, after which the
-        first cell counts as following a reduction (the paper trains it with 48 channels and 14 cells). The auxiliary
-        head is left out where its map would be below 7x7; an 8x8 map (images of 32x32) is the published case.
+        Images of 128 pixels and more get the ImageNet form: a stem of three stride-2 convolutions, which counts as a
+        reduction before the first cell (the paper trains it with 48 channels and 14 cells). The auxiliary head is
+        omitted if its map would be smaller than 7x7; the published case is an 8x8 map (images of 32x32).
 
         Raises:
-            ArchitectureError: the architecture is not one of this space.
-            OptionError: images with a side below 4; an odd width with the ImageNet stem.
+            ArchitectureError: the architecture does not belong to this space.
+            OptionError: an image side below 4, or an odd width with the ImageNet stem.
         """
         channels = size_or_default("channels", channels, self.evaluation_channels)
         cells = size_or_default("cells", cells, self.evaluation_cells)
@@ -221,11 +221,11 @@ class DARTS(WeightSharing, VectorEncoded):
     ) -> Supernet:
         """The supernet; see `WeightSharing.supernet`.
 
-        Cells L//3 and 2L//3 reduce: with one cell that is the only one, with two it is both. C/K may be odd, since
-        the widths that a FactorizedReduce sees have been doubled.
+        Cells L//3 and 2L//3 reduce, which are all cells if L is one or two. C/K may be odd, because the width is
+        doubled before a FactorizedReduce.
 
         Raises:
-            OptionError: C is not divisible by K; images with a side below 4.
+            OptionError: C is not divisible by K, or an image side is below 4.
         """
         channels = size_or_default("channels", channels, self.channels)
         partial_channels = size_or_default("partial_channels", partial_channels, self.partial_channels)
@@ -245,18 +245,18 @@ class DARTS(WeightSharing, VectorEncoded):
 
     @property
     def mix_labels(self) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
-        """Edges as "from → to"; `none` has no column."""
+        """Edges as "from → to" and operations; `none` has no column."""
         states = ("c_{k-2}", "c_{k-1}", *map(str, range(NODES)))
         edges = [f"{states[state]} → {node}" for node in range(NODES) for state in range(INPUTS + node)]
         return dict.fromkeys(CELL_TYPES, (edges, self.operations))
 
     def mix(self, alphas: Mapping[str, Tensor], betas: Mapping[str, Tensor] | None = None) -> Mix:
-        """Mixing weights (..., 14, O) of alphas (..., 14, O) or, with `none` first, (..., 14, O + 1).
+        """Mixing weights (..., 14, O) from alphas (..., 14, O) or, with `none` first, (..., 14, O + 1).
 
-        Softmax over all columns, after which the one of `none` is dropped: its output is zero. Times the softmax
-        of betas (..., 14) over the edges into each node, if given (PC-DARTS, Xu et al. 2020, section 3.3). With
-        `none` the mix also has `normal_bypass` and `reduce_bypass` (..., 14): what the channels that bypass the
-        operations weigh, where a row no longer sums to it.
+        Applies a softmax over all columns, then drops the column of `none`, whose output is zero. If betas (..., 14)
+        are given, multiplies by their softmax over the edges into each node (PC-DARTS, Xu et al. 2020, section 3.3).
+        With `none`, the mix also has `normal_bypass` and `reduce_bypass` (..., 14): the weights of the channels that
+        bypass the operations, which are then no longer the sums of the rows.
         """
         mix: dict[str, Tensor] = {}
         for cell in CELL_TYPES:
@@ -285,7 +285,7 @@ class DARTS(WeightSharing, VectorEncoded):
         return mix
 
     def derive(self, mix: Mix) -> Architecture:
-        """For each node the two incoming edges with the largest best weight, on each the best operation.
+        """The best operation on each edge, and for each node the two incoming edges whose best weights are largest.
 
         Ties keep the lower state and the earlier operation (DARTS, section 2.4; `none` never competes).
         """

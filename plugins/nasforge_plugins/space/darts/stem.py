@@ -1,4 +1,4 @@
-"""The first layers, which evaluation network and supernet have in common."""
+"""The first layers of both the evaluation network and the supernet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SMALLEST_SIDE = 4
 
 
 class SmallStem(nn.Module):
-    """Convolution 3x3 to 3C channels and BatchNorm, no ReLU; both cell inputs are its output (CIFAR)."""
+    """A 3x3 convolution to 3C channels and BatchNorm, no ReLU; its output is both inputs of the first cell (CIFAR)."""
 
     reduces = False
 
@@ -24,15 +24,15 @@ class SmallStem(nn.Module):
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, channels_in, H, W) to twice the same (B, 3C, H, W)."""
+        """(B, channels_in, H, W) to the same (B, 3C, H, W) twice."""
         out = self.layers(images)
         return out, out
 
 
 class LargeStem(nn.Module):
-    """Three convolutions of stride 2 to C channels; the first cell sees the maps after two and after three (ImageNet).
+    """Three convolutions of stride 2 to C channels; the first cell reads the maps after two and after three (ImageNet).
 
-    So for the first cell "the previous was a reduction" holds.
+    For the first cell, the stem therefore counts as a reduction.
     """
 
     reduces = True
@@ -56,7 +56,7 @@ def _halving(channels_in: int, channels: int) -> list[nn.Module]:
 
 
 def stem(input_shape: Shape, channels: int) -> SmallStem | LargeStem:
-    """The stem that fits the images; an `OptionError` refuses sides below 4 and odd widths before a halving."""
+    """The stem for the size of the images; an `OptionError` refuses sides below 4, and odd widths for `LargeStem`."""
     channels_in, height, width = input_shape
     side = min(height, width)
     if side < SMALLEST_SIDE:
@@ -75,5 +75,5 @@ def stem(input_shape: Shape, channels: int) -> SmallStem | LargeStem:
 
 
 def reductions(cells: int) -> frozenset[int]:
-    """Indices of the reduction cells: L//3 and 2L//3. With L=1 they coincide, with L=2 both cells reduce."""
+    """Indices of the reduction cells: L//3 and 2L//3. With L=1 they coincide; with L=2 both cells reduce."""
     return frozenset((cells // 3, 2 * cells // 3))

@@ -1,9 +1,9 @@
-"""The DARTS supernet (Liu et al. 2019) with the partial channels of PC-DARTS (Xu et al. 2020), arranged to be fast.
+"""The DARTS supernet (Liu et al. 2019) with the partial channels of PC-DARTS (Xu et al. 2020), optimized for speed.
 
-The published network has one module per operation and edge. Here everything on the edges that leave one state (a
-`Fan`) runs together: pools and the plain skip depend on the state alone and are computed once; the convolutions of
-several edges are grouped convolutions over edges * C channels, as many as stay in the cache; a mixing weight is the
-scale of the operation's last BatchNorm. Maps lie in channels_last order, the faster one on a CPU.
+The published network has one module per operation and edge. Here, all edges that leave one state (a `Fan`) are computed
+together: pools and the plain skip depend only on the state and are computed once; the convolutions of several edges are
+grouped convolutions over edges * C channels, for as many edges as fit in the cache; a mixing weight is the scale of the
+operation's last BatchNorm. Maps are in channels_last order, which is faster on a CPU.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from .stem import reductions, stem
 
 Terms = list[tuple[Tensor, Tensor | None]]
 Active = Sequence[Sequence[int] | None]
-"""By operation: which of a fan's edges it acts on; None for all."""
+"""By operation: the edges of a fan on which it is computed; None for all."""
 
 
 GROUP_SIZE = 16 * 32 * 32
-"""Values an image that the maps of a group of edges hold at most, unless one edge alone holds more: a batch of them
-should stay in a CPU's cache."""
+"""Most values per image in the maps of a group of edges, unless a single edge has more: a batch of them should fit in a
+CPU's cache."""
 
 
 class Fan(nn.Module):
     """All candidate operations on the E edges that leave one state, at width C.
 
-    Operations with weights of their own on every edge run on groups of edges: wide, large maps one edge at a time,
-    narrow or small ones many at once.
+    Operations with separate weights on every edge run on groups of edges: one edge at a time for wide, large maps, many
+    at once for narrow or small ones.
 
     Args:
-        pixels: height times width of the map at the edges' end.
+        pixels: height times width of the output map.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class Fan(nn.Module):
                 self.own[name] = nn.ModuleList(parts)
 
     def forward(self, x: Tensor, weights: Tensor, active: Active) -> list[Terms]:
-        """For each edge the terms whose sum is its mixed operation.
+        """For each edge, the terms whose sum is its mixed operation.
 
         Args:
             x: the state (B, C, H, W).
             weights: mixing weights (E, O).
-            active: the edges that each operation acts on.
+            active: the edges on which each operation is computed.
         """
         terms: list[Terms] = [[] for _ in range(self.edges)]
         if any(edges is None or edges for name, edges in zip(self.names, active, strict=True) if name in self.own):
@@ -96,11 +96,11 @@ class Fan(nn.Module):
                 out = operation(rectified, scale)
                 total = out if total is None else total.add_(out)
                 continue
-            some = [edge for edge in edges if edge in group]
-            if some:
-                scale = weights[some, column].repeat_interleave(self.channels)
-                out = operation(rectified, scale, [edge - group.start for edge in some])
-                for edge, part in zip(some, out.chunk(len(some), dim=1), strict=True):
+            selected = [edge for edge in edges if edge in group]
+            if selected:
+                scale = weights[selected, column].repeat_interleave(self.channels)
+                out = operation(rectified, scale, [edge - group.start for edge in selected])
+                for edge, part in zip(selected, out.chunk(len(selected), dim=1), strict=True):
                     terms[edge].append((part, None))
         if total is not None:
             for edge, part in zip(group, total.chunk(len(group), dim=1), strict=True):
@@ -108,7 +108,7 @@ class Fan(nn.Module):
 
 
 class SearchCell(nn.Module):
-    """A cell that holds every candidate on every one of its 14 edges; BatchNorms have no affine parameters."""
+    """A cell with all candidates on each of its 14 edges; BatchNorms have no affine parameters."""
 
     def __init__(
         self,
@@ -149,15 +149,15 @@ class SearchCell(nn.Module):
         self, state: int, x: Tensor, fan: nn.Module, mixing: _Mixing, mixed: list[Terms], bypassing: list[Terms]
     ) -> None:
         targets = range(NODES - len(ROWS[state]), NODES)
-        found = fan(x[:, : self.mixed_width], mixing.weights[state], mixing.active[state])
-        for target, terms in zip(targets, found, strict=True):
+        edges = fan(x[:, : self.mixed_width], mixing.weights[state], mixing.active[state])
+        for target, terms in zip(targets, edges, strict=True):
             mixed[target] += terms
         if self.groups > 1:
-            outer = x[:, self.mixed_width :]
+            bypass = x[:, self.mixed_width :]
             if self.reduction and state < INPUTS:
-                outer = F.max_pool2d(outer, 2, ceil_mode=True)
+                bypass = F.max_pool2d(bypass, 2, ceil_mode=True)
             for target, row in zip(targets, ROWS[state], strict=True):
-                bypassing[target].append((outer, mixing.bypass[row]))
+                bypassing[target].append((bypass, mixing.bypass[row]))
 
     def _node(self, mixed: Terms, bypassing: Terms, like: Tensor) -> Tensor:
         if not mixed:  # every edge into this node is absent
@@ -168,12 +168,12 @@ class SearchCell(nn.Module):
 
 
 class _Mixing:
-    """One cell type's mixing weights, laid out by source state.
+    """One cell type's mixing weights, grouped by source state.
 
     Attributes:
         weights: (E, O) by state.
-        active: by state and operation the edges it acts on; None for all.
-        bypass: by edge the weight of the channels that bypass the operations.
+        active: by state and operation, the edges on which it is computed; None for all.
+        bypass: by edge, the weight of the channels that bypass the operations.
     """
 
     def __init__(self, rows: Tensor, bypass: Tensor, sparse: bool) -> None:
@@ -186,22 +186,22 @@ class _Mixing:
 
 
 def _positions(present: Sequence[bool], edges: Sequence[int]) -> Sequence[int] | None:
-    found = [at for at, edge in enumerate(edges) if present[edge]]
-    return None if len(found) == len(edges) else found
+    positions = [position for position, edge in enumerate(edges) if present[edge]]
+    return None if len(positions) == len(edges) else positions
 
 
 ROWS = tuple(
     tuple(first_edge(node) + state for node in range(max(0, state - INPUTS + 1), NODES))
     for state in range(INPUTS + NODES - 1)
 )
-"""By source state: the edges that leave it, one to each later node."""
+"""By source state: its outgoing edges, one to each later node."""
 
 
 class DARTSSupernet(Supernet):
     """The supernet over a space's candidate operations.
 
-    In eval mode without gradients an operation with weight 0 is not computed: scoring a discrete architecture costs
-    little more than that architecture. Otherwise all are, so that every BatchNorm gathers its statistics.
+    In eval mode without gradients, operations with weight 0 are skipped: scoring a discrete architecture costs little
+    more than that architecture. Otherwise all are computed, so that every BatchNorm collects its statistics.
     """
 
     def __init__(
@@ -243,12 +243,12 @@ class DARTSSupernet(Supernet):
         """Logits (B, classes) of images (B, C, H, W).
 
         Args:
-            mix: `normal` and `reduce`, each (14, O) over the candidates without `none`. With partial channels the
-                bypassing ones of an edge weigh what its row sums to, unless `normal_bypass` and `reduce_bypass`
-                (14,) say otherwise, as `DARTS.mix` writes them for alphas with a column for `none`.
+            mix: `normal` and `reduce`, each (14, O) over the candidates without `none`. With partial channels, the
+                channels that bypass an edge's operations are weighted by the sum of its row, unless the mix has
+                `normal_bypass` and `reduce_bypass` (14,), as from `DARTS.mix` for alphas with a column for `none`.
 
         Raises:
-            ValueError: a mix of another shape.
+            ValueError: the mix has a wrong shape.
         """
         sparse = not self.training and not torch.is_grad_enabled()
         mixing = {cell: self._mixing(cell, mix, sparse) for cell in CELL_TYPES}
@@ -271,8 +271,8 @@ class DARTSSupernet(Supernet):
 def partial_join(mixed: Tensor, bypass: Tensor, groups: int) -> Tensor:
     """Concatenate (B, C/K, H, W) and (B, C - C/K, H, W), then shuffle channels in K = `groups` groups.
 
-    The channel shuffle of PC-DARTS (Xu et al. 2020): channel c of group k goes to place c * K + k. The layout in
-    memory, channels first or last, stays what it is.
+    The channel shuffle of PC-DARTS (Xu et al. 2020): channel c of group k moves to index c * K + k. The memory layout,
+    channels first or last, stays the same.
     """
     joined = torch.cat([mixed, bypass], dim=1)
     batch, channels, height, width = joined.shape

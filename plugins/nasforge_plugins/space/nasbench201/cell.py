@@ -1,4 +1,4 @@
-"""The cell of NAS-Bench-201: its canonical form, its published notation, and which cells compute the same."""
+"""The cell of NAS-Bench-201: its canonical form, the published notation, and equivalent cells."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nasforge import Architecture, ArchitectureError
 SPACE = "nasbench201"
 GENE = "cell"
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-"""The candidates, in the benchmark's order: that of the alphas' columns."""
+"""The candidates, in the benchmark's order, which is also that of the alphas' columns."""
 NODES = 4
-"""Node 0 is the cell's input, node 3 its output; every node is the sum of what its edges bring."""
+"""Node 0 is the cell's input, node 3 its output; every later node is the sum of its incoming edges."""
 EDGES = tuple((source, target) for target in range(1, NODES) for source in range(target))
-"""(from, to), in the benchmark's order: 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2; that of the alphas' rows."""
+"""(from, to), in the benchmark's order, which is also that of the alphas' rows: 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2."""
 
 
 def canonical(genes: Mapping[str, Any]) -> Architecture:
-    """The architecture of a well-formed or broken gene; an `ArchitectureError` names the edge and what fits there."""
+    """The architecture with this gene; an `ArchitectureError` names a broken edge and the valid operations."""
     if set(genes) != {GENE}:
         raise ArchitectureError(
             f"an architecture of space '{SPACE}' has the field '{GENE}' and no other; this one has "
@@ -47,7 +47,7 @@ def edge_name(edge: tuple[int, int]) -> str:
 def _no_operation(edge: tuple[int, int], name: Any) -> str:
     near = difflib.get_close_matches(str(name), OPERATIONS, n=1)
     hint = f". Did you mean {near[0]}?" if near else ""
-    return f"edge {edge_name(edge)}: {name!r} is none of {', '.join(OPERATIONS)}{hint}"
+    return f"edge {edge_name(edge)}: {name!r} is not one of {', '.join(OPERATIONS)}{hint}"
 
 
 def notation(names: Sequence[str]) -> str:
@@ -60,16 +60,16 @@ def notation(names: Sequence[str]) -> str:
 
 
 def from_string(text: str) -> Architecture:
-    """Read what `notation` writes; an `ArchitectureError` names the edge or the node that is wrong."""
+    """The architecture in the string of `notation`; an `ArchitectureError` names the edge or node that is wrong."""
     parts = text.strip().split("+")
     if len(parts) != NODES - 1:
         raise ArchitectureError(
             f"a cell is {NODES - 1} parts joined by '+', one for each of the nodes 1, 2 and 3; this has {len(parts)}"
         )
-    found: dict[tuple[int, int], str] = {}
+    operations: dict[tuple[int, int], str] = {}
     for target, part in enumerate(parts, start=1):
-        found |= _incoming(target, part.strip())
-    return canonical({GENE: [found[edge] for edge in EDGES]})
+        operations |= _incoming(target, part.strip())
+    return canonical({GENE: [operations[edge] for edge in EDGES]})
 
 
 def _incoming(target: int, part: str) -> dict[tuple[int, int], str]:
@@ -77,27 +77,27 @@ def _incoming(target: int, part: str) -> dict[tuple[int, int], str]:
     expected = f"|{'|'.join(f'OPERATION~{source}' for source in range(target))}|"
     if len(part) < 2 or not part.startswith("|") or not part.endswith("|"):
         raise ArchitectureError(f"node {target} is written '{part}'; expected {expected}")
-    found: dict[tuple[int, int], str] = {}
+    operations: dict[tuple[int, int], str] = {}
     for word in part[1:-1].split("|"):
         name, _, source = word.partition("~")
         if not re.fullmatch(r"\d", source) or int(source) >= target:
             raise ArchitectureError(f"node {target} has the edge '{word}'; expected {expected}")
         edge = (int(source), target)
-        if edge in found:
+        if edge in operations:
             raise ArchitectureError(f"edge {edge_name(edge)} is given twice; expected {expected}")
-        found[edge] = name
+        operations[edge] = name
     for edge in EDGES:
-        if edge[1] == target and edge not in found:
+        if edge[1] == target and edge not in operations:
             raise ArchitectureError(f"edge {edge_name(edge)} is missing; expected {expected}")
-    return found
+    return operations
 
 
 def function_key(names: Sequence[str]) -> str:
-    """The benchmark's unique string of a cell: equal for isomorphic ones, 6,466 of which differ.
+    """The benchmark's unique string of a cell: the same for isomorphic cells; there are 6,466 different ones.
 
-    Each node is the sum, in sorted order, of what reaches it: an operation of a node, the node itself through
-    `skip_connect`, zero ('#') through `none` (Dong and Yang 2020, section 2.1, as their code decides it: a node keeps
-    the zeros of its edges, so some cells that compute the same have different strings).
+    Each node is the sorted sum of its inputs: an operation of a node, the node itself through `skip_connect`, zero
+    ('#') through `none` (Dong and Yang 2020, section 2.1, as in their code: a node keeps the zeros of its edges, so
+    some cells that compute the same function have different strings).
     """
     nodes = ["0"]
     for target in range(1, NODES):
@@ -113,8 +113,8 @@ def function_key(names: Sequence[str]) -> str:
     return nodes[-1]
 
 
-# The best by the mean test accuracy after 200 epochs, one for each data set; the cell that makes a ResNet; what DARTS
-# collapses to on this benchmark; the largest.
+# The best cell of each data set by mean test accuracy after 200 epochs; the cell of a ResNet; the cell to which DARTS
+# collapses on this benchmark; the largest.
 _PUBLISHED = {
     "best_cifar10": "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|",
     "best_cifar100": "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|",

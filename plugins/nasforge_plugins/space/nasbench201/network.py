@@ -18,7 +18,7 @@ KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 class EvaluationCell(nn.Module):
     """One cell: an operation on each of the six edges, summed at the nodes.
 
-    Edges that nothing leads to or from are computed too: the benchmark counts their parameters and operations.
+    Edges without effect on the output are computed too: the benchmark counts their parameters and operations.
     """
 
     def __init__(self, names: Sequence[str], channels: int) -> None:
@@ -44,11 +44,11 @@ class EvaluationCell(nn.Module):
 
 
 class EvaluationNetwork(Network):
-    """The benchmark's network of one cell.
+    """The benchmark's network for one cell.
 
     Attributes:
-        drop_path: probability of dropping a path, per sample: of convolutions and pools, never of plain skips. The
-            benchmark itself trains without.
+        drop_path: probability of dropping a path, per sample, for convolutions and pools but not for plain skips. The
+            benchmark itself trains without drop-path.
     """
 
     def __init__(self, names: Sequence[str], input_shape: Shape, classes: int, *, channels: int, cells: int) -> None:

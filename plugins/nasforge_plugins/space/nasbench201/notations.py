@@ -1,4 +1,4 @@
-"""The cell of NAS-Bench-201 as other tools write it: in a line of a log, as an index, a list of nodes or a tuple."""
+"""Reads NAS-Bench-201's cells as other tools write them: a line of a log, an index, a list of nodes or a tuple."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ EXAMPLES = (
 )
 NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
 NASLIB_EDGES = tuple(sorted(EDGES))
-"""The orders in which NASLib lists a cell's six choices (`convert_str_to_op_indices`)."""
+"""NASLib's order of a cell's six choices (`convert_str_to_op_indices`)."""
 CELLS = len(OPERATIONS) ** len(EDGES)
 SEED = 88
-"""With which the benchmark's authors shuffled all cells before they numbered them."""
+"""The seed with which the benchmark's authors shuffled all cells before they numbered them."""
 
 
 def from_notation(text: str) -> Architecture | None:
-    """The cell that `text` holds; words around a string, as in `Structure(4 nodes with |...|)`, are fine.
+    """The cell in `text`; a string may have text around it, as in `Structure(4 nodes with |...|)`.
 
     Returns:
-        None if there is none.
+        None if there is no cell.
 
     Raises:
-        ArchitectureError: it is broken, there are several different ones, or it may mean two of them.
+        ArchitectureError: it is broken or ambiguous, or there are several different ones.
     """
     if re.fullmatch(r"-?\d{1,18}", text):
         return from_index(int(text))
@@ -50,7 +50,7 @@ def from_notation(text: str) -> Architecture | None:
 
 
 def from_index(index: int) -> Architecture:
-    """The cell with that number in the releases of NAS-Bench-201 and of NATS-Bench's topology space."""
+    """The cell with this index in the releases of NAS-Bench-201 and of NATS-Bench's topology space."""
     if not 0 <= index < CELLS:
         raise ArchitectureError(f"there is no cell {index}: the indices of NAS-Bench-201 go from 0 to {CELLS - 1}")
     row = _order()[index]
@@ -60,7 +60,7 @@ def from_index(index: int) -> Architecture:
 
 @cache
 def _order() -> Sequence[int]:
-    """Of each index the rank of its cell where the first edge counts most: AutoDL-Projects generated them so."""
+    """By index: the cell's rank with the first edge as the most significant digit, as in AutoDL-Projects."""
     order = list(range(CELLS))
     random.Random(SEED).shuffle(order)
     return order
@@ -77,34 +77,35 @@ def _from_literal(text: str) -> Architecture | None:
         return None
     if len(value) == NODES - 1 and all(isinstance(node, (list, tuple)) for node in value):
         return from_string("+".join(_node(node) for node in value))
-    if len(value) == len(EDGES) and all(type(one) in (int, str) for one in value):
+    if len(value) == len(EDGES) and all(type(choice) in (int, str) for choice in value):
         return _from_six(value)
     return None
 
 
 def _from_edges(by_edge: Mapping[Any, Any]) -> Architecture | None:
-    """Of `{'1<-0': 'nor_conv_3x3', ...}`, as the searches of AutoDL-Projects name their choices."""
+    """The cell in `{'1<-0': 'nor_conv_3x3', ...}`, the notation of AutoDL-Projects' searches."""
     names = [edge_name(edge) for edge in EDGES]
     return canonical({GENE: [by_edge[name] for name in names]}) if set(by_edge) == set(names) else None
 
 
 def _node(pairs: Sequence[Any]) -> str:
-    """What comes into one node, as the string has it; `from_string` looks at whether that is right."""
+    """One node's incoming edges in the string notation; `from_string` checks them."""
     words = ["~".join(map(str, pair)) if isinstance(pair, (list, tuple)) else str(pair) for pair in pairs]
     return f"|{'|'.join(words)}|"
 
 
 def _from_six(choices: Sequence[int | str]) -> Architecture:
-    """Of six operations or their numbers, whose order the benchmark's code and NASLib understand in two ways."""
-    official = dict(zip(EDGES, (_named(one, OPERATIONS) for one in choices), strict=True))
-    naslib = dict(zip(NASLIB_EDGES, (_named(one, NASLIB_OPERATIONS) for one in choices), strict=True))
-    one, other = (canonical({GENE: [by_edge[edge] for edge in EDGES]}) for by_edge in (official, naslib))
-    if one != other:
+    """The cell with six operations or their numbers, which the benchmark's code and NASLib order differently."""
+    by_edge = dict(zip(EDGES, (_named(choice, OPERATIONS) for choice in choices), strict=True))
+    naslib_by_edge = dict(zip(NASLIB_EDGES, (_named(choice, NASLIB_OPERATIONS) for choice in choices), strict=True))
+    official = canonical({GENE: [by_edge[edge] for edge in EDGES]})
+    naslib = canonical({GENE: [naslib_by_edge[edge] for edge in EDGES]})
+    if official != naslib:
         raise ArchitectureError(
-            f"{list(choices)} means {one} in the order of NAS-Bench-201's own code, and {other} in NASLib's; "
+            f"{list(choices)} means {official} in the order of NAS-Bench-201's own code, and {naslib} in NASLib's; "
             f"give the string that you mean"
         )
-    return one
+    return official
 
 
 def _named(choice: int | str, operations: Sequence[str]) -> str:

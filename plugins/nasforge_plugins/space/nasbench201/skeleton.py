@@ -1,4 +1,4 @@
-"""What surrounds the cells in the evaluation network and in the supernet (Dong and Yang 2020, figure 1)."""
+"""The layers around the cells in the evaluation network and the supernet (Dong and Yang 2020, figure 1)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SMALLEST_SIDE = 4
 
 
 class ResidualBlock(nn.Module):
-    """Halves the map and doubles the channels: two ReLU-Conv3x3-BN beside an average pool 2x2 and a 1x1 without BN.
+    """Halves the map and doubles the channels: two ReLU-Conv3x3-BN plus a shortcut of 2x2 average pool and 1x1, no BN.
 
-    A side of odd length is rounded up: the pool's last window then averages the pixels there are.
+    Half of an odd side is rounded up: the pool's last window then averages fewer pixels.
     """
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -40,15 +40,15 @@ class ResidualBlock(nn.Module):
 class Skeleton(nn.Module):
     """Stem, N cells at width C, residual block, N at 2C, residual block, N at 4C, BN-ReLU, global pool, classifier.
 
-    Weights begin as torch initialises them, as in the benchmark's code.
+    Weights have torch's default initialization, as in the benchmark's code.
 
     Args:
         channels: C.
         cells: N.
-        cell: makes a cell of the width given.
+        cell: makes a cell of a given width.
 
     Raises:
-        OptionError: images with a side below 4.
+        OptionError: an image side is below 4.
     """
 
     def __init__(
@@ -71,17 +71,17 @@ class Skeleton(nn.Module):
         self.features = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.classifier = nn.Linear(channels, classes)
 
-    def forward(self, images: Tensor, *how: Any, layout: torch.memory_format = torch.preserve_format) -> Tensor:
+    def forward(self, images: Tensor, *arguments: Any, layout: torch.memory_format = torch.preserve_format) -> Tensor:
         """Logits (B, classes).
 
         Args:
-            how: what each cell takes besides its input.
-            layout: in which maps lie in memory.
+            arguments: further arguments of each cell.
+            layout: memory layout of the maps.
         """
         x = self.stem(images)
         if layout is not torch.preserve_format:
             x = x.contiguous(memory_format=layout)
         for layer in self.layers:
-            x = layer(x) if isinstance(layer, ResidualBlock) else layer(x, *how)
+            x = layer(x) if isinstance(layer, ResidualBlock) else layer(x, *arguments)
         logits: Tensor = self.classifier(self.features(x))
         return logits

@@ -36,13 +36,13 @@ from .supernet import NASBench201Supernet
 class NASBench201(WeightSharing, VectorEncoded):
     """The 15,625 cells of NAS-Bench-201.
 
-    An architecture's one gene, `cell`, names the operations on the edges 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2. Vectors
-    hold their places in none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3.
+    An architecture's only gene, `cell`, names the operations on the edges 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2. Vectors
+    hold their indices in none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3.
 
     Args:
         channels: initial width C of the supernet.
         cells: cells N in each of its three stages.
-        evaluation_channels: initial width of the network that is built to be retrained.
+        evaluation_channels: initial width of the network for retraining.
         evaluation_cells: cells in each of its three stages.
     """
 
@@ -64,15 +64,15 @@ class NASBench201(WeightSharing, VectorEncoded):
 
     @cached_property
     def presets(self) -> Mapping[str, Architecture]:
-        """The benchmark's best cells, the one that makes a ResNet, and others that papers speak of."""
+        """The benchmark's best cells, the cell of a ResNet, and others that papers discuss."""
         return cell.published()
 
     def from_notation(self, text: str) -> Architecture | None:
-        """The benchmark's string, its index, and the other forms that its tools print: see `notations.py`."""
+        """The cell in the benchmark's string, its index, or the other forms that tools print: see `notations.py`."""
         return from_notation(text)
 
     def validate(self, architecture: Architecture) -> Architecture:
-        """The same architecture, notation filled in."""
+        """The same architecture with its notation."""
         if architecture.space != self.name:
             raise ArchitectureError(
                 f"an architecture of space '{architecture.space}' does not belong to space '{self.name}'"
@@ -80,11 +80,11 @@ class NASBench201(WeightSharing, VectorEncoded):
         return cell.canonical(dict(architecture.genes))
 
     def function_key(self, architecture: Architecture) -> Hashable:
-        """The benchmark's unique string: equal for isomorphic cells, though their entries in its table differ."""
+        """The benchmark's unique string: the same for isomorphic cells, although their table entries differ."""
         return cell.function_key(self.validate(architecture)[GENE])
 
     def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
-        """The cell; edges that carry `none` are left out."""
+        """The cell without edges that carry `none`."""
         names = self.validate(architecture)[GENE]
         edges = [(*edge, name) for edge, name in zip(EDGES, names, strict=True) if name != "none"]
         return [CellGraph("cell", tuple(str(node) for node in range(NODES)), tuple(edges))]
@@ -101,7 +101,7 @@ class NASBench201(WeightSharing, VectorEncoded):
         return np.array([OPERATIONS.index(name) for name in self.validate(architecture)[GENE]])
 
     def decode(self, vector: np.ndarray) -> Architecture:
-        """The architecture of integers (6,)."""
+        """The architecture for integers (6,)."""
         choices = [int(value) for value in vector]
         if len(choices) != len(EDGES) or not all(0 <= choice < len(OPERATIONS) for choice in choices):
             raise ArchitectureError(f"a vector of space '{self.name}' has 6 integers from 0 to 4, not {choices}")
@@ -123,11 +123,11 @@ class NASBench201(WeightSharing, VectorEncoded):
 
         Args:
             cells: N, the cells in each of the three stages.
-            auxiliary: makes no difference: the benchmark has no auxiliary head.
+            auxiliary: has no effect: the benchmark has no auxiliary head.
 
         Raises:
-            ArchitectureError: the architecture is not one of this space.
-            OptionError: images with a side below 4.
+            ArchitectureError: the architecture does not belong to this space.
+            OptionError: an image side is below 4.
         """
         return EvaluationNetwork(
             self.validate(architecture)[GENE],
@@ -153,18 +153,18 @@ class NASBench201(WeightSharing, VectorEncoded):
         BatchNorms of the mixed operations have no affine parameters; those around the cells do.
 
         Raises:
-            OptionError: images with a side below 4; an option that the benchmark's supernet lacks.
+            OptionError: an image side is below 4, or the benchmark's supernet lacks an option.
         """
         lacking = {
             "partial_channels": (partial_channels, 1, "its cells mix all channels"),
             "include_none": (include_none, True, "`none` is one of its five operations"),
             "pool_normalization": (pool_normalization, False, "no BatchNorm follows its pools"),
         }
-        for option, (value, own, reason) in lacking.items():
-            if value is not None and value != own:
+        for option, (value, allowed, reason) in lacking.items():
+            if value is not None and value != allowed:
                 raise OptionError(
                     f"{option}={_shown(value)} does not go with space '{self.name}': {reason}; "
-                    f"{option}=null or {_shown(own)} would be right"
+                    f"{option}=null or {_shown(allowed)} would be right"
                 )
         return NASBench201Supernet(
             input_shape,
@@ -177,14 +177,14 @@ class NASBench201(WeightSharing, VectorEncoded):
 
     @property
     def mix_labels(self) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
-        """Edges as "from → to"."""
+        """Edges as "from → to" and operations."""
         return {GENE: ([f"{source} → {target}" for source, target in EDGES], OPERATIONS)}
 
     def mix(self, alphas: Mapping[str, Tensor], betas: Mapping[str, Tensor] | None = None) -> Mix:
-        """Mixing weights (..., 6, 5) of alphas (..., 6, 5): softmax over all five operations, `none` among them.
+        """Mixing weights (..., 6, 5) from alphas (..., 6, 5): softmax over all five operations, including `none`.
 
-        Betas (..., 6), if given, weigh the edges by their softmax over those into each node. `derive` compares the
-        operations of one edge, so they tell it nothing.
+        If betas (..., 6) are given, multiplies by their softmax over the edges into each node. They do not affect
+        `derive`, which compares the operations of one edge.
         """
         logits = alphas[GENE]
         if tuple(logits.shape[-2:]) != (len(EDGES), len(OPERATIONS)):
@@ -196,13 +196,13 @@ class NASBench201(WeightSharing, VectorEncoded):
         return {GENE: rows if betas is None else rows * softmax_per_node(betas[GENE], range(1, NODES))[..., None]}
 
     def mix_of(self, architecture: Architecture) -> Mix:
-        """One-hot rows; a row of zeros would stand for `none` as well."""
+        """One-hot rows; a row of zeros would also mean `none`."""
         rows = torch.zeros(len(EDGES), len(OPERATIONS))
         rows[torch.arange(len(EDGES)), torch.from_numpy(self.encode(architecture))] = 1.0
         return {GENE: rows}
 
     def derive(self, mix: Mix) -> Architecture:
-        """On each edge the operation with the largest weight, `none` included; ties keep the first one."""
+        """On each edge, the operation with the largest weight, including `none`; ties keep the first one."""
         return self.decode(mix[GENE].detach().cpu().numpy().argmax(axis=1))
 
 

@@ -1,9 +1,8 @@
-"""The supernet of NAS-Bench-201: one mixed cell, repeated over the benchmark's skeleton, arranged to be fast.
+"""The supernet of NAS-Bench-201: one mixed cell, repeated over the benchmark's skeleton, optimized for speed.
 
-The published one has a module for each operation and edge. Here the convolutions of one size on all edges that leave
-a state are one convolution, since they read the same map; the pool and the skip depend on the state alone and are
-computed once; a mixing weight is the scale of the operation's BatchNorm; `none` is not computed at all. Maps lie in
-channels_last order, the faster one on a CPU.
+The published one has a module for each operation and edge. Here, all convolutions of one size that read the same state
+are one convolution; the pool and the skip depend only on the state and are computed once; a mixing weight is the scale
+of the operation's BatchNorm; `none` is not computed at all. Maps are in channels_last order, which is faster on a CPU.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from .network import KERNELS
 from .skeleton import Skeleton
 
 LEAVING = tuple(tuple(number for number, (source, _) in enumerate(EDGES) if source == node) for node in range(NODES))
-"""By node: the edges that leave it."""
+"""By node: its outgoing edges."""
 Terms = list[tuple[Tensor, Tensor | None]]
 Present = Sequence[Sequence[bool]]
 """By edge and operation: whether it is computed."""
 
 
 class EdgeConvolutions(nn.Module):
-    """`nor_conv_kxk` with weights of its own on each of E edges that leave one state.
+    """`nor_conv_kxk` with separate weights on each of E edges that leave one state.
 
     Channel e * C + c is channel c of edge e. The BatchNorm has no affine parameters.
     """
@@ -40,22 +39,22 @@ class EdgeConvolutions(nn.Module):
         self.conv = nn.Conv2d(channels, edges * channels, kernel, padding=kernel // 2, bias=False)
         self.norm = nn.BatchNorm2d(edges * channels, affine=False)
 
-    def forward(self, rectified: Tensor, weights: Tensor, places: Sequence[int]) -> Tensor:
+    def forward(self, rectified: Tensor, weights: Tensor, selected: Sequence[int]) -> Tensor:
         """ReLU'd state (B, C, H, W) to the weighted outputs (B, P * C, H, W) of P of the edges.
 
         Args:
-            weights: (P,), those edges' mixing weights.
-            places: which of the E edges; a part of them only makes sense in eval mode without gradients.
+            weights: (P,), the mixing weights of the selected edges.
+            selected: indices of P of the E edges; P below E makes sense only in eval mode without gradients.
         """
         scale = weights.repeat_interleave(self.channels)
-        edges = None if len(places) == self.edges else places
+        edges = None if len(selected) == self.edges else selected
         kernels = rows_of(self.conv.weight, edges, self.edges)
         out = self.conv(rectified) if edges is None else F.conv2d(rectified, kernels, padding=self.conv.padding)
         return normalized(self.norm, out, scale, edges, self.edges)
 
 
 class SearchCell(nn.Module):
-    """A cell that holds every operation on every one of its six edges."""
+    """A cell with all operations on each of its six edges."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -76,8 +75,8 @@ class SearchCell(nn.Module):
         return _sum(incoming[-1], x)
 
     def _leave(self, node: int, state: Tensor, weights: Tensor, present: Present, incoming: Sequence[Terms]) -> None:
-        """Add what the edges that leave a node bring to the others."""
-        rectified: Tensor | None = None  # not computed where no convolution reads it
+        """Add the outputs of the edges that leave a node to their targets."""
+        rectified: Tensor | None = None  # computed only if a convolution reads it
         for column, name in enumerate(OPERATIONS):
             edges = [edge for edge in LEAVING[node] if present[edge][column]]
             if name == "none" or not edges:
@@ -85,8 +84,8 @@ class SearchCell(nn.Module):
             targets = [EDGES[edge][1] for edge in edges]
             if name in KERNELS:
                 rectified = F.relu(state) if rectified is None else rectified
-                places = [LEAVING[node].index(edge) for edge in edges]
-                out = self.convolutions[node][name](rectified, weights[edges, column], places)  # type: ignore[index]
+                selected = [LEAVING[node].index(edge) for edge in edges]
+                out = self.convolutions[node][name](rectified, weights[edges, column], selected)  # type: ignore[index]
                 for target, part in zip(targets, out.chunk(len(edges), dim=1), strict=True):
                     incoming[target].append((part, None))
             else:
@@ -102,8 +101,8 @@ def _sum(terms: Terms, like: Tensor) -> Tensor:
 class NASBench201Supernet(Supernet):
     """The supernet; see `NASBench201.supernet`.
 
-    In eval mode without gradients an operation with weight 0 is not computed: scoring a discrete architecture costs
-    little more than that architecture. Otherwise all are, so that every BatchNorm gathers its statistics.
+    In eval mode without gradients, operations with weight 0 are skipped: scoring a discrete architecture costs little
+    more than that architecture. Otherwise all are computed, so that every BatchNorm collects its statistics.
     """
 
     def __init__(self, input_shape: Shape, classes: int, *, channels: int, cells: int) -> None:
@@ -122,10 +121,10 @@ class NASBench201Supernet(Supernet):
         """Logits (B, classes) of images (B, C, H, W).
 
         Args:
-            mix: `cell`, (6, 5); what the column of `none` holds makes no difference.
+            mix: `cell`, (6, 5); the column of `none` has no effect.
 
         Raises:
-            ValueError: a mix of another shape.
+            ValueError: the mix has a wrong shape.
         """
         weights = mix[GENE]
         if tuple(weights.shape) != self.alpha_shapes[GENE]:
