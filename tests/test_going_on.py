@@ -125,20 +125,20 @@ def test_a_folder_of_an_earlier_nasforge_is_not_guessed_at(mistake, command, run
 
 def test_a_search_in_the_folder_of_a_run_is_refused(mistake, run, words):
     before = files_of(run)
-    assert f"already holds a run; `nasforge resume {run}` goes on" in mistake(*words, f"hydra.run.dir={run}")
+    assert f"already holds a run; `nasforge resume {run}` continues it" in mistake(*words, f"hydra.run.dir={run}")
     assert files_of(run) == before
 
 
 @pytest.mark.parametrize("renamed", [True, False])
 def test_a_folder_that_is_taken_away_from_a_run_is_missed(tmp_path, words, monkeypatch, renamed):
-    size, folder = experiment._result, tmp_path / "run"
+    finish, folder = experiment.finish, tmp_path / "run"
 
-    def taken(*arguments):
+    def taken(*arguments, **sections):
         folder.rename(tmp_path / "elsewhere") if renamed else shutil.rmtree(folder)
-        return size(*arguments)
+        return finish(*arguments, **sections)
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "_result", taken)
+        patch.setattr(experiment, "finish", taken)
         with pytest.raises(RunError, match="run was removed or renamed during the run"):
             experiment.search(compose(words).config, folder, words)
     assert not folder.exists()

@@ -36,7 +36,7 @@ def test_it_reads_no_images_and_reports_the_tables_own_numbers(found, table):
     rows = json.loads((found.folder / "evaluations.json").read_text())
     assert len(rows) == result["evaluations"]["requested"] == 80
     assert max(row["metrics"]["accuracy"] for row in rows) == result["metrics"]["accuracy"]
-    assert [one["metric"] for one in result["objectives"] if one["report_only"]] == [
+    assert [objective.metric for objective in result.objectives if objective.report_only] == [
         "test_accuracy",
         "test_accuracy_12ep",
     ]
