@@ -1,4 +1,4 @@
-"""What a search hands back, and what is written of it: the content of `result.json` and `evaluations.json`."""
+"""What a search returns, and the content of the files `result.json`, `evaluations.json` and `timing.json`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Result:
 
 
 class Section:
-    """A part of a result. `section["key"]` is `section.key`, as long as results are also read as dictionaries."""
+    """A part of a result. `section["key"]` gives `section.key`, for code that reads results by key; use attributes."""
 
     def __getitem__(self, key: str) -> Any:
         return vars(self)[key]
@@ -63,12 +63,12 @@ class Candidate(FrontMember):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationCounts(Section):
-    """How many evaluations a search requested, and of how many distinct architectures.
+    """How many evaluations a search requested, and how many distinct architectures these were.
 
     Attributes:
         constant: metrics that are equal for all candidates.
         infeasible: evaluations that broke a constraint.
-        simulated_seconds: what training the candidates would have taken, where a table knows it.
+        simulated_seconds: how long training all candidates would have taken; None if no table knows.
     """
 
     requested: int
@@ -211,9 +211,9 @@ class SearchResult(Section):
         status: "finished", or what stopped it.
         size: of the architecture at the space's own size, `params_m` and `macs_m`; None where no images are read.
         objectives: all that the estimators give for this search, the reported ones too.
-        followed: the metrics of those that the search followed, the foremost first.
+        followed: the metrics that the search followed, the foremost first; None in files of older versions.
         metrics: what is known of the found architecture.
-        known: how each metric is measured.
+        known: how each metric is measured, and its best value.
         front: the Pareto front, where several objectives were followed.
     """
 
@@ -242,12 +242,12 @@ class SearchResult(Section):
     def goals(self) -> tuple[Objective, ...]:
         """The objectives that the search followed, the foremost first."""
         by_metric = {objective.metric: objective for objective in self.objectives}
-        if self.followed is None:  # as older versions wrote it
+        if self.followed is None:
             return tuple(objective for objective in self.objectives if not objective.report_only)
         return tuple(by_metric[metric] for metric in self.followed)
 
     def to_json(self) -> dict[str, Any]:
-        """As it is written."""
+        """The result as JSON, as `result.json` holds it."""
         return {**asdict(self, dict_factory=_written), "architecture": self.architecture.to_json()}
 
 

@@ -65,7 +65,7 @@ def comparison_charts(comparison: Comparison) -> list[Chart]:
         return []
     followed = run.followed[0].metric
     by = f"{words(followed)} of the best so far"
-    of_tests = [(one.metric, f"{words(one.metric)} of the best so far by {words(followed)}") for one in run.reported]
+    of_tests = [(goal.metric, f"{words(goal.metric)} of the best so far by {words(followed)}") for goal in run.reported]
     charts = [_over_evaluations(comparison, metric, title) for metric, title in [*of_tests[:1], (followed, by)]]
     seconds = _over_seconds(comparison, *(of_tests or [(followed, by)])[0])
     return [*charts, *seconds, *_of_several_objectives(comparison)]

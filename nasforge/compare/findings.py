@@ -76,7 +76,7 @@ def captions(comparison: Comparison) -> Iterator[str]:
     """What the numbers are, one sentence for each kind."""
     run = comparison.first
     yield f"Mean ± sample standard deviation over runs with different seeds: {task(comparison)}."
-    own = {one.metric for one in (*run.followed, *run.reported)}
+    own = {objective.metric for objective in (*run.followed, *run.reported)}
     of_best = [score.title for score in comparison.scores if score.name in own]
     if of_best:
         chosen = f"each run's best candidate by {words(run.followed[0].metric)}"

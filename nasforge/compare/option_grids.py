@@ -46,12 +46,12 @@ def variation(comparison: Comparison) -> Variation | None:
     """What the groups differ in, if that is one numeric option or two, of one strategy; else None."""
     firsts = [group.runs[0] for group in comparison.groups]
     methods = [method(run) for run in firsts]
-    options = [key for key in methods[0] if any(one.get(key) != methods[0][key] for one in methods)]
+    options = [key for key in methods[0] if any(other.get(key) != methods[0][key] for other in methods)]
     if len({called(run) for run in firsts}) > 1 or not 1 <= len(options) <= 2 or len(firsts) <= len(options):
         return None
-    if any(set(one) != set(methods[0]) or not all(_is_number(one[key]) for key in options) for one in methods):
+    if any(set(other) != set(methods[0]) or not all(_is_number(other[key]) for key in options) for other in methods):
         return None
-    keys = [tuple(float(one[key]) for key in options) for one in methods]
+    keys = [tuple(float(options_of[key]) for key in options) for options_of in methods]
     values = tuple(tuple(sorted({key[i] for key in keys})) for i in range(len(options)))
     return Variation(tuple(options), values, {key: place for place, key in enumerate(keys)})
 
@@ -91,11 +91,11 @@ def variation_charts(comparison: Comparison, varied: Variation) -> list[Chart]:
 def _curve(score: Score, varied: Variation) -> Any:
     figure, axes = axes_of(SMALL, varied.options[0], score.title)
     x = varied.values[0]
-    places = [varied.places[one,] for one in x]
+    places = [varied.places[number,] for number in x]
     bars = [0.0 if math.isnan(score.deviation(place)) else score.deviation(place) for place in places]
-    for one, place in zip(x, places, strict=True):
+    for number, place in zip(x, places, strict=True):
         runs = score.values[place]
-        axes.scatter([one] * len(runs), runs, s=16, color=LIGHT["random"], linewidths=0, zorder=2)
+        axes.scatter([number] * len(runs), runs, s=16, color=LIGHT["random"], linewidths=0, zorder=2)
     axes.errorbar(
         x,
         [score.mean(place) for place in places],
@@ -107,7 +107,7 @@ def _curve(score: Score, varied: Variation) -> Any:
         capsize=4,
         zorder=3,
     )
-    axes.set_xticks(x, [f"{one:g}" for one in x])
+    axes.set_xticks(x, [f"{number:g}" for number in x])
     in_percent(axes.yaxis, score.name)
     return figure
 
@@ -129,8 +129,8 @@ def _heatmap(score: Score, varied: Variation) -> Any:
         text = score.shown(score.mean(place))
         axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=10.5, color=LIGHT["ink"])
     axes.set(xlim=(0, len(columns)), ylim=(0, len(rows)))
-    axes.set_xticks([j + 0.5 for j in range(len(columns))], [f"{one:g}" for one in columns])
-    axes.set_yticks([i + 0.5 for i in range(len(rows))], [f"{one:g}" for one in rows])
+    axes.set_xticks([j + 0.5 for j in range(len(columns))], [f"{number:g}" for number in columns])
+    axes.set_yticks([i + 0.5 for i in range(len(rows))], [f"{number:g}" for number in rows])
     axes.grid(visible=False)
     axes.tick_params(length=0)
     return figure

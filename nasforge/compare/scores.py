@@ -129,7 +129,7 @@ def _kinds(runs: Sequence[FinishedRun], box: Box | None) -> Iterator[Kind]:
     """Name, title, direction and how to get it, the one that counts most first: what was measured on test data."""
     first = runs[0]
     if any(run.evaluations for run in runs):
-        yield from (_of_best(one) for one in first.reported)
+        yield from (_of_best(objective) for objective in first.reported)
     yield from _of_networks()
     for dataset in sorted(_in_table(first), key=lambda name: name != first.result.data):
         yield f"table_accuracy_{dataset}", f"test accuracy in the table, {dataset}", "max", _looked_up(dataset)

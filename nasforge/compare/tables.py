@@ -166,7 +166,7 @@ def csv_table(comparison: Comparison) -> str:
     body = []
     for place, group in enumerate(comparison.groups):
         numbers = [of(place) for score in comparison.scores for of in (score.mean, score.deviation)]
-        body.append([group.name, len(group.runs), *("" if math.isnan(one) else one for one in numbers)])
+        body.append([group.name, len(group.runs), *("" if math.isnan(number) else number for number in numbers)])
     return _csv(["strategy", "runs", *names], body)
 
 

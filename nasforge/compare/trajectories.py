@@ -57,9 +57,9 @@ def best_so_far(run: FinishedRun, metric: str) -> np.ndarray:
 def simulated_seconds(run: FinishedRun) -> np.ndarray | None:
     """(estimates,) training time until then, counted at every request as the benchmarks do; None if it is unknown."""
     seconds = [candidate.metrics.get(TRAINING_TIME) for candidate in run.evaluations]
-    if all(one is None for one in seconds):
+    if all(each is None for each in seconds):
         return None
-    return np.cumsum([one or 0.0 for one in seconds])
+    return np.cumsum([each or 0.0 for each in seconds])
 
 
 def hypervolume_so_far(run: FinishedRun, share: Callable[[np.ndarray], float], points: int = 50) -> np.ndarray:
@@ -82,8 +82,8 @@ def hypervolume_so_far(run: FinishedRun, share: Callable[[np.ndarray], float], p
 
 def over_estimates(label: str, values: Sequence[np.ndarray]) -> Band:
     """The band of several runs' values (estimates,), as far as all of them go."""
-    shortest = min(len(one) for one in values)
-    return _band(label, np.arange(1, shortest + 1), np.stack([one[:shortest] for one in values]))
+    shortest = min(len(curve) for curve in values)
+    return _band(label, np.arange(1, shortest + 1), np.stack([curve[:shortest] for curve in values]))
 
 
 def over_seconds(label: str, seconds: Sequence[np.ndarray], values: Sequence[np.ndarray], points: int = 300) -> Band:
@@ -91,7 +91,7 @@ def over_seconds(label: str, seconds: Sequence[np.ndarray], values: Sequence[np.
     begin = max(float(when[0]) for when in seconds)
     end = max(begin, min(float(when[-1]) for when in seconds))
     x = np.linspace(begin, end, points)
-    at = [one[np.searchsorted(when, x, side="right") - 1] for when, one in zip(seconds, values, strict=True)]
+    at = [curve[np.searchsorted(when, x, side="right") - 1] for when, curve in zip(seconds, values, strict=True)]
     return _band(label, x, np.stack(at))
 
 

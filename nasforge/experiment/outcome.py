@@ -147,10 +147,10 @@ def _count(evaluations: Sequence[Evaluation], followed: Sequence[str]) -> Evalua
 
 def _flagged(evaluations: Sequence[Evaluation]) -> list[str]:
     """One sentence on candidates some of whose metrics could not be measured."""
-    flagged = {one.architecture: one.reason for one in evaluations if one.ok and one.reason}
+    flagged = {each.architecture: each.reason for each in evaluations if each.ok and each.reason}
     if not flagged:
         return []
-    distinct = len({one.architecture for one in evaluations})
+    distinct = len({evaluation.architecture for evaluation in evaluations})
     first, reason = next(iter(flagged.items()))
     return [
         f"{len(flagged)} of {distinct} distinct candidates have metrics that could not be measured and hold their "

@@ -42,7 +42,7 @@ def true_accuracies(
         return None
     columns = [column for column in table.columns if column.metric == METRIC]
     values = table.matrix(columns)
-    found = {name: values[table.row(space.encode(one))].tolist() for name, one in rows.items()}
+    found = {name: values[table.row(space.encode(each))].tolist() for name, each in rows.items()}
     every = {"mean of all": np.nanmean(values, axis=0).tolist(), "optimum": np.nanmax(values, axis=0).tolist()}
     numbers = {name: _by_dataset(columns, row) for name, row in {**found, **every}.items()}
     return TableLookup(

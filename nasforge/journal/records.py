@@ -29,7 +29,7 @@ def read_json(path: Path, kind: type) -> Any:
 
 
 def read_as(path: Path, kind: Any) -> Any:
-    """The content of a JSON file as a dataclass, or as a `list` of them; keys that these do not have are passed over.
+    """The content of a JSON file as a dataclass, or as a `list` of dataclasses; unknown keys are ignored.
 
     Raises:
         RunError: the file is missing or damaged; the message names the key that is missing or holds something else.

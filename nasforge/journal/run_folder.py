@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 class RunFolder:
-    """The paths of a run's files, whether they are there or not.
+    """The paths of a run's files, whether they exist or not.
 
     Attributes:
-        journal: the file whose presence makes a folder a run's.
+        journal: the file that makes a folder the folder of a run.
         words: of the command line.
         candidates: weights of candidates that were trained.
         artifacts: what a strategy kept for people; `captions` says what stands below each.
@@ -38,21 +38,21 @@ class RunFolder:
 
     @property
     def is_run(self) -> bool:
-        """Whether a run was begun here, by this version or by an older one, whose runs had a journal later."""
+        """Whether a run has begun here; a run of an older version has its configuration before its journal."""
         return self.config.exists() or self.journal.exists()
 
     @property
     def has_ended(self) -> bool:
-        """Whether the run has written what it writes last."""
+        """Whether the run has written its result and its report."""
         return self.result.exists() and self.report.exists()
 
     @property
     def histories(self) -> list[Path]:
-        """The curves of each fit."""
+        """The files with the curves of each fit."""
         return sorted(self.fits.rglob("history.json"))
 
     def left(self) -> Iterator[Path]:
-        """All files that a report, `compare` and `retrain` read."""
+        """All files that `report`, `compare` and `retrain` read, as far as they exist."""
         facts = (self.captions, self.data, self.environment, self.timing)
         for path in (self.result, self.architecture, self.evaluations, self.confusion, *facts):
             if path.is_file():
@@ -61,9 +61,9 @@ class RunFolder:
         yield from self.histories
 
     def retraining(self, key: str) -> Path:
-        """The folder of a retraining of what the run found."""
+        """The folder of a retraining of the found architecture."""
         return self.path / f"retrain-{key}"
 
     def owns(self, path: Path) -> bool:
-        """Whether `path` is a file and lies in the folder, wherever links lead: a report shows no other one."""
+        """Whether `path` is a file inside the folder, links followed. A report shows no other files."""
         return path.is_file() and path.resolve().is_relative_to(self.path.resolve())

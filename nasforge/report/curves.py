@@ -48,8 +48,8 @@ def fit_charts(run: RunFolder, *, called: str = "found") -> list[tuple[str, list
 
 
 def _group(read: Mapping[str, Mapping[str, Any]], called: str) -> list[FitChart]:
-    fits: Histories = {name: one["metrics"] for name, one in read.items()}
-    about = {metric: text for one in read.values() for metric, text in one.get("about", {}).items()}
+    fits: Histories = {name: history["metrics"] for name, history in read.items()}
+    about = {metric: text for history in read.values() for metric, text in history.get("about", {}).items()}
     kinds = dict.fromkeys(_kind(metric) for metrics in fits.values() for metric in metrics)
     charts = []
     for kind in sorted(kinds, key=lambda kind: _SHARED.index(kind) if kind in _SHARED else len(_SHARED)):

@@ -136,7 +136,7 @@ def _measured(
     Args:
         constant: metrics that are left out, since all candidates have the same.
     """
-    names = dict.fromkeys([*(one.metric for one in objectives if one.metric in metrics), *metrics])
+    names = dict.fromkeys([*(goal.metric for goal in objectives if goal.metric in metrics), *metrics])
     return [(words(name), amount(name, metrics[name])) for name in names if name not in constant]
 
 
@@ -183,7 +183,7 @@ def _brief(value: Any) -> str:
     if isinstance(value, dict):
         value = [f"{name}: {number}" for name, number in value.items()]
     if isinstance(value, Mapping):
-        return _brief([f"{key}: {one}" for key, one in value.items()])
+        return _brief([f"{key}: {item}" for key, item in value.items()])
     if isinstance(value, list):
         return f"{len(value)} in data.json" if len(value) > 20 else ", ".join(str(item) for item in value)
     return str(value)

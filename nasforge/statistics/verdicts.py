@@ -53,16 +53,16 @@ def training_verdict(found: Sequence[float], random: Sequence[float], images: in
     """
     if not random:
         return TrainingVerdict()
-    one, other = Sample.of(found, images), Sample.of(random, images)
-    difference, interval = one.mean - other.mean, mean_difference(one, other)
+    own, other = Sample.of(found, images), Sample.of(random, images)
+    difference, interval = own.mean - other.mean, mean_difference(own, other)
     sign = interval.sign if interval else 0
-    sentence = _too_few(one, other, images)
+    sentence = _too_few(own, other, images)
     if interval is not None:
         what = {1: "is better than", -1: "is WORSE than", 0: "does not stand out from"}[sign]
         sentence = (
-            f"Trained from scratch it {what} random architectures: {one.mean:.2%} against {other.mean:.2%}, "
+            f"Trained from scratch it {what} random architectures: {own.mean:.2%} against {other.mean:.2%}, "
             f"{_points(difference)} (95 % interval {100 * interval.low:+.2f} to {100 * interval.high:+.2f})"
-            f"{'' if sign else _how_many(one, other)}."
+            f"{'' if sign else _how_many(own, other)}."
         )
     return TrainingVerdict(
         better={1: True, -1: False, 0: None}[sign],
@@ -95,22 +95,22 @@ def conclusion(control: Control | None, retrained: TrainingVerdict | None) -> tu
     )
 
 
-def _too_few(one: Sample, other: Sample, images: int) -> str:
+def _too_few(own: Sample, other: Sample, images: int) -> str:
     """What a single network of either kind says, and how many would tell."""
-    missed = round(abs(one.mean - other.mean) * images)
-    apart = f"{missed} of {images:,} test images apart" if one.n == other.n == 1 else _points(one.mean - other.mean)
-    count = needed(one, other)
+    missed = round(abs(own.mean - other.mean) * images)
+    apart = f"{missed} of {images:,} test images apart" if own.n == other.n == 1 else _points(own.mean - other.mean)
+    count = needed(own, other)
     least = f"at least {count:,}" if count else f"more than {MOST:,}"
-    shown = f"{100 * detectable(FEW, one, other):.1f} points"
+    shown = f"{100 * detectable(FEW, own, other):.1f} points"
     return (
-        f"Trained from scratch, {counted(one.n, 'network')} of it and {counted(other.n, 'random one')} are too few "
-        f"to tell which is better: {one.mean:.2%} against {other.mean:.2%}, {apart}. A difference of this size takes "
+        f"Trained from scratch, {counted(own.n, 'network')} of it and {counted(other.n, 'random one')} are too few "
+        f"to tell which is better: {own.mean:.2%} against {other.mean:.2%}, {apart}. A difference of this size takes "
         f"{least} of each to tell; with retrain.seeds={FEW} retrain.random={FEW} one of {shown} would show."
     )
 
 
-def _how_many(one: Sample, other: Sample) -> str:
-    count = needed(one, other)
+def _how_many(own: Sample, other: Sample) -> str:
+    count = needed(own, other)
     return f"; about {count} trainings of each would tell such a difference" if count else ""
 
 
