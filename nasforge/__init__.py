@@ -1,4 +1,4 @@
-"""nasforge: neural architecture search out of plug-ins. This file is the whole public API; plug-ins import from here.
+"""nasforge: neural architecture search built from plug-ins. This file is the whole public API; plug-ins import from it.
 
 Names load on first use, so that `nasforge --help` does not wait for torch.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # what a type checker reads; `_HOMES` below is what runs, and a test keeps the two equal
+if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at run time, and a test keeps the two equal
     from nasforge.architecture import (
         Architecture as Architecture,
         CellGraph as CellGraph,

@@ -1,6 +1,6 @@
-"""`python -m nasforge` is `nasforge`."""
+"""Run the command `nasforge` with `python -m nasforge`."""
 
 from nasforge.command.cli import main
 
-if __name__ == "__main__":  # children of a spawning trainer import this file again
+if __name__ == "__main__":  # spawned child processes import this file again
     main()

@@ -1,4 +1,4 @@
-"""The values that travel between spaces, strategies and estimators: frozen, hashable, JSON in and out."""
+"""The values that spaces, strategies and estimators exchange: frozen, hashable, readable from and writable to JSON."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Gene = str | int | float | bool | tuple["Gene", ...]
 
 @dataclass(frozen=True)
 class Architecture:
-    """What to build, without weights: a space's name and its canonical encoding.
+    """A network's structure without weights: the name of a space and a canonical encoding.
 
-    Two architectures are equal when space and `genes` are; isomorphism never counts
+    Two architectures are equal if their `space` and `genes` are equal, even if others are isomorphic to them
     (`SearchSpace.function_key` says which compute the same function). Make one with `Architecture.of`.
 
     Attributes:
         space: the registry name of the space that can build it.
         genes: the encoding as sorted (name, value) pairs; values are nested tuples of JSON scalars.
-        notation: how the field writes it; for people only, no part of equality.
+        notation: the field's usual notation; for people only, ignored by equality.
     """
 
     space: str
@@ -37,11 +37,11 @@ class Architecture:
 
     @classmethod
     def of(cls, space: str, genes: Mapping[str, Any], notation: str = "") -> Architecture:
-        """An architecture whose genes are given by name; lists become tuples."""
+        """Make an architecture from genes by name; lists become tuples."""
         return cls(space, tuple(sorted((name, _frozen(value, name)) for name, value in genes.items())), notation)
 
     def __getitem__(self, name: str) -> Any:
-        """The gene called `name`; an `ArchitectureError` names it if there is none."""
+        """Return the gene `name`; an `ArchitectureError` names it if it is missing."""
         for key, value in self.genes:
             if key == name:
                 return value
@@ -51,13 +51,13 @@ class Architecture:
         return self.notation or json.dumps(dict(self.genes))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON: schema version, space, genes and notation."""
+        """Return plain JSON: schema version, space, genes and notation."""
         genes = {name: _thawed(value) for name, value in self.genes}
         return {"schema": SCHEMA, "space": self.space, "genes": genes, "notation": self.notation}
 
     @classmethod
     def from_json(cls, data: Any) -> Architecture:
-        """Read what `to_json` wrote; an `ArchitectureError` names the broken field and what it should be."""
+        """Read the output of `to_json`; an `ArchitectureError` names the invalid field and what it should be."""
         if not isinstance(data, dict):
             raise ArchitectureError(f"an architecture must be a JSON object, not {type(data).__name__}")
         expected: dict[str, type] = {"schema": int, "space": str, "genes": dict}
@@ -89,15 +89,15 @@ Metrics = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Objective:
-    """One metric that a search optimises.
+    """One metric that a search optimizes.
 
     Attributes:
-        metric: its name, with the unit in it where there is one (`accuracy`, `params_m`, `latency_ms`).
+        metric: the metric's name, including its unit if it has one (`accuracy`, `params_m`, `latency_ms`).
         direction: `max` or `min`.
-        report_only: shown to people, never given to a strategy (test columns).
+        report_only: shown to people, never given to a strategy (test accuracies, for example).
 
     Raises:
-        OptionError: the direction is another word, which would steer a search the wrong way unseen.
+        OptionError: the direction is any other word, which would silently steer a search the wrong way.
     """
 
     metric: str
@@ -106,30 +106,30 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.direction not in ("max", "min"):
-            raise OptionError(f"Objective('{self.metric}') says '{self.direction}': it must be 'max' or 'min'")
+            raise OptionError(f"Objective('{self.metric}') has direction '{self.direction}'; use 'max' or 'min'")
 
     @property
     def sign(self) -> int:
-        """A value times this is a cost, and a cost times this is a value: the one place that turns signs."""
+        """-1 for `max`, 1 for `min`: the factor between values and costs, defined here alone."""
         return -1 if self.direction == "max" else 1
 
     def cost(self, metrics: Metrics) -> float:
-        """The metric as a cost to be minimized; infinite where it is NaN or absent."""
+        """Return the metric as a cost to minimize; infinite if the metric is NaN or missing."""
         value = metrics.get(self.metric, math.nan)
         return math.inf if math.isnan(value) else self.sign * value
 
     def best(self, values: np.ndarray) -> float:
-        """The best of these values (n,); NaN counts for nothing unless all are."""
+        """Return the best of `values` (n,), ignoring NaN; NaN if all are NaN."""
         return float(self.sign * np.nanmin(self.sign * values))
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """A bound that candidates must keep, such as `params_m<=1.0`.
+    """A bound that candidates must satisfy, such as `params_m<=1.0`.
 
     Attributes:
-        metric: which is bounded.
-        upper: whether `limit` is the largest value allowed, else the smallest.
+        metric: the bounded metric.
+        upper: whether `limit` is the largest allowed value, rather than the smallest.
     """
 
     metric: str
@@ -138,25 +138,25 @@ class Constraint:
 
     @classmethod
     def read(cls, text: str) -> Constraint:
-        """From `METRIC<=NUMBER` or `METRIC>=NUMBER`; an `OptionError` says so for anything else."""
-        found = re.fullmatch(r"\s*(\w+)\s*([<>])=\s*(\S+)\s*", text)
+        """Read `METRIC<=NUMBER` or `METRIC>=NUMBER`; raise an `OptionError` for any other text."""
+        match = re.fullmatch(r"\s*(\w+)\s*([<>])=\s*(\S+)\s*", text)
         try:
-            limit = float(found[3]) if found else math.nan
+            limit = float(match[3]) if match else math.nan
         except ValueError:
             limit = math.nan
-        if found is None or not math.isfinite(limit):
-            raise OptionError(f"constraint '{text}' cannot be read; params_m<=1.0 or accuracy>=0.9 would be right")
-        return cls(found[1], found[2] == "<", limit)
+        if match is None or not math.isfinite(limit):
+            raise OptionError(f"constraint '{text}' is invalid; write it like params_m<=1.0 or accuracy>=0.9")
+        return cls(match[1], match[2] == "<", limit)
 
     def violation(self, metrics: Metrics) -> float:
-        """By how much `metrics` break it, 0 if they do not; infinite where the metric is missing."""
+        """Return by how much `metrics` exceed the bound: 0 if they satisfy it, infinite if the metric is missing."""
         value = metrics.get(self.metric, math.nan)
         if math.isnan(value):
             return math.inf
         return max(0.0, value - self.limit if self.upper else self.limit - value)
 
     def nearest(self, several: Iterable[Metrics]) -> float:
-        """The metric's value where it is violated least."""
+        """Return the metric's value with the smallest violation."""
         return min(several, key=self.violation)[self.metric]
 
     def __str__(self) -> str:
@@ -168,17 +168,17 @@ Status = Literal["ok", "failed", "infeasible"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one estimate said of one architecture.
+    """The outcome of one estimate of one architecture.
 
     Attributes:
-        architecture: what was estimated.
+        architecture: the architecture that was estimated.
         metrics: values by metric name.
-        status: `ok`, `failed` (see `reason`) or `infeasible` (a constraint is broken).
-        reason: why it is not `ok`; on one that is, which metrics could not be measured and hold their worst value
-            instead, and why; empty where all is well.
-        seed: the seed its random draws came from.
-        seconds: what it took; no part of equality, since clocks do not reproduce.
-        weights: the file name, inside the run's folder, of its trained weights, if it left any.
+        status: `ok`, `failed` (see `reason`) or `infeasible` (it violates a constraint).
+        reason: why the status is not `ok`. If it is `ok`: which metrics could not be measured and hold their worst
+            value instead, and why; empty if all were measured.
+        seed: the seed of its random draws.
+        seconds: how long it took; ignored by equality, because times do not reproduce.
+        weights: name of the file with its trained weights in the run's folder, if it left any.
     """
 
     architecture: Architecture
@@ -191,16 +191,16 @@ class Evaluation:
 
     @property
     def ok(self) -> bool:
-        """Whether the metrics may be used."""
+        """Whether the metrics are valid."""
         return self.status == "ok"
 
     def cost(self, objective: Objective) -> float:
-        """The objective's cost to be minimised; infinite when the estimate failed."""
+        """Return the objective's cost to minimize; infinite if the estimate failed."""
         return objective.cost(self.metrics) if self.ok else math.inf
 
 
 class ParetoFront(Sequence[Evaluation]):
-    """The evaluations that no other one dominates (no worse in every objective, better in one)."""
+    """The evaluations that no other evaluation dominates (at least as good in every objective, better in one)."""
 
     def __init__(self, evaluations: Iterable[Evaluation], objectives: Sequence[Objective]) -> None:
         usable = [evaluation for evaluation in evaluations if evaluation.ok]
@@ -220,14 +220,14 @@ class ParetoFront(Sequence[Evaluation]):
 
 @dataclass(frozen=True)
 class CellGraph:
-    """A cell, or a chain of cells, as a picture needs it.
+    """A cell, or a chain of cells, to draw.
 
     Attributes:
-        title: what stands above it.
+        title: the heading of the picture.
         nodes: labels in topological order.
         edges: (from, to, operation) with indices into `nodes`; an empty operation is a plain wire.
-        chain: whether the nodes stand in one column, with wires that skip some of them beside it; wires are plain then.
-        marked: indices of nodes with a strong outline.
+        chain: whether to draw the nodes in one column, with skipping wires beside it; all wires are plain then.
+        marked: indices of nodes to draw with a bold outline.
     """
 
     title: str

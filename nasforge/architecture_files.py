@@ -1,4 +1,4 @@
-"""Architectures that people keep in files: JSON, a line of a log, or several of them, each with a name."""
+"""Read architectures from text files: one as JSON or as a line of a log, or several, each with a name."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _ASSIGNED = re.compile(r"^(\w+)[ \t]*=(.*?)(?=^\w+[ \t]*=|\Z)", re.MULTILINE | r
 
 
 def typed(value: object) -> str:
-    """The option `architecture=` as it was typed: to YAML an index is a number, and a list is a list."""
+    """Return the option `architecture=` as it was typed, because YAML reads an index as a number or a list."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def file_of(text: str) -> tuple[str, str] | None:
-    """Its name and its content if `text` is a file's path; of FILE:NAME the part that the file assigns to NAME.
+    """Read the file that `text` names: all of FILE, or from FILE:NAME the part that the file assigns to NAME.
 
     Returns:
-        None if there is no such file.
+        (`text`, content), or None if there is no such file.
 
     Raises:
-        ArchitectureError: the file cannot be read as text, or assigns nothing to that name.
+        ArchitectureError: the file cannot be read as text, or assigns nothing to NAME.
     """
     if (path := _existing(text)) is not None:
         return text, _content(path)
@@ -32,13 +32,13 @@ def file_of(text: str) -> tuple[str, str] | None:
         return None
     assigned = dict(_ASSIGNED.findall(_content(path)))
     if name not in assigned:
-        there = f"; it has {', '.join(list(assigned)[:20])}" if assigned else ""
-        raise ArchitectureError(f"{place} has no line that begins with '{name} ='{there}")
+        known = f"; it has {', '.join(list(assigned)[:20])}" if assigned else ""
+        raise ArchitectureError(f"{place} has no line that begins with '{name} ='{known}")
     return text, assigned[name]
 
 
 def names_in(content: str) -> list[str]:
-    """What a file assigns something to, in lines such as `NAME = ...`."""
+    """Return the names that a file assigns values to, in lines such as `NAME = ...`."""
     return [name for name, _ in _ASSIGNED.findall(content)]
 
 
@@ -46,7 +46,7 @@ def _existing(text: str) -> Path | None:
     try:
         path = Path(text).expanduser()
         return path if path.is_file() else None
-    except (OSError, RuntimeError, ValueError):  # too long for a path, no such user's home, a zero byte
+    except (OSError, RuntimeError, ValueError):  # too long for a path, home of an unknown user, a zero byte
         return None
 
 

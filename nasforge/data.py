@@ -1,4 +1,4 @@
-"""The contract of a data module, and what a search gets to see of it: the training images, never the test ones."""
+"""The contract of a data module, and a search's view of it: training images, never test images."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from nasforge.space import Shape
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a uint8 batch to what a network reads; augmentation happens here, on whole batches, on the device.
+    """Converts a uint8 batch to a network's input, and augments whole batches on the device.
 
     Attributes:
         mean, std: per channel, of pixels in [0, 1].
-        pad: random crops after padding by this many pixels (0: none).
-        flip: random horizontal flips.
-        cutout: side of the square that is blanked (0: none; DeVries and Taylor 2017).
+        pad: padding in pixels before a random crop (0: no crop).
+        flip: whether to flip images horizontally at random.
+        cutout: side in pixels of the square to blank out (0: none; DeVries and Taylor 2017).
     """
 
     mean: tuple[float, ...]
@@ -39,18 +39,18 @@ class Preprocessing:
     cutout: int = 0
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Uint8 (B, C, H, W) -> float32, zero mean and unit deviation per channel."""
+        """Convert uint8 (B, C, H, W) to float32 with zero mean and unit deviation per channel."""
         mean, std = (torch.tensor(values, device=images.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
         return (images.float() / 255).sub_(mean).div_(std)
 
     def augment(self, images: Tensor, generator: torch.Generator, portion: Portion | None = None) -> Tensor:
-        """Uint8 (B, C, H, W) -> float32, cropped, flipped, normalised and cut out, in the published order.
+        """Convert uint8 (B, C, H, W) to float32: crop, flip, normalize and cut out, in the published order.
 
-        `generator` lives on the CPU, so every device draws the same; and of a batch that ranks share each draws all,
-        so that an image meets the same fate however many ranks there are.
+        `generator` is on the CPU, so every device draws the same numbers. Each rank draws for the whole batch, so an
+        image is augmented the same way for any number of ranks.
 
         Args:
-            portion: whose rows `images` are; None: they are the whole batch.
+            portion: the rows of the batch that `images` holds; None: all of them.
         """
         portion = portion or Portion(0, 1, len(images))
         if self.pad:
@@ -63,7 +63,7 @@ class Preprocessing:
 
 
 def _random_crop(images: Tensor, pad: int, generator: torch.Generator, portion: Portion) -> Tensor:
-    """Each image shifted by up to `pad` pixels either way; what enters is black, as published."""
+    """Shift each image by up to `pad` pixels in each direction; the new pixels are black, as published."""
     batch, channels, height, width = images.shape
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
     down, right = torch.randint(0, 2 * pad + 1, (2, portion.whole, 1), generator=generator)
@@ -77,7 +77,7 @@ def _random_crop(images: Tensor, pad: int, generator: torch.Generator, portion: 
 
 
 def _cutout(images: Tensor, side: int, generator: torch.Generator, portion: Portion) -> Tensor:
-    """A square of `side` pixels round a random centre becomes the mean; it may reach over the border."""
+    """Set a square of `side` pixels around a random center to the mean; it may extend beyond the border."""
     _, _, height, width = images.shape
     rows = portion.of(torch.randint(0, height, (portion.whole, 1, 1), generator=generator)).to(images.device)
     columns = portion.of(torch.randint(0, width, (portion.whole, 1, 1), generator=generator)).to(images.device)
@@ -90,7 +90,7 @@ def _cutout(images: Tensor, side: int, generator: torch.Generator, portion: Port
 
 @dataclass(frozen=True, eq=False)
 class FitData:
-    """What one fit reads: images to train on and, where the method has them, images to validate on."""
+    """The data of one fit: training images and, if the method uses them, validation images."""
 
     train: ImageSet
     validation: ImageSet | None
@@ -100,52 +100,52 @@ class FitData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of both sets and of how they are read."""
+        """A hash of both sets, their preprocessing and the batch size."""
         parts = (self.train.fingerprint, self.validation and self.validation.fingerprint, self.preprocessing)
         return hashlib.sha256(repr((*parts, self.batch_size)).encode()).hexdigest()[:32]
 
     def images_in_batch(self, batch_index: int) -> int:
-        """How many images that training batch of an epoch has."""
+        """Return how many images the training batch `batch_index` of an epoch has."""
         return min(self.batch_size, len(self.train) - batch_index * self.batch_size)
 
     def loader(self, seed: int, *, rank: int = 0, ranks: int = 1) -> DataLoader[tuple[Tensor, Tensor]]:
-        """Training batches (uint8 images, labels) in the seeded order of each epoch."""
+        """Return a loader of training batches (uint8 images, labels) in the seeded order of each epoch."""
         order = SeededBatches(len(self.train), self.batch_size, seed, rank=rank, ranks=ranks)
         return DataLoader(
-            self.train,  # type: ignore[arg-type]  # indexes with a tensor of indices, not with one integer
+            self.train,  # type: ignore[arg-type]  # its index is a tensor of indices, not one integer
             batch_size=None,
             sampler=order,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
-            # Else making the iterator draws from the global generator, at another moment when resumed.
+            # Otherwise the iterator draws from the global generator, and at a different point after a resume.
             generator=torch.Generator().manual_seed(seed),
         )
 
 
 class NoData:
-    """Stands for the images of a search that reads none; whoever asks it for anything learns why there are none."""
+    """Replaces the images of a search that reads none; any access raises an error that says why."""
 
     fingerprint = ""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # Python asks for these itself, when it pickles say
+        if name.startswith("__"):  # Python itself looks these up, for example to pickle the object
             raise AttributeError(name)
         raise DataError(
-            f"this search reads no images, since its strategy and estimators say needs_data = False; "
-            f"one of them asks for their '{name}' all the same"
+            f"this search reads no images, because its strategy and estimators have needs_data = False; "
+            f"but one of them uses '{name}' of the images"
         )
 
 
 @dataclass(frozen=True, eq=False)
 class SearchData:
-    """A search's view of the data: training images alone. Every draw behind it is a function of `seed`.
+    """A search's view of the data: training images only. All its random draws are functions of `seed`.
 
     Attributes:
         train: all training images.
-        class_names: in the order of the labels.
-        preprocessing: normalisation and augmentation, cutout off.
-        batch_size: of a fit.
-        seed: of splits and subsets.
+        class_names: names of the classes, in the order of the labels.
+        preprocessing: normalization and augmentation, without cutout.
+        batch_size: batch size of a fit.
+        seed: seed of splits and subsets.
     """
 
     train: ImageSet
@@ -157,60 +157,60 @@ class SearchData:
 
     @property
     def input_shape(self) -> Shape:
-        """(C, H, W)."""
+        """Shape (C, H, W) of an image."""
         return self.train.shape
 
     @property
     def classes(self) -> int:
-        """How many."""
+        """Number of classes."""
         return len(self.class_names)
 
     @property
     def class_counts(self) -> tuple[int, ...]:
-        """How many training images each class has, in the order of the labels."""
+        """Number of training images of each class, in the order of the labels."""
         labels = self.train.labels[self.train.positions]
         return tuple(torch.bincount(labels, minlength=self.classes).tolist())
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the images, their classes, and how they are split and read."""
+        """A hash of the images, their classes, their preprocessing, the batch size and the seed."""
         parts = (self.train.fingerprint, self.class_names, self.preprocessing, self.batch_size, self.seed)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
     def split(self, fraction: float) -> FitData:
-        """Class-balanced, seeded: `fraction` of the images to validate on, the others to train on."""
+        """Split the images, class-balanced and seeded: `fraction` for validation, the others for training."""
         train, validation = self.train.split(fraction, self.seed)
         return FitData(train, validation, self.preprocessing, self.batch_size, self.workers)
 
     def halves(self) -> FitData:
-        """The halves of one-shot search: one for weights, one for architecture parameters."""
+        """Split into the halves of one-shot search: one for weights, one for architecture parameters."""
         return self.split(0.5)
 
     @cached_property
     def search_validation(self) -> ImageSet:
-        """The images on which architectures are scored: the second half."""
+        """The images for scoring architectures: the second half."""
         validation = self.halves().validation
-        assert validation is not None  # halves() always makes both
+        assert validation is not None  # halves() always returns both
         return validation
 
     def subset(self, n: int) -> SearchData:
-        """`n` class-balanced images; nested."""
+        """Return `n` class-balanced images; a larger subset contains every smaller one."""
         return replace(self, train=self.train.subset(n, self.seed))
 
     def scaled(self, factor: float) -> SearchData:
-        """The images scaled with Lanczos resampling; crops are padded in proportion."""
+        """Scale the images with Lanczos resampling, and the padding of crops in proportion."""
         pad = round(self.preprocessing.pad * factor)
         return replace(self, train=self.train.scaled(factor), preprocessing=replace(self.preprocessing, pad=pad))
 
 
 class DataModule(pl.LightningDataModule, ABC):
-    """Labelled images to train and test on. A guest writes the four properties; the core does the rest.
+    """Labelled training and test images. A plug-in writes the four abstract properties; the core does the rest.
 
-    A subclass takes its options as keyword-only constructor arguments, `batch_size` and `workers` among them.
+    A subclass takes its options as keyword-only constructor arguments, including `batch_size` and `workers`.
 
     Attributes:
-        name: the registry name, a class attribute (Lightning's base class has one of its own).
-        pad, flip: which augmentation the images stand (digits must not be flipped).
+        name: the registry name, a class attribute (Lightning's base class declares it too).
+        pad, flip: the augmentation that suits the images (digits must not be flipped).
     """
 
     pad: int = 4
@@ -223,52 +223,52 @@ class DataModule(pl.LightningDataModule, ABC):
     @property
     @abstractmethod
     def train(self) -> ImageSet:
-        """Training images; `DataError` says which files are missing or broken and where they should be."""
+        """Training images; a `DataError` says which files are missing or damaged and where they belong."""
 
     @property
     @abstractmethod
     def test(self) -> ImageSet:
-        """Test images; asked for only after a search has ended."""
+        """Test images; read only after a search has ended."""
 
     @property
     @abstractmethod
     def class_names(self) -> tuple[str, ...]:
-        """In the order of the labels."""
+        """Names of the classes, in the order of the labels."""
 
     @property
     @abstractmethod
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation per channel, of training pixels in [0, 1]."""
+        """Mean and standard deviation per channel of the training pixels in [0, 1]."""
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """Files or folders of which one must be there, the foremost first; none if these data need no files."""
+        """Files or folders in order of preference, one of which must exist; empty if the data needs no files."""
         return ()
 
     @property
     def reading(self) -> str:
-        """How a file becomes an image, in a few words, where that leaves something out; recorded, and reported."""
+        """How files become images, in a few words, if that loses information; recorded, and shown in the report."""
         return ""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person must know of these data (a test set that was held out by us, say)."""
+        """Facts that people must know about the data, for example that nasforge held out the test set."""
         return ()
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """Normalisation, measured with one thread whatever the run has, and the augmentation that these images take."""
+        """Normalization, always measured with one thread, and the augmentation that suits the images."""
         with threads(1):
             mean, std = self.normalization
         return Preprocessing(mean, std, self.pad, self.flip)
 
     def for_search(self, seed: int) -> SearchData:
-        """The view that a search gets, read with one thread; its splits and subsets are drawn from `seed`.
+        """Return a search's view of the data, read with one thread; `seed` determines its splits and subsets.
 
         Raises:
-            DataError: files are missing or broken, a label has no class name, a class name is no text, or the
-                normalisation does not fit.
-            OptionError: `pad` is as long as the images' side.
+            DataError: files are missing or damaged, a label has no class name, a class name is not valid text, or the
+                normalization has a different number of channels.
+            OptionError: `pad` is not smaller than the images' sides.
         """
         with threads(1):
             train, names, preprocessing = self.train, self.class_names, self.preprocessing
@@ -276,36 +276,36 @@ class DataModule(pl.LightningDataModule, ABC):
             self._check_text(name)
         if (largest := int(train.labels[train.positions].max())) >= len(names):
             raise DataError(
-                f"data '{self.name}' has a label {largest}, but {len(names)} class names: 0 to {len(names) - 1}"
+                f"data '{self.name}' has label {largest}, but only {len(names)} class names: 0 to {len(names) - 1}"
             )
         if not len(preprocessing.mean) == len(preprocessing.std) == train.shape[0]:
             raise DataError(
-                f"data '{self.name}' has images of {train.shape[0]} channel(s), but its normalisation is of "
-                f"{len(preprocessing.mean)} and {len(preprocessing.std)}"
+                f"data '{self.name}' has images with {train.shape[0]} channel(s), but its normalization has "
+                f"{len(preprocessing.mean)} means and {len(preprocessing.std)} deviations"
             )
         if preprocessing.pad >= min(train.shape[1:]):
             raise OptionError(
                 f"data.pad={preprocessing.pad} can shift images of {train.shape[1]} x {train.shape[2]} pixels out of "
-                "sight; it must be smaller than their side"
+                "view; it must be smaller than their sides"
             )
         return SearchData(train, names, preprocessing, self.batch_size, seed, self.workers)
 
     def _check_text(self, name: str) -> None:
-        """Refuse a class name that no file of a run can hold, such as a folder's whose bytes are not UTF-8."""
+        """Refuse a class name that cannot be written to a file, such as a folder name whose bytes are not UTF-8."""
         try:
             name.encode()
         except UnicodeEncodeError:
             raise DataError(
-                f"data '{self.name}' has a class called {name!a}, which is no UTF-8 text; "
+                f"data '{self.name}' has a class named {name!a}, which is not valid UTF-8; "
                 "rename its folder or the class"
             ) from None
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        """Plain batches for use outside nasforge: uint8 images (B, C, H, W), labels (B,)."""
+        """Return batches for use outside nasforge: uint8 images (B, C, H, W), labels (B,)."""
         return self._loader(self.train)
 
     def test_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        """As `train_dataloader`, of the test images."""
+        """Return the same as `train_dataloader` for the test images."""
         return self._loader(self.test)
 
     def _loader(self, images: ImageSet) -> DataLoader[tuple[Tensor, Tensor]]:

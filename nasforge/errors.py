@@ -1,4 +1,4 @@
-"""What can go wrong by a user's hand. Each message says what, where, and what would be right."""
+"""Errors that a user can fix. Each message says what is wrong, where, and what would be right."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from collections.abc import Iterable
 
 
 class NasforgeError(Exception):
-    """Anything a user can mend: the command prints it as one sentence and exits with 2."""
+    """Any error that a user can fix: the command prints it as one sentence and exits with status 2."""
 
 
 class UnknownNameError(NasforgeError):
-    """A name that no plug-in, preset or key has."""
+    """No plug-in, preset or key has that name."""
 
 
 class OptionError(NasforgeError):
-    """An option with a wrong key, type or value."""
+    """An option has a wrong key, type or value."""
 
 
 class ArchitectureError(NasforgeError, ValueError):
-    """An architecture that cannot be read, or that a space cannot build."""
+    """An architecture cannot be read, or the space cannot build it."""
 
 
 class AbilityError(NasforgeError):
-    """A strategy meets a space or an estimator that lacks an ability it needs."""
+    """The space or an estimator lacks an ability that the strategy needs."""
 
 
 class DataError(NasforgeError):
-    """Data files that are missing, broken, or of a shape that does not work."""
+    """Data files are missing or damaged, or hold data of the wrong shape."""
 
 
 class RunError(NasforgeError):
-    """A run's folder that is missing, locked, damaged, or belongs to another configuration."""
+    """A run's folder is missing, locked or damaged, or belongs to another configuration."""
 
 
 LONGEST = 4000
-"""Characters of another's text that a sentence of ours repeats."""
+"""How many characters of text from elsewhere a message repeats at most."""
 
 
 def on_one_line(text: str) -> str:
-    """`text` without line breaks, and cut where it is too long for a sentence."""
+    """Return `text` without line breaks, and shortened if it is too long for a sentence."""
     line = " ".join(text[: 2 * LONGEST].split())
     return (
         line if len(line) <= LONGEST and len(text) <= 2 * LONGEST else f"{line[:LONGEST]}... ({len(text)} characters)"
@@ -49,60 +49,60 @@ def on_one_line(text: str) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """What an error says, on one line; if it says nothing, its class and, of an assertion, what was asserted."""
+    """Return an error's message on one line; if it is empty, its class and, for an assertion, the asserted line."""
     try:
-        said = on_one_line(str(error))
-    except Exception:  # of a `__str__` that is broken itself
-        said = ""
-    if said:
-        return said
+        message = on_one_line(str(error))
+    except Exception:  # its `__str__` may be broken
+        message = ""
+    if message:
+        return message
     asserted = traceback.extract_tb(error.__traceback__)[-1:] if isinstance(error, AssertionError) else []
     return " ".join([type(error).__name__, *(f"at '{frame.line}'" for frame in asserted if frame.line)])
 
 
 def reason(error: BaseException) -> str:
-    """What an error is and says, on one line; a sentence of ours stands without the name of its class."""
-    said, name = text_of(error), type(error).__name__
-    return said if isinstance(error, NasforgeError) or said.startswith(name) else f"{name}: {said}"
+    """Return an error's class and message on one line; only the message for a `NasforgeError`."""
+    message, name = text_of(error), type(error).__name__
+    return message if isinstance(error, NasforgeError) or message.startswith(name) else f"{name}: {message}"
 
 
 NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "alloc_failed")
-"""What libraries say of it, in lower case, in errors that are not `MemoryError`: torch on CPUs, CUDA, cuDNN, cuBLAS."""
+"""Phrases, in lower case, of out-of-memory errors that are not `MemoryError`: torch on CPUs, CUDA, cuDNN, cuBLAS."""
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or the one that it was raised from, says that the machine had no memory left."""
+    """Return whether an error, or the one it was raised from, says that the machine ran out of memory."""
     if error is None:
         return False
-    said = text_of(error).lower() if isinstance(error, RuntimeError) else ""
+    message = text_of(error).lower() if isinstance(error, RuntimeError) else ""
     direct = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
-    return direct or any(words in said for words in NO_MEMORY) or out_of_memory(error.__cause__)
+    return direct or any(phrase in message for phrase in NO_MEMORY) or out_of_memory(error.__cause__)
 
 
 _SHORT = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
 def out_of_room(error: BaseException | None) -> bool:
-    """Whether an error, or the one that it was raised from, says that the disk is full or too many files are open."""
+    """Return whether an error, or the one it was raised from, says that the disk is full or too many files are open."""
     if error is None:
         return False
     return (isinstance(error, OSError) and error.errno in _SHORT) or out_of_room(error.__cause__)
 
 
 def shortened(text: str, longest: int = 60) -> str:
-    """Of a long text the beginning, on one line."""
+    """Return the beginning of a long text, on one line."""
     line = " ".join(text.split())
     return line if len(line) <= longest else f"{line[:longest]}..."
 
 
 def unknown(kind: str, name: str, available: Iterable[str], *, or_else: str = "") -> UnknownNameError:
-    """The error for a name that is not among `available`, with the nearest right one.
+    """Return the error for a name that is not in `available`, with the most similar known name.
 
     Args:
-        or_else: what else would be right than a name.
+        or_else: a sentence that says what would be right besides a name.
     """
     names = sorted(available)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    rest = f" {or_else[0].upper()}{or_else[1:]}." if or_else else ""
-    return UnknownNameError(f"no {kind} named '{name}'.{hint} Available: {', '.join(names) or 'none'}.{rest}")
+    ending = f" {or_else[0].upper()}{or_else[1:]}." if or_else else ""
+    return UnknownNameError(f"no {kind} named '{name}'.{hint} Available: {', '.join(names) or 'none'}.{ending}")

@@ -1,4 +1,4 @@
-"""The contract of an estimator: what an architecture is worth, as a pure function of its arguments."""
+"""The contract of an estimator: it measures the quality of an architecture, as a pure function of its arguments."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from nasforge.space import SearchSpace
 
 @dataclass(frozen=True)
 class Weights:
-    """One immutable version of trained tensors, as `run.fit` or a weight store left them.
+    """One immutable version of trained tensors, written by `run.fit` or a weight store.
 
     Attributes:
         path: the safetensors file.
-        digest: its sha256: the name by which estimates' keys know this version.
-        options: what `WeightSharing.supernet` needs to build the supernet the tensors belong to.
+        digest: the file's sha256, which identifies this version in the keys of estimates.
+        options: arguments for `WeightSharing.supernet` to build the supernet that the tensors belong to.
     """
 
     path: Path
@@ -34,15 +34,15 @@ class Weights:
 
 @dataclass(frozen=True)
 class Context:
-    """All that an estimate may read.
+    """Everything that an estimate may read.
 
     Attributes:
         space: builds the architecture.
-        data: training images and their seeded splits; test images are out of reach.
-        device: where to compute, as torch writes it.
-        threads: how many the executor set for CPU work.
-        seed: where every random draw of this estimate comes from; a function of its content key.
-        weights: shared or inherited weights, if the strategy gave some.
+        data: training images and their seeded splits, never test images.
+        device: the torch device to compute on.
+        threads: number of CPU threads, as set by the executor.
+        seed: source of every random draw of this estimate; a function of its content key.
+        weights: shared or inherited weights, if the strategy passed any.
     """
 
     space: SearchSpace
@@ -55,13 +55,13 @@ class Context:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an estimator returns.
+    """The return value of an estimator.
 
     Attributes:
         metrics: a finite number for each objective.
-        tensors: if it trained, those worth keeping.
-        flag: which metrics are no measurements but the worst value there is, and why; empty where all are measured.
-            It is the `reason` of an evaluation that is `ok`, and what people read beside the number.
+        tensors: trained tensors to keep, if any.
+        flag: which metrics could not be measured and hold the worst possible value, and why; empty if all were
+            measured. It becomes the `reason` of an `ok` evaluation, which people read beside the number.
     """
 
     metrics: Metrics
@@ -70,32 +70,32 @@ class Estimate:
 
 
 class Infeasible(Exception):
-    """Raised by an estimator whose constraint an architecture breaks; the reason reaches the strategy."""
+    """Raised by an estimator if an architecture violates its constraint; the strategy receives the reason."""
 
 
 class Estimator(ABC):
-    """Says what architectures are worth.
+    """Measures how good architectures are.
 
     A subclass takes its options as keyword-only constructor arguments. An estimate must depend on its arguments alone,
-    since it is computed once and replayed ever after. What it raises becomes a `failed` evaluation with its reason.
+    because it is computed once and replayed from then on. Any exception becomes a `failed` evaluation with its reason.
 
     Attributes:
-        objectives: every metric it gives, with its direction; the first is what a single-objective strategy follows.
-        needs: abilities that the space must have (`WeightSharing`, say).
-        needs_weights: whether `Context.weights` must be given.
-        builds: whether it looks at what the space builds, be it one of the space's architectures or not; a table, or a
-            supernet, knows these alone.
-        needs_data: whether it reads images. A search none of whose parts does so reads none.
-        fingerprint: a hash of what it reads besides images (a table); part of every key, as paths are not.
-        dataset: what its answers are about, where a search reads no images.
-        about: how a metric is measured, in a few words, where its name does not say it: "test, 200 epochs".
-        optima: the best value that any architecture of the space has in a metric, where it is known (a table's).
-        epochs: for how many it trains a candidate; 0 if it trains none.
-        channels: the width of the networks that it trains. One that trains begins with inherited weights, if
-            `Context.weights` has some and the space is one with `WeightInheritance`.
-        held_out: the part of `SearchData.split(held_out)` on which it scores what it trained: weights that are handed
-            on must not have seen it either.
-        options: what the constructor was given but for paths, as plain JSON; part of every key. The registry sets it.
+        objectives: every metric that it returns, with its direction; a single-objective strategy follows the first.
+        needs: abilities that the space must have, such as `WeightSharing`.
+        needs_weights: whether it requires `Context.weights`.
+        builds: whether it examines the network that the space builds, so that it can also score architectures from
+            outside the space; a table or a supernet cannot.
+        needs_data: whether it reads images. If no part of a search does, the search reads none.
+        fingerprint: a hash of what it reads besides images, such as a table; part of every key, unlike paths.
+        dataset: the data set of its metrics, if a search reads no images.
+        about: how metrics are measured, in a few words, if their names do not say so: "test, 200 epochs".
+        optima: the best value of a metric in the whole space, if it is known, as for a table.
+        epochs: for how many epochs it trains a candidate; 0 if it does not train.
+        channels: width of the networks that it trains. Training starts from inherited weights if `Context.weights`
+            holds any and the space has `WeightInheritance`.
+        held_out: the fraction in `SearchData.split(held_out)` that it scores trained networks on; inherited weights
+            must not have been trained on those images either.
+        options: the constructor's arguments without paths, as plain JSON; part of every key. The registry sets it.
     """
 
     name: ClassVar[str]
@@ -115,18 +115,18 @@ class Estimator(ABC):
 
     @abstractmethod
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
-        """The metrics of one architecture, each named by an objective."""
+        """Return the metrics of one architecture, one for each objective."""
 
-    def check(self, space: SearchSpace) -> None:  # noqa: B027  # most have nothing more to check than `needs`
-        """Called before a run begins: raise a `NasforgeError` if architectures of `space` cannot be estimated."""
+    def check(self, space: SearchSpace) -> None:  # noqa: B027  # for most estimators `needs` is enough
+        """Raise a `NasforgeError` if it cannot estimate architectures of `space`; called before a run begins."""
 
-    def check_data(self, data: SearchData) -> None:  # noqa: B027  # likewise
-        """Called before a run begins that reads images: raise a `NasforgeError` if these will not do."""
+    def check_data(self, data: SearchData) -> None:  # noqa: B027  # few estimators restrict the data
+        """Raise a `NasforgeError` if it cannot use this data; called before a run that reads images begins."""
 
     def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
-        """The largest networks that estimates build: a run that cannot hold one is refused before it begins."""
+        """Return the largest networks that estimates build; a run that cannot hold one is refused before it begins."""
         return []
 
     def estimate_many(self, architectures: Sequence[Architecture], context: Context) -> Sequence[Estimate]:
-        """As `estimate`, in order; override it where many at once are cheaper."""
+        """Return `estimate` of each architecture, in order; override it if estimating many in one call costs less."""
         return [self.estimate(architecture, context) for architecture in architectures]

@@ -1,4 +1,4 @@
-"""Sets of labelled images: class-balanced subsets and splits, Lanczos scaling, batches in a seeded order."""
+"""Sets of labelled images: class-balanced subsets and splits, Lanczos scaling, seeded batches."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from nasforge.errors import DataError
 
 
 class Images(Protocol):
-    """What holds pixels: a uint8 tensor (N, C, H, W), or anything that indexes like one."""
+    """A source of pixels: a uint8 tensor (N, C, H, W), or an object that is indexed like one."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, positions: Tensor, /) -> Tensor:
-        """Positions (B,) -> uint8 images (B, C, H, W)."""
+        """Return uint8 images (B, C, H, W) at positions (B,)."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Labelled images, as a view: which of `images` belong to it, and at what scale.
+    """A set of labelled images: a view of a source that selects some of its images and may scale them.
 
     Attributes:
         images: the pixels of the whole source, uint8 (N, C, H, W).
-        labels: classes of the whole source, int64 (N,).
-        positions: which of them are in this set, int64 (n,).
-        scale: 1, or the factor by which batches are scaled (0.5: 32 -> 16) with Lanczos resampling.
+        labels: the classes of the whole source, int64 (N,).
+        positions: the positions in the source of this set's images, int64 (n,).
+        scale: factor for Lanczos resampling of batches (0.5: 32 -> 16); 1: none.
     """
 
     images: Images
@@ -45,10 +45,10 @@ class ImageSet:
 
     @classmethod
     def of(cls, images: Images, labels: Tensor) -> ImageSet:
-        """All of `images`, with one whole number from 0 on for each, (N,).
+        """Make a set of all `images` with `labels` (N,), integers of at least 0.
 
         Raises:
-            DataError: there is no image, a tensor is not uint8 (N, C, H, W), or the labels are no such numbers.
+            DataError: there is no image, a tensor is not uint8 (N, C, H, W), or a label is not such an integer.
         """
         if isinstance(images, Tensor) and (images.dtype != torch.uint8 or images.ndim != 4):
             raise DataError(
@@ -57,51 +57,51 @@ class ImageSet:
         if len(images) != len(labels) or labels.ndim != 1:
             raise DataError(f"{len(images)} images have labels of shape {tuple(labels.shape)}; each image needs one")
         if len(images) == 0:
-            raise DataError("a set of images holds none")
+            raise DataError("a set of images is empty; it needs at least one image")
         if labels.is_floating_point() or labels.dtype == torch.bool or labels.min() < 0:
-            raise DataError(f"labels are {labels.dtype} from {labels.min()} on; they must be whole numbers from 0 on")
+            raise DataError(f"labels are {labels.dtype} with minimum {labels.min()}; they must be integers from 0 up")
         return cls(images, labels.long(), torch.arange(len(labels)))
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def __getitem__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Indices (B,) within this set -> uint8 images (B, C, H, W), labels (B,)."""
+        """Return uint8 images (B, C, H, W) and labels (B,) at indices (B,) of this set."""
         chosen = self.positions[indices]
         images = self.images[chosen]
         return (images if self.scale == 1 else lanczos(images, self.scale)), self.labels[chosen]
 
     @cached_property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of its images."""
+        """Shape (C, H, W) of an image."""
         channels, height, width = self[torch.tensor([0])][0].shape[1:]
         return channels, height, width
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of pixels, their shape, labels, membership and scale."""
+        """A hash of pixels, shape, labels, positions and scale."""
         digest = hashlib.sha256()
-        own = getattr(self.images, "fingerprint", None)
-        digest.update(own.encode() if own else _bytes(self.images))
+        known = getattr(self.images, "fingerprint", None)
+        digest.update(known.encode() if known else _bytes(self.images))
         for part in (self.labels, self.positions):
             digest.update(_bytes(part))
         digest.update(repr((self.shape, self.scale)).encode())
         return digest.hexdigest()[:32]
 
     def subset(self, n: int, seed: int) -> ImageSet:
-        """`n` images, seeded and nested: a larger subset of the same seed holds every smaller one.
+        """Return `n` images, seeded and nested: a larger subset with the same seed contains every smaller one.
 
-        Class-balanced: each class has the share that it has here, to within one image, and is left out by no subset of
-        as many images as there are classes. `DataError` unless 0 < n <= len(self).
+        Each class keeps its share of the images, to within one image, and appears in every subset that has at least as
+        many images as there are classes. `DataError` unless 0 < n <= len(self).
         """
         if not 0 < n <= len(self):
-            raise DataError(f"a subset of {n} images was asked for; this set has {len(self)}")
+            raise DataError(f"cannot take a subset of {n} images; this set has {len(self)}")
         return replace(self, positions=self.positions[self._balanced_order(seed)[:n]])
 
     def split(self, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-        """Two disjoint sets with the classes in the same shares; the second holds `fraction` of the images.
+        """Split into two disjoint sets with equal shares of the classes; the second has `fraction` of the images.
 
-        `DataError` if one of them would be empty.
+        `DataError` if one of the sets would be empty.
         """
         second = round(len(self) * fraction)
         if not 0 < second < len(self):
@@ -113,24 +113,24 @@ class ImageSet:
         )
 
     def scaled(self, factor: float) -> ImageSet:
-        """The same images in the same order, scaled by `factor`; those in memory are scaled once, here."""
+        """Return the same images in the same order, scaled by `factor`; images in memory are scaled here, once."""
         if factor <= 0:
-            raise DataError(f"images cannot be scaled by {factor:g}; a factor is above 0")
+            raise DataError(f"images cannot be scaled by {factor:g}; the factor must be above 0")
         scaled = replace(self, scale=self.scale * factor)
         return scaled.alone() if isinstance(self.images, Tensor) else scaled
 
     def alone(self) -> ImageSet:
-        """The same images in the same order, copied out of the source, so that no other can be reached through it."""
+        """Return a copy of the images in the same order, which has no reference to the source's other images."""
         images, labels = self[torch.arange(len(self))]
         return ImageSet.of(images, labels)
 
     def _balanced_order(self, seed: int) -> Tensor:
-        """A permutation (n,) of which every beginning holds each class in proportion, each in an order of its own."""
+        """Return a permutation (n,) in which every prefix has the classes in proportion, each in random order."""
         rng = np.random.default_rng(seed)
         labels = self.labels[self.positions].numpy()
         shuffled = rng.permutation(len(labels))
-        # Where in its class an image stands, from 0 to 1: plain turns would use up a rare class before the others, and
-        # leave none of it to the rest of a split.
+        # Sort by an image's relative position in its class, from 0 to 1: taking classes in turn would use up a rare
+        # class first, and leave none of it for the other part of a split.
         turn = np.empty(len(labels))
         for label in np.unique(labels):
             members = shuffled[labels[shuffled] == label]
@@ -140,7 +140,7 @@ class ImageSet:
 
 
 def lanczos(images: Tensor, factor: float) -> Tensor:
-    """Uint8 images (B, C, H, W) scaled by `factor`, sides rounded, with Pillow's Lanczos filter."""
+    """Scale uint8 images (B, C, H, W) by `factor`, rounding the sides, with Pillow's Lanczos filter."""
     height, width = (max(1, round(side * factor)) for side in images.shape[2:])
     out = torch.empty((*images.shape[:2], height, width), dtype=torch.uint8)
     for scaled, planes in zip(out.flatten(0, 1), images.flatten(0, 1), strict=True):
@@ -151,25 +151,25 @@ def lanczos(images: Tensor, factor: float) -> Tensor:
 
 def _bytes(values: object) -> memoryview:
     if not isinstance(values, Tensor):
-        raise DataError(f"{type(values).__name__} must have a `fingerprint`, since its pixels are not in memory")
+        raise DataError(f"{type(values).__name__} needs a `fingerprint`, because its pixels are not in memory")
     return memoryview(values.contiguous().view(torch.uint8).numpy().ravel())  # type: ignore[arg-type]
 
 
 class SeededBatches(Sampler[Tensor]):
-    """Batches of indices in an order that is a function of (seed, epoch) alone, so that a resumed epoch repeats it.
+    """Batches of indices in an order that depends on (seed, epoch) alone, so that a resumed epoch repeats it.
 
-    With several ranks each yields its part of the same global batch: as many batches on each, of sizes that differ by
-    one image at most. A last batch is left out if it has one image, on which BatchNorm cannot train, or fewer than
-    there are ranks; a set smaller than `batch_size` is one batch.
+    Each rank yields its part of the same global batch, so all ranks have equally many batches, whose sizes differ by at
+    most one image. A last batch is dropped if it has a single image, on which BatchNorm cannot train, or fewer images
+    than there are ranks; a set smaller than `batch_size` is one batch.
 
     Args:
-        n: how many images there are.
-        batch_size: of the global batch.
-        seed: of the order; 0 or more.
-        rank, ranks: whose part this is, and of how many.
+        n: number of images.
+        batch_size: size of the global batch.
+        seed: seed of the order, at least 0.
+        rank, ranks: index of this rank, and the number of ranks.
 
     Raises:
-        DataError: there are fewer images, or fewer in a batch, than ranks.
+        DataError: there are fewer images, or fewer images in a batch, than ranks.
     """
 
     def __init__(self, n: int, batch_size: int, seed: int, *, rank: int = 0, ranks: int = 1) -> None:
@@ -179,12 +179,12 @@ class SeededBatches(Sampler[Tensor]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls it before every epoch."""
+        """Set the epoch; Lightning calls this before every epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        full, rest = divmod(self.n, self.batch_size)
-        return full + (rest >= max(2, self.ranks)) or 1
+        full, remainder = divmod(self.n, self.batch_size)
+        return full + (remainder >= max(2, self.ranks)) or 1
 
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(self.n))
@@ -197,13 +197,13 @@ HELD_OUT_SEED = 0
 
 
 def hold_out(images: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """(train, test): the split depends on the images alone, never on a run's seed, so results can be compared.
+    """Split into (train, test), independently of a run's seed, so that results are comparable.
 
-    Images in memory are copied apart, so that a search cannot come upon the test images in the source of its own.
+    Images in memory are copied, so that a search cannot reach the test images through its training images.
     """
     train, test = images.split(HELD_OUT, HELD_OUT_SEED)
     return (train.alone(), test.alone()) if isinstance(images.images, Tensor) else (train, test)
 
 
 HELD_OUT_NOTE = "no test set came with these images: a class-balanced fifth of them is held out as one"
-"""What to tell people about it."""
+"""The note about `hold_out` for people."""

@@ -1,4 +1,4 @@
-"""What a run is going to build, counted before it begins: what no memory can hold is refused, with the figure."""
+"""Estimate the memory of a run's networks before it begins, and refuse a network that cannot fit."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from nasforge.randomness import isolated, rng_of
 from nasforge.space import SearchSpace, Shape, Supernet, WeightSharing
 
 DEEPEST = 20_000
-"""Layers up to which the maps are counted: a pass through as many takes ten seconds."""
+"""Feature maps are counted up to this number of layers, for which a pass takes ten seconds."""
 PER_LAYER = 4
-"""Maps that a layer leaves for the backward pass, more than any that we know does."""
+"""Upper bound on the feature maps that a layer saves for the backward pass; no known layer saves more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedNetwork:
-    """A network or supernet that a run is going to build.
+    """A network or supernet that a run will build.
 
     Attributes:
-        what: in the words of a message: "the supernet".
-        build: makes it of a space; called with a copy of the run's, under torch's meta device, where tensors have a
-            shape and no memory.
-        lower: the options that make it smaller, for the message.
-        shape: (C, H, W) of the images that it reads.
-        batch_size: images of a training step; 0 if it is not trained.
-        copies: how many of its kind are held at a time.
-        required: whether a space that refuses to build it is heard here; else that is left to whoever builds it.
+        what: its name in messages: "the supernet".
+        build: builds it from a space; called with a copy of the run's space on torch's meta device, where tensors have
+            a shape but no memory.
+        lower: the options to lower to make it smaller, for messages.
+        shape: (C, H, W) of its images.
+        batch_size: number of images in a training step; 0 if it is not trained.
+        copies: how many copies are in memory at once.
+        required: whether an error of the space is raised here; otherwise it is raised when the network is built.
     """
 
     what: str
@@ -47,25 +47,25 @@ class PlannedNetwork:
     required: bool = False
 
     @classmethod
-    def supernet(cls, build: Callable[[Any], Supernet], data: SearchData, **rest: Any) -> PlannedNetwork:
-        """A supernet that is trained on half of these images; `build` makes it of a space with `WeightSharing`."""
+    def supernet(cls, build: Callable[[Any], Supernet], data: SearchData, **fields: Any) -> PlannedNetwork:
+        """Plan a supernet to train on half of the images; `build` builds it from a space with `WeightSharing`."""
         batch = min(data.batch_size, len(data.train) // 2)
-        own = {"what": "the supernet", "lower": SUPERNET, "shape": data.input_shape, "batch_size": batch, **rest}
-        return cls(build=build, required=True, **own)
+        fields = {"what": "the supernet", "lower": SUPERNET, "shape": data.input_shape, "batch_size": batch, **fields}
+        return cls(build=build, required=True, **fields)
 
     @classmethod
-    def any_architecture(cls, data: SearchData, size: Mapping[str, Any], **rest: Any) -> PlannedNetwork:
-        """An architecture drawn from the space, built at that size."""
-        shape = rest.setdefault("shape", data.input_shape)
+    def any_architecture(cls, data: SearchData, size: Mapping[str, Any], **fields: Any) -> PlannedNetwork:
+        """Plan a random architecture of the space, built at that size."""
+        shape = fields.setdefault("shape", data.input_shape)
 
         def build(space: SearchSpace) -> nn.Module:
             return space.build(space.sample(rng_of("retraining")), shape, data.classes, **size)
 
-        return cls(build=build, **rest)
+        return cls(build=build, **fields)
 
 
 SUPERNET = (
-    "strategy.supernet.channels, strategy.supernet.cells (space.channels, space.cells where these are null) or "
+    "strategy.supernet.channels, strategy.supernet.cells (space.channels, space.cells if these are null) or "
     "data.batch_size"
 )
 
@@ -73,35 +73,35 @@ SUPERNET = (
 def check_memory(
     planned: PlannedNetwork, space: SearchSpace, device: str, *, ranks: int = 1, half: bool = False
 ) -> None:
-    """Refuse a network that cannot fit into the device's memory; one whose size cannot be told beforehand passes.
+    """Refuse a network that cannot fit into the device's memory; accept one whose size cannot be determined.
 
-    What is counted is the least that it takes: weights with gradients and momentum, and what one batch leaves for the
+    The estimate is a lower bound: weights with gradients and momentum, and the tensors that one batch saves for the
     backward pass.
 
     Args:
-        ranks: devices that share a batch.
-        half: whether it is trained in half precision, or in part.
+        ranks: number of devices that share a batch.
+        half: whether training uses half precision, fully or in part.
 
     Raises:
-        OptionError: it cannot fit; the message has the figures and what to lower.
+        OptionError: it cannot fit; the message gives the sizes and the options to lower.
         NasforgeError: the space refuses to build it.
     """
-    there, module = memory_of(device), _on_meta(planned, space)
-    if module is None or there is None:
+    available, module = memory_of(device), _on_meta(planned, space)
+    if module is None or available is None:
         return
     batch, share = -(-planned.batch_size // ranks), 0.5 if half else 1.0
-    copies = planned.copies if device == "cpu" else 1  # what is not trained just then may leave a GPU
+    copies = planned.copies if device == "cpu" else 1  # a GPU need not hold copies that are idle
     weights, maps = share * _weights(module, copies, trained=batch > 0), 0.0
-    if batch and weights < there < weights + _most(module, planned.shape, batch):
+    if batch and weights < available < weights + _most(module, planned.shape, batch):
         maps = share * _kept(module, space, planned.shape, batch)
-    if weights + maps > there:
-        what = f"{_parameters(module, copies)} take {weights / GIB:,.1f} GiB at least"
+    if weights + maps > available:
+        what = f"{_parameters(module, copies)} take at least {weights / GIB:,.1f} GiB"
         if maps:
             pixels = f"{planned.shape[1]} x {planned.shape[2]} pixels"
-            what += f", and a batch of {batch:,} images of {pixels} leaves {maps / GIB:,.1f} GiB for its backward pass"
+            what += f", and a batch of {batch:,} images of {pixels} saves {maps / GIB:,.1f} GiB for its backward pass"
         raise OptionError(
             f"{planned.what} does not fit: {what}, but {'this machine' if device == 'cpu' else device} has "
-            f"{there / GIB:,.1f} GiB; lower {planned.lower}"
+            f"{available / GIB:,.1f} GiB; lower {planned.lower}"
         )
 
 
@@ -111,38 +111,38 @@ def _parameters(module: nn.Module, copies: int) -> str:
 
 
 def _on_meta(planned: PlannedNetwork, space: SearchSpace) -> nn.Module | None:
-    """The module, without memory; None where that cannot be had."""
+    """Build the module on the meta device; None if that fails."""
     try:
         with isolated(0), torch.device("meta"):
-            return planned.build(deepcopy(space))  # a copy: a space may keep tensors that it makes
+            return planned.build(deepcopy(space))  # a copy, because a space may cache tensors
     except NasforgeError:
         if planned.required:
             raise
         return None
-    except Exception:  # a guest's space may do with its tensors what only real ones can
+    except Exception:  # a plug-in's space may use its tensors in ways that the meta device does not support
         return None
 
 
 def _weights(module: nn.Module, copies: int, *, trained: bool) -> int:
-    """Bytes of the parameters of all copies, with gradients and momentum of the one that is trained."""
+    """Return the bytes of the parameters of all copies, plus gradients and momentum if one is trained."""
     return (copies + (2 if trained else 0)) * sum(map(_bytes, module.parameters()))
 
 
 def _most(module: nn.Module, shape: Shape, batch: int) -> float:
-    """Bytes that its maps could take at the most, were each as wide as the widest and as large as the image: most
-    networks fit even then, and a pass on the meta device takes a second. 0 for those too deep for such a pass."""
-    layers = sum(not list(one.children()) for one in module.modules())
+    """Return an upper bound in bytes, as if every feature map had the largest width and the image's size. Most networks
+    fit even then, which saves a pass of a second on the meta device. 0 for networks too deep for such a pass."""
+    layers = sum(not list(part.children()) for part in module.modules())
     widest = max((parameter.shape[0] for parameter in module.parameters() if parameter.ndim), default=1)
     return 4.0 * PER_LAYER * layers * batch * widest * math.prod(shape[1:]) if layers <= DEEPEST else 0.0
 
 
 def _kept(module: nn.Module, space: SearchSpace, shape: Shape, batch: int) -> int:
-    """Bytes that one batch leaves for the backward pass; 0 where that cannot be told."""
-    own = {_place(parameter) for parameter in module.parameters()}
+    """Return the bytes that one batch saves for the backward pass; 0 if that cannot be determined."""
+    parameters = {_place(parameter) for parameter in module.parameters()}
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        if _place(tensor) not in own:
+        if _place(tensor) not in parameters:
             kept[_place(tensor)] = tensor
         return tensor
 
@@ -153,7 +153,7 @@ def _kept(module: nn.Module, space: SearchSpace, shape: Shape, batch: int) -> in
                 module(images, space.mix({cell: torch.zeros(rows) for cell, rows in module.alpha_shapes.items()}))
             else:
                 module(images)
-    except Exception:  # as above
+    except Exception:  # as in `_on_meta`
         return 0
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
@@ -163,5 +163,5 @@ def _bytes(tensor: Tensor) -> int:
 
 
 def _place(tensor: Tensor) -> int:
-    """Which storage it is a view of; on the meta device none has an address."""
+    """Identify the tensor's storage, which has no address on the meta device."""
     return int(tensor.untyped_storage()._cdata)

@@ -1,4 +1,4 @@
-"""What the candidates of several objectives amount to: those that none dominates, and how much they cover."""
+"""Compare candidates in several objectives: the Pareto front, rank sums and the hypervolume."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from scipy.stats import rankdata
 
 
 def undominated(costs: np.ndarray) -> np.ndarray:
-    """(n,) whether no other row of costs (n, objectives), all minimised, is as small everywhere and smaller somewhere.
+    """Return for each row of `costs` (n, objectives), all minimized, whether no other row dominates it, (n,).
 
-    Equal rows do not eliminate each other.
+    A row dominates another if it is nowhere larger and somewhere smaller, so equal rows do not eliminate each other.
     """
     kept = np.ones(len(costs), dtype=bool)
     columns = [np.ascontiguousarray(column) for column in costs.T] if len(costs) else []
     for index in range(len(costs)):
-        if kept[index]:  # whom a dominated row dominates, its dominator does too
+        if kept[index]:  # a dominated row may be skipped: its dominator also dominates every row that it dominates
             no_better = np.logical_and.reduce([column >= column[index] for column in columns])
             worse = np.logical_or.reduce([column > column[index] for column in columns])
             kept &= ~(no_better & worse)
@@ -22,21 +22,21 @@ def undominated(costs: np.ndarray) -> np.ndarray:
 
 
 def rank_sums(costs: np.ndarray) -> np.ndarray:
-    """(n,) the sum of a row's ranks in each column of costs (n, objectives), minimised; equal ones share their mean.
+    """Return the sum of each row's ranks over the columns of `costs` (n, objectives), minimized; ties share their mean.
 
-    One number for several objectives whose scales say nothing of each other, as zero-cost proxies' do not.
+    This combines objectives whose scales are not comparable, such as zero-cost proxies.
     """
     sums: np.ndarray = rankdata(costs, axis=0).sum(axis=1)
     return sums
 
 
 def normalized_hypervolume(costs: np.ndarray, ideal: np.ndarray, nadir: np.ndarray) -> float:
-    """The hypervolume of costs (n, objectives), all minimised, in the box from `ideal` to `nadir`, as its share.
+    """Return the hypervolume of `costs` (n, objectives), all minimized, as a fraction of the box `ideal` to `nadir`.
 
-    The reference point is the nadir: who is worse than it in some objective adds nothing. Who is better than the ideal
-    counts as if on the box's border. An objective in which the two are equal has no width and is left out.
+    The reference point is the nadir: a row that is worse in some objective adds nothing. A row better than the ideal is
+    moved to the border of the box. An objective in which ideal and nadir are equal is ignored.
     """
-    from pymoo.indicators.hv import Hypervolume  # here, since pymoo is slow to import
+    from pymoo.indicators.hv import Hypervolume  # imported here because pymoo is slow to import
 
     costs = np.reshape(costs, (-1, len(ideal)))
     inside = costs[(costs <= nadir).all(axis=1)]

@@ -1,4 +1,4 @@
-"""Seeds as functions of what they are for, and code that leaves the global generators as it found them."""
+"""Seeds that are functions of their purpose, and contexts that restore the global generators."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import torch
 
 
 def seed_of(*parts: int | str) -> int:
-    """A 63-bit seed that is a function of `parts`: (run seed, fit name, epoch, purpose), say."""
+    """Return a 63-bit seed that is a function of `parts`, for example (run seed, fit name, epoch, purpose)."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
 
 
 def generator_of(*parts: int | str) -> torch.Generator:
-    """A CPU generator seeded by `parts`."""
+    """Return a CPU generator seeded by `parts`."""
     return torch.Generator().manual_seed(seed_of(*parts))
 
 
 def rng_of(*parts: int | str) -> np.random.Generator:
-    """A NumPy generator seeded by `parts`."""
+    """Return a NumPy generator seeded by `parts`."""
     return np.random.default_rng(seed_of(*parts))
 
 
@@ -31,7 +31,7 @@ def seed_everything(seed: int) -> None:
     """Seed the global generators of torch, NumPy and Python."""
     if _accelerated():
         torch.manual_seed(seed)
-    else:  # the same; but torch.manual_seed takes a stack trace for each kind of device that is not there
+    else:  # the same effect, but torch.manual_seed records a stack trace for each kind of missing device
         torch.default_generator.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
@@ -39,16 +39,16 @@ def seed_everything(seed: int) -> None:
 
 @cache
 def _accelerated() -> bool:
-    """Whether there is a device besides the CPU; to find out takes a tenth of a millisecond."""
+    """Return whether there is a device besides the CPU; cached, because the check takes a tenth of a millisecond."""
     return torch.accelerator.is_available()
 
 
 @contextmanager
 def isolated(seed: int) -> Iterator[None]:
-    """Inside, the global generators start from `seed`; afterwards they are where they were before.
+    """Seed the global generators inside this context, and restore their state afterwards.
 
-    So a fit or an estimate that is replayed from the journal, and draws nothing, leaves the same state behind as one
-    that is computed.
+    Hence a fit or an estimate that is replayed from the journal, and draws nothing, leaves the same state as one that
+    is computed.
     """
     numpy_state, python_state = np.random.get_state(), random.getstate()
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]

@@ -11,19 +11,19 @@ from pydantic_core import core_schema
 from nasforge.architecture import Architecture, Evaluation, Metrics, Objective, Status
 
 if TYPE_CHECKING:
-    from nasforge.estimator import Weights  # which imports Lightning; a report needs none
+    from nasforge.estimator import Weights  # imports Lightning, which a report does not need
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a search found; `Run.result` makes it.
+    """The result of a search; make it with `Run.result`.
 
     Attributes:
-        architecture: the one to retrain.
-        metrics: what the search knows of it.
-        weights: the supernet's, if there was one: the control then compares with random architectures.
-        front: further architectures worth a look (the Pareto front of several objectives).
-        trace: what `Strategy.explain` is given; it stays in memory.
+        architecture: the architecture to retrain.
+        metrics: the architecture's metrics in the search.
+        weights: weights of the supernet, if there is one; the control then compares with random architectures.
+        front: other good architectures (the Pareto front of several objectives).
+        trace: argument for `Strategy.explain`; it stays in memory.
     """
 
     architecture: Architecture

@@ -1,4 +1,4 @@
-"""The contract of a search space, and the abilities it may have."""
+"""The contract of a search space, and of the abilities that it may have."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from nasforge.errors import ArchitectureError, OptionError, shortened, unknown
 Shape = tuple[int, int, int]
 """An image's (channels, height, width)."""
 LONGEST_NAME = 60
-"""Characters of a text that may be a mistyped name."""
+"""A longer text is not treated as a mistyped name."""
 Mix = Mapping[str, Tensor]
-"""Mixing weights by cell type: (edges, operations), already times beta where there is one; rows may be zero."""
+"""Mixing weights (edges, operations) by cell type, already multiplied by beta if there is one; rows may be zero."""
 
 
 class Network(nn.Module, ABC):
-    """What `SearchSpace.build` returns: a classifier that the core can train without knowing its space.
+    """The return type of `SearchSpace.build`: a classifier that the core can train without knowing its space.
 
     Attributes:
-        drop_path: probability in [0, 1) of dropping a path, per sample; ignored in eval mode. The trainer sets it.
+        drop_path: probability in [0, 1) of dropping a path, per sample; set by the trainer, ignored in eval mode.
     """
 
     drop_path: float = 0.0
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, C, H, W)."""
+        """Return logits (B, classes) for images (B, C, H, W)."""
 
     def with_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits and, if the network was built with an auxiliary head, that head's logits (B, classes)."""
+        """Return logits (B, classes), and those of the auxiliary head or None if it was built without one."""
         return self(images), None
 
 
 class Supernet(nn.Module, ABC):
-    """All of a space's architectures with shared weights; it receives mixing weights and never softmaxes.
+    """All architectures of a space with shared weights. It receives mixing weights, and never applies a softmax.
 
     Attributes:
-        options: of those of `WeightSharing.supernet` that the space has, each with its value, the defaults resolved:
-            enough to build it again.
-        alpha_shapes: (edges, columns) of the architecture parameters by cell type.
+        options: the value of each option of `WeightSharing.supernet` that the space has, with defaults resolved; enough
+            to build the supernet again.
+        alpha_shapes: shape (edges, columns) of the architecture parameters by cell type.
     """
 
     options: Mapping[str, int | bool]
@@ -54,37 +54,37 @@ class Supernet(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor, mix: Mix) -> Tensor:
-        """Logits (B, classes) of images (B, C, H, W) under the mixing weights `mix`."""
+        """Return logits (B, classes) for images (B, C, H, W) under the mixing weights `mix`."""
 
 
 class SearchSpace(ABC):
-    """A set of architectures: draw them, vary them, build them, picture them.
+    """A set of architectures that can be sampled, varied, built and drawn.
 
-    A subclass takes its options as keyword-only constructor arguments; they are the schema of its YAML.
+    A subclass takes its options as keyword-only constructor arguments, which define the keys of its YAML file.
     """
 
     name: ClassVar[str]
-    """The registry name, which every architecture of the space carries."""
+    """The registry name, which is also `Architecture.space` of its architectures."""
     least_cells: ClassVar[int] = 1
-    """Depth of the shallowest network that has a cell of each type: what looks at shallower ones sees less than all."""
+    """Depth of the shallowest network that has a cell of each type; shallower networks omit part of an architecture."""
     notations: ClassVar[Sequence[str]] = ()
-    """How the field writes the space's architectures, an example of each form that `from_notation` reads."""
+    """An example of each notation of the field that `from_notation` reads."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """A random architecture."""
+        """Return a random architecture."""
 
     @abstractmethod
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """A neighbour of `architecture`, different from it."""
+        """Return a neighbor of `architecture` that differs from it."""
 
     @abstractmethod
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
-        """A child of two parents."""
+        """Return a child of two parents."""
 
     @abstractmethod
     def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
-        """The graphs that show it to a person."""
+        """Return the graphs to draw for people."""
 
     @abstractmethod
     def build(
@@ -97,25 +97,21 @@ class SearchSpace(ABC):
         cells: int | None = None,
         auxiliary: bool = False,
     ) -> Network:
-        """The network, with fresh weights from torch's global generator.
+        """Build the network, with new weights from torch's global generator.
 
         Args:
             input_shape: (channels, height, width) of the images.
-            channels: initial width; the space's own for evaluation if None.
-            cells: depth in cells (or the space's nearest word for it); likewise.
-            auxiliary: whether to add the auxiliary head, where the space has one.
-
-        Raises:
-            ArchitectureError: the architecture is not one of this space.
-            OptionError: width, depth, head or image size do not go together.
+            channels: initial width; None: the space's width for evaluation.
+            cells: depth in cells, or in the space's closest unit; None: the space's depth for evaluation.
+            auxiliary: whether to add the auxiliary head, if the space has one.
         """
 
     @abstractmethod
     def validate(self, architecture: Architecture) -> Architecture:
-        """The same architecture in canonical form, notation filled in; an `ArchitectureError` names what is wrong."""
+        """Return the architecture in canonical form with its notation; an `ArchitectureError` says what is wrong."""
 
     def function_key(self, architecture: Architecture) -> Hashable:
-        """Equal for architectures that compute the same function; by default only for equal ones."""
+        """Return a key that is equal for architectures that compute the same function; by default the architecture."""
         return architecture
 
     @property
@@ -124,35 +120,35 @@ class SearchSpace(ABC):
         return {}
 
     def from_notation(self, text: str) -> Architecture | None:
-        """The architecture that `text` writes as the field does; other words, as in a line of a log, may surround it.
+        """Read an architecture in the field's notation, which other text, such as a line of a log, may surround.
 
-        A space overrides this, and gives an example of each form in `notations`.
+        A space overrides this, and gives an example of each notation in `notations`.
 
         Returns:
-            None if `text` holds none of the space's notations.
+            The architecture, or None if `text` contains none of the space's notations.
 
         Raises:
-            ArchitectureError: it holds one that is broken, several different ones, or one with more than one meaning.
+            ArchitectureError: the architecture is invalid or ambiguous, or there are several different ones.
         """
         return None
 
     def read(self, text: str) -> Architecture:
-        """The architecture that `text` names or holds: a preset, JSON, or one of the space's notations.
+        """Read an architecture from the name of a preset, from JSON, or from one of the space's notations.
 
-        It may also be the path of a file that holds one of these, or FILE:NAME for what a file assigns to NAME.
+        `text` may also be the path of a file that holds one of these, or FILE:NAME for the value of NAME in a file.
 
         Raises:
-            ArchitectureError: it holds a broken architecture, or none.
-            UnknownNameError: it is a single word that nothing is called.
+            ArchitectureError: the text holds an invalid architecture, or none.
+            UnknownNameError: the text is a single word, but not the name of a preset.
         """
         if (text := text.strip()) in self.presets:
             return self.presets[text]
         if (file := file_of(text)) is not None:
             return self._from_file(*file)
-        if (found := self._written(text, "the architecture given")) is not None:
-            return found
+        if (architecture := self._written(text, "the architecture given")) is not None:
+            return architecture
         if text.endswith(".json"):
-            raise ArchitectureError(f"no file '{text}' to read an architecture from")
+            raise ArchitectureError(f"there is no file '{text}' to read an architecture from")
         if len(text.split()) > 1 or len(text) > LONGEST_NAME:
             raise ArchitectureError(
                 f"'{shortened(text)}' holds no architecture of space '{self.name}'; {self._forms()}"
@@ -161,23 +157,23 @@ class SearchSpace(ABC):
 
     def _from_file(self, where: str, content: str) -> Architecture:
         names = names_in(content)
-        hint = f"; '{where}:{names[0]}' would take the one called {names[0]}" if len(names) > 1 else ""
+        hint = f"; '{where}:{names[0]}' reads the one named {names[0]}" if len(names) > 1 else ""
         try:
-            found = self._written(content.strip(), where)
+            architecture = self._written(content.strip(), where)
         except ArchitectureError as error:
             raise ArchitectureError(f"{where}: {str(error).removeprefix(f'{where}: ')}{hint}") from None
-        if found is None:
+        if architecture is None:
             raise ArchitectureError(f"{where} holds no architecture of space '{self.name}'; {self._forms()}")
-        return found
+        return architecture
 
     def _written(self, text: str, where: str) -> Architecture | None:
-        ours = text.startswith("{") and '"genes"' in text
-        if not ours and (found := self.from_notation(text)) is not None:
-            return found
+        is_json = text.startswith("{") and '"genes"' in text
+        if not is_json and (architecture := self.from_notation(text)) is not None:
+            return architecture
         return self._from_json(text, where) if text.startswith("{") or where.endswith(".json") else None
 
     def _forms(self) -> str:
-        """What can be read, for a sentence."""
+        """List the readable formats, for a message."""
         return f"{', '.join((*self.notations, 'JSON'))} and files of these can be read"
 
     def _from_json(self, text: str, where: str) -> Architecture:
@@ -190,35 +186,35 @@ class SearchSpace(ABC):
         except ArchitectureError as error:
             raise ArchitectureError(f"{where}: {error}") from None
         if architecture.space != self.name:
-            raise ArchitectureError(f"{where} is of space '{architecture.space}'; the run's space is '{self.name}'")
+            raise ArchitectureError(f"{where} belongs to space '{architecture.space}', not to the run's '{self.name}'")
         return self.validate(architecture)
 
 
 class VectorEncoded(SearchSpace):
-    """Ability: a fixed number of decisions, so any optimizer over integer vectors fits.
+    """Ability: a fixed number of decisions, so that any optimizer over integer vectors works.
 
-    `encode` and `decode` are inverse to each other; sampling, mutation and crossover come for free.
+    `encode` and `decode` are inverses; this class derives sampling, mutation and crossover from them.
     """
 
     @property
     @abstractmethod
     def cardinalities(self) -> tuple[int, ...]:
-        """How many choices each decision has."""
+        """Number of choices of each decision."""
 
     @abstractmethod
     def encode(self, architecture: Architecture) -> np.ndarray:
-        """Integers (decisions,), each in [0, cardinality); `ArchitectureError` if it has no vector."""
+        """Return integers (decisions,), each in [0, cardinality); `ArchitectureError` if there is no such vector."""
 
     @abstractmethod
     def decode(self, vector: np.ndarray) -> Architecture:
-        """The architecture of integers (decisions,)."""
+        """Return the architecture of a vector of integers (decisions,)."""
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Uniform over vectors."""
+        """Sample uniformly over vectors."""
         return self.decode(rng.integers(self.cardinalities))
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """One decision, chosen uniformly among those with a choice, takes another value."""
+        """Change one decision, chosen uniformly among those with several choices, to another value."""
         vector = self.encode(architecture).copy()
         free = [position for position, choices in enumerate(self.cardinalities) if choices > 1]
         position = free[rng.integers(len(free))]
@@ -227,17 +223,17 @@ class VectorEncoded(SearchSpace):
         return self.decode(vector)
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
-        """Uniform crossover: each decision comes from either parent with equal chance."""
+        """Apply uniform crossover: take each decision from either parent with equal probability."""
         from_a = rng.random(len(self.cardinalities)) < 0.5
         return self.decode(np.where(from_a, self.encode(a), self.encode(b)))
 
 
 class WeightSharing(SearchSpace):
-    """Ability: a supernet whose mixing weights come from outside, and the ways between alphas, mixes and cells."""
+    """Ability: a supernet that receives its mixing weights, and conversions between alphas, mixes and architectures."""
 
     supernet_options: ClassVar[frozenset[str]] = frozenset()
-    """Which of `partial_channels`, `include_none` and `pool_normalization` this space leaves open; of its own accord no
-    strategy asks for another."""
+    """Which of `partial_channels`, `include_none` and `pool_normalization` this space supports; strategies set no other
+    option by default."""
 
     @abstractmethod
     def supernet(
@@ -251,59 +247,59 @@ class WeightSharing(SearchSpace):
         include_none: bool | None = None,
         pool_normalization: bool | None = None,
     ) -> Supernet:
-        """A supernet with fresh weights; an option left None is the space's own.
+        """Build a supernet with new weights; an option that is None takes the space's default.
 
         Args:
-            channels: initial width C. A supernet that has but one, or one depth, takes these all the same.
+            channels: initial width C; also accepted, like `cells`, by a supernet that has only one.
             cells: depth in cells.
             partial_channels: K of PC-DARTS; 1 mixes all channels.
             include_none: whether the alphas have a column for `none`.
-            pool_normalization: whether BatchNorm follows pools inside mixed operations.
+            pool_normalization: whether a BatchNorm follows each pool inside mixed operations.
 
         Raises:
-            OptionError: the space lacks an option (named), or the values do not go together.
+            OptionError: the space does not support an option (the message names it), or the values do not fit together.
         """
 
-    def supernet_choices(self, asked: Mapping[str, Any], preferred: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments for `supernet`: what a person asked for; where they did not (None), what a strategy prefers, if
-        this space leaves it open (`supernet_options`)."""
+    def supernet_choices(self, requested: Mapping[str, Any], preferred: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments for `supernet`: the user's value, or if that is None the strategy's preferred value, if
+        this space supports the option (`supernet_options`)."""
         preferred = {option: value for option, value in preferred.items() if option in self.supernet_options}
-        given = {option: value for option, value in asked.items() if value is not None}
-        return {**asked, **preferred, **given}
+        given = {option: value for option, value in requested.items() if value is not None}
+        return {**requested, **preferred, **given}
 
-    def check_supernet_choices(self, **asked: Any) -> None:
-        """Raise an `OptionError` if something is asked for (not None) that this space does not leave open."""
-        for option, value in asked.items():
+    def check_supernet_choices(self, **requested: Any) -> None:
+        """Raise an `OptionError` for a requested option (not None) that this space does not support."""
+        for option, value in requested.items():
             if value is not None and option not in self.supernet_options:
                 raise OptionError(
                     f"{option}={str(value).lower()} does not go with space '{self.name}', whose supernet has no such "
-                    f"choice; {option}=null would be right"
+                    f"option; {option}=null would be right"
                 )
 
     @property
     def mix_labels(self) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
-        """Names of the edges and of the operations of a mix by cell type, for charts; absent ones are numbered."""
+        """Names of a mix's edges and operations by cell type, for charts; charts number those without a name."""
         return {}
 
     @abstractmethod
     def mix(self, alphas: Mapping[str, Tensor], betas: Mapping[str, Tensor] | None = None) -> Mix:
-        """Mixing weights of logits: softmax over each row of alphas (..., edges, columns), times the per-node softmax
-        of betas (..., edges) if given: where no two edges share a node, that is 1. Differentiable."""
+        """Return mixing weights: a softmax over each row of alphas (..., edges, columns), times the softmax per node of
+        betas (..., edges) if given, which is 1 for a node with a single edge. Differentiable."""
 
     @abstractmethod
     def mix_of(self, architecture: Architecture) -> Mix:
-        """One-hot mixing weights under which a supernet computes `architecture`; absent edges are zero."""
+        """Return one-hot mixing weights under which a supernet computes `architecture`; missing edges are zero."""
 
     @abstractmethod
     def derive(self, mix: Mix) -> Architecture:
-        """The discrete architecture that a mix stands for, by the space's published rule."""
+        """Derive the discrete architecture from a mix, by the space's published rule."""
 
 
 def size_or_default(option: str, value: int | None, default: int) -> int:
-    """A width or depth that a caller asks for, or the space's own if that is None.
+    """Return a requested width or depth, or the space's default if it is None.
 
     Raises:
-        OptionError: it is below 1; `option` names it.
+        OptionError: the value is below 1; `option` is its name in the message.
     """
     if value is not None and value < 1:
         raise OptionError(f"space.{option}={value} must be at least 1")

@@ -1,4 +1,4 @@
-"""Stop signals that end a run in order, however deep inside a fit they arrive."""
+"""Stop signals end a run in order, even deep inside a fit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 
 class Interrupted(BaseException):
-    """Ctrl-C or a termination signal. Not an `Exception`: no candidate's failure handling may swallow it.
+    """Ctrl-C or a termination signal. Not an `Exception`, so that code that handles failed candidates lets it pass.
 
     Attributes:
-        number: the signal's.
-        folder: of the run it stopped, once known.
-        again: the command that goes on, if it is not `nasforge resume`.
+        number: number of the signal.
+        folder: folder of the stopped run, once it is known.
+        again: the command that continues the work, if it is not `nasforge resume`.
     """
 
     def __init__(self, number: int) -> None:
@@ -27,13 +27,13 @@ class Interrupted(BaseException):
         self.again: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A launcher may send it back from the process in which a job of a sweep was stopped."""
+        """Support pickling: a launcher may return it from the process of a stopped sweep job."""
         return type(self), (self.number,), self.__dict__
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM raise `Interrupted` in the main thread; Lightning would swallow KeyboardInterrupt."""
+    """Make SIGINT and SIGTERM raise `Interrupted` in the main thread; Lightning would swallow KeyboardInterrupt."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -47,16 +47,16 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM wait for the end of the block: a process is started whole in it, and known of.
+    """Delay SIGINT and SIGTERM until the end of this context, so that a process inside it starts completely.
 
-    That process never hears SIGINT, which a terminal's Ctrl-C sends to all: what it means is decided here.
+    That process ignores SIGINT, which Ctrl-C sends to every process of the terminal: only this process handles it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     arrived: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before: dict[int, Any] = {number: signal.signal(number, lambda one, _: arrived.append(one)) for number in numbers}
+    before: dict[int, Any] = {number: signal.signal(number, lambda got, _: arrived.append(got)) for number in numbers}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,4 +1,4 @@
-"""The contract of a search strategy: the paper's algorithm box, with a `Run` for everything else."""
+"""The contract of a search strategy: it writes the paper's algorithm, and a `Run` does everything else."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 
 SpaceT = TypeVar("SpaceT", bound=SearchSpace, default=SearchSpace)
-"""The space that a strategy needs: `Strategy[WeightSharing]`. Without brackets any space will do."""
+"""The space that a strategy needs: `Strategy[WeightSharing]`. Without brackets it accepts any space."""
 
 
 class Strategy(ABC, Generic[SpaceT]):
     """Searches a space. A subclass takes its options as keyword-only constructor arguments.
 
-    After a crash `search` runs again from its first line with the same seed, and what the journal holds returns at
-    once: so it must draw only from `run.rng`, and keep nothing on disk but through the run.
+    After a crash `search` runs again from its first line with the same seed, and results in the journal return at once.
+    Therefore it must draw only from `run.rng`, and write to disk only through the run.
 
     Attributes:
-        needs: abilities that the space must have; a mismatch stops before any data are read. By default the one in
-            brackets: `Strategy[WeightSharing]` needs `WeightSharing`.
-        needs_estimates: whether it asks `run.estimate` of candidates, so that `budget.evaluations` bounds it.
-        needs_builder: whether it asks about networks that are none of the space's architectures, as a `WiderSpace`
-            builds them: estimators must be of those that look at what is built.
-        shares_weights: whether it trains a supernet, with whose weights estimators may score.
-        needs_data: whether it reads images itself. A search none of whose parts does so reads none.
+        needs: abilities that the space must have, checked before any data is read. By default the one in brackets:
+            `Strategy[WeightSharing]` needs `WeightSharing`.
+        needs_estimates: whether it calls `run.estimate`, so that `budget.evaluations` limits it.
+        needs_builder: whether it scores networks from outside the space, built by a `WiderSpace`, which requires
+            estimators with `Estimator.builds`.
+        shares_weights: whether it trains a supernet, whose weights estimators may use.
+        needs_data: whether it reads images itself. If no part of a search does, the search reads none.
         published: test accuracies that its paper reports, as fractions, by space and data set.
-        renamed: the new name of each option that had another one in the release before, with its group, if it has one.
+        renamed: the new name, with its group if it has one, of each option that was renamed since the last release.
     """
 
     name: ClassVar[str]
@@ -68,17 +68,17 @@ class Strategy(ABC, Generic[SpaceT]):
         """Search, and return `run.result(...)`."""
 
     def explain(self, run: Run[SpaceT], trace: Any) -> None:
-        """Show how the search went: pictures by `run.keep`, sentences by `run.notes`.
+        """Show how the search went: charts with `run.keep`, sentences with `run.notes`.
 
-        Called once when `search` has returned, before the run's result is written.
+        Called once after `search` has returned, before the run's result is written.
 
         Args:
-            trace: what `search` gave `run.result(..., trace=...)`.
+            trace: the value that `search` passed to `run.result(..., trace=...)`.
         """
 
     def networks(self, space: SpaceT, data: SearchData) -> Sequence[PlannedNetwork]:
-        """The largest networks that a search of `space` on `data` builds itself: a run that cannot hold one is refused
-        before it begins. By default the space's own supernet, if the strategy trains one."""
+        """Return the largest networks that a search of `space` on `data` builds; a run that cannot hold one is refused
+        before it begins. By default the space's supernet, if the strategy trains one."""
         if not (self.shares_weights and isinstance(space, WeightSharing)):
             return []
         return [PlannedNetwork.supernet(lambda space: space.supernet(data.input_shape, data.classes), data)]
@@ -86,22 +86,22 @@ class Strategy(ABC, Generic[SpaceT]):
     def check_goals(
         self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]
     ) -> None:
-        """Called before a run begins: raise a `NasforgeError` if the strategy cannot do with these.
+        """Raise a `NasforgeError` if the strategy does not support these; called before a run begins.
 
         Args:
-            objectives: those that it would follow.
+            objectives: the objectives that the strategy would follow.
         """
 
 
 class AskTellStrategy(Strategy[SpaceT]):
-    """A strategy that only proposes and learns: write `ask` and `tell`, inherit the loop.
+    """A strategy that only proposes and learns: it writes `ask` and `tell`, and inherits the loop.
 
     Attributes:
-        space, objectives, constraints, rng: the run's, set before `begin`.
-        evaluations_left: how many estimates `budget.evaluations` still allows, all of them in `begin`; None without
-            such a budget. Resumed with more, a search runs again from its first line, as if it had had it all along.
-        founders: how many architectures are drawn at random, as `strategy.population` says, before any is learned from;
-            a note tells of a budget that ends with them. 0: there is no such option.
+        space, objectives, constraints, rng: set from the run before `begin`.
+        evaluations_left: how many estimates `budget.evaluations` still allows (in `begin`: all); None without such a
+            budget. A search resumed with a larger budget repeats as if it had had that budget from the start.
+        founders: how many random architectures (`strategy.population`) it starts from; a note says if the budget ends
+            with them. 0: the strategy has no such option.
     """
 
     needs_estimates = True
@@ -115,20 +115,20 @@ class AskTellStrategy(Strategy[SpaceT]):
 
     @abstractmethod
     def ask(self) -> Sequence[Architecture]:
-        """At least one architecture to estimate next; those of one call may be estimated side by side."""
+        """Return at least one architecture to estimate next; they may be estimated in parallel."""
 
     @abstractmethod
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """What was asked for, in that order; failed ones cost infinity. The budget may have cut the last ones off.
+        """Learn from the evaluations of the last `ask`, in its order, without report-only metrics.
 
-        Report-only metrics are not among theirs.
+        Failed evaluations have infinite cost. The budget may have removed the last ones.
         """
 
     def begin(self) -> None:
-        """Called before the first `ask`, to set up what a search needs anew."""
+        """Set up a new search; called before the first `ask`."""
 
     def search(self, run: Run[SpaceT]) -> Result:
-        """Ask, estimate and tell until the budget is used up; the best of all evaluations is the result."""
+        """Ask, estimate and tell until the budget is used up; return the best evaluation."""
         self.space, self.rng = run.space, run.rng
         self.objectives, self.constraints = run.objectives, run.constraints
         self.evaluations_left = run.remaining

@@ -1,4 +1,4 @@
-"""Metrics' names and values as people read them."""
+"""Write names and values of metrics for people."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ _WITH_UNIT = re.compile(rf"(\w+?)_({'|'.join(_UNITS)})(?:_(\w+))?")
 
 
 def words(name: str) -> str:
-    """A metric's name, its unit after a comma: `latency_ms_raspi4` is "latency on raspi4, ms"."""
+    """Return a metric's name, with its unit after a comma: `latency_ms_raspi4` is "latency on raspi4, ms"."""
     noun, unit = _named(name)
     return f"{noun}, {unit}" if unit else noun
 
 
 def quantity(name: str, value: float) -> str:
-    """A metric with its value: "test accuracy 94.37 %", "parameters 1.07 M"."""
+    """Return a metric with its value: "test accuracy 94.37 %", "parameters 1.07 M"."""
     noun, unit = _named(name)
     return f"{noun} {amount(name, value)} {_SHORT.get(unit, unit)}".rstrip()
 
 
 def amount(name: str, value: float) -> str:
-    """A metric's value alone; accuracies in percent."""
+    """Return a metric's value alone; accuracies in percent."""
     return f"{100 * value:.2f} %" if is_share(name) else f"{value:.4g}"
 
 
 def sentence_case(text: str) -> str:
-    """With a capital first letter, all others as they are."""
+    """Capitalize the first letter only."""
     return text[:1].upper() + text[1:]
 
 
 def counted(n: int, noun: str) -> str:
-    """A number with its noun: "1 epoch", "6 epochs"."""
+    """Return a number with its noun: "1 epoch", "6 epochs"."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """As people say it: "40 seconds", "3 minutes", "5 hours"."""
+    """Return a duration in words: "40 seconds", "3 minutes", "5 hours"."""
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= 1.5 * length:
             return counted(round(seconds / length), unit)
@@ -67,18 +67,18 @@ def duration(seconds: float) -> str:
 
 
 def is_share(name: str) -> bool:
-    """Whether a metric is a fraction that people see in percent."""
+    """Return whether a metric is a fraction to show in percent."""
     return "accuracy" in name or name == "inherited"
 
 
 def _named(name: str) -> tuple[str, str]:
-    """The noun, and the unit where the name has one."""
+    """Return the noun, and the unit if the name has one."""
     if name in _NOUNS:
         return _NOUNS[name]
     if after := _AFTER_EPOCHS.fullmatch(name):
         return f"{after[1].replace('_', ' ')} after {counted(int(after[2]), 'epoch')}", ""
-    found = _WITH_UNIT.fullmatch(name)
-    if found is None:
+    match = _WITH_UNIT.fullmatch(name)
+    if match is None:
         return name.replace("_", " "), ""
-    noun = found[1].replace("_", " ")
-    return f"{noun} on {found[3]}" if found[3] else noun, _UNITS[found[2]]
+    noun = match[1].replace("_", " ")
+    return f"{noun} on {match[3]}" if match[3] else noun, _UNITS[match[2]]

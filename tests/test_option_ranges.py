@@ -147,7 +147,7 @@ def test_a_batch_is_no_larger_than_the_budget(strategy):
 
 def test_crops_must_show_something_of_the_image(mistake, few_images):
     said = mistake("data=arrays", f"data.path={few_images}", "data.pad=8")
-    assert "data.pad=8 can shift images of 8 x 8 pixels out of sight" in said
+    assert "data.pad=8 can shift images of 8 x 8 pixels out of view" in said
 
 
 @pytest.mark.parametrize(("fraction", "left"), [("0.001", "38 of 38"), ("0.98", "1 of 38"), ("0.999", "0 of 38")])

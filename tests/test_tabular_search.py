@@ -66,7 +66,7 @@ def test_what_a_table_found_is_trained_without_the_table(found, tmp_path, monkey
     [
         (["objectives=[energy]"], "no objective of these estimators named 'energy'"),
         (["objectives=[test_accuracy]"], "'test_accuracy' is only reported"),
-        (["constraints=['params_m<1']"], r"constraint 'params_m<1' cannot be read; params_m<=1\.0"),
+        (["constraints=['params_m<1']"], r"constraint 'params_m<1' is invalid; write it like params_m<=1\.0"),
         (
             ["objectives=accuracy"],
             r"objectives=accuracy: it must be a list of texts, objectives=\[accuracy,latency_ms\]",

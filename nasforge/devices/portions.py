@@ -1,4 +1,4 @@
-"""Parts of a batch on each of several ranks, and the sums that make one batch of them again."""
+"""Split a batch over ranks, and sum results over ranks as if the batch were whole."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Portion(NamedTuple):
     """One rank's rows of a batch that all ranks share: every `ranks`-th row, starting with row `rank`.
 
     Attributes:
-        rank, ranks: whose part this is, and of how many.
-        whole: rows of the batch.
+        rank, ranks: index of this rank, and the number of ranks.
+        whole: number of rows of the whole batch.
     """
 
     rank: int
@@ -23,35 +23,35 @@ class Portion(NamedTuple):
     whole: int
 
     def of(self, rows: Tensor) -> Tensor:
-        """This rank's rows out of all (whole, ...)."""
+        """Return this rank's rows of the batch `rows` (whole, ...)."""
         return rows[self.rank :: self.ranks] if self.ranks > 1 else rows
 
 
 class Member(NamedTuple):
-    """One of the processes that share a fit, and how it computes with the others. By default it is alone.
+    """One of the processes that share a fit, and its communication with the others. By default it is alone.
 
     Every rank must call `total`, `averages` and `weight` when one does, because they exchange tensors.
 
     Attributes:
-        rank, ranks: its number, from 0, and how many processes there are.
+        rank, ranks: index of this process, from 0, and the number of processes.
     """
 
     rank: int = 0
     ranks: int = 1
 
     def portion(self, whole: int) -> Portion:
-        """Its part of a batch of `whole` images."""
+        """Return its part of a batch of `whole` images."""
         return Portion(self.rank, self.ranks, whole)
 
     def total(self, tensor: Tensor) -> Tensor:
-        """The sum over ranks. Gradients flow back to all of them."""
+        """Return the sum over ranks. Gradients flow back to every rank."""
         if self.ranks == 1:
             return tensor
         summed: Tensor = _Sum.apply(tensor)  # type: ignore[no-untyped-call]
         return summed
 
     def averages(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The mean over ranks of each tensor, in one exchange."""
+        """Return the mean over ranks of each tensor, with a single exchange."""
         if self.ranks == 1 or not tensors:
             return list(tensors)
         flat = self.total(torch.cat([tensor.flatten() for tensor in tensors])) / self.ranks

@@ -1,4 +1,4 @@
-"""BatchNorm over the batches of all ranks, on any device: torch's own SyncBatchNorm refuses the CPU."""
+"""BatchNorm over the batches of all ranks, on any device: torch's own SyncBatchNorm does not support the CPU."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nasforge.devices.portions import Member
 
 
 class SyncedBatchNorm(_BatchNorm):
-    """Normalises with the mean and variance of all ranks' rows together; in eval mode it is what it was before."""
+    """Normalizes with the mean and variance over the rows of all ranks; in eval mode it is an ordinary BatchNorm."""
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """The layer that it stands for has accepted such inputs."""
+        """Check nothing: the BatchNorm that this replaces has already accepted inputs of this shape."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, ...) of this rank -> the same shape."""
@@ -32,7 +32,7 @@ class SyncedBatchNorm(_BatchNorm):
             scale = scale * self.weight
         shift = -mean * scale if self.bias is None else self.bias - mean * scale
         places = (1, -1, *(1,) * (input.ndim - 2))
-        # Rounded once, in the end: where the mean is large, a shift in half precision is far off.
+        # Round only once, at the end: in half precision the shift is inaccurate if the mean is large.
         return (input.to(mean.dtype) * scale.view(places) + shift.view(places)).to(input.dtype)
 
     def _gather(self, mean: Tensor, variance: Tensor) -> None:
@@ -45,8 +45,8 @@ class SyncedBatchNorm(_BatchNorm):
 
 
 def _moments(input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean (C,), biased variance (C,) and count () over all ranks, put together from each rank's own in one exchange
-    (Chan et al. 1979): a sum of squares would lose what the mean is far from zero for."""
+    """Return mean (C,), biased variance (C,) and count () over all ranks, combined from each rank's moments in a single
+    exchange (Chan et al. 1979): a sum of squares would lose precision if the mean is far from zero."""
     member = Member(dist.get_rank(), dist.get_world_size())
     rows = input.transpose(0, 1).flatten(1).float() if input.dtype.itemsize < 4 else input.transpose(0, 1).flatten(1)
     own = rows.new_zeros(2 * len(rows) + 1)
@@ -63,9 +63,9 @@ def _moments(input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @contextmanager
 def synchronised(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Inside, every BatchNorm of `modules` is a `SyncedBatchNorm`, with the same parameters, buffers and name.
+    """Make every BatchNorm of `modules` a `SyncedBatchNorm` inside this context.
 
-    Only its class is another, so optimizers, checkpoints and the architectures' networks need not know.
+    Only the class changes, so optimizers and checkpoints see the same parameters, buffers and names.
     """
     norms = [part for module in modules for part in module.modules() if type(part) in _PLAIN]
     before = [type(norm) for norm in norms]

@@ -68,7 +68,7 @@ def test_an_objective_finds_the_best_value_and_skips_what_is_unknown():
 def test_a_direction_that_is_none_is_refused(word):
     with pytest.raises(OptionError) as error:
         Objective("score", word)
-    assert str(error.value) == f"Objective('score') says '{word}': it must be 'max' or 'min'"
+    assert str(error.value) == f"Objective('score') has direction '{word}'; use 'max' or 'min'"
 
 
 def test_the_front_keeps_duplicates_and_drops_the_dominated():

@@ -245,11 +245,12 @@ def test_a_module_gives_plain_batches_to_others():
 
 
 def test_a_label_without_a_class_name_is_named():
-    with pytest.raises(DataError, match="data 'secretive' has a label 4, but 3 class names: 0 to 2"):
+    with pytest.raises(DataError, match="data 'secretive' has label 4, but only 3 class names: 0 to 2"):
         Secretive(classes=5).for_search(0)
 
 
 def test_a_normalisation_of_other_channels_is_named(monkeypatch):
     monkeypatch.setattr(Secretive, "normalization", ((0.5,), (0.5,)))
-    with pytest.raises(DataError, match=r"images of 3 channel\(s\), but its normalisation is of 1 and 1"):
+    expected = r"images with 3 channel\(s\), but its normalization has 1 means and 1 deviations"
+    with pytest.raises(DataError, match=expected):
         Secretive().for_search(0)

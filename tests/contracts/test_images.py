@@ -80,7 +80,7 @@ def test_subsets_are_nested_and_seeded():
 
 @pytest.mark.parametrize("n", [0, -1, 61])
 def test_a_subset_of_another_size_than_there_can_be_is_named(n):
-    with pytest.raises(DataError, match=rf"a subset of {n} images was asked for; this set has 60"):
+    with pytest.raises(DataError, match=rf"cannot take a subset of {n} images; this set has 60"):
         made().subset(n, 0)
 
 
@@ -166,7 +166,7 @@ def test_lazy_images_bring_their_own_fingerprint():
     source = made()
     lazy = ImageSet.of(Lazy(source.images), source.labels)
     assert lazy.fingerprint != lazy.scaled(0.5).fingerprint
-    with pytest.raises(DataError, match="must have a `fingerprint`, since its pixels are not in memory"):
+    with pytest.raises(DataError, match="needs a `fingerprint`, because its pixels are not in memory"):
         _ = ImageSet.of([source.images[0]] * 2, torch.tensor([0, 1])).fingerprint
 
 
@@ -267,10 +267,10 @@ def test_more_ranks_than_images_in_a_batch_are_refused(n, batch_size):
             [0, 1],
             r"uint8 of shape \(2, 4, 4\); they must be uint8, \(N, C, H, W\)",
         ),
-        (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), [0, -1], "from -1 on; they must be whole numbers from 0 on"),
+        (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), [0, -1], "with minimum -1; they must be integers from 0 up"),
         (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), [0.0, 1.0], "labels are torch.float32"),
         (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), [[0], [1]], r"2 images have labels of shape \(2, 1\)"),
-        (torch.zeros(0, 1, 4, 4, dtype=torch.uint8), [], "a set of images holds none"),
+        (torch.zeros(0, 1, 4, 4, dtype=torch.uint8), [], "a set of images is empty"),
     ],
 )
 def test_what_is_no_set_of_images_is_named(images, labels, said):

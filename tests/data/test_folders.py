@@ -133,7 +133,7 @@ def test_a_class_name_that_is_no_text_is_refused_before_the_search(tmp_path, mis
     fill(tmp_path / "photos", "cat", "dog")
     os.rename(os.fsencode(tmp_path / "photos" / "dog"), os.fsencode(tmp_path / "photos") + b"/caf\xe9")
     said = mistake("data=image_folder", f"data.root={tmp_path}/photos", "data.image_size=8", "hydra.run.dir=run")
-    assert "has a class called 'caf\\udce9', which is no UTF-8 text; rename its folder" in said
+    assert "has a class named 'caf\\udce9', which is not valid UTF-8; rename its folder" in said
     assert not os.path.exists("run/journal.jsonl")
 
 

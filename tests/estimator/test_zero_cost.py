@@ -365,4 +365,4 @@ def test_more_images_than_there_are_would_be_refused_by_the_batches_too():
     space = build("space", {"name": "nasbench201"})
     data = replace(tiny_data(), train=tiny_data().train.subset(7, 0))
     (answer,) = answers(small("snip"), space, [space.read("resnet")], data)
-    assert answer.reason == "a subset of 8 images was asked for; this set has 7"
+    assert answer.reason == "cannot take a subset of 8 images; this set has 7"

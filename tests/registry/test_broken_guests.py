@@ -45,10 +45,10 @@ def test_a_sound_one_has_no_fault(odd):
     [
         ({"yaml": None}, "has no configuration: the package must bring strategy/odd.yaml"),
         ({"yaml": "name: odd\nsteps: [\n"}, "a configuration file is not YAML"),
-        ({"yaml": "name: egnas\nsteps: 3\n"}, 'says name: "egnas"; it must say name: odd'),
-        ({"yaml": "steps: 3\n"}, "says name: null; it must say name: odd"),
+        ({"yaml": "name: egnas\nsteps: 3\n"}, 'has name: "egnas"; it must have name: odd'),
+        ({"yaml": "steps: 3\n"}, "has name: null; it must have name: odd"),
         ({"yaml": "name: odd\nsteps: 3\nstep: 1\n"}, "strategy/odd.yaml has step, which Odd does not take"),
-        ({"yaml": "name: odd\n"}, "strategy/odd.yaml lacks steps, so that nobody can set it with KEY=VALUE"),
+        ({"yaml": "name: odd\n"}, "strategy/odd.yaml lacks steps, so KEY=VALUE cannot set it"),
         ({"yaml": "name: odd\nsteps: 0\n"}, "strategy.steps=0: it must be a whole number, at least 1"),
         ({"options": "steps: int = 3"}, "options must be keyword-only, `*` before steps"),
         ({"options": "**steps"}, "options must be keyword-only, `*` before steps"),
@@ -110,7 +110,7 @@ def test_an_objective_without_a_direction_is_told_with_its_package(guest, mistak
     files = {"odd_guest.py": code + "    def estimate(self, architecture, context): ...\n", "odd_conf/__init__.py": ""}
     files["odd_conf/estimator/odd.yaml"] = "# @package estimator.odd\nname: odd\n"
     guest("nasforge-odd", {"nasforge.estimator": ["odd = odd_guest:Odd"], "nasforge.conf": ["odd = odd_conf"]}, files)
-    said += "Objective('score') says 'maximise': it must be 'max' or 'min'"
+    said += "Objective('score') has direction 'maximise'; use 'max' or 'min'"
     assert fault("estimator", "odd") == said
     assert mistake("strategy=random_search", "space=nasbench201", "estimator=odd") == f"nasforge: {said}"
 
@@ -128,7 +128,7 @@ def test_data_that_lie_elsewhere_are_no_fault(odd):
 def test_a_default_that_differs_is_found_and_keeps_nobody_from_using_it(odd, command):
     odd(yaml="name: odd\nsteps: 4\n")
     assert other_defaults("strategy", "odd") == {"steps": (4, 3)}
-    said = "strategy 'odd' of nasforge-odd: strategy/odd.yaml says steps: 4, its constructor 3; make them equal"
+    said = "strategy 'odd' of nasforge-odd: strategy/odd.yaml has steps: 4, its constructor 3; make them equal"
     status, listed, _ = command("list", "strategy", "--check")
     assert status == 1
     assert f"  UNSOUND: {said}" in listed
@@ -219,7 +219,7 @@ def shambles(guest):
 def test_broken_packages_break_no_command(shambles, command, words):
     status, said, complaint = command(*words)
     assert status == 0, complaint
-    assert "fault of nasforge" not in complaint
+    assert "bug in nasforge" not in complaint
     assert "TALK" not in said
 
 

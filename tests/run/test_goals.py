@@ -56,7 +56,7 @@ def test_what_is_measured_on_test_data_steers_nothing(objectives, constraints):
 
 @pytest.mark.parametrize("text", ["params_m<1", "params_m", "<=1", "params_m<=small", "params_m<=nan", "params_m==1"])
 def test_a_constraint_that_cannot_be_read(text):
-    with pytest.raises(OptionError, match=r"cannot be read; params_m<=1\.0"):
+    with pytest.raises(OptionError, match=r"is invalid; write it like params_m<=1\.0"):
         Constraint.read(text)
 
 
