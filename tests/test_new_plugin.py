@@ -105,7 +105,7 @@ def test_it_says_what_to_type_next(command):
     assert status == 0
     for line in ("cd nasforge-hill-climb", "pip install -e '.[dev]'", "nasforge strategy=hill_climb space=nasbench201"):
         assert f"\n  {line}" in said
-    assert "With more words it writes more kinds: space, estimator, data, supernet." in said
+    assert "To write more kinds, add their names: space, estimator, data, supernet." in said
     assert Path("nasforge-hill-climb/nasforge_hill_climb/strategy.py").is_file()
     assert not Path("nasforge-hill-climb/nasforge_hill_climb/space.py").exists()
 
@@ -122,25 +122,25 @@ def test_however_the_name_is_written(command, name):
         ([], "new-plugin needs a name: nasforge new-plugin NAME [space or supernet] [strategy]"),
         (["space"], "new-plugin needs a name"),
         (["mine", "spaces"], "takes one name, and kinds (space, strategy, estimator, data, supernet), not 'spa"),
-        (["mine", "space", "supernet"], "supernet is a space with shared weights, so that space says it twice"),
+        (["mine", "space", "supernet"], "supernet is a space with shared weights, so omit space"),
         (["mine", "at=here"], "new-plugin has no option at=; nasforge new-plugin NAME"),
-        (["Hill Climb!"], "a letter first: hill-climb would do"),
-        (["HillClimb"], "a letter first: hill-climb would do"),
-        (["9lives"], "a letter first: lives would do"),
-        (["-"], "a letter first, hill-climb say"),
+        (["Hill Climb!"], "a letter first, for example hill-climb"),
+        (["HillClimb"], "a letter first, for example hill-climb"),
+        (["9lives"], "a letter first, for example lives"),
+        (["-"], "a letter first, for example hill-climb"),
         *(
             (
                 [word],
-                f"'{word}' cannot be a plug-in's name: YAML and the command line do not read it as text; my-{word} ",
+                f"'{word}' cannot be a plug-in's name: YAML or the command line misreads it; try my-{word}",
             )
             for word in ("null", "true", "false", "nan", "inf", "on", "off", "yes", "no")
         ),
-        (["x" * 37], "has 37 characters, too many to type; 36 are the most for a name"),
-        (["ask-tell"], "the class of strategy 'ask_tell' would be called AskTellStrategy, as one of nasforge is"),
-        (["search", "data", "estimator"], "the class of data 'search' would be called SearchData, as one of nasforge"),
-        (["egnas"], "strategy 'egnas' is already there, from nasforge 0.1.0; choose another name"),
+        (["x" * 37], "has 37 characters; a name has at most 36"),
+        (["ask-tell"], "the class of strategy 'ask_tell' would have the name AskTellStrategy, which nasforge uses"),
+        (["search", "data", "estimator"], "the class of data 'search' would have the name SearchData, which nasforge"),
+        (["egnas"], "strategy 'egnas' is already installed, from nasforge 0.1.0; choose another name"),
         (["egnas-reference"], "strategy=egnas_reference is already a configuration of nasforge"),
-        (["digits", "strategy", "data"], "data 'digits' is already there"),
+        (["digits", "strategy", "data"], "data 'digits' is already installed"),
         (["plugins"], "a package nasforge_plugins is already installed"),
         (["mine", "in=nowhere"], "in=nowhere: there is no such folder"),
     ],

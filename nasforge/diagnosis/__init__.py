@@ -1,4 +1,4 @@
-"""What is installed and whether it is sound: `nasforge list`, `doctor` and `new-plugin`.
+"""Check what is installed, and start a new plug-in: `nasforge list`, `doctor` and `new-plugin`.
 
-Imports config, registry and what they name; no experiment.
+Imports config, registry and the parts that these name; not experiment.
 """

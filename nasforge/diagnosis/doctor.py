@@ -1,4 +1,4 @@
-"""What `nasforge doctor` says of this machine, and what to do about what is not there."""
+"""`nasforge doctor`: check this machine, and say how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = tuple[str, str]
 
 
 def diagnosis() -> str:
-    """Versions, devices, kernels, extras, data, tables and plug-ins, a section each, 100 columns wide at most."""
+    """Return sections on versions, devices, kernels, extras, data, tables and plug-ins, at most 100 columns wide."""
     sections = {
         "Versions": _versions(),
         "Devices": _devices(),
@@ -46,7 +46,7 @@ def _section(title: str, rows: list[Row]) -> str:
 
 
 def _row(name: str, text: str, width: int) -> str:
-    """Continued lines stand below the first one's text; a path is never broken."""
+    """Return a row wrapped below its text; paths are never broken."""
     return textwrap.fill(
         text,
         min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns),
@@ -58,9 +58,9 @@ def _row(name: str, text: str, width: int) -> str:
 
 
 def _versions() -> Iterator[Row]:
-    left_out = {"device", "threads"}
+    omitted = {"device", "threads"}
     facts = environment("cpu", available_threads())
-    yield from ((name, str(value)) for name, value in facts.items() if value != "" and name not in left_out)
+    yield from ((name, str(value)) for name, value in facts.items() if value != "" and name not in omitted)
 
 
 def _devices() -> Iterator[Row]:
@@ -71,7 +71,7 @@ def _devices() -> Iterator[Row]:
 
 
 def _kernels() -> Iterator[Row]:
-    """Whether operations compute correctly on this processor, and what to do about those that do not."""
+    """Report whether operations compute correctly on this processor, and what to do about those that do not."""
     faults = broken_operations()
     library = faults.pop(LIBRARY, "")
     if not faults:
@@ -80,13 +80,13 @@ def _kernels() -> Iterator[Row]:
     if faults:
         yield "what to do", "install another torch, or set ONEDNN_MAX_CPU_ISA=SSE41, whose kernels are slower"
     if library:
-        yield "in modules of yours", f"{LIBRARY} {library}; nasforge.PointwiseConv2d takes its place"
+        yield "in your modules", f"{LIBRARY} {library}; use nasforge.PointwiseConv2d instead"
 
 
 def _extras() -> Iterator[Row]:
     for extra in extras():
         if extra.lacking:
-            yield extra.name, f"not here; {extra.purpose or 'optional'}. To have it: {extra.install}"
+            yield extra.name, f"not installed; {extra.purpose or 'optional'}. To install: {extra.install}"
         else:
             yield extra.name, f"{', '.join(extra.versions)}; {extra.purpose or 'optional'}"
 
@@ -97,29 +97,29 @@ def _data() -> Iterator[Row]:
 
 
 def _where(name: str) -> str:
-    """Where data are, or would be; only reading tells if their files are whole."""
+    """Say where the data is or belongs; only reading the files shows whether they are complete."""
     try:
         options = configured("data", name)
         places = build("data", {key: value for key, value in options.items() if value != "???"}).places
     except STOPS:
         raise
     except BaseException as error:  # the section on plug-ins says more
-        return f"cannot be asked: {text_of(error)}"
+        return f"cannot be checked: {text_of(error)}"
     if not places:
-        return "ready: it needs no files of its own"
-    if found := next((place for place in places if place.exists()), None):
-        return f"found: {found}"
+        return "ready: it needs no files"
+    if existing := next((place for place in places if place.exists()), None):
+        return f"found: {existing}"
     listed = " or ".join(map(str, places))
     if options.get("download"):
-        return f"not there; data={name} will fetch it, or put it where it is looked for: {listed}"
+        return f"missing; data={name} downloads it, or put it in {listed}"
     key = next((key for key in ("path", "root") if key in options), None)
-    elsewhere = f", or say data.{key}=PATH" if key else ""
-    return f"not there; put yours where it is looked for, {listed}{elsewhere}"
+    elsewhere = f", or set data.{key}=PATH" if key else ""
+    return f"missing; put your files in {listed}{elsewhere}"
 
 
 def _tables() -> Iterator[Row]:
-    yield from ((file.stem, said) for file in tables() if (said := _table(file)))
-    yield "looked for in", ", ".join(map(str, places()))
+    yield from ((file.stem, status) for file in tables() if (status := _table(file)))
+    yield "searched", ", ".join(map(str, places()))
     yield "can import", ", ".join(readers()) or "nothing: no reader is installed"
     for name in registry("estimator"):
         if lacking := _lacking(name):
@@ -127,17 +127,17 @@ def _tables() -> Iterator[Row]:
 
 
 def _table(file: Path) -> str:
-    """What is to be said of a file; nothing if it is no table, as images in the same folder are none."""
+    """Return the status of a table file; empty for any other file, such as images in the same folder."""
     try:
         return f"found: {file}" if recognised(file) else ""
     except STOPS:
         raise
-    except BaseException as broken:  # whatever a guest's reader raises
+    except BaseException as broken:  # a plug-in's reader may raise anything
         return f"BROKEN: {broken}"
 
 
 def _lacking(estimator: str) -> str:
-    """The files that an estimator misses, in its own words."""
+    """Return the estimator's own message about missing files; empty if it misses none."""
     try:
         build("estimator", configured("estimator", estimator))
     except DataError as missing:
@@ -150,7 +150,7 @@ def _lacking(estimator: str) -> str:
 
 
 def _plugins() -> Iterator[Row]:
-    """How many each package brings, and which cannot be used."""
+    """Report how many plug-ins each package has, and which cannot be used."""
     counts: Counter[str] = Counter()
     blamed: set[str] = set()
     broken: list[Row] = []
@@ -158,19 +158,19 @@ def _plugins() -> Iterator[Row]:
         for name, claims in registry(kind).plugins.items():
             counts.update(f"{claim.package} {claim.version}".strip() for claim in claims)
             guests = {claim.package for claim in claims} - {"nasforge"}
-            if said := _fault(kind, name, ours=not guests):
-                broken.append((f"{kind}={name}", f"UNUSABLE: {said}"))
+            if problem := _fault(kind, name, ours=not guests):
+                broken.append((f"{kind}={name}", f"UNUSABLE: {problem}"))
                 blamed |= guests
     yield from ((package, f"{count} plug-in{'s' * (count > 1)}") for package, count in counts.items())
     yield from broken
     if broken:
         packages = ", ".join(sorted(blamed))
-        remedy = f"mend, update or uninstall {packages}" if blamed else "mend or install again what is named"
-        yield "what to do", f"{remedy}; all else works as if it were not there"
+        remedy = f"fix, update or uninstall {packages}" if blamed else "fix or reinstall the packages named above"
+        yield "what to do", f"{remedy}; everything else works without them"
 
 
 def _fault(kind: str, name: str, *, ours: bool) -> str:
-    """Our own configurations are tested; that a library which ours need is broken, is not."""
+    """Return what is wrong with a plug-in. Tests cover our configurations, but not the libraries that they need."""
     if not ours:
         return fault(kind, name)
     try:

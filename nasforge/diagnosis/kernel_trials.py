@@ -1,7 +1,7 @@
-"""Whether this processor computes rightly: modules are tried against double precision, in a process that may die of it.
+"""Test torch's kernels on this processor against double precision, in a process that a broken kernel may crash.
 
-A library's kernels differ from processor to processor, and a wrong one may write outside its memory. So trials run in a
-child process, which says how each of them went; where it dies, the next child goes on behind the deadly one.
+Kernels differ between processors, and a wrong one may write out of bounds. Therefore trials run in a child process,
+which prints the result of each. If it dies, the next child continues after the trial that killed it.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ LAYOUTS: Mapping[str, torch.memory_format] = {
     "channels_first": torch.contiguous_format,
     "channels_last": torch.channels_last,
 }
-"""The orders in memory in which maps lie: NCHW, as torch makes them, and NHWC, the faster one on a CPU."""
+"""The memory formats of feature maps: NCHW, torch's default, and NHWC, which is faster on a CPU."""
 TOLERANCE = 1e-3
-"""A relative error above this is wrong; single precision, computed rightly, stays below 1e-5 in one operation."""
+"""A larger relative error is wrong; correct single precision stays below 1e-5 in one operation."""
 HEAP_CHECK = {"LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3"}
-"""Environment variables by which glibc ends a process that has written outside its memory."""
+"""Environment variables that make glibc end a process that has written out of bounds."""
 
 Compute = Callable[[nn.Module, Tensor], Tensor]
 
 
 def called(module: nn.Module, x: Tensor) -> Tensor:
-    """The plain call."""
+    """Call the module on `x`."""
     out: Tensor = module(x)
     return out
 
 
 def worst_error(module: nn.Module, x: Tensor, layout: torch.memory_format, compute: Compute = called) -> float:
-    """The greatest relative error of `module`'s output and gradients in single precision and in `layout`.
+    """Return the largest relative error of `module`'s output and gradients in single precision and in `layout`.
 
     Args:
-        module: computes in training mode; its double is what it is compared with.
+        module: computes in training mode; a copy in double precision gives the correct values.
         x: (B, C, H, W).
-        compute: calls the module where it takes more than `x`.
+        compute: calls a module that takes more arguments than `x`.
 
     Returns:
-        |error| / |right value|, both Euclidean norms, of the output or of all gradients together, whichever is greater.
-        (By itself a gradient may be zero but for rounding, as before a BatchNorm.)
+        |error| / |correct value|, both Euclidean norms, for the output or for all gradients together, whichever is
+        larger. (A single gradient may be zero up to rounding, for example before a BatchNorm.)
     """
     exact = deepcopy(module).double()
-    found = _output_and_gradient(module.to(memory_format=layout), x.contiguous(memory_format=layout), compute)
-    right = _output_and_gradient(exact, x.double(), compute)
-    return max(_relative(one, other) for one, other in zip(found, right, strict=True))
+    actual = _output_and_gradient(module.to(memory_format=layout), x.contiguous(memory_format=layout), compute)
+    correct = _output_and_gradient(exact, x.double(), compute)
+    return max(_relative(value, expected) for value, expected in zip(actual, correct, strict=True))
 
 
 def _output_and_gradient(module: nn.Module, x: Tensor, compute: Compute) -> tuple[Tensor, Tensor]:
@@ -66,46 +66,46 @@ def _output_and_gradient(module: nn.Module, x: Tensor, compute: Compute) -> tupl
     return out.detach(), torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
 
 
-def _relative(one: Tensor, right: Tensor) -> float:
-    error, size = (one.double() - right).norm(), right.norm()
+def _relative(value: Tensor, expected: Tensor) -> float:
+    error, size = (value.double() - expected).norm(), expected.norm()
     return float(error / size) if size > 0 else float(error)
 
 
 def outcomes(command: Sequence[str], cases: int, environment: Mapping[str, str] | None = None) -> list[float | str]:
-    """What a child process says of each of its cases: the worst error, or the name of the signal it died by.
+    """Return the outcome of each case in a child process: its worst error, or the name of the signal that killed it.
 
     Args:
-        command: starts the child; the place of the first case to try is appended. It prints one error a line.
-        environment: variables besides this process's own.
+        command: starts the child; the index of the first case is appended. The child prints one error per line.
+        environment: variables to add to this process's own.
     """
-    found: list[float | str] = []
-    while len(found) < cases:
+    results: list[float | str] = []
+    while len(results) < cases:
         child = subprocess.run(
-            [*command, str(len(found))],
+            [*command, str(len(results))],
             capture_output=True,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
         )
-        found += map(float, child.stdout.split())
-        if len(found) < cases:
+        results += map(float, child.stdout.split())
+        if len(results) < cases:
             if child.returncode >= 0:
                 raise RunError(f"the trial of kernels ended with status {child.returncode}: {child.stderr[-500:]}")
-            found.append(signal.Signals(-child.returncode).name)
-    return found
+            results.append(signal.Signals(-child.returncode).name)
+    return results
 
 
 def report(errors: Iterator[float]) -> None:
-    """In the child: say each error as soon as it is known."""
+    """In the child: print each error as soon as it is known."""
     for error in errors:
         print(error, flush=True)
 
 
-LIBRARY = "a strided 1x1 convolution of torch's own"
+LIBRARY = "torch's own strided 1x1 convolution"
 
 
 def operation_cases() -> list[tuple[str, int, int, str]]:
-    """What `nasforge doctor` tries: (name, stride, channels, layout) of every candidate operation, and one of torch's
-    own modules that nasforge avoids but a guest may use."""
+    """Return the cases of `nasforge doctor`: (name, stride, channels, layout) of every candidate operation, and of one
+    torch module that nasforge avoids but a plug-in may use."""
     return [
         (name, stride, channels, layout)
         for name in [*OPERATIONS, LIBRARY]
@@ -116,22 +116,22 @@ def operation_cases() -> list[tuple[str, int, int, str]]:
 
 
 def _error(name: str, stride: int, channels: int, layout: str) -> float:
-    """Three times, since what is written outside its memory may not show at once."""
+    """Return the worst error of three trials, because a write out of bounds may not show at once."""
     torch.manual_seed(0)
-    made = nn.Conv2d(channels, channels, 1, stride) if name == LIBRARY else operation(name, channels, stride)
-    return max(worst_error(made, torch.randn(8, channels, 8, 8), LAYOUTS[layout]) for _ in range(3))
+    module = nn.Conv2d(channels, channels, 1, stride) if name == LIBRARY else operation(name, channels, stride)
+    return max(worst_error(module, torch.randn(8, channels, 8, 8), LAYOUTS[layout]) for _ in range(3))
 
 
 def broken_operations() -> dict[str, str]:
-    """By name of the operation: how and in which layout this processor gets it wrong."""
+    """Return what is wrong, and in which layout, for each operation that this processor computes wrongly."""
     cases = operation_cases()
     faults: dict[str, str] = {}
     command = [sys.executable, "-m", "nasforge.diagnosis.kernel_trials"]
     for (name, _, _, layout), outcome in zip(cases, outcomes(command, len(cases), HEAP_CHECK), strict=True):
         if isinstance(outcome, str):
-            faults.setdefault(name, f"kills the process ({outcome}) where maps lie in {layout} order")
+            faults.setdefault(name, f"kills the process ({outcome}) for maps in {layout} order")
         elif not outcome < TOLERANCE:
-            faults.setdefault(name, f"is wrong by {outcome:.0%} where maps lie in {layout} order")
+            faults.setdefault(name, f"is wrong by {outcome:.0%} for maps in {layout} order")
     return faults
 
 

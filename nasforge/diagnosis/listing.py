@@ -1,4 +1,4 @@
-"""What is installed, read from package metadata and source text: listing plug-ins imports none of them."""
+"""List installed plug-ins from package metadata and source text, without importing them."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from nasforge.registry.entry_points import Plugin, registry
 
 
 def listing(kinds: Sequence[str], *, check: bool = False) -> tuple[str, bool]:
-    """A text for people, and whether all is sound.
+    """Return a text for people, and whether every plug-in works.
 
     Args:
-        kinds: which to list.
-        check: import every class, compose its configuration and build it with that; say what comes in the way.
+        kinds: kinds of plug-in to list.
+        check: whether to import every class, and build it from its composed configuration; the text says what fails.
     """
     faults = {(kind, name): fault for kind in kinds for name in registry(kind) if (fault := _fault(kind, name, check))}
     blocks = [_block(kind, {name: fault for (of, name), fault in faults.items() if of == kind}) for kind in kinds]
     if check:
-        blocks.append(f"{len(faults)} not sound, as said above" if faults else "all sound")
+        blocks.append(f"{len(faults)} with errors, see above" if faults else "all sound")
     return "\n\n".join(blocks), not faults
 
 
 def first_line(plugin: Plugin) -> str:
-    """The first line of a plug-in's documentation, read from its source; empty where there is none."""
+    """Return the first line of a plug-in's docstring, read from its source; empty if it has none."""
     return _documentation(plugin.module, plugin.attribute, hops=3)
 
 
 class Preset(NamedTuple):
-    """A configuration that may be chosen like a plug-in: one of them with other options.
+    """A configuration that users choose like a plug-in: a plug-in with other options.
 
     Attributes:
-        name: what people type.
+        name: name for the command line.
         package, version: the distribution that installed it.
-        of: the plug-in.
-        about: the first line that its file says of itself.
+        of: name of the plug-in.
+        about: the first comment line of its file.
     """
 
     name: str
@@ -55,8 +55,8 @@ class Preset(NamedTuple):
 
 
 def presets(kind: str) -> Iterator[Preset]:
-    """Configurations of `kind` that no plug-in is named after, in order of their packages and names."""
-    ours = find_spec("nasforge.conf")  # which an editable installation has in a place of its own
+    """Yield configurations of `kind` that share no plug-in's name, ordered by package and name."""
+    ours = find_spec("nasforge.conf")  # an editable installation has it in a separate place
     folders = [("nasforge", __version__, ours)]
     for entry in sorted(entry_points(group="nasforge.conf")):
         guest = Plugin.of(entry)
@@ -65,26 +65,28 @@ def presets(kind: str) -> Iterator[Preset]:
         for place in (spec.submodule_search_locations if spec else None) or []:
             for path in sorted((Path(place) / kind).glob("*.yaml")):
                 text = path.read_text(encoding="utf-8", errors="replace")
-                found = _NAME.search(text)
-                if path.stem not in registry(kind) and found:
+                name = _NAME.search(text)
+                if path.stem not in registry(kind) and name:
                     about = next((line[1:].strip() for line in text.splitlines() if re.match("# *[^@ ]", line)), "")
-                    yield Preset(path.stem, package, version, found[1], about)
+                    yield Preset(path.stem, package, version, name[1], about)
 
 
 _NAME = re.compile(r"^name: *(\w+)", re.MULTILINE)
 
 
 def _block(kind: str, faults: dict[str, str]) -> str:
-    """A heading and a row for each, its text wrapped at a terminal's width; a pipe gets each on one line."""
+    """Return a heading and one row per plug-in, wrapped to the terminal's width; a pipe gets unwrapped rows."""
     rows = [
         (
             name,
-            " and ".join(f"{one.package} {one.version}" for one in claims),
+            " and ".join(f"{claim.package} {claim.version}" for claim in claims),
             faults.get(name) or first_line(claims[0]),
         )
         for name, claims in registry(kind).plugins.items()
     ]
-    rows += [(one.name, f"{one.package} {one.version}", f"{one.of}: {one.about}") for one in presets(kind)]
+    rows += [
+        (preset.name, f"{preset.package} {preset.version}", f"{preset.of}: {preset.about}") for preset in presets(kind)
+    ]
     names, origins = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
     lines = [_wrapped(f"  {name:{names}}  {origin:{origins}}  ", text) for name, origin, text in rows]
     return "\n".join([kind, *(lines or ["  none installed"])])
@@ -98,24 +100,24 @@ def _wrapped(head: str, text: str) -> str:
 
 
 def _fault(kind: str, name: str, check: bool) -> str:
-    """What takes the place of its documentation, as far as metadata, or a check, tell."""
+    """Return the error to show instead of its documentation, from metadata or from a check."""
     if not check:
-        said = registry(kind).refusal(name)
-        return said and f"UNUSABLE: {said}"
+        problem = registry(kind).refusal(name)
+        return problem and f"UNUSABLE: {problem}"
     from nasforge.diagnosis.soundness import difference, fault
 
-    if said := fault(kind, name):
-        return f"UNUSABLE: {said}"
-    ours = registry(kind).plugins[name][0].package == "nasforge"  # whose defaults the tests compare
-    return "" if ours or not (said := difference(kind, name)) else f"UNSOUND: {said}"
+    if problem := fault(kind, name):
+        return f"UNUSABLE: {problem}"
+    ours = registry(kind).plugins[name][0].package == "nasforge"  # tests compare our own defaults
+    return "" if ours or not (problem := difference(kind, name)) else f"UNSOUND: {problem}"
 
 
 def _documentation(module: str, attribute: str, hops: int) -> str:
-    """Follows `from ... import attribute` to where the class is written, `hops` modules at most."""
+    """Return the first docstring line, following `from ... import attribute` through at most `hops` modules."""
     spec = _spec(module)
     if spec is None or not spec.origin or not spec.origin.endswith(".py") or hops == 0:
         return ""
-    for node in reversed(_statements(Path(spec.origin))):  # of a name given twice, the last one holds
+    for node in reversed(_statements(Path(spec.origin))):  # the last definition of a name counts
         if isinstance(node, ast.ClassDef) and node.name == attribute:
             return (ast.get_docstring(node) or "").partition("\n")[0]
         if isinstance(node, ast.ImportFrom):
@@ -128,7 +130,7 @@ def _documentation(module: str, attribute: str, hops: int) -> str:
 def _statements(source: Path) -> list[ast.stmt]:
     try:
         return ast.parse(source.read_bytes()).body
-    except (OSError, SyntaxError, ValueError):  # a guest that cannot be read has no documentation; `--check` says more
+    except (OSError, SyntaxError, ValueError):  # an unreadable plug-in has no documentation; `--check` says why
         return []
 
 
@@ -141,13 +143,13 @@ def _absolute(node: ast.ImportFrom, spec: ModuleSpec) -> str:
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """Where a module is, found without importing the packages above it, as `find_spec` alone would."""
-    first, *rest = module.split(".")
+    """Find a module without importing the packages above it, which `find_spec` alone would do."""
+    first, *others = module.split(".")
     try:
         spec = find_spec(first)
-    except ValueError:  # no module's name, or one already imported that says nothing of where it is from
+    except ValueError:  # not a module's name, or an imported module without a spec
         return None
-    for part in rest:
+    for part in others:
         if spec is None or spec.submodule_search_locations is None:
             return None
         spec = PathFinder.find_spec(f"{spec.name}.{part}", list(spec.submodule_search_locations))

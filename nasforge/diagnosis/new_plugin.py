@@ -1,4 +1,4 @@
-"""`nasforge new-plugin`: a package of one's own, complete and working, to be changed into what one has in mind."""
+"""`nasforge new-plugin`: write a complete and working package for an author to change."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from nasforge.registry.entry_points import CONTRACTS, registry
 from nasforge.registry.places import user_path
 
 TEMPLATES = Path(__file__).parent / "templates" / "new_plugin"
-"""The files of such a package; `package` and NAME in their paths stand for its module and its plug-ins' name."""
+"""Templates of a package's files; `package` and NAME in their paths stand for its module and its plug-ins' name."""
 _NUMBERS = {"nan", "inf"}
-"""Words that are text to YAML and numbers on the command line."""
+"""Words that YAML reads as text, but the command line as numbers."""
 LONGEST = 36
-"""Characters of a name: lines of the templates in which it stands twice are then no longer than 120."""
+"""Most characters of a name, so that template lines that contain it twice have at most 120."""
 SUPERNET = "supernet"
 """The word for a space with shared weights."""
 WORDS = (*CONTRACTS, SUPERNET)
@@ -36,7 +36,7 @@ USAGE = "nasforge new-plugin NAME [space or supernet] [strategy] [estimator] [da
 
 
 def new_plugin(words: Sequence[str]) -> int:
-    """The command: write the package and say what to type next."""
+    """Run the command: write the package, and print the next commands."""
     package, place = _read(words)
     if not place.is_dir():
         raise OptionError(f"in={place}: there is no such folder")
@@ -53,12 +53,12 @@ def new_plugin(words: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Package:
-    """What is to be written.
+    """A package to write.
 
     Attributes:
-        name: of its plug-ins, as people will type it: `hill_climb`.
-        kinds: of plug-in, in the order of `CONTRACTS`.
-        shares_weights: whether its space does.
+        name: name of its plug-ins on the command line: `hill_climb`.
+        kinds: kinds of plug-in, in the order of `CONTRACTS`.
+        shares_weights: whether its space shares weights.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Package:
 
     @property
     def distribution(self) -> str:
-        """The name for pip, and of the folder: `nasforge-hill-climb`."""
+        """The name for pip and for the folder: `nasforge-hill-climb`."""
         return f"nasforge-{self.name.replace('_', '-')}"
 
     @property
@@ -83,25 +83,25 @@ class Package:
 
     @cached_property
     def words(self) -> list[str]:
-        """A search of seconds in which its plug-ins take part."""
-        own = dict.fromkeys(self.kinds, self.name)
-        space, data = f"space={own.get('space', 'nasbench201')}", [f"data={self.name}"] if "data" in own else []
-        if self.shares_weights and not {"strategy", "estimator"} & set(own):
+        """Arguments of a search that uses its plug-ins and takes seconds."""
+        names = dict.fromkeys(self.kinds, self.name)
+        space, data = f"space={names.get('space', 'nasbench201')}", [f"data={self.name}"] if "data" in names else []
+        if self.shares_weights and not {"strategy", "estimator"} & set(names):
             return ["strategy=egnas", space, *data, "strategy.epochs=3"]
-        strategy, estimator = own.get("strategy", "random_search"), own.get("estimator", "training")
+        strategy, estimator = names.get("strategy", "random_search"), names.get("estimator", "training")
         return [f"strategy={strategy}", space, f"estimator={estimator}", *data, "budget.evaluations=8"]
 
     def check_free(self) -> None:
-        """Raise an `OptionError` if an installed package, or nasforge among its public names, has the name already."""
+        """Raise an `OptionError` if an installed package or a public name of nasforge has the name already."""
         for kind in self.kinds:
             if self.classes[kind] in public_names:
                 raise OptionError(
-                    f"the class of {kind} '{self.name}' would be called {self.classes[kind]}, as one of nasforge is; "
-                    "choose another name"
+                    f"the class of {kind} '{self.name}' would have the name {self.classes[kind]}, which nasforge "
+                    "uses; choose another name"
                 )
             if claims := registry(kind).plugins.get(self.name):
                 raise OptionError(
-                    f"{kind} '{self.name}' is already there, from {claims[0].package} {claims[0].version}; "
+                    f"{kind} '{self.name}' is already installed, from {claims[0].package} {claims[0].version}; "
                     "choose another name"
                 )
             if (files("nasforge.conf") / kind / f"{self.name}.yaml").is_file():
@@ -110,19 +110,19 @@ class Package:
             raise OptionError(f"a package {self.module} is already installed; choose another name")
 
     def files(self) -> Mapping[PurePosixPath, str]:
-        """Contents by path in the package's folder."""
+        """Return the files' contents by path in the package's folder."""
         environment = Environment(
             loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
         )
-        found, unwanted = {}, set(WORDS) - set(self.kinds)
+        contents, unwanted = {}, set(WORDS) - set(self.kinds)
         if self.shares_weights:
             unwanted = unwanted - {SUPERNET} | {"space"}
         for template in sorted(TEMPLATES.rglob("*.jinja")):
             path = PurePosixPath(template.relative_to(TEMPLATES).as_posix())
             if set(re.split(r"[/._]", str(path))) & unwanted:
-                continue  # it is about a kind that is not wanted
-            found[self._placed(path)] = environment.get_template(str(path)).render(self._terms())
-        return found
+                continue
+            contents[self._placed(path)] = environment.get_template(str(path)).render(self._terms())
+        return contents
 
     def _placed(self, template: PurePosixPath) -> PurePosixPath:
         parts = [part.replace(SUPERNET, "space") for part in template.with_suffix("").parts]
@@ -142,13 +142,13 @@ class Package:
 
 
 def requirement(version: str) -> str:
-    """The releases of nasforge that keep the contracts of `version`: `>=0.1,<0.2`, and `>=1.4,<2` from 1 on."""
+    """Return the releases of nasforge with the contracts of `version`: `>=0.1,<0.2`, or `>=1.4,<2` from 1.0 up."""
     major, minor = Version(version).release[:2]
     return f">={major}.{minor},<{major + 1}" if major else f">=0.{minor},<0.{minor + 1}"
 
 
 def _read(words: Sequence[str]) -> tuple[Package, Path]:
-    """The package and the place that the words of the command ask for."""
+    """Parse the command's arguments: the package, and the folder to write it to."""
     names = [word for word in words if "=" not in word and word not in WORDS]
     kinds = ["space" if word == SUPERNET else word for word in words if word in WORDS]
     options = dict(word.split("=", 1) for word in words if "=" in word)
@@ -159,33 +159,31 @@ def _read(words: Sequence[str]) -> tuple[Package, Path]:
     if len(names) > 1:
         raise OptionError(f"new-plugin takes one name, and kinds ({', '.join(WORDS)}), not '{names[1]}'; {USAGE}")
     if {"space", SUPERNET} <= set(words):
-        raise OptionError(f"supernet is a space with shared weights, so that space says it twice; {USAGE}")
+        raise OptionError(f"supernet is a space with shared weights, so omit space; {USAGE}")
     wanted = tuple(kind for kind in CONTRACTS if kind in kinds) or ("strategy",)
     return Package(_plain(names[0]), wanted, SUPERNET in words), user_path(options.get("in", "."))
 
 
 def _plain(name: str) -> str:
-    """`hill_climb` of nasforge-hill-climb, hill-climb or hill_climb; an `OptionError` for anything that is no name."""
+    """Return `hill_climb` for nasforge-hill-climb, hill-climb or hill_climb; an `OptionError` for an invalid name."""
     short = re.sub(r"^nasforge[-_]", "", name)
     if re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", short):
         _check_plain(short)
         return short.replace("-", "_")
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", short)
     nearest = re.sub(r"[^a-z0-9]+", "-", spaced.lower()).strip("-0123456789")
-    would = f": {nearest} would do" if nearest else ", hill-climb say"
     raise OptionError(
-        f"'{name}' cannot be a plug-in's name; it takes small letters, digits and single dashes, a letter first{would}"
+        f"'{name}' cannot be a plug-in's name; use lower-case letters, digits and single dashes, a letter first, "
+        f"for example {nearest or 'hill-climb'}"
     )
 
 
 def _check_plain(name: str) -> None:
-    """Raise an `OptionError` unless the name is text to all who read it, and short enough for lines of code."""
+    """Raise an `OptionError` unless YAML and the command line read the name as text, and it is short enough."""
     if len(name) > LONGEST:
-        raise OptionError(f"'{name}' has {len(name)} characters, too many to type; {LONGEST} are the most for a name")
+        raise OptionError(f"'{name}' has {len(name)} characters; a name has at most {LONGEST}")
     if name in _NUMBERS or not isinstance(yaml.safe_load(name), str):
-        raise OptionError(
-            f"'{name}' cannot be a plug-in's name: YAML and the command line do not read it as text; my-{name} would do"
-        )
+        raise OptionError(f"'{name}' cannot be a plug-in's name: YAML or the command line misreads it; try my-{name}")
 
 
 def _command(package: Package) -> str:
@@ -193,20 +191,20 @@ def _command(package: Package) -> str:
 
 
 def _next_steps(package: Package, folder: Path) -> str:
-    *some, last = [_KINDS[SUPERNET if kind == "space" and package.shares_weights else kind] for kind in package.kinds]
-    kinds = f"{', '.join(some)} and {last}" if some else last
+    *others, last = [_KINDS[SUPERNET if kind == "space" and package.shares_weights else kind] for kind in package.kinds]
+    kinds = f"{', '.join(others)} and {last}" if others else last
     first = package.kinds[0]
-    rest = [word for word in WORDS if word not in package.kinds and (word != SUPERNET or "space" not in package.kinds)]
+    more = [word for word in WORDS if word not in package.kinds and (word != SUPERNET or "space" not in package.kinds)]
     lines = [
-        f"{folder} is a package with {kinds}, and works as it is. Next:",
+        f"{folder} is a working package with {kinds}. Next:",
         "",
         f"  cd {shlex.quote(str(folder))}",
         "  pip install -e '.[dev]'",
-        "  pytest                    # its own tests, and the suites that every plug-in must pass",
-        "  nasforge list --check     # is it found, and sound?",
+        "  pytest                    # its tests, and the suites that every plug-in must pass",
+        "  nasforge list --check     # check that it is found and works",
         f"  {_command(package)}",
         "",
-        f"Then make it yours: {package.module}/{first}.py is the code, conf/{first}/{package.name}.yaml beside it the",
-        "options, and README.md says what else is there.",
+        f"Then change it: {package.module}/{first}.py is the code, conf/{first}/{package.name}.yaml beside it has the",
+        "options, and README.md describes the other files.",
     ]
-    return "\n".join([*lines, *([f"With more words it writes more kinds: {', '.join(rest)}."] if rest else [])])
+    return "\n".join([*lines, *([f"To write more kinds, add their names: {', '.join(more)}."] if more else [])])

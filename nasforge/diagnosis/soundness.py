@@ -1,4 +1,4 @@
-"""Whether an installed plug-in can be used as its author meant it: its class and its configuration, together."""
+"""Check that an installed plug-in's class and configuration work together."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from nasforge.registry.options import filled
 
 
 def fault(kind: str, name: str) -> str:
-    """What keeps people from using a plug-in, in one sentence; empty if nothing does.
+    """Return why a plug-in cannot be used, in one sentence; empty if it can.
 
-    Its class is imported, its configuration composed, and both are put together. That files lie elsewhere, which its
-    constructor already asks for, is no fault of a plug-in.
+    Imports its class, composes its configuration and builds it. Missing data files are not the plug-in's fault.
     """
     try:
-        found = registry(kind)[name]
+        plugin = registry(kind)[name]
         options = configured(kind, name)
-        _check_keys(kind, name, found, options)
+        _check_keys(kind, name, plugin, options)
         if "???" not in options.values():
             build(kind, options)
     except DataError:
@@ -38,49 +37,49 @@ def fault(kind: str, name: str) -> str:
 
 
 def difference(kind: str, name: str) -> str:
-    """What a plug-in that can be used does otherwise in Python than on the command line; empty if nothing."""
+    """Return how a usable plug-in's defaults differ between Python and the command line; empty if they are equal."""
     differing = other_defaults(kind, name)
-    given = ", ".join(f"{option}: {json.dumps(one)}" for option, (one, _) in differing.items())
-    own = ", ".join(json.dumps(one) for _, one in differing.values())
-    said = f"{_named(kind, name)}: {kind}/{name}.yaml says {given}, its constructor {own}; make them equal"
-    return said if differing else ""
+    in_yaml = ", ".join(f"{option}: {json.dumps(value)}" for option, (value, _) in differing.items())
+    in_python = ", ".join(json.dumps(default) for _, default in differing.values())
+    message = f"{_named(kind, name)}: {kind}/{name}.yaml has {in_yaml}, its constructor {in_python}; make them equal"
+    return message if differing else ""
 
 
 def other_defaults(kind: str, name: str) -> dict[str, tuple[Any, Any]]:
-    """Options that mean one thing on the command line and another in Python: (the YAML's value, the constructor's).
+    """Return options whose defaults differ: (the YAML's value, the constructor's value).
 
-    One without a default in the constructor means nothing in Python until it is given.
+    Options without a default in the constructor are not compared.
     """
-    found = registry(kind)[name]
-    given, own = configured(kind, name), filled(found, {})
-    optional = [key for key, one in inspect.signature(found).parameters.items() if one.default is not one.empty]
-    return {key: (given[key], own[key]) for key in optional if key in given and not _agree(given[key], own[key])}
+    plugin = registry(kind)[name]
+    in_yaml, in_python = configured(kind, name), filled(plugin, {})
+    parameters = inspect.signature(plugin).parameters
+    optional = [key for key, parameter in parameters.items() if parameter.default is not parameter.empty]
+    values = {key: (in_yaml[key], in_python[key]) for key in optional if key in in_yaml}
+    return {key: pair for key, pair in values.items() if not _agree(*pair)}
 
 
-def _agree(given: Any, own: Any) -> bool:
-    """A part's options, composed, may be more than those that the constructor names."""
-    if isinstance(given, Mapping) and isinstance(own, Mapping):
-        return all(key in given and _agree(given[key], value) for key, value in own.items())
-    return bool(given == own)
+def _agree(in_yaml: Any, in_python: Any) -> bool:
+    """Compare two values; a composed mapping may have more keys than the constructor's default."""
+    if isinstance(in_yaml, Mapping) and isinstance(in_python, Mapping):
+        return all(key in in_yaml and _agree(in_yaml[key], value) for key, value in in_python.items())
+    return bool(in_yaml == in_python)
 
 
-def _check_keys(kind: str, name: str, found: type[Any], options: Mapping[str, Any]) -> None:
+def _check_keys(kind: str, name: str, plugin: type[Any], options: Mapping[str, Any]) -> None:
     """Raise an `OptionError` unless the configuration's keys are the constructor's options."""
     where = f"{_named(kind, name)}:"
     if options.get("name") != name:
         raise OptionError(
-            f"{where} {kind}/{name}.yaml, as {kind}={name} finds it, says name: {json.dumps(options.get('name'))}; "
-            f"it must say name: {name}, and no package before this one may have a file of that name"
+            f"{where} the {kind}/{name}.yaml that {kind}={name} selects has name: {json.dumps(options.get('name'))}; "
+            f"it must have name: {name}, and no package before this one may have a file of that name"
         )
-    parameters = inspect.signature(found).parameters
-    if loose := [one.name for one in parameters.values() if one.kind is not inspect.Parameter.KEYWORD_ONLY]:
-        raise OptionError(f"{where} the constructor's options must be keyword-only, `*` before {', '.join(loose)}")
+    parameters = inspect.signature(plugin).parameters
+    if positional := [option.name for option in parameters.values() if option.kind is not option.KEYWORD_ONLY]:
+        raise OptionError(f"{where} the constructor's options must be keyword-only, `*` before {', '.join(positional)}")
     if surplus := [key for key in options if key not in {"name", *parameters}]:
-        raise OptionError(f"{where} {kind}/{name}.yaml has {', '.join(surplus)}, which {found.__name__} does not take")
-    if lacking := [key for key in parameters if key not in options]:
-        raise OptionError(
-            f"{where} {kind}/{name}.yaml lacks {', '.join(lacking)}, so that nobody can set it with KEY=VALUE"
-        )
+        raise OptionError(f"{where} {kind}/{name}.yaml has {', '.join(surplus)}, which {plugin.__name__} does not take")
+    if missing := [key for key in parameters if key not in options]:
+        raise OptionError(f"{where} {kind}/{name}.yaml lacks {', '.join(missing)}, so KEY=VALUE cannot set it")
 
 
 def _named(kind: str, name: str) -> str:

@@ -39,16 +39,10 @@ def test_an_empty_place(said):
     sections = said()
     assert f"torch {torch.__version__.partition('+')[0]}" in sections["Versions"]
     assert re.search(r"processors \d+ .*memory [\d.]+ GiB.*disk \d+ GiB free in ", sections["Devices"])
-    assert (
-        f"cifar10 not there; data=cifar10 will fetch it, or put it where it is looked for: {Path.cwd()}"
-        in (sections["Data"])
-    )
-    assert (
-        f"arrays not there; put yours where it is looked for, {Path.cwd()}/data.npz, or say data.path=PATH"
-        in (sections["Data"])
-    )
-    assert "digits ready: it needs no files of its own" in sections["Data"]
-    assert f"looked for in {Path.cwd()}/data, {Path.cwd()}/cache/nasforge/tables" in sections["Tables"]
+    assert f"cifar10 missing; data=cifar10 downloads it, or put it in {Path.cwd()}" in (sections["Data"])
+    assert f"arrays missing; put your files in {Path.cwd()}/data.npz, or set data.path=PATH" in (sections["Data"])
+    assert "digits ready: it needs no files" in sections["Data"]
+    assert f"searched {Path.cwd()}/data, {Path.cwd()}/cache/nasforge/tables" in sections["Tables"]
     assert "estimator=tabular cannot be used yet: there is no table 'nasbench201'" in sections["Tables"]
     total = sum(len(registry(kind)) for kind in CONTRACTS)
     assert sections["Plug-ins"] == f"nasforge {importlib.metadata.version('nasforge')} {total} plug-ins"
@@ -67,7 +61,7 @@ def test_what_lies_there_and_who_is_broken(said, guest, shared_data, monkeypatch
     guest("nasforge-odd", points, {"odd.py": "from nasforge import DataModule as Odd"})
     sections = said()
     assert f"cifar10 found: {place / 'cifar-10-batches-py'}" in sections["Data"]
-    assert "odd cannot be asked: " in sections["Data"]
+    assert "odd cannot be checked: " in sections["Data"]
     assert f"nasbench201 found: {place / 'nasbench201.npz'}" in sections["Tables"]
     assert "images" not in sections["Tables"]
     assert f"cut BROKEN: {place / 'cut.safetensors'}" in sections["Tables"]
@@ -77,7 +71,8 @@ def test_what_lies_there_and_who_is_broken(said, guest, shared_data, monkeypatch
         "space=lost UNUSABLE: space 'lost' of nasforge-lost cannot be loaded: ModuleNotFoundError"
         in (sections["Plug-ins"])
     )
-    assert "what to do mend, update or uninstall nasforge-lost, nasforge-odd; all else works" in sections["Plug-ins"]
+    remedy = "what to do fix, update or uninstall nasforge-lost, nasforge-odd; everything else works"
+    assert remedy in sections["Plug-ins"]
 
 
 def test_who_claims_a_name_of_ours_or_of_each_other_is_to_go_and_not_we(said, guest):
@@ -86,7 +81,7 @@ def test_who_claims_a_name_of_ours_or_of_each_other_is_to_go_and_not_we(said, gu
     plugins = said()["Plug-ins"]
     assert "nasforge-twin 1.0 2 plug-ins" in plugins
     assert "strategy=egnas UNUSABLE: strategy 'egnas' is claimed by nasforge and nasforge-twin" in plugins
-    assert "what to do mend, update or uninstall a-twin, nasforge-twin; all else works" in plugins
+    assert "what to do fix, update or uninstall a-twin, nasforge-twin; everything else works" in plugins
 
 
 def test_a_library_of_ours_that_is_broken_is_no_reason_to_uninstall_us(said, monkeypatch):

@@ -47,4 +47,4 @@ def test_the_doctor_names_what_is_broken_and_what_to_do(command, monkeypatch):
     kernels = " ".join(printed.partition("Kernels")[2].partition("Extras")[0].split())
     assert "sep_conv_3x3 BROKEN: it is wrong by 5%" in kernels
     assert "ONEDNN_MAX_CPU_ISA=SSE41" in kernels
-    assert "nasforge.PointwiseConv2d takes its place" in kernels
+    assert "use nasforge.PointwiseConv2d instead" in kernels

@@ -636,7 +636,7 @@ def test_a_right_strategy_passes(walks, name, outside, tmp_path):
     ("package", "yaml", "test", "sentence"),
     [
         ("nobody", "name: few\n", "it_has_plug_ins", "package 'nobody' is not installed, or has no plug-ins"),
-        ("nasforge-few", "name: many\n", "each_can_be_used", 'says name: "many"; it must say name: few'),
+        ("nasforge-few", "name: many\n", "each_can_be_used", 'has name: "many"; it must have name: few'),
         ("nasforge-few", "name: few\n", "each_has_a_line_that_says_what_it_is", "nothing to say of strategy 'few'"),
         ("nasforge-few", "name: few\nof: 4\n", "defaults_are_the_same_on_the_command_line_and_in_python", "of: 4"),
     ],
