@@ -71,8 +71,8 @@ def begun(sweep):
 
 
 def check_summary(said):
-    assert "1 finished, 1 broken off" in said
-    assert "broken off  job 1: seed=2" in said
+    assert "1 finished, 1 unfinished" in said
+    assert "unfinished  job 1: seed=2" in said
 
 
 def test_a_sweep_told_to_end_while_its_launcher_waits_ends_in_order(tmp_path, capsys):
@@ -96,7 +96,7 @@ def test_a_job_that_died_is_named(tmp_path, capsys):
             begun(tmp_path)
             raise OSError("a worker\nwas killed")  # a launcher whose pool of processes tells it so
 
-    with pytest.raises(RunError, match="job 1 of this sweep ended without a word: OSError: a worker was killed"):
+    with pytest.raises(RunError, match="job 1 of this sweep died: OSError: a worker was killed"):
         died()
     check_summary(capsys.readouterr().out)
 

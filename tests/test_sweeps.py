@@ -91,8 +91,8 @@ def test_a_killed_sweep_is_started_again_to_the_same_result(command, table, undi
     status, said, complaint = command(*words_of(table, sweep))
     assert status == 0, complaint
     assert files_of(sweep / "0") == before, "what had finished is not touched"
-    assert "job 0 has finished before and is not run again" in said
-    assert "job 1 was broken off and goes on" in said
+    assert "job 0 finished before and is skipped" in said
+    assert "job 1 is unfinished and continues" in said
     assert f"{sweep}: 3 finished, 1 finished before" in said
     assert found(sweep) == found(undisturbed)
 
@@ -131,7 +131,7 @@ def test_a_run_of_other_words_is_never_taken_for_the_jobs_own(command, table, sw
     status, said, complaint = command(*words)
     assert status == 2
     assert "job 0: its folder" in complaint
-    assert "holds a run of other words (strategy=random_search seed=1 " in complaint
+    assert "holds a run with other arguments (strategy=random_search seed=1 " in complaint
     assert "hydra.sweep.dir=" in complaint
     assert searched == ["4", "5"], "only those whose numbers were free"
     assert "4 failed" in said
@@ -180,7 +180,7 @@ def check_two_of_four(status, said, complaint, sweep, undisturbed):
     assert status == 2, complaint
     assert "Traceback" not in complaint
     assert "nasforge: job 1: seed=-2: it must be a whole number, 0 or more" in complaint
-    assert complaint.strip().endswith("nasforge: jobs of this sweep failed, as said above")
+    assert complaint.strip().endswith("nasforge: jobs of this sweep failed; see their messages above")
     summary = said[said.index(f"sweep       {sweep}: 2 finished, 2 failed") :].splitlines()
     assert [line.split(":")[0] for line in summary if line.startswith("failed")] == [
         f"failed      job {number}" for number in (1, 3)
@@ -216,7 +216,7 @@ def test_ctrl_c_says_how_to_go_on_with_the_sweep(command, monkeypatch, table, tm
     monkeypatch.setattr(experiment, "search", search)
     status, said, complaint = command(*words_of(table, tmp_path / "sweep"))
     assert status == 130
-    assert "1 broken off" in said
+    assert "1 unfinished" in said
     assert "interrupted; continue with: nasforge -m strategy=random_search,regularized_evolution" in complaint
     assert f"hydra.sweep.dir={tmp_path / 'sweep'}" in complaint
 

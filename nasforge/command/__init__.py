@@ -1,4 +1,4 @@
-"""The `nasforge` command and the same from Python.
+"""The `nasforge` command, and the same search from Python.
 
-Imports everything; nothing imports it but `nasforge.testing`.
+Imports everything; only `nasforge.testing` imports it.
 """

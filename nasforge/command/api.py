@@ -1,4 +1,4 @@
-"""Searching from Python: the same options, errors and results as the command."""
+"""Search from Python, with the same options, errors and results as the command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def search(
     quiet: bool = False,
     **options: Any,
 ) -> Outcome:
-    """Search, and return what was found.
+    """Run a search and return its outcome.
 
     ```python
     outcome = nasforge.search("egnas", "darts", seed=1, budget={"seconds": 60}, **{"data.batch_size": 32})
@@ -35,15 +35,15 @@ def search(
     ```
 
     Args:
-        strategy, space, data: which plug-ins; the command's own defaults where None.
-        run_dir: the run's folder; by default one in `runs/` that is named after the time.
-        overrides: words as the command line takes them, for what cannot be said otherwise ("+experiment=...").
-        config_dir: a folder of your own configurations, as the command's --config-dir.
-        quiet: whether to print nothing, neither while it searches nor at its end.
+        strategy, space, data: names of plug-ins; None: the command's defaults.
+        run_dir: the run's folder; by default a folder in `runs/` named after the current time.
+        overrides: arguments in the syntax of the command line, for those that are not options ("+experiment=...").
+        config_dir: a folder with your own configurations, like the command's --config-dir.
+        quiet: whether to print nothing at all.
         options: any other key of the configuration, dotted or as nested dictionaries.
 
     Raises:
-        NasforgeError: the same sentences that the command prints.
+        NasforgeError: with the message that the command prints.
     """
     from nasforge.experiment import experiment
     from nasforge.run.progress import Detail, Progress
@@ -59,7 +59,7 @@ def search(
 
 
 def _word(key: str, value: Any) -> str:
-    """An override that the command's grammar reads as exactly this value."""
+    """Return an override that the command line's grammar parses as exactly this value."""
     return f"{key}={_written(value)}"
 
 
@@ -74,6 +74,6 @@ def _written(value: Any) -> str:
         return value
     if isinstance(value, str | PathLike):
         return quoted(str(value))
-    if hasattr(value, "item"):  # a number of numpy or torch
+    if hasattr(value, "item"):  # a NumPy or torch number
         value = value.item()
     return repr(value) if isinstance(value, float) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""The `nasforge` command. It reads words, calls one function for each command, and turns errors into sentences."""
+"""The `nasforge` command: it parses arguments, calls one function per command, and turns errors into sentences."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ _FLAGS = {
 def main() -> None:
     """The console script: run the command in `sys.argv` and exit with its status."""
     lasting()
-    # Python would let the processes that a run starts import from the working directory, a stranger's run say.
+    # Otherwise child processes would import from the working directory, which may be somebody else's run.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; the exit status: 0, 1 for a fault of ours, 2 for a user's mistake, 130 for Ctrl-C."""
-    wanted = "1" in (os.environ.get("NASFORGE_TRACEBACK"), os.environ.get("HYDRA_FULL_ERROR"))
+    """Run one command and return its exit status: 0, 1 for a bug, 2 for a user's mistake, 130 for Ctrl-C."""
+    show_traceback = "1" in (os.environ.get("NASFORGE_TRACEBACK"), os.environ.get("HYDRA_FULL_ERROR"))
     warnings.showwarning = _warn
     try:
         _check_surroundings()
         command, words = _command(arguments)
         return _led(command, words) if _STARTERS & set(os.environ) else command(words)
-    except BaseException as error:  # a plug-in's SystemExit too, which would end the command without a word
-        if wanted:
+    except BaseException as error:  # including a plug-in's SystemExit, which would end the command silently
+        if show_traceback:
             traceback.print_exc()
         status, sentence = explained(error)
         print(f"nasforge: {sentence}", file=sys.stderr)
@@ -53,24 +53,24 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _check_surroundings() -> None:
-    """Raise an error for what would end the import of torch or Lightning without a sentence of ours."""
-    os.getcwd()  # of a folder that is gone
+    """Raise an error for an environment in which torch or Lightning cannot be imported."""
+    os.getcwd()  # fails if the working directory was removed
     for name in _RANKS & set(os.environ):
         if not os.environ[name].isdecimal():
             raise OptionError(
-                f"the environment variable {name}={os.environ[name]} must be a whole number, 0 or more; torchrun, srun "
-                "and their like set it, and otherwise it must be unset"
+                f"the environment variable {name}={os.environ[name]} must be a whole number, 0 or more; launchers like "
+                "torchrun and srun set it, and otherwise it must be unset"
             )
 
 
 _RANKS = {"RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"}
 """Environment variables that Lightning reads as numbers when it is imported."""
 _STARTERS = {"TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS"}
-"""Environment variables of what may have started several processes of this command: torchrun, srun."""
+"""Environment variables of launchers that may start this command in several processes: torchrun, srun."""
 
 
 def _led(command: Callable[[list[str]], int], words: list[str]) -> int:
-    """The first process runs the command; the others train along in its fits."""
+    """Run the command in the first process; the other processes take part in its fits."""
     from nasforge.training.ranks import follow_externally, release_externally
 
     if follow_externally():
@@ -82,13 +82,13 @@ def _led(command: Callable[[list[str]], int], words: list[str]) -> int:
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    """One line, without the place in our source that says nothing to a user; libraries' advice to us is left out."""
+    """Print a warning on one line, without its place in the source; skip deprecations, which are for developers."""
     if not issubclass(category, DeprecationWarning | PendingDeprecationWarning | FutureWarning):
         print(f"nasforge: warning: {message}", file=sys.stderr)
 
 
 def _command(arguments: Sequence[str]) -> tuple[Callable[[list[str]], int], list[str]]:
-    """The function that a command line asks for, and its words."""
+    """Return the function for a command line, and its arguments."""
     words = list(arguments)
     if {"-h", "--help"} & set(words):
         return _say(HELP), []
@@ -112,7 +112,7 @@ def _say(text: str) -> Callable[[list[str]], int]:
 
 
 def _search(words: list[str]) -> int:
-    """Hydra's own main: composition, sweeps, launchers, --cfg, tab completion."""
+    """Run Hydra's own main: composition, sweeps, launchers, --cfg, tab completion."""
     import hydra
 
     from nasforge.command.sweep_summary import summed_up
@@ -132,22 +132,22 @@ def _search(words: list[str]) -> int:
     starter = os.getpid()
 
     def job(config: DictConfig) -> None:
-        """One search: the only one, or one of a sweep, in whatever process the launcher put it."""
+        """Run one search: the only one, or a job of a sweep in any process of the launcher."""
         try:
             _job(config, starter, flags)
-        except (Exception, SystemExit) as error:  # kept from Hydra, which would add words of its own
+        except (Exception, SystemExit) as error:  # hidden from Hydra, which would add its own message
             failures.append(error)
 
     def hydra_main(words: Sequence[str]) -> None:
-        # Hydra takes overrides in one row alone, not `strategy=egnas -m seed=1,2`.
+        # Hydra requires overrides to be adjacent, unlike `strategy=egnas -m seed=1,2`.
         sys.argv[1:] = [*flags, *sorted(words, key=lambda word: word not in ("-m", "--multirun"))]
         hydra.main(version_base="1.3", config_path="pkg://nasforge.conf", config_name="config")(job)()
 
     with _whole_errors(), translated([word for word in words if "=" in word]), summed_up(words):
         try:
             with_new_words(others, hydra_main, config_dir)
-        except SystemExit as ending:  # of Hydra, which has said what is wrong with its flags
-            return int(ending.code or 0)
+        except SystemExit as error:  # Hydra has printed what is wrong with its flags
+            return int(error.code or 0)
     if failures:
         raise failures[0]
     return 0
@@ -155,7 +155,7 @@ def _search(words: list[str]) -> int:
 
 @contextmanager
 def _whole_errors() -> Iterator[None]:
-    """Inside, errors come here instead of being printed by Hydra; children inherit it, as they should."""
+    """Let Hydra raise errors inside this context instead of printing them; child processes inherit this."""
     name = "HYDRA_FULL_ERROR"
     before = os.environ.get(name)
     os.environ[name] = "1"
@@ -168,7 +168,7 @@ def _whole_errors() -> Iterator[None]:
 
 
 def _complete_commands() -> None:
-    """Tab completion of our own words, which Hydra does not know; it completes what is left of the line."""
+    """Complete our own commands, which Hydra does not know, and let Hydra complete the rest of the line."""
     first, *words = os.environ.get("COMP_LINE", "").split(" ")
     if len(words) == 1:
         print(*(name for name in COMMANDS if name.startswith(words[0])))
@@ -176,7 +176,7 @@ def _complete_commands() -> None:
 
 
 def _job(config: DictConfig, starter: int, flags: list[str]) -> None:
-    """Search as Hydra has composed; `flags` are recorded with the words, for whoever types the command again."""
+    """Search with the configuration composed by Hydra; `flags` are recorded for repeating the command."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import OmegaConf
@@ -202,7 +202,7 @@ def _job(config: DictConfig, starter: int, flags: list[str]) -> None:
 
             experiment.search(content(), folder, [*flags, *overrides])
     finally:
-        if folder.is_dir() and not any(folder.iterdir()):  # Hydra makes it before anything is checked
+        if folder.is_dir() and not any(folder.iterdir()):  # Hydra creates it before any check
             folder.rmdir()
 
 
@@ -241,7 +241,7 @@ def _retrain(words: list[str]) -> int:
 def _report(words: list[str]) -> int:
     folder = _run_folder("report", words)
     if len(words) > 1:
-        raise OptionError(f"report takes one run's folder, and nothing after it: {words[1]}")
+        raise OptionError(f"report takes only one run's folder, not also '{words[1]}'")
     from nasforge.experiment import experiment
 
     print(experiment.report(folder))
@@ -276,7 +276,7 @@ def _doctor(words: list[str]) -> int:
     from nasforge.diagnosis.doctor import diagnosis
 
     if words:
-        raise OptionError(f"doctor takes nothing, not '{words[0]}'")
+        raise OptionError(f"doctor takes no argument, not '{words[0]}'")
     print(diagnosis())
     return 0
 
@@ -301,19 +301,19 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 
 def _run_folder(command: str, words: list[str]) -> Path:
-    """The first word: a folder that is there, whatever its name, or else one that looks like a folder's name."""
+    """Return the first argument as a path: any existing folder, or an argument that looks like a folder's name."""
     if not words or not (os.path.isdir(words[0]) or not (words[0].startswith("-") or "=" in words[0])):
         raise OptionError(f"{command} needs a run's folder: nasforge {command} runs/...")
     return Path(words[0])
 
 
 def _config_dir(words: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Hydra's option --config-dir, for the commands that Hydra does not run, and the other words."""
-    found, others, left = None, [], iter(words)
-    for word in left:
+    """Parse Hydra's option --config-dir for commands that Hydra does not run; return it and the other arguments."""
+    config_dir, others, remaining = None, [], iter(words)
+    for word in remaining:
         flag, equals, value = word.partition("=")
         if flag not in ("--config-dir", "-cd"):
             others.append(word)
-        elif (found := value if equals else next(left, "")) == "":
+        elif (config_dir := value if equals else next(remaining, "")) == "":
             raise OptionError(f"{flag} needs a folder of configurations: {flag} FOLDER")
-    return found, others
+    return config_dir, others

@@ -1,4 +1,4 @@
-"""What the command prints to: a reader that goes away, or one that knows no more than ASCII, ends no work."""
+"""The command's output streams: a reader that disappears, or one that supports only ASCII, does not end the work."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import sys
 from typing import Any, TextIO
 
 PLAIN = {"±": "+-", "×": "x", "·": "*", "–": "-", "—": "-", "→": "->", "…": "...", "\N{NO-BREAK SPACE}": " "}
-"""What stands for our signs where the output's encoding lacks them."""
+"""Replacements for characters that the output's encoding lacks."""
 
 
 class _Lasting(io.FileIO):
-    """A file descriptor whose further output is dropped once nobody can read it: `| head` ends no search."""
+    """A file descriptor that drops all output once nobody reads it, so that `| head` does not end a search."""
 
     def write(self, data: Any) -> int:
-        """As `io.FileIO` does; a full disk is told of once."""
+        """Write like `io.FileIO`; raise the error of a full disk only once."""
         try:
             return super().write(data)
         except OSError as error:
@@ -29,13 +29,13 @@ class _Lasting(io.FileIO):
 
 
 def lasting() -> None:
-    """Let this process's output last as long as its work, and write plain signs where others cannot be encoded."""
+    """Keep this process's output usable to the end, and replace characters that its encoding lacks."""
     codecs.register_error("nasforge", _plain)
     sys.stdout, sys.stderr = (_over(stream, number) for number, stream in ((1, sys.stdout), (2, sys.stderr)))
 
 
 def _over(stream: TextIO | None, number: int) -> TextIO:
-    """A stream like Python's own, line by line; one that was closed from the start leads nowhere."""
+    """Return a line-buffered stream like Python's own; one to the null device if the stream was closed."""
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8")
     stream.flush()
@@ -46,4 +46,4 @@ def _over(stream: TextIO | None, number: int) -> TextIO:
 def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+    return "".join(PLAIN.get(character, "?") for character in error.object[error.start : error.end]), error.end

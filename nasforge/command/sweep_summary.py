@@ -1,4 +1,4 @@
-"""What became of a sweep's jobs, and what to type next."""
+"""Summarize the jobs of a sweep, and print the next commands."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from nasforge.journal.records import read_json
 from nasforge.stopping import Interrupted, interruptible
 
 RECORDS = ".jobs"
-"""In a sweep's folder: what became of each job. Jobs may run in other processes and on other machines."""
+"""Folder in a sweep's folder with a record of each job. Jobs may run in other processes and on other machines."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What became of a job.
+    """The state of a job.
 
     Attributes:
-        state: running, finished, "finished before" or failed; a job that died is still said to be running.
-        status: the exit status, and the sentence, of one that failed.
+        state: running, finished, "finished before" or failed; a job that died remains "running".
+        status, sentence: the exit status and the message of a failed job.
     """
 
     number: int
@@ -41,15 +41,15 @@ class Record:
     sentence: str = ""
 
     def write(self, sweep: Path) -> None:
-        """Into a sweep's folder."""
+        """Write the record into a sweep's folder."""
         write_json(sweep / RECORDS / f"{self.number}.json", asdict(self))
 
 
 class Sweep(Callback):
-    """Hydra tells it that a sweep begins, in the process that was asked for it (`hydra.callbacks`)."""
+    """Hydra callback (`hydra.callbacks`) that notes the start of a sweep, in the process that starts it."""
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
-        """Called by Hydra."""
+        """Note the sweep's folder, and delete old records."""
         folder = Path(str(config.hydra.sweep.dir))
         shutil.rmtree(folder / RECORDS, ignore_errors=True)
         _begun.append(folder)
@@ -60,18 +60,18 @@ _begun: list[Path] = []
 
 @contextmanager
 def summed_up(words: Sequence[str]) -> Iterator[None]:
-    """Afterwards, what became of the jobs of the sweep that was run inside, if one was, is printed.
+    """Print a summary of the sweep that ran inside this context, if there was one.
 
     Args:
-        words: of the command.
+        words: the command's arguments.
 
     Raises:
         SweepError: a job failed.
-        RunError: the launcher did not bring all jobs to their end.
+        RunError: the launcher did not finish all jobs.
     """
     _begun.clear()
     try:
-        # Also while a launcher waits for its jobs, which a process that just dies would leave behind.
+        # Needed while a launcher waits for its jobs: a process that simply dies would leave them running.
         with interruptible():
             yield
     except (KeyboardInterrupt, Interrupted) as error:
@@ -82,53 +82,53 @@ def summed_up(words: Sequence[str]) -> Iterator[None]:
         stop.again = again(words, _begun[-1])
         raise stop from None
     except Exception as error:
-        lost = [one for one in _summary(_begun[-1], words) if one.state == "running"] if _begun else []
+        lost = [record for record in _summary(_begun[-1], words) if record.state == "running"] if _begun else []
         if not lost:
             raise
-        raise RunError(f"{_jobs(lost)} of this sweep ended without a word: {reason(error)}") from error
+        raise RunError(f"{_jobs(lost)} of this sweep died: {reason(error)}") from error
     records = _summary(_begun[-1], words) if _begun else []
     if _begun and not records:
         raise OptionError("this sweep has no job: one of its lists or ranges is empty")
-    failed = [one for one in records if one.state == "failed"]
+    failed = [record for record in records if record.state == "failed"]
     if failed:
         raise SweepError(failed[0].status)
 
 
 def again(words: Sequence[str], sweep: Path) -> str:
-    """The command that starts a sweep again."""
+    """Return the command that starts a sweep again."""
     others = [word for word in words if not word.startswith("hydra.sweep.dir=")]
     return shlex.join(["nasforge", *others, f"hydra.sweep.dir={relative(sweep)}"])
 
 
 def _summary(sweep: Path, words: Sequence[str]) -> list[Record]:
-    """Print what became of the jobs, and what to type next; the records, in the jobs' order."""
+    """Print the jobs' states and the next commands; return the records in the jobs' order."""
     paths = (sweep / RECORDS).glob("*.json")
-    records = sorted((Record(**read_json(path, dict)) for path in paths), key=lambda one: one.number)
+    records = sorted((Record(**read_json(path, dict)) for path in paths), key=lambda record: record.number)
     if not records:
         return []
     states = ("finished", "finished before", "failed", "running")
-    counts = {state: sum(one.state == state for one in records) for state in states}
-    names = {"running": "broken off"}
-    said = ", ".join(f"{count} {names.get(state, state)}" for state, count in counts.items() if count)
-    print(f"\nsweep       {relative(sweep)}: {said}")
-    for one in records:
-        if one.state in ("failed", "running"):
-            where = f", in {one.folder}" if Path(one.folder).exists() else ""
-            print(f"{names.get(one.state, one.state):<12}job {one.number}: {one.words}{where}")
-            print(f"            {one.sentence}") if one.sentence else None
+    counts = {state: sum(record.state == state for record in records) for state in states}
+    names = {"running": "unfinished"}
+    totals = ", ".join(f"{count} {names.get(state, state)}" for state, count in counts.items() if count)
+    print(f"\nsweep       {relative(sweep)}: {totals}")
+    for record in records:
+        if record.state in ("failed", "running"):
+            where = f", in {record.folder}" if Path(record.folder).exists() else ""
+            print(f"{names.get(record.state, record.state):<12}job {record.number}: {record.words}{where}")
+            print(f"            {record.sentence}") if record.sentence else None
     if counts["failed"] or counts["running"]:
-        print(f"again       {again(words, sweep)}\n            does not run again what has finished")
+        print(f"again       {again(words, sweep)}\n            skips the jobs that have finished")
     if counts["finished"] or counts["finished before"]:
         print(f"compare     nasforge compare {shlex.quote(relative(sweep))}", flush=True)
     return records
 
 
 def _jobs(records: Sequence[Record]) -> str:
-    numbers = ", ".join(str(one.number) for one in records)
+    numbers = ", ".join(str(record.number) for record in records)
     return f"job{'s' if len(records) > 1 else ''} {numbers}"
 
 
 def relative(path: Path) -> str:
-    """As short as it can be said from here."""
+    """Return the path relative to the working directory if it is below it."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative

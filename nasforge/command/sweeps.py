@@ -1,4 +1,4 @@
-"""Jobs of a sweep: each is done once, however often the sweep is started; one that fails does not end the others."""
+"""Jobs of a sweep. Each runs to its end once, even if the sweep is started again; a failed job does not end others."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Job:
     """One combination of a sweep's values.
 
     Attributes:
-        number: its place in the sweep, from 0.
-        words: that make it, `KEY=VALUE`.
-        folder: of its run.
-        sweep: the sweep's own folder.
+        number: index in the sweep, from 0.
+        words: its overrides, `KEY=VALUE`.
+        folder: the folder of its run.
+        sweep: the folder of the sweep.
     """
 
     number: int
@@ -37,22 +37,22 @@ class Job:
     sweep: Path
 
     def do(self, config: Callable[[], dict[str, Any]]) -> None:
-        """Search, go on with what was broken off, or leave alone what has finished; a failure is said and recorded.
+        """Search, continue an unfinished run, or skip a finished one; print and record a failure.
 
         Args:
-            config: gives the resolved configuration, or says what is wrong with it.
+            config: returns the resolved configuration, or raises an error if it is invalid.
         """
         print(f"\njob {self.number}: {' '.join(self.words)}", flush=True)
         self._record("running")
         try:
             self._record(self._done(config()))
-        except (Exception, SystemExit) as error:  # a plug-in that exits must not end the other jobs
+        except (Exception, SystemExit) as error:  # `SystemExit`: a plug-in must not end the other jobs
             status, sentence = explained(error)
             print(f"nasforge: job {self.number}: {sentence}", file=sys.stderr, flush=True)
             self._record("failed", status, sentence)
 
     def _record(self, state: str, status: int = 0, sentence: str = "") -> None:
-        """Write down what has become of it."""
+        """Write the job's state to the sweep's folder."""
         words, folder = " ".join(self.words), relative(self.folder)
         Record(self.number, words, folder, state, status, sentence).write(self.sweep)
 
@@ -67,42 +67,42 @@ class Job:
             return "finished"
         self._check_same(Beginning.of(self.folder), config)
         if files.has_ended:
-            print(f"job {self.number} has finished before and is not run again: {relative(self.folder)}", flush=True)
+            print(f"job {self.number} finished before and is skipped: {relative(self.folder)}", flush=True)
             return "finished before"
-        print(f"job {self.number} was broken off and goes on: {relative(self.folder)}", flush=True)
+        print(f"job {self.number} is unfinished and continues: {relative(self.folder)}", flush=True)
         experiment.resume(self.folder, how=config, progress=progress)
         return "finished"
 
     def _check_same(self, before: Beginning, config: dict[str, Any]) -> None:
-        """Raise a `RunError` if the run in its folder is another job's."""
-        rest = "give the changed sweep a folder of its own, hydra.sweep.dir=..."
+        """Raise a `RunError` if the run in its folder belongs to another job."""
+        remedy = "give the changed sweep its own folder, hydra.sweep.dir=..."
         if _what(before.words) != _what(self.words):
-            said = " ".join(before.words) or "unknown"
+            words = " ".join(before.words) or "unknown"
             raise RunError(
-                f"its folder {relative(self.folder)} holds a run of other words ({said}): the sweep was changed, and "
-                f"its jobs' numbers are no longer what they were; {rest}"
+                f"its folder {relative(self.folder)} holds a run with other arguments ({words}): the sweep was "
+                f"changed, so its jobs have other numbers now; {remedy}"
             )
         same = {section: value for section, value in before.config.items() if section in HOW}  # how may change
         if changed := differences(before.config, {**config, **same}):
             raise RunError(
-                f"its folder {relative(self.folder)} holds a run of the same words, but what they stand for was "
-                f"changed ({', '.join(changed[:3])}); {rest}"
+                f"its folder {relative(self.folder)} holds a run with the same arguments, but the configuration that "
+                f"they select was changed ({', '.join(changed[:3])}); {remedy}"
             )
 
 
 def _what(words: Iterable[str]) -> list[str]:
-    """Those that say what a job computes; how, how long, and where to look may change between two starts of a sweep."""
+    """Return the arguments that define what a job computes; how, how long and where may change between two starts."""
     return sorted(word for word in words if not (may_change(word) or word.startswith("--")))
 
 
 @cache
 def end_with(starter: int) -> None:
-    """Let this process end soon after the one that started the sweep, however that ends, if it is its child.
+    """Make this process end soon after its parent, if the parent is the process that started the sweep.
 
-    Else jobs would go on unseen, and be in the way when the sweep is started again.
+    Otherwise jobs would continue unseen, and conflict with those of a new start of the sweep.
 
     Args:
-        starter: the process's number.
+        starter: ID of the process that started the sweep.
     """
     if os.getppid() == starter:
         threading.Thread(target=_watch, args=(starter,), daemon=True).start()

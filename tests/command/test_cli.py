@@ -179,7 +179,7 @@ def test_a_failed_job_of_a_sweep_does_not_hide_nor_stop_the_others(command, monk
     assert status == 2
     assert done == [0, 2]
     assert "nasforge: job 1: seed=1 is unlucky" in complaint
-    assert complaint.strip().endswith("nasforge: jobs of this sweep failed, as said above")
+    assert complaint.strip().endswith("nasforge: jobs of this sweep failed; see their messages above")
     assert "Traceback" not in complaint
 
 
@@ -195,7 +195,7 @@ def test_nor_does_a_plug_in_that_exits(command, monkeypatch):
     status, said, complaint = command("-m", "seed=0,1,2")
     assert status == 1
     assert done == [0, 2]
-    assert "nasforge: job 1: this is a fault of nasforge or of a plug-in: SystemExit: 3." in complaint
+    assert "nasforge: job 1: this is a bug in nasforge or a plug-in: SystemExit: 3." in complaint
     assert "2 finished, 1 failed" in said
 
 
@@ -205,7 +205,7 @@ def test_a_plug_in_that_exits_does_so_with_a_word(command, monkeypatch, words):
         monkeypatch.setattr(experiment, name, lambda *_, **__: sys.exit(0))
     status, _, complaint = command(*words)
     assert status == 1
-    assert complaint.startswith("nasforge: this is a fault of nasforge or of a plug-in: SystemExit: 0.")
+    assert complaint.startswith("nasforge: this is a bug in nasforge or a plug-in: SystemExit: 0.")
 
 
 def test_what_hydra_says_of_its_own_flags_is_enough(command):
@@ -308,7 +308,7 @@ def test_report_takes_a_run(command, called):
         (["resume", "."], "not a run's folder"),
         (["report"], "report needs a run's folder"),
         (["report", "nowhere"], "nowhere"),
-        (["report", "a", "b"], "report takes one run's folder"),
+        (["report", "a", "b"], "report takes only one run's folder, not also 'b'"),
         (["retrain"], "retrain needs a run's folder, or architecture="),
         (["retrain", "nowhere"], "there is no folder nowhere"),
         (["retrain", "-m", "seed=1,2"], "retrain takes KEY=VALUE and --config-dir, not -m"),
@@ -329,7 +329,7 @@ def test_report_takes_a_run(command, called):
         (["strategy=random_search", "constraints=['accuracy>=2']"], "leaves no candidate: accuracy is a fraction"),
         (["strategy=random_search", "constraints=['accuracy<=-1']"], "leaves no candidate: accuracy is a fraction"),
         (["list", "strategies"], "list takes a kind (space, strategy, estimator, data)"),
-        (["doctor", "now"], "doctor takes nothing, not 'now'"),
+        (["doctor", "now"], "doctor takes no argument, not 'now'"),
     ],
 )
 def test_each_mistake_is_one_sentence_and_status_2(mistake, words, sentence):
@@ -486,7 +486,7 @@ def test_a_full_disk_is_one_sentence(command, monkeypatch):
     failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "runs/x/journal.jsonl"))
     status, _, complaint = command()
     assert status == 1
-    assert complaint.startswith("nasforge: the disk is full (runs/x/journal.jsonl); make room")
+    assert complaint.startswith("nasforge: the disk is full (runs/x/journal.jsonl); free some space")
     assert len(complaint.splitlines()) == 1
 
 
@@ -503,7 +503,7 @@ def test_a_fault_of_ours_says_how_to_see_it_whole(command, monkeypatch):
     status, _, complaint = command()
     assert status == 1
     assert complaint == (
-        "nasforge: this is a fault of nasforge or of a plug-in: ZeroDivisionError: by zero. "
+        "nasforge: this is a bug in nasforge or a plug-in: ZeroDivisionError: by zero. "
         "NASFORGE_TRACEBACK=1 shows where\n"
     )
 

@@ -77,7 +77,7 @@ def test_info_names_a_broken_table_and_shows_the_others(command, written, places
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "table needs a word: nasforge table import SOURCE [TARGET], or nasforge table info [PATH]"),
+        ([], "table needs an argument: nasforge table import SOURCE [TARGET], or nasforge table info [PATH]"),
         (["imprt", "x"], "table does not know 'imprt'. Did you mean 'import'?"),
         (["import"], "table import takes one source"),
         (["import", "a", "b", "c"], "table import takes one source"),
@@ -85,7 +85,7 @@ def test_info_names_a_broken_table_and_shows_the_others(command, written, places
         (["import", "--force"], "table import takes no option --force"),
         (["info", "a", "b"], "table info takes one path"),
         (["info", "nowhere"], "there is no file nowhere"),
-        (["info"], "`nasforge table import SOURCE` makes one"),
+        (["info"], "make one: nasforge table import SOURCE"),
     ],
 )
 def test_each_mistake_is_one_sentence(mistake, words, sentence):
