@@ -212,7 +212,7 @@ def test_altered_weights_are_named(tmp_path, data):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(RunError, match=r"net/weights\.safetensors was altered: line \d+ of .* names it"):
+    with pytest.raises(RunError, match=r"net/weights\.safetensors was altered: line \d+ of .* refers to it"):
         fitted(tmp_path, data)
 
 
