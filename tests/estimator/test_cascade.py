@@ -126,7 +126,7 @@ def test_mistakes_are_said_before_the_work(digits, tmp_path, words, sentence):
 
 def test_shared_weights_have_no_place_in_it(table):
     words = ["strategy=random_search", "estimator=cascade", "estimator@estimator.cascade.first=supernet"]
-    with pytest.raises(NasforgeError, match="'supernet' scores with shared weights; it cannot be here"):
+    with pytest.raises(NasforgeError, match="'supernet' scores with shared weights, which a cascade lacks"):
         _ = Parts(compose([*TABLE, *words]).config).estimators
 
 

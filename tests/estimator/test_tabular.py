@@ -102,7 +102,7 @@ def test_it_says_what_it_gives(written):
 
 def test_another_tables_answers_have_other_keys(written):
     first = Tabular(path=written(), dataset="digits").fingerprint
-    with pytest.warns(UserWarning, match="has no numbers of 1"):
+    with pytest.warns(UserWarning, match="has no numbers for 1"):
         assert Tabular(path=written(absent_accuracy=[0]), dataset="digits").fingerprint != first
 
 
@@ -114,12 +114,12 @@ def test_it_travels_to_another_process(written):
 
 def test_what_was_not_measured_fails_with_its_reason_and_spoils_no_other(written):
     path = written(absent_accuracy=[2], absent_params_m=[2, 4])
-    with pytest.warns(UserWarning, match="has no numbers of 2 of 6 architectures: estimates of them fail"):
+    with pytest.warns(UserWarning, match="has no numbers for 2 of 6 architectures: their estimates fail"):
         estimator = Tabular(path=path, dataset="digits")
     found = answers(estimator, ALL)
     assert [found[row].status for row in range(6)] == ["ok", "ok", "failed", "ok", "failed", "ok"]
-    assert found[2].reason == f"{path} has no accuracy, params_m of stairs [1, 0]"
-    assert found[4].reason == f"{path} has no params_m of stairs [2, 0]"
+    assert found[2].reason == f"{path} has no accuracy, params_m for stairs [1, 0]"
+    assert found[4].reason == f"{path} has no params_m for stairs [2, 0]"
 
 
 def test_a_whole_table_warns_of_nothing(written):
@@ -136,7 +136,8 @@ def test_a_table_of_another_space_is_refused_before_a_run(written):
     estimator.check(Stairs())
     ladder = type("Ladder", (Stairs,), {"name": "ladder"})()
     for space, name in ((ladder, "ladder"), (build("space", {"name": "darts"}), "darts")):
-        with pytest.raises(DataError, match=f"is of space 'stairs' with 6 architectures, the run's space is '{name}'"):
+        sentence = f"is of space 'stairs' with 6 architectures, but the run's space is '{name}'"
+        with pytest.raises(DataError, match=sentence):
             estimator.check(space)
         with pytest.raises(DataError, match=f"the run's space is '{name}'"):
             estimator.estimate(ALL[0], context(space))
@@ -154,12 +155,12 @@ def test_an_unknown_data_set_is_named(written):
 
 
 def test_test_columns_alone_are_nothing_to_follow(written):
-    with pytest.raises(DataError, match="has nothing on letters that a search may follow: only test_accuracy"):
+    with pytest.raises(DataError, match="has no metric of letters that a search may follow: only test_accuracy"):
         Tabular(path=written(), dataset="letters")
 
 
 def test_a_column_without_a_number_is_named(written):
-    with pytest.raises(DataError, match="the column 'digits/params_m' holds no number"):
+    with pytest.raises(DataError, match="the column 'digits/params_m' holds no numbers"):
         Tabular(path=written(absent_params_m=range(6)), dataset="digits")
 
 

@@ -1,4 +1,4 @@
-"""Looks up how long candidates take on a device."""
+"""Looks up candidates' latency on a device."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ METRIC = "latency_ms"
 
 
 class Latency(Lookup):
-    """Published latency of each architecture, in milliseconds, on one device or several of a table's.
+    """Published latency of each architecture, in milliseconds, on one or several devices of a table.
 
-    One device gives the metric `latency_ms`, a list of them one metric each: `latency_ms_raspi4`.
+    A single device has the metric `latency_ms`; a list of devices has one metric each, such as `latency_ms_raspi4`.
 
     Raises:
-        DataError: no such table was found, it is broken, or holds no latencies.
+        DataError: the table is missing or broken, or has no latencies.
         UnknownNameError: a device is not in the table; the message lists those that are.
     """
 
@@ -29,12 +29,13 @@ class Latency(Lookup):
         devices = (device,) if isinstance(device, str) else device
         if not devices:
             raise OptionError("estimator.latency.device=[]: it must name a device, or several")
-        found = find_table(table, path)
-        latencies = {column.dataset: column for column in found.columns if column.metric == METRIC}
+        numbers = find_table(table, path)
+        latencies = {column.dataset: column for column in numbers.columns if column.metric == METRIC}
         if not latencies:
-            raise DataError(f"{found} holds no latencies: it has {', '.join(column.key for column in found.columns)}")
-        for one in devices:
-            if one not in latencies:
-                raise unknown(f"device in {found}", one, latencies)
-        one_device = isinstance(device, str)
-        super().__init__(found, {METRIC if one_device else f"{METRIC}_{one}": latencies[one] for one in devices})
+            keys = ", ".join(column.key for column in numbers.columns)
+            raise DataError(f"{numbers} holds no latencies: it has {keys}")
+        for name in devices:
+            if name not in latencies:
+                raise unknown(f"device in {numbers}", name, latencies)
+        single = isinstance(device, str)
+        super().__init__(numbers, {METRIC if single else f"{METRIC}_{name}": latencies[name] for name in devices})

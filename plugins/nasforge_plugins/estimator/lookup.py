@@ -1,4 +1,4 @@
-"""What estimators that look architectures up in a table have in common."""
+"""The base class of estimators that look architectures up in a table."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from nasforge import (
 
 
 class Lookup(Estimator):
-    """Answers from columns of a table; it reads no images, and its answers take microseconds.
+    """Estimates from columns of a table, in microseconds and without images.
 
     Args:
-        columns: the column behind each metric, in the order of the objectives.
+        columns: the column for each metric, in the order of the objectives.
 
     Raises:
-        DataError: a column is broken, or has no number at all.
+        DataError: a column is broken, or has no numbers.
     """
 
     needs: ClassVar[tuple[type[SearchSpace], ...]] = (VectorEncoded,)
@@ -49,45 +49,45 @@ class Lookup(Estimator):
         self._check_coverage(columns)
         self.about = {metric: column.about for metric, column in columns.items() if column.about}
         self.optima = {
-            objective.metric: objective.best(self._values[:, place]) for place, objective in enumerate(self.objectives)
+            objective.metric: objective.best(self._values[:, index]) for index, objective in enumerate(self.objectives)
         }
 
     def check(self, space: SearchSpace) -> None:
-        """Raise a `DataError` if the table is of another space."""
+        """Raise a `DataError` if the table is for another space."""
         sizes = space.cardinalities if isinstance(space, VectorEncoded) else ()
         if space.name != self.table.space or sizes != self.table.cardinalities:
             raise DataError(
-                f"{self.table} is of space '{self.table.space}' with {self.table.rows} architectures, the run's space "
-                f"is '{space.name}': choose space={self.table.space}, or a table of '{space.name}'"
+                f"{self.table} is of space '{self.table.space}' with {self.table.rows} architectures, but the run's "
+                f"space is '{space.name}': choose space={self.table.space}, or a table of '{space.name}'"
             )
         self._fits = space
 
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
-        """The table's row; a `DataError` if the architecture was not measured."""
+        """The architecture's row of the table; a `DataError` if it was not measured."""
         return self.estimate_many([architecture], context)[0]
 
     def estimate_many(self, architectures: Sequence[Architecture], context: Context) -> Sequence[Estimate]:
-        """The table's rows, in order; a `DataError` names the first architecture that was not measured."""
+        """The architectures' rows of the table; a `DataError` names the first one that was not measured."""
         if context.space is not self._fits:
             self.check(context.space)
         space = context.space
-        assert isinstance(space, VectorEncoded)  # or check() would have raised
-        return [self._row(self.table.row(space.encode(one)), one) for one in architectures]
+        assert isinstance(space, VectorEncoded)  # check() raises otherwise
+        return [self._row(self.table.row(space.encode(architecture)), architecture) for architecture in architectures]
 
     def _row(self, row: int, architecture: Architecture) -> Estimate:
         values = self._values[row].tolist()
         if any(value != value for value in values):  # NaN
             missing = [metric for metric, value in zip(self._metrics, values, strict=True) if value != value]
-            raise DataError(f"{self.table} has no {', '.join(missing)} of {architecture}")
+            raise DataError(f"{self.table} has no {', '.join(missing)} for {architecture}")
         return Estimate(dict(zip(self._metrics, values, strict=True)))
 
     def _check_coverage(self, columns: Mapping[str, Column]) -> None:
         absent = np.isnan(self._values)
         for index, column in enumerate(columns.values()):
             if absent[:, index].all():
-                raise DataError(f"{self.table}: the column '{column.key}' holds no number")
+                raise DataError(f"{self.table}: the column '{column.key}' holds no numbers")
         if count := int(absent.any(axis=1).sum()):
             warnings.warn(
-                f"{self.table} has no numbers of {count} of {self.table.rows} architectures: estimates of them fail",
+                f"{self.table} has no numbers for {count} of {self.table.rows} architectures: their estimates fail",
                 stacklevel=4,
             )

@@ -8,9 +8,9 @@ from nasforge import BatchSize, SharedWeights
 
 
 class Supernet(SharedWeights):
-    """Accuracy and cross-entropy of each architecture's discrete form under the search's shared weights.
+    """Accuracy and cross-entropy of each architecture in discrete form, with the search's shared weights.
 
-    Architectures are normalised by the statistics of each batch, on the search's validation images.
+    It scores on the search's validation images, with BatchNorm statistics of each batch.
     """
 
     name: ClassVar[str] = "supernet"

@@ -1,4 +1,4 @@
-"""Looks candidates up in a benchmark's published results."""
+"""Looks up candidates in a benchmark's published results."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from nasforge_plugins.estimator.lookup import Lookup
 
 
 class Tabular(Lookup):
-    """What a benchmark published of each architecture on one data set: nothing is trained, a search takes seconds.
+    """A benchmark's published results for each architecture on one data set, without training, in seconds per search.
 
     Its metrics are the table's columns; those measured on test data are only reported.
 
     Raises:
-        DataError: no such table was found, it is broken, or it has nothing to follow on that data set.
-        UnknownNameError: the table is about other data sets.
+        DataError: the table is missing or broken, or has no metric for a search to follow on this data set.
+        UnknownNameError: the table does not have this data set.
     """
 
     name: ClassVar[str] = "tabular"
 
     def __init__(self, *, table: str = "nasbench201", path: Path | None = None, dataset: str = "cifar10") -> None:
-        found = find_table(table, path)
-        columns = {column.metric: column for column in found.of_dataset(dataset)}
+        results = find_table(table, path)
+        columns = {column.metric: column for column in results.of_dataset(dataset)}
         if all(column.report_only for column in columns.values()):
-            raise DataError(f"{found} has nothing on {dataset} that a search may follow: only {', '.join(columns)}")
-        super().__init__(found, columns)
+            raise DataError(f"{results} has no metric of {dataset} that a search may follow: only {', '.join(columns)}")
+        super().__init__(results, columns)

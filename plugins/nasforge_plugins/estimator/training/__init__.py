@@ -1,4 +1,4 @@
-"""Candidates trained for a few epochs."""
+"""Estimates candidates by training them for a few epochs."""
 
 from .estimator import Training
 

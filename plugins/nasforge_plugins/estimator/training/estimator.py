@@ -43,23 +43,21 @@ from .learning_curve import POINTS, StopBelow
 
 
 class Training(Estimator):
-    """Validation accuracy and cross-entropy (nats) after a brief training, and the network's size.
+    """Validation accuracy and cross-entropy (nats) after a short training, and the network's size.
 
     It trains with the Lightning module that retraining uses, on the part of the training images that is not held out.
-    A network begins with the weights that a strategy hands it, if its space is one with `WeightInheritance`, and then
-    leaves its own behind. Two more metrics keep account: for how many epochs it trained, and the share of its tensors
-    that it inherited.
+    In a space with `WeightInheritance`, a network starts from weights that the strategy provides, and its own weights
+    are kept afterwards. Two more metrics report the number of epochs and the fraction of inherited tensors.
 
     Args:
-        epochs: of training.
+        epochs: number of training epochs.
         channels, cells: initial width and depth of the candidate.
         held_out: fraction of the training images on which it is scored.
         learning_rate, momentum, weight_decay, clip: SGD, cosine to 0 over `epochs`.
-        recalibrate: whether BatchNorms gather their statistics anew over the training images before a candidate is
-            scored. After a few dozen steps the running ones still hold much of what came first, and say more of that
-            than of the network.
-        stop_below: a candidate is given up early if its learning curve, extrapolated to the last epoch by a power law
-            (Domhan et al. 2015), stays below this accuracy; None never.
+        recalibrate: whether to recompute BatchNorm statistics over the training images before scoring. After a few
+            dozen steps, running statistics still depend more on the first steps than on the network.
+        stop_below: stop a candidate early if its learning curve, extrapolated to the last epoch by a power law
+            (Domhan et al. 2015), stays below this accuracy; None never stops.
 
     Raises:
         OptionError: `stop_below` with too few epochs for a curve.
@@ -93,23 +91,23 @@ class Training(Estimator):
         self.learning_rate, self.momentum, self.weight_decay, self.clip = learning_rate, momentum, weight_decay, clip
         if stop_below is not None and epochs <= POINTS:
             raise OptionError(
-                f"estimator.training.stop_below={stop_below:g} needs estimator.training.epochs of {POINTS + 1} at "
-                f"least: a curve is looked at after {POINTS}, and epochs={epochs} would train to the end in any case"
+                f"estimator.training.stop_below={stop_below:g} needs estimator.training.epochs of at least "
+                f"{POINTS + 1}: a curve needs {POINTS} epochs, and epochs={epochs} would train to the end in any case"
             )
         self.recalibrate, self.stop_below = recalibrate, stop_below
 
     def check_data(self, data: SearchData) -> None:
-        """Raise an `OptionError` if `held_out` leaves too few images to train on, or to score on."""
+        """Raise an `OptionError` if `held_out` leaves too few images to train or to score on."""
         scored = round(len(data.train) * self.held_out)
         trained = len(data.train) - scored
         if scored < 1 or trained < 2:
             raise OptionError(
                 f"estimator.training.held_out={self.held_out:g} leaves {trained} of {len(data.train)} images to train "
-                f"on and {scored} to score on; 2 and 1 are the fewest"
+                f"on and {scored} to score on; it must leave at least 2 and 1"
             )
 
     def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
-        """A candidate, which is trained."""
+        """A candidate in training."""
         return [
             PlannedNetwork.any_architecture(
                 data,
@@ -133,7 +131,7 @@ class Training(Estimator):
         return Estimate(metrics, left_behind(network, architecture, context))
 
     def trained(self, network: Network, data: FitData, context: Context) -> int:
-        """Train `network`; for how many epochs."""
+        """Train `network` and return the number of epochs."""
         module = NetworkModule(
             network,
             learning_rate=self.learning_rate,
@@ -141,43 +139,43 @@ class Training(Estimator):
             weight_decay=self.weight_decay,
             clip=self.clip,
         )
-        rules = []
+        callbacks = []
         if self.stop_below is not None:
-            rules.append(StopBelow(self.stop_below, lambda: self.scored(network, data, context.device)["accuracy"]))
+            callbacks.append(StopBelow(self.stop_below, lambda: self.scored(network, data, context.device)["accuracy"]))
         trainer = trainer_on(context.device)
         return train(
-            module, data, name="candidate", epochs=self.epochs, seed=context.seed, trainer=trainer, callbacks=rules
+            module, data, name="candidate", epochs=self.epochs, seed=context.seed, trainer=trainer, callbacks=callbacks
         )
 
     def scored(self, network: Network, data: FitData, device: str) -> dict[str, float]:
-        """Accuracy and cross-entropy on the images held out; the network is left in the mode that it was in."""
+        """Accuracy and cross-entropy on the held-out images; restores the network's mode."""
         assert data.validation is not None  # split() always makes both
         network.to(device)
         if self.recalibrate:
             batches = ordered_batches(data.train, data.preprocessing, data.batch_size, device)
-            update_bn((images for images, _ in batches if len(images) > 1), network)  # one pixel of one has no variance
+            update_bn((images for images, _ in batches if len(images) > 1), network)  # 1 image of 1 pixel: no variance
         training = network.training
         network.eval()
-        scored = score(network, ordered_batches(data.validation, data.preprocessing, 256, device))
+        metrics = score(network, ordered_batches(data.validation, data.preprocessing, 256, device))
         network.train(training)
-        return scored
+        return metrics
 
 
 def trainer_on(device: str) -> dict[str, Any]:
-    """Arguments of Lightning's trainer for one device, as torch writes it: cpu, mps, cuda:1."""
+    """Arguments of Lightning's trainer for one device in torch's notation: cpu, mps, cuda:1."""
     accelerator, _, index = device.partition(":")
     return {"accelerator": accelerator, "devices": [int(index)] if index else 1}
 
 
 def inherit(network: Network, architecture: Architecture, context: Context) -> float:
-    """Give `network` what the context's weights hold for it; the share of its tensors that it inherited."""
+    """Load the context's weights for `network` and return the fraction of its tensors that it inherited."""
     if context.weights is None or not isinstance(context.space, WeightInheritance):
         return 0.0
     return WeightStore.read(context.weights.path).hand_on(context.space, architecture, network)
 
 
 def left_behind(network: Network, architecture: Architecture, context: Context) -> dict[str, Tensor] | None:
-    """The tensors that others may inherit, where this is a search in which they do."""
+    """The tensors that other candidates may inherit, if this search has weight inheritance."""
     if context.weights is None or not isinstance(context.space, WeightInheritance):
         return None
     tensors = network.state_dict()

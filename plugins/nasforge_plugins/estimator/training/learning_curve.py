@@ -1,4 +1,4 @@
-"""When to give a candidate up: its learning curve does not lead where it should."""
+"""Early stopping of candidates by extrapolated learning curves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from scipy.optimize import OptimizeWarning, curve_fit
 
 POINTS = 4
-"""Epochs that a curve must have behind it: one more than the power law has parameters."""
+"""Fewest epochs of a curve: one more than the power law has parameters."""
 
 
 def power_law(epoch: np.ndarray, limit: float, gain: float, rate: float) -> np.ndarray:
@@ -22,21 +22,21 @@ def power_law(epoch: np.ndarray, limit: float, gain: float, rate: float) -> np.n
 
 
 def extrapolated(accuracies: Sequence[float], epoch: int) -> float:
-    """Where a power law through the accuracies of the first epochs stands at a later `epoch`, in [0, 1].
+    """The accuracy at a later `epoch`, in [0, 1], by a power law fitted to the first epochs' accuracies.
 
-    A curve through which no power law can be laid is taken to stay at its best.
+    If the fit fails, the curve is assumed to stay at its best value.
     """
-    epochs, seen = np.arange(1, len(accuracies) + 1, dtype=float), np.array(accuracies)
-    best = float(seen.max())
+    epochs, observed = np.arange(1, len(accuracies) + 1, dtype=float), np.array(accuracies)
+    best = float(observed.max())
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OptimizeWarning)  # of the covariance, which nobody asks for
-            found, _ = curve_fit(
-                power_law, epochs, seen, p0=(best, best, 0.5), bounds=([0.0, 0.0, 0.01], [1.0, 1.0, 10.0])
+            warnings.simplefilter("ignore", OptimizeWarning)  # about the covariance, which is unused
+            parameters, _ = curve_fit(
+                power_law, epochs, observed, p0=(best, best, 0.5), bounds=([0.0, 0.0, 0.01], [1.0, 1.0, 10.0])
             )
     except RuntimeError:
         return best
-    return max(best, float(power_law(np.array([float(epoch)]), *found)[0]))
+    return max(best, float(power_law(np.array([float(epoch)]), *parameters)[0]))
 
 
 class StopBelow(Callback):
@@ -44,7 +44,7 @@ class StopBelow(Callback):
 
     Args:
         accuracy: a fraction in [0, 1].
-        validate: the accuracy now, on images that the training does not see.
+        validate: returns the current accuracy on images outside the training.
     """
 
     def __init__(self, accuracy: float, validate: Callable[[], float]) -> None:
@@ -52,7 +52,7 @@ class StopBelow(Callback):
         self.curve: list[float] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
-        """Look where the curve leads."""
+        """Extend the curve, and stop if its extrapolation is too low."""
         self.curve.append(self._validate())
         last = trainer.max_epochs or len(self.curve)
         if POINTS <= len(self.curve) < last and extrapolated(self.curve, last) < self._accuracy:
