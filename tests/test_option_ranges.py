@@ -86,7 +86,7 @@ def test_every_plugin_with_numbers_was_driven():
         ("egnas", {"epochs": 6, "warmup_epochs": 6}, "strategy.warmup_epochs=6 leaves none of strategy.epochs=6"),
         ("egnas", {"zeta": 0, "eta": 0}, "strategy.zeta=0 and strategy.eta=0 leave no fitness"),
         ("egnas", {"es_seed": 2**32}, "strategy.es_seed=4294967296: it must be a whole number, at least 0 and below"),
-        ("nsga2", {"crossover_rate": 0, "mutation_rate": 0}, "leave children as their parents are"),
+        ("nsga2", {"crossover_rate": 0, "mutation_rate": 0}, "make children equal to their parents"),
         ("darts", {"order": True}, "strategy.order=true: it must be one of 1, 2"),
         (
             "darts",
@@ -106,7 +106,7 @@ NOTES = {
     "nsga2": "strategy.population=4 are drawn at random",
     "tsenas": "strategy.population=4 are drawn at random",
     "ntk_ga": "strategy.population=4 are drawn at random",
-    "local_search": "25 are a random start and its neighbours",
+    "local_search": "25 are a random start and its neighbors",
 }
 MORE = {
     "regularized_evolution": ["strategy.sample=2"],

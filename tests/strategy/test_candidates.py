@@ -24,7 +24,7 @@ from nasforge.journal.journal import Journal
 from nasforge.run.goals import Goals
 from nasforge.run.resources import Budget, Machinery
 from nasforge.run.run import Run
-from nasforge_plugins.strategy.local_search import LocalSearch, neighbours
+from nasforge_plugins.strategy.local_search import LocalSearch, neighbors
 from nasforge_plugins.strategy.nevergrad import Nevergrad
 from nasforge_plugins.strategy.nsga2 import NSGA2
 from nasforge_plugins.strategy.random_search import RandomSearch
@@ -143,7 +143,7 @@ def test_random_search_finds_the_same_however_many_are_drawn_at_a_time(seed, tmp
 
 
 def test_an_optimizer_that_takes_one_point_at_a_time_is_named():
-    with pytest.raises(OptionError, match=r"strategy\.batch=2: nevergrad's Cobyla must hear of each point"):
+    with pytest.raises(OptionError, match=r"strategy\.batch=2: nevergrad's Cobyla needs the result of each point"):
         Nevergrad(optimizer="Cobyla", batch=2)
 
 
@@ -189,7 +189,7 @@ def test_evolution_lets_the_oldest_die_and_breeds_the_best_of_a_sample():
 def test_local_search_ends_each_climb_on_a_local_optimum(tmp_path):
     found, evaluations = searched(tmp_path, LocalSearch(), 600)
     accuracy = {one.architecture: one.metrics["accuracy"] for one in TRUTH}
-    around = neighbours(Grid(), found.architecture)
+    around = neighbors(Grid(), found.architecture)
     assert len(around) == len(set(around)) == 15
     assert all(accuracy.get(one, -1) <= found.metrics["accuracy"] for one in around)
     assert len(evaluations) == 600

@@ -1,4 +1,4 @@
-"""Local search: from a random start to the best neighbour, until none is better (White et al., UAI 2021)."""
+"""Local search: from a random start, move to the best neighbor until none is better (White et al., UAI 2021)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nasforge import Architecture, AskTellStrategy, Evaluation, Result, Run, Vec
 
 
 class LocalSearch(AskTellStrategy[VectorEncoded]):
-    """Hill climbing over all neighbours (vectors that differ in one decision); from a local optimum it starts afresh.
+    """Hill climbing over all neighbors (vectors that differ in one decision), with restarts at local optima.
 
     It follows the first objective.
     """
@@ -18,39 +18,39 @@ class LocalSearch(AskTellStrategy[VectorEncoded]):
     name: ClassVar[str] = "local_search"
 
     def begin(self) -> None:
-        """Nowhere yet."""
-        self.here: Architecture | None = None
+        """Prepare a random start."""
+        self.current: Architecture | None = None
         self.cost = math.inf
 
     def search(self, run: Run[VectorEncoded]) -> Result:
         """Climb until the budget is used up."""
-        around = sum(choices - 1 for choices in run.space.cardinalities)
-        run.warn_of_budget(around, f"{1 + around} are a random start and its neighbours")
+        count = sum(choices - 1 for choices in run.space.cardinalities)
+        run.warn_of_budget(count, f"{1 + count} are a random start and its neighbors")
         return super().search(run)
 
     def ask(self) -> Sequence[Architecture]:
-        """A random start, or all neighbours of where the search stands."""
-        return [self.space.sample(self.rng)] if self.here is None else neighbours(self.space, self.here)
+        """A random start, or all neighbors of the current architecture."""
+        return [self.space.sample(self.rng)] if self.current is None else neighbors(self.space, self.current)
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """Move to the best neighbour; if none is better this was a local optimum."""
+        """Move to the best neighbor; if none is better, restart."""
         (objective, *_) = self.objectives
         best = min(evaluations, key=lambda evaluation: evaluation.cost(objective))
-        started = self.here is None
+        started = self.current is None
         if started or best.cost(objective) < self.cost:
-            self.here, self.cost = best.architecture, best.cost(objective)
+            self.current, self.cost = best.architecture, best.cost(objective)
         else:
             self.begin()
 
 
-def neighbours(space: VectorEncoded, architecture: Architecture) -> list[Architecture]:
+def neighbors(space: VectorEncoded, architecture: Architecture) -> list[Architecture]:
     """All architectures whose vectors differ from this one's in exactly one decision."""
     vector = space.encode(architecture)
-    found = []
+    architectures = []
     for position, choices in enumerate(space.cardinalities):
         for value in range(choices):
             if value != vector[position]:
-                other = vector.copy()
-                other[position] = value
-                found.append(space.decode(other))
-    return found
+                neighbor = vector.copy()
+                neighbor[position] = value
+                architectures.append(space.decode(neighbor))
+    return architectures

@@ -1,4 +1,4 @@
-"""Any optimizer of nevergrad, by name, on any space with a vector (Rapin and Teytaud 2018)."""
+"""Any optimizer of nevergrad, by name, on any space with vectors (Rapin and Teytaud 2018)."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from nasforge import (
 Horizon = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Batch = Annotated[int, Field(ge=1, le=10_000)]
 WORST = 1e12
-"""Loss of a candidate that failed or breaks a constraint; nevergrad takes no infinity."""
+"""Loss of a candidate that failed or violates a constraint; nevergrad does not accept infinity."""
 
 
 class Nevergrad(AskTellStrategy[VectorEncoded]):
-    """Each decision of the space is an unordered choice; nevergrad's optimizer minimises the first objective.
+    """Minimizes the first objective by an optimizer of nevergrad; each decision of the space is an unordered choice.
 
     Args:
         optimizer: its name in `nevergrad.optimizers.registry`.
-        horizon: evaluations that the optimizer plans for; some cannot work without knowing it.
-        batch: how many points it gives before it hears of any of them, so that they can be estimated side by side;
-            some optimizers allow no more than 1.
+        horizon: number of evaluations that the optimizer plans for; some optimizers require it.
+        batch: number of points proposed before any of them is evaluated, to be estimated in parallel; some optimizers
+            allow only 1.
     """
 
     name: ClassVar[str] = "nevergrad"
@@ -43,34 +43,35 @@ class Nevergrad(AskTellStrategy[VectorEncoded]):
             raise OptionError(f"strategy.optimizer: {unknown('optimizer of nevergrad', optimizer, _readable())}")
         if batch > 1 and ng.optimizers.registry[optimizer].no_parallelization:
             raise OptionError(
-                f"strategy.batch={batch}: nevergrad's {optimizer} must hear of each point before the next"
+                f"strategy.batch={batch}: nevergrad's {optimizer} needs the result of each point before the next; "
+                "set strategy.batch=1"
             )
         self.optimizer_name, self.horizon, self.batch = optimizer, horizon, batch
 
     def begin(self) -> None:
-        """The optimizer, seeded by the run."""
-        self.free = [at for at, choices in enumerate(self.space.cardinalities) if choices > 1]
-        choices = [ng.p.Choice(list(range(self.space.cardinalities[at]))) for at in self.free]
+        """Create the optimizer, seeded by the run."""
+        self.free = [index for index, choices in enumerate(self.space.cardinalities) if choices > 1]
+        choices = [ng.p.Choice(list(range(self.space.cardinalities[index]))) for index in self.free]
         parametrization = ng.p.Tuple(*choices)
         parametrization.random_state = np.random.RandomState(int(self.rng.integers(2**31)))
         try:
             self.optimizer = ng.optimizers.registry[self.optimizer_name](
                 parametrization, budget=self.horizon, num_workers=self.batch
             )
-        except Exception as error:  # each optimizer has its own way of refusing
+        except Exception as error:  # each optimizer refuses in its own way
             raise OptionError(
                 f"nevergrad's {self.optimizer_name} cannot be set up ({text_of(error)}); what it calls budget is "
                 f"strategy.horizon={self.horizon or 'null'}, and num_workers strategy.batch={self.batch}"
             ) from error
 
     def ask(self) -> Sequence[Architecture]:
-        """The optimizer's next points, no more than the budget has left."""
+        """The optimizer's next points, at most as many as the budget has left."""
         left = self.batch if self.evaluations_left is None else self.evaluations_left
         self.candidates = [self.optimizer.ask() for _ in range(min(self.batch, left))]
         return [self._architecture(candidate) for candidate in self.candidates]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """Their losses."""
+        """Report the points' losses."""
         for candidate, evaluation in zip(self.candidates, evaluations, strict=False):  # the budget may cut some off
             cost = evaluation.cost(self.objectives[0])
             self.optimizer.tell(candidate, cost if math.isfinite(cost) else WORST)
@@ -82,5 +83,5 @@ class Nevergrad(AskTellStrategy[VectorEncoded]):
 
 
 def _readable() -> list[str]:
-    """Names without the hundreds of numbered variants."""
+    """The optimizers' names without hundreds of numbered variants."""
     return [name for name in ng.optimizers.registry if name.isidentifier()]

@@ -1,4 +1,4 @@
-"""NSGA-II (Deb et al. 2002), pymoo's, on any space: the space's own operators vary its architectures."""
+"""pymoo's NSGA-II (Deb et al. 2002) on any space, with the space's own crossover and mutation."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from pymoo.core.termination import NoTermination
 from nasforge import Architecture, AskTellStrategy, Evaluation, Fraction, OptionError, Population, SearchSpace
 
 FAILED = 1e12
-"""Violation of a candidate that could not be estimated: it loses to every one that could."""
+"""Violation of a candidate that could not be estimated: it loses to every other candidate."""
 
 
 class NSGA2(AskTellStrategy):
     """The Pareto front of all followed objectives, under the run's constraints.
 
-    Whoever breaks a constraint loses to whoever does not, and among themselves the smaller violation wins (section
-    VI of the paper).
+    A candidate that violates a constraint loses to one that does not; of two violations, the smaller wins (section VI
+    of the paper).
 
     Args:
-        population: N, individuals that survive a generation; as many children are made.
-        crossover_rate: probability that two parents are crossed; else their copies go on to mutation.
+        population: N, the number of survivors of a generation, and of its children.
+        crossover_rate: probability that two parents are crossed; otherwise their copies proceed to mutation.
         mutation_rate: probability that a child mutates.
     """
 
@@ -44,13 +44,13 @@ class NSGA2(AskTellStrategy):
     ) -> None:
         if not crossover_rate and not mutation_rate:
             raise OptionError(
-                "strategy.crossover_rate=0 and strategy.mutation_rate=0 leave children as their parents are; one of "
+                "strategy.crossover_rate=0 and strategy.mutation_rate=0 make children equal to their parents; one of "
                 "them must be above 0"
             )
         self.founders, self.crossover_rate, self.mutation_rate = population, crossover_rate, mutation_rate
 
     def begin(self) -> None:
-        """Set up pymoo's algorithm over vectors of one object: the architecture."""
+        """Set up pymoo's algorithm with the architecture as the only variable."""
         self.algorithm = PymooNSGA2(
             pop_size=self.founders,
             sampling=_Sampling(self.space),
@@ -63,28 +63,30 @@ class NSGA2(AskTellStrategy):
         self.algorithm.setup(problem, termination=NoTermination(), seed=seed)
 
     def ask(self) -> Sequence[Architecture]:
-        """A generation; afresh from the space where variation finds nothing new."""
-        asked = self.algorithm.ask()
-        if asked is None or not len(asked):
-            asked = Individuals.new("X", _column([self.space.sample(self.rng) for _ in range(self.founders)]))
-        self.asked = asked
-        return [individual.X[0] for individual in asked]
+        """A generation of children, or of random architectures if variation yields nothing new."""
+        generation = self.algorithm.ask()
+        if generation is None or not len(generation):
+            generation = Individuals.new("X", _column([self.space.sample(self.rng) for _ in range(self.founders)]))
+        self.generation = generation
+        return [individual.X[0] for individual in generation]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """Costs and violations of the generation; survivors are chosen."""
-        told = self.asked[: len(evaluations)]
-        told.set("F", np.array([self._costs(evaluation) for evaluation in evaluations]))
-        told.set("G", np.array([self._violations(evaluation) for evaluation in evaluations]))
-        self.algorithm.evaluator.eval(self.algorithm.problem, told, skip_already_evaluated=True, evaluate_values_of=[])
-        self.algorithm.tell(infills=told)
+        """Set costs and violations of the generation, and select survivors."""
+        evaluated = self.generation[: len(evaluations)]
+        evaluated.set("F", np.array([self._costs(evaluation) for evaluation in evaluations]))
+        evaluated.set("G", np.array([self._violations(evaluation) for evaluation in evaluations]))
+        pymoo, problem = self.algorithm, self.algorithm.problem
+        pymoo.evaluator.eval(problem, evaluated, skip_already_evaluated=True, evaluate_values_of=[])
+        pymoo.tell(infills=evaluated)
 
     def _costs(self, evaluation: Evaluation) -> list[float]:
         costs = [objective.cost(evaluation.metrics) for objective in self.objectives]
         return costs if np.isfinite(costs).all() else [0.0] * len(costs)
 
     def _violations(self, evaluation: Evaluation) -> list[float]:
-        failed = not evaluation.metrics
-        return [FAILED * failed, *(0.0 if failed else one.violation(evaluation.metrics) for one in self.constraints)]
+        if not evaluation.metrics:
+            return [FAILED, *(0.0 for _ in self.constraints)]
+        return [0.0, *(constraint.violation(evaluation.metrics) for constraint in self.constraints)]
 
 
 def _column(architectures: Sequence[Architecture]) -> np.ndarray:
@@ -108,7 +110,7 @@ class _Crossover(Crossover):  # type: ignore[misc]
         self.space = space
 
     def _do(self, problem: Any, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
-        """(2, matings, 1) parents to as many children."""
+        """(2, matings, 1) parents to children of the same shape."""
         children = np.empty_like(X)
         for mating, (a, b) in enumerate(zip(X[0, :, 0], X[1, :, 0], strict=True)):
             children[:, mating, 0] = [
@@ -124,7 +126,7 @@ class _Mutation(Mutation):  # type: ignore[misc]
         self.space = space
 
     def _do(self, problem: Any, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
-        return _column([self.space.mutate(one, random_state) for one in X[:, 0]])
+        return _column([self.space.mutate(architecture, random_state) for architecture in X[:, 0]])
 
 
 class _Duplicates(ElementwiseDuplicateElimination):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Random search: what every other strategy must beat at the same budget (Li and Talwalkar 2019)."""
+"""Random search: the baseline for every other strategy at the same budget (Li and Talwalkar 2019)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from nasforge import Architecture, AskTellStrategy, Evaluation, Result, Run, ran
 
 
 class RandomSearch(AskTellStrategy):
-    """Architectures drawn one after the other, none remembered; the best one is the result.
+    """Draws architectures independently; the best one is the result.
 
     Args:
-        select: what is best of several objectives. `foremost`: the first one decides. `rank_sum`: the smallest sum of
-            ranks in all of them, which is how zero-cost proxies of unlike scales are combined.
-        batch: how many are drawn at a time, so that several can be estimated side by side. No draw looks at an answer:
-            what is found is the same for every number, but `budget.seconds` is only looked at after as many.
+        select: how to choose among several objectives. `foremost`: by the first one. `rank_sum`: by the smallest sum of
+            ranks over all of them, which combines zero-cost proxies with different scales.
+        batch: number of architectures drawn at a time, to be estimated in parallel. Draws do not depend on estimates,
+            so the result is the same for every number, but `budget.seconds` is checked only between batches.
     """
 
     name: ClassVar[str] = "random_search"
@@ -32,20 +32,20 @@ class RandomSearch(AskTellStrategy):
         self.select, self.batch = select, batch
 
     def ask(self) -> Sequence[Architecture]:
-        """Draws from the space, no more than the budget has left."""
+        """Random architectures, at most as many as the budget has left."""
         left = self.batch if self.evaluations_left is None else self.evaluations_left
         return [self.space.sample(self.rng) for _ in range(min(self.batch, left))]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """Random search learns nothing."""
+        """Do nothing: random search does not learn."""
 
     def search(self, run: Run) -> Result:
         """Draw until the budget is used up."""
         result = super().search(run)
-        usable = [one for one in run.evaluations if one.ok]
+        usable = [evaluation for evaluation in run.evaluations if evaluation.ok]
         if self.select == "foremost" or len(run.objectives) == 1 or not usable:
             return result
-        costs = np.array([[one.cost(objective) for objective in run.objectives] for one in usable])
+        costs = np.array([[evaluation.cost(objective) for objective in run.objectives] for evaluation in usable])
         metrics = ", ".join(objective.metric for objective in run.objectives)
         run.notes.append(f"the found architecture has the smallest sum of ranks in {metrics}")
         return run.result(usable[int(rank_sums(costs).argmin())].architecture)

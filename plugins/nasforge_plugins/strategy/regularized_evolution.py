@@ -1,4 +1,4 @@
-"""Regularized evolution: tournaments in a population whose oldest member dies (Real et al., AAAI 2019)."""
+"""Regularized evolution: tournament selection in a population whose oldest member dies (Real et al., AAAI 2019)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class RegularizedEvolution(AskTellStrategy):
 
     Args:
         population: P, the number of individuals alive.
-        sample: S, how many are drawn, with replacement, for a tournament.
-        batch: how many children are born before any of them is known, so that they can be estimated side by side; the
-            paper's algorithm has 1.
+        sample: S, the number of individuals drawn, with replacement, for a tournament.
+        batch: number of children proposed before any of them is evaluated, to be estimated in parallel; the paper's
+            algorithm has 1.
     """
 
     name: ClassVar[str] = "regularized_evolution"
@@ -32,22 +32,22 @@ class RegularizedEvolution(AskTellStrategy):
         self.founders, self.sample_size, self.batch = population, sample, batch
 
     def begin(self) -> None:
-        """An empty population."""
+        """Start with an empty population."""
         self.population: deque[tuple[float, Architecture]] = deque(maxlen=self.founders)  # the oldest first
 
     def ask(self) -> Sequence[Architecture]:
-        """P random architectures; from then on children."""
+        """P random architectures at first, then children."""
         if not self.population:
             return [self.space.sample(self.rng) for _ in range(self.founders)]
         return [self._child() for _ in range(self.batch)]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """The children join; for each the oldest leaves."""
+        """Add the children; each replaces the oldest individual."""
         (objective, *_) = self.objectives
         self.population.extend((evaluation.cost(objective), evaluation.architecture) for evaluation in evaluations)
 
     def _child(self) -> Architecture:
-        """Of the best of a sample."""
+        """A mutation of the best individual of a sample."""
         drawn = self.rng.integers(len(self.population), size=self.sample_size)
         _, parent = min((self.population[index] for index in drawn), key=lambda individual: individual[0])
         return self.space.mutate(parent, self.rng)
