@@ -1,4 +1,4 @@
-"""What every plug-in must keep, as pytest suites: inherit one, supply its fixtures, and its tests are yours.
+"""The contracts of plug-ins as pytest suites: inherit one, and supply its fixtures.
 
 ```python
 class TestMySpace(SpaceContract):

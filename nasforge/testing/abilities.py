@@ -1,6 +1,6 @@
-"""The part of the spaces' suite that is about the abilities `VectorEncoded` and `WeightSharing`."""
+"""The part of the spaces' suite for the abilities `VectorEncoded` and `WeightSharing`."""
 
-# ruff: noqa: D102  # a test's name says what it holds
+# ruff: noqa: D102  # a test's name says what it checks
 from __future__ import annotations
 
 import numpy as np
@@ -14,24 +14,24 @@ from nasforge.space import SearchSpace, VectorEncoded, WeightSharing
 from nasforge.testing.samples import samples
 
 CHOICES = {"partial_channels": (1, 2), "include_none": (False, True), "pool_normalization": (False, True)}
-"""What a supernet may leave open, with two values that the suites ask for."""
+"""Options that a supernet may support, each with two values that the suites request."""
 
 
 class TakesVectors:
-    """`encode` and `decode` are inverse to each other."""
+    """`encode` and `decode` are inverses."""
 
     def test_vectors_there_and_back(self, space: SearchSpace, architectures: list[Architecture]) -> None:
         if not isinstance(space, VectorEncoded):
             return
-        for one in architectures:
-            vector = space.encode(one)
+        for architecture in architectures:
+            vector = space.encode(architecture)
             _check_vector(vector, space.cardinalities)
             back = space.decode(vector)
-            assert back == one, (
-                f"decode(encode(a)) must be a: {one} has the vector {vector.tolist()}, that gives {back}"
+            assert back == architecture, (
+                f"decode(encode(a)) must be a: {architecture} has the vector {vector.tolist()}, which decodes to {back}"
             )
-            assert _encoded_again(space, one, vector), (
-                "encode() handed out an array of its own; give a new one each time"
+            assert _encoded_again(space, architecture, vector), (
+                "encode() returned an array that the space keeps; return a new one each time"
             )
 
     def test_every_vector_is_an_architecture(self, space: SearchSpace) -> None:
@@ -41,15 +41,17 @@ class TakesVectors:
         for _ in range(5):
             vector = rng.integers(space.cardinalities)
             kept = vector.copy()
-            one = space.decode(vector)
-            assert (vector == kept).all(), "decode() changed the vector; it must leave it as it is"
-            assert space.validate(one) == one, f"decode() gave what validate() changes: {one}"
-            back = space.encode(one)
+            architecture = space.decode(vector)
+            assert (vector == kept).all(), "decode() changed the vector; it must not change its argument"
+            assert space.validate(architecture) == architecture, (
+                f"decode() returned an architecture that validate() changes: {architecture}"
+            )
+            back = space.encode(architecture)
             assert (back == kept).all(), f"encode(decode(v)) must be v: {kept.tolist()} came back as {back.tolist()}"
 
 
 class SharesWeights:
-    """A supernet computes under any mix, and mixes, architectures and supernets belong together."""
+    """A supernet computes under any mix; mixes, architectures and supernets are consistent."""
 
     def test_supernet_computes_under_any_mix(self, space: SearchSpace) -> None:
         if not isinstance(space, WeightSharing):
@@ -57,7 +59,9 @@ class SharesWeights:
         supernet = space.supernet((3, 8, 8), 4, channels=16, cells=3)
         alphas = {cell: torch.zeros(shape, requires_grad=True) for cell, shape in supernet.alpha_shapes.items()}
         logits = supernet(torch.rand(4, 3, 8, 8), space.mix(alphas))
-        assert logits.shape == (4, 4), f"a supernet gives logits (B, classes), here (4, 4), not {tuple(logits.shape)}"
+        assert logits.shape == (4, 4), (
+            f"supernets must return logits (B, classes), here (4, 4), not {tuple(logits.shape)}"
+        )
         logits.square().sum().backward()
         assert all(alpha.grad is not None for alpha in alphas.values()), "the mix must be differentiable"
         one_hot = space.mix_of(space.sample(np.random.default_rng(9)))
@@ -84,26 +88,26 @@ class SharesWeights:
         mix, plain = space.mix(alphas, betas), space.mix(alphas)
         for cell, rows in plain.items():
             assert mix[cell].shape == rows.shape, (
-                f"mix() with betas must give what it gives without: '{cell}' has shape {tuple(mix[cell].shape)}, not "
-                f"{tuple(rows.shape)}"
+                f"mix() must return the same shapes with betas as without: '{cell}' has shape "
+                f"{tuple(mix[cell].shape)}, not {tuple(rows.shape)}"
             )
             assert (mix[cell] <= rows + 1e-6).all(), (
-                f"betas are softmaxed over the edges into a node: mix()['{cell}'] with them must nowhere be larger"
+                f"betas are softmaxed over the edges into a node, so mix()['{cell}'] must not be larger with betas"
             )
 
     def test_supernet_options_are_what_it_leaves_open(self, space: SearchSpace) -> None:
         if not isinstance(space, WeightSharing):
             return
         unknown = space.supernet_options - set(CHOICES)
-        assert not unknown, f"`supernet_options` may hold {', '.join(CHOICES)}, not {', '.join(sorted(unknown))}"
+        assert not unknown, f"`supernet_options` may contain {', '.join(CHOICES)}, not {', '.join(sorted(unknown))}"
         for option, values in CHOICES.items():
             refused = [value for value in values if not _takes(space, option, value)]
             if option in space.supernet_options:
-                assert not refused, f"`supernet_options` says {option}, and supernet({option}={refused[0]}) is refused"
+                assert not refused, f"`supernet_options` has {option}, but supernet({option}={refused[0]}) is refused"
             else:
                 assert refused, (
-                    f"supernet() takes {option}={values[0]} and {values[1]}: name it in `supernet_options`, or refuse "
-                    f"it, self.check_supernet_choices({option}={option}), so that nobody asks for it in vain"
+                    f"supernet() accepts {option}={values[0]} and {values[1]}: add it to `supernet_options`, or refuse "
+                    f"it with self.check_supernet_choices({option}={option}), so that it is not ignored"
                 )
 
     def test_derived_architectures_are_what_their_mix_says(self, space: SearchSpace) -> None:
@@ -114,17 +118,19 @@ class SharesWeights:
             alphas = {cell: torch.randn(shape) for cell, shape in supernet.alpha_shapes.items()}
             kept = _clone(alphas)
             mix = space.mix(alphas)
-            assert _equal(alphas, kept), "mix() changed the alphas; it must leave them as they are"
+            assert _equal(alphas, kept), "mix() changed the alphas; it must not change its argument"
             kept = _clone(mix)
-            one = space.derive(mix)
-            assert _equal(mix, kept), "derive() changed the mix; it must leave it as it is"
-            assert space.validate(one) == one, f"derive() gave what validate() changes: {one}"
-            back = space.derive(space.mix_of(one))
-            assert back == one, f"derive(mix_of(a)) must be a: {one} came back as {back}"
+            architecture = space.derive(mix)
+            assert _equal(mix, kept), "derive() changed the mix; it must not change its argument"
+            assert space.validate(architecture) == architecture, (
+                f"derive() returned an architecture that validate() changes: {architecture}"
+            )
+            back = space.derive(space.mix_of(architecture))
+            assert back == architecture, f"derive(mix_of(a)) must be a: {architecture} came back as {back}"
 
 
 def _takes(space: WeightSharing, option: str, value: int | bool) -> bool:
-    """Whether the supernet can be asked for this; if so, its `options` must say it."""
+    """Return whether the supernet accepts this option; if so, its `options` must record the value."""
     try:
         supernet = space.supernet((3, 8, 8), 4, channels=16, cells=3, **{option: value})  # type: ignore[arg-type]
     except OptionError as refusal:
@@ -132,32 +138,32 @@ def _takes(space: WeightSharing, option: str, value: int | bool) -> bool:
             return False
         pytest.fail(f"supernet({option}={value}) is refused without naming {option}: {refusal}", pytrace=False)
     if option in space.supernet_options:
-        said = supernet.options.get(option)
-        assert said == value, f"`options` of supernet({option}={value}) says {option}: {said}"
+        recorded = supernet.options.get(option)
+        assert recorded == value, f"`options` of supernet({option}={value}) has {option}: {recorded}"
     return True
 
 
 def _check_vector(vector: np.ndarray, cardinalities: tuple[int, ...]) -> None:
     assert isinstance(vector, np.ndarray), (
-        f"encode() must give a numpy array of integers, not a {type(vector).__name__}"
+        f"encode() must return a numpy array of integers, not a {type(vector).__name__}"
     )
     assert np.issubdtype(vector.dtype, np.integer), (
-        f"encode() must give integers, not {vector.dtype}: np.array(..., int)"
+        f"encode() must return integers, not {vector.dtype}: np.array(..., int)"
     )
     assert vector.shape == (len(cardinalities),), (
-        f"encode() must give one integer for each of the {len(cardinalities)} decisions, not shape {vector.shape}"
+        f"encode() must return one integer for each of the {len(cardinalities)} decisions, not shape {vector.shape}"
     )
     for position, (value, choices) in enumerate(zip(vector, cardinalities, strict=True)):
         assert 0 <= value < choices, (
-            f"encode() gave {value} at {position}, where cardinalities allow 0 to {choices - 1}"
+            f"encode() returned {value} at position {position}, but cardinalities allow 0 to {choices - 1}"
         )
 
 
-def _encoded_again(space: VectorEncoded, one: Architecture, vector: np.ndarray) -> bool:
-    """Whether the vector is the same after the first one was written into."""
+def _encoded_again(space: VectorEncoded, architecture: Architecture, vector: np.ndarray) -> bool:
+    """Return whether `encode` returns the same vector after the first one was overwritten."""
     kept = vector.copy()
     vector[:] = -1
-    return bool((space.encode(one) == kept).all())
+    return bool((space.encode(architecture) == kept).all())
 
 
 def _clone(tensors: object) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
-"""Another process, in which strings hash otherwise and no plug-in has been used: what a resumed run finds itself in.
+"""Call functions in another process, where strings hash differently and no plug-in was used before, as after a resume.
 
-It starts with the first question, imports what the suites import, and forks for each question. So a question costs a
-fork, and not the seconds in which torch is imported.
+The process starts with the first call, imports what the suites import, and forks for each call, so that a call takes a
+fork instead of the seconds of importing torch.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from typing import Any, NamedTuple
 import pytest
 
 ORDER = "sort what must have an order, since sets, and hash() of text, differ between processes"
-"""The end of the sentence for what differs between processes."""
+"""The end of messages about results that differ between processes."""
 
 
 class Question(NamedTuple):
-    """What is to be called, and where it would stand in this process.
+    """A call, and the state of this process that it needs.
 
     Attributes:
-        function: one of `nasforge.testing`.
-        arguments: pickled, since only `path` leads to the plug-ins' classes among them.
-        path: for imports.
+        function: a function in `nasforge.testing`.
+        arguments: pickled, because they may hold plug-in classes that only `path` can import.
+        path: `sys.path`.
         folder: the working directory.
-        variables: of the environment.
+        variables: the environment variables.
     """
 
     function: Callable[..., Any]
@@ -42,22 +42,22 @@ class Question(NamedTuple):
 
 
 def elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What `function(*arguments)` gives in the other process; the test fails where that raises."""
+    """Return `function(*arguments)` from the other process; fail the test if it raises there."""
     process = _started()
     assert process.stdin is not None
     assert process.stdout is not None
     pickle.dump(Question(function, pickle.dumps(arguments), sys.path, os.getcwd(), dict(os.environ)), process.stdin)
     process.stdin.flush()
     answer = pickle.load(process.stdout)
-    value, said = pickle.loads(answer) if answer else (None, "it ended at once, as a process does that crashes")
-    if said:
-        pytest.fail(f"what works in this process fails in another: {said}", pytrace=False)
+    value, error = pickle.loads(answer) if answer else (None, "it ended at once, as in a crash")
+    if error:
+        pytest.fail(f"this works in one process but fails in another: {error}", pytrace=False)
     return value
 
 
 @cache
 def _started() -> subprocess.Popen[bytes]:
-    """It ends with this process, however that ends, when the pipe of its questions does."""
+    """Start the process, which ends when the pipe of its questions closes, so always with this process."""
     seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
     process = subprocess.Popen(
@@ -72,7 +72,7 @@ def _started() -> subprocess.Popen[bytes]:
 
 
 def serve() -> None:
-    """In the other process: answer questions until there are no more. What plug-ins print is in nobody's way."""
+    """In the other process: answer questions until there are no more, with plug-ins' output discarded."""
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1):
@@ -87,7 +87,7 @@ def serve() -> None:
 
 
 def _forked(question: Question) -> bytes:
-    """The pickled answer of a process of its own, in which nothing stays of earlier questions; empty if it crashed."""
+    """Answer in a fork, which has no traces of earlier questions; return the pickled answer, empty if it crashed."""
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
         try:
@@ -103,7 +103,7 @@ def _forked(question: Question) -> bytes:
 
 
 def _answered(question: Question) -> bytes:
-    """Pickled: the value, and what was raised instead, if something was."""
+    """Return the value and the error message (empty if none), pickled."""
     try:
         sys.path[:] = question.path
         importlib.invalidate_caches()

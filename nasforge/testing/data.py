@@ -1,6 +1,6 @@
-"""The suite of data modules: bytes and classes, a normalisation that fits, and test images that nobody trains on."""
+"""The suite of data modules: types and classes, the right normalization, and no test image among training images."""
 
-# ruff: noqa: D102  # a test's name says what it holds
+# ruff: noqa: D102  # a test's name says what it checks
 from __future__ import annotations
 
 import copy
@@ -16,19 +16,19 @@ from nasforge.images import ImageSet
 from nasforge.testing.watching import copied, left_alone
 
 LEAKED = 0.02
-"""The share of test images that may also be among the training ones: published sets have a few by accident."""
+"""The fraction of test images that may also be training images: published sets contain a few by accident."""
 READ = 20_000
-"""How many training images are looked at, at most."""
+"""How many training images the suite reads at most."""
 
 
 class DataContract:
-    """Any `DataModule` whose files are at hand. Supply the fixture `data`."""
+    """The suite of a `DataModule` whose files are installed. Supply the fixture `data`."""
 
     def test_it_says_what_its_images_are(self, data: DataModule) -> None:
         assert {"batch_size", "workers"} <= set(vars(data)), "call super().__init__(batch_size=..., workers=...)"
         shape = data.train.shape
         assert data.test.shape == shape, (
-            f"test images are {data.test.shape}, training images {shape}: one shape for both"
+            f"test images have shape {data.test.shape}, training images {shape}; both must have one shape"
         )
         mean, deviation = data.normalization
         assert len(mean) == len(deviation) == shape[0], (
@@ -39,8 +39,8 @@ class DataContract:
         images = _some(data.train, 2_000)
         pixels = images.double() / 255
         mean, deviation = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)).clamp_min(1e-3)
-        given, width = (torch.tensor(values, dtype=torch.float64) for values in data.normalization)
-        fits = ((given - mean).abs() < 0.25 * deviation).all() and ((width / deviation - 1).abs() < 0.3).all()
+        center, width = (torch.tensor(values, dtype=torch.float64) for values in data.normalization)
+        fits = ((center - mean).abs() < 0.25 * deviation).all() and ((width / deviation - 1).abs() < 0.3).all()
         assert fits, (
             f"`normalization` is {data.normalization}, but pixels in [0, 1] have mean {_rounded(mean)} and deviation "
             f"{_rounded(deviation)}"
@@ -58,20 +58,20 @@ class DataContract:
 
     def test_every_class_is_trained_on(self, data: DataModule) -> None:
         labels = set(data.train.labels[data.train.positions].tolist())
-        absent = [name for index, name in enumerate(data.class_names) if index not in labels]
-        assert not absent, f"no training image is of class {', '.join(absent)}"
+        missing = [name for index, name in enumerate(data.class_names) if index not in labels]
+        assert not missing, f"there is no training image of class {', '.join(missing)}"
 
     def test_no_test_image_is_trained_on(self, data: DataModule) -> None:
         train, test = data.train, data.test
         if train.images is test.images:
             shared = len(set(train.positions.tolist()) & set(test.positions.tolist()))
-            assert not shared, f"{shared} of {len(test)} test images are training images: results on them say nothing"
+            assert not shared, f"{shared} of {len(test)} test images are training images, so test results are invalid"
         known = set(_digests(_some(train, READ)))
         tested = _digests(_some(test, READ // 10))
         leaked = sum(digest in known for digest in tested)
         assert leaked <= LEAKED * len(tested), (
-            f"{leaked} of {len(tested)} test images are, pixel by pixel, among the training ones: results on them say "
-            "nothing; hold_out() splits a set that has no test images of its own"
+            f"{leaked} of {len(tested)} test images equal a training image in every pixel, so test results are "
+            "invalid; use hold_out() to split a set without test images"
         )
 
     def test_asked_twice_it_gives_the_same(self, data: DataModule) -> None:
@@ -79,7 +79,7 @@ class DataContract:
             first = data.train.fingerprint, data.test.fingerprint
             fresh = _forgetful(data)
             second = fresh.train.fingerprint, fresh.test.fingerprint
-        assert first == second, "asked again, `train` or `test` gives other images: split and shuffle with a fixed seed"
+        assert first == second, "`train` or `test` changed when read again: split and shuffle with a fixed seed"
         assert data.for_search(0).halves().fingerprint == data.for_search(0).halves().fingerprint
 
     def test_a_copy_in_another_process_is_the_same(self, data: DataModule) -> None:
@@ -88,7 +88,7 @@ class DataContract:
 
 
 def _some(images: ImageSet, limit: int) -> Tensor:
-    """At most `limit` images, spread over all of them."""
+    """Return at most `limit` images, spread over the whole set."""
     chosen = torch.linspace(0, len(images) - 1, min(len(images), limit)).long()
     return torch.cat([images[part][0] for part in torch.split(chosen, 512)])
 
@@ -98,7 +98,7 @@ def _digests(images: Tensor) -> list[bytes]:
 
 
 def _forgetful(data: DataModule) -> DataModule:
-    """A copy that reads its files anew: what cached properties hold is left out."""
+    """Return a copy without cached properties, so that it reads its files again."""
     fresh = copy.copy(data)
     for cls in type(data).__mro__:
         for name, value in vars(cls).items():

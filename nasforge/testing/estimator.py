@@ -1,6 +1,6 @@
-"""The suite of estimators: an estimate is a pure function, in fractions and stated units, with a direction."""
+"""The suite of estimators: an estimate is a pure function, and its metrics have a direction and stated units."""
 
-# ruff: noqa: D102  # a test's name says what it holds
+# ruff: noqa: D102  # a test's name says what it checks
 from __future__ import annotations
 
 import re
@@ -26,17 +26,17 @@ from nasforge.testing.samples import samples, tiny_data, variation
 from nasforge.testing.watching import copied, generators, settings_kept
 
 UNITLESS = re.compile(r"(^|_)(latency|time|memory|energy)$")
-"""Names of quantities that mean nothing without their unit; `params` and `flops` are counts."""
+"""Names of quantities that need a unit; `params` and `flops` are counts."""
 MILLIONS = 1e5
-"""A metric in millions that is larger than this was surely meant in ones: a hundred billion parameters."""
+"""A metric in millions above this, a hundred billion parameters, was surely meant in ones."""
 
 
 class EstimatorContract:
-    """Any `Estimator`. Supply the fixtures `estimator` and `space`, a space that it can estimate in."""
+    """The suite of an `Estimator`. Supply the fixtures `estimator` and `space`, a space that it supports."""
 
     @pytest.fixture
     def context(self, estimator: Estimator, space: SearchSpace, tmp_path: Path) -> Iterator[Context]:
-        """Tiny data, one thread and, where the estimator needs them, untrained shared weights."""
+        """Tiny data, one thread and, if the estimator needs them, untrained shared weights."""
         with threads(1):
             weights = _untrained(space, tmp_path) if estimator.needs_weights else None
             yield Context(space, tiny_data(), "cpu", 1, seed=0, weights=weights)
@@ -45,9 +45,9 @@ class EstimatorContract:
         objectives = _objectives(estimator)
         names = [objective.metric for objective in objectives]
         assert len(set(names)) == len(names), f"each metric needs a name of its own: {', '.join(names)}"
-        for one in objectives:
-            if one.metric.endswith("accuracy"):
-                assert one.direction == "max", f"'{one.metric}' is better when it is larger: direction 'max'"
+        for objective in objectives:
+            if objective.metric.endswith("accuracy"):
+                assert objective.direction == "max", f"'{objective.metric}' is better when larger: use direction 'max'"
 
     def test_metrics_are_those_of_the_objectives(
         self, estimator: Estimator, space: SearchSpace, context: Context
@@ -65,10 +65,10 @@ class EstimatorContract:
     def test_equal_arguments_give_equal_metrics(
         self, estimator: Estimator, space: SearchSpace, context: Context
     ) -> None:
-        (one,) = samples(space, 1, 1)
-        first = _estimated(estimator, [one], context)
+        (architecture,) = samples(space, 1, 1)
+        first = _estimated(estimator, [architecture], context)
         torch.manual_seed(99)
-        again = _estimated(estimator, [one], context)
+        again = _estimated(estimator, [architecture], context)
         assert first == again, (
             f"two estimates of one architecture differ: {_shown(first)}, then {_shown(again)}; draw from torch's "
             "global generator, which is seeded for each estimate, or from context.seed, and read no clock"
@@ -77,42 +77,43 @@ class EstimatorContract:
     def test_nothing_is_kept_between_estimates(
         self, estimator: Estimator, space: SearchSpace, context: Context
     ) -> None:
-        some = samples(space, 2, 3)
+        architectures = samples(space, 2, 3)
         copied(estimator, f"estimator '{getattr(estimator, 'name', type(estimator).__name__)}'")
-        one_by_one = [_estimated(estimator, [one], context)[0] for one in some]
-        assert _estimated(estimator, some, context) == one_by_one, (
-            "estimates depend on what is estimated beside or before them; an estimator must keep nothing of one for "
-            "the next, and estimate_many() must give what estimate() gives"
+        one_by_one = [_estimated(estimator, [architecture], context)[0] for architecture in architectures]
+        assert _estimated(estimator, architectures, context) == one_by_one, (
+            "estimates depend on the architectures estimated with or before them; an estimator must keep nothing "
+            "between estimates, and estimate_many() must return the same as estimate()"
         )
-        there = elsewhere(_estimated, estimator, some[::-1], context)[::-1]
-        assert there == one_by_one, (
-            "a copy in another process, which gets the candidates in reverse, estimates otherwise "
-            f"({_shown(one_by_one)} here, {_shown(there)} there): an estimate must depend on options and arguments "
-            f"alone, and on nothing that its class or module has kept; {ORDER}"
+        remote = elsewhere(_estimated, estimator, architectures[::-1], context)[::-1]
+        assert remote == one_by_one, (
+            "a copy in another process, which gets the candidates in reverse, returns different estimates "
+            f"({_shown(one_by_one)} here, {_shown(remote)} there): an estimate must depend on options and arguments "
+            f"alone, and not on state of its class or module; {ORDER}"
         )
 
     def test_global_generators_are_not_seeded(self, estimator: Estimator, space: SearchSpace, context: Context) -> None:
-        (one,) = samples(space, 5, 1)
+        (architecture,) = samples(space, 5, 1)
         ends = []
         for seed in (1, 2):
             with isolated(seed):
                 with suppress(Infeasible):
-                    estimator.estimate(one, replace(context, seed=seed))
+                    estimator.estimate(architecture, replace(context, seed=seed))
                 ends.append(generators())
         fixed = [name for name, state in ends[0].items() if state == ends[1][name]]
         assert not fixed, (
-            f"estimate() seeds the global generator of {' and '.join(fixed)} with a number of its own: it is seeded "
-            "for each estimate before that begins, and estimates of different seeds must differ by chance"
+            f"estimate() seeds the global generator of {' and '.join(fixed)} itself: it must not, because the "
+            "generators are seeded before each estimate, and different seeds must lead to different random draws"
         )
 
     def test_arguments_are_left_alone(self, estimator: Estimator, space: SearchSpace, context: Context) -> None:
-        some = samples(space, 3, 2)
-        before = _arguments(some, estimator, context)
+        architectures = samples(space, 3, 2)
+        before = _arguments(architectures, estimator, context)
         with settings_kept("estimate()"):
-            answers = _answers(estimator, some, context)
+            answers = _answers(estimator, architectures, context)
         assert answers[0].status != "failed", f"an estimate failed: {answers[0].reason}"
-        changed = [name for name, value in _arguments(some, estimator, context).items() if value != before[name]]
-        assert not changed, f"estimate() changed {' and '.join(changed)}; it must leave all it is given as it is"
+        after = _arguments(architectures, estimator, context)
+        changed = [name for name, value in after.items() if value != before[name]]
+        assert not changed, f"estimate() changed {' and '.join(changed)}; it must not change its arguments"
 
     def test_tensors_can_be_kept(
         self, estimator: Estimator, space: SearchSpace, context: Context, tmp_path: Path
@@ -123,28 +124,32 @@ class EstimatorContract:
 
 
 def _objectives(estimator: Estimator) -> tuple[Objective, ...]:
-    given = tuple(getattr(estimator, "objectives", ()))
-    sound = bool(given) and all(isinstance(one, Objective) for one in given)
-    assert sound, (
-        "`objectives` must list every metric with its direction, the foremost first: "
-        f"(Objective('accuracy', 'max'),), not {given!r}"
+    objectives = tuple(getattr(estimator, "objectives", ()))
+    valid = bool(objectives) and all(isinstance(objective, Objective) for objective in objectives)
+    assert valid, (
+        "`objectives` must list every metric with its direction, the main one first: "
+        f"(Objective('accuracy', 'max'),), not {objectives!r}"
     )
-    return given
+    return objectives
 
 
-def _answers(estimator: Estimator, some: list[Architecture], context: Context) -> list[Answer]:
-    """What a run would get of each."""
+def _answers(estimator: Estimator, architectures: list[Architecture], context: Context) -> list[Answer]:
+    """Return the answers that a run would receive."""
     _objectives(estimator)
-    answers = dict(LocalExecutor(context.threads).run(estimator, [(one, context) for one in some]))
-    return [answers[index] for index in range(len(some))]
+    work = [(architecture, context) for architecture in architectures]
+    answers = dict(LocalExecutor(context.threads).run(estimator, work))
+    return [answers[index] for index in range(len(work))]
 
 
-def _estimated(estimator: Estimator, some: list[Architecture], context: Context) -> list[tuple[str, dict[str, float]]]:
-    """(notation, metrics) of each."""
-    answers = _answers(estimator, some, context)
+def _estimated(
+    estimator: Estimator, architectures: list[Architecture], context: Context
+) -> list[tuple[str, dict[str, float]]]:
+    """Return (notation, metrics) of each architecture."""
+    answers = _answers(estimator, architectures, context)
     for answer in answers:
         assert answer.status == "ok", f"an estimate failed: {answer.reason}"
-    return [(str(one), dict(answer.metrics)) for one, answer in zip(some, answers, strict=True)]
+    pairs = zip(architectures, answers, strict=True)
+    return [(str(architecture), dict(answer.metrics)) for architecture, answer in pairs]
 
 
 def _check_unit(name: str, value: float) -> None:
@@ -157,12 +162,12 @@ def _check_unit(name: str, value: float) -> None:
         assert value < MILLIONS, f"'{name}' is {value:g}: it is in millions"
 
 
-def _arguments(some: list[Architecture], estimator: Estimator, context: Context) -> Mapping[str, Any]:
-    """What an estimate must not change, by what people call it."""
+def _arguments(architectures: list[Architecture], estimator: Estimator, context: Context) -> Mapping[str, Any]:
+    """Return everything that an estimate must not change, by its name in messages."""
     images = context.data.train
     pixels, labels = images[torch.arange(len(images))]
     return {
-        "the architecture": [one.to_json() for one in some],
+        "the architecture": [architecture.to_json() for architecture in architectures],
         "the images of context.data": bytes(pixels.numpy()),
         "the labels of context.data": labels.tolist(),
         "context.space": list(variation(context.space, 0)),
@@ -176,7 +181,7 @@ def _shown(estimated: list[tuple[str, dict[str, float]]]) -> str:
 
 
 def _untrained(space: SearchSpace, folder: Path) -> Weights:
-    assert isinstance(space, WeightSharing), "an estimator that needs weights needs a space that shares them"
+    assert isinstance(space, WeightSharing), "an estimator with needs_weights requires a space with WeightSharing"
     supernet = space.supernet((3, 8, 8), 2, channels=16, cells=3)
     path = folder / "weights.safetensors"
     save_file({f"supernet.{name}": tensor.contiguous() for name, tensor in supernet.state_dict().items()}, path)

@@ -1,6 +1,6 @@
-"""The part of the spaces' suite in which the one-shot strategies of the box search a space that shares weights."""
+"""The part of the spaces' suite in which the built-in one-shot strategies search a space that shares weights."""
 
-# ruff: noqa: D102  # a test's name says what it holds
+# ruff: noqa: D102  # a test's name says what it checks
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -43,11 +43,11 @@ ONE_SHOT: Mapping[str, Mapping[str, Any]] = {
     },
     "te_nas": {"per_round": 100},
 }  # fmt: skip
-"""The smallest options of each, the others as they come: what a strategy prefers must not get in a space's way."""
+"""The smallest sizes of each strategy, other options by default: a space must work with a strategy's preferences."""
 
 
 class SearchedOneShot:
-    """Strategies that are not installed are left out."""
+    """Built-in strategies search the space; those that are not installed are skipped."""
 
     @pytest.mark.parametrize("strategy", ONE_SHOT)
     def test_one_shot_strategies_search_it(self, space: SearchSpace, strategy: str, tmp_path: Path) -> None:
@@ -55,15 +55,15 @@ class SearchedOneShot:
         if not isinstance(space, WeightSharing) or options["name"] not in registry("strategy"):
             return
         try:
-            found, scored = _searched(space, build("strategy", options), tmp_path)
+            result, reasons = _searched(space, build("strategy", options), tmp_path)
         except NasforgeError as refusal:
             pytest.fail(f"strategy={strategy} with its defaults is refused: {refusal}", pytrace=False)
-        assert space.validate(found.architecture) == found.architecture
-        assert all(one == "" for one in scored), f"with the weights of strategy={strategy}: {'; '.join(scored)}"
+        assert space.validate(result.architecture) == result.architecture
+        assert not any(reasons), f"with the weights of strategy={strategy}: {'; '.join(reasons)}"
 
 
 def _searched(space: WeightSharing, strategy: Strategy[Any], folder: Path) -> tuple[Result, list[str]]:
-    """What it finds on tiny images, and what keeps its weights from scoring single architectures."""
+    """Search on tiny images; return the result, and a reason (or "") for each architecture scored with its weights."""
     with closing(Journal(folder)) as journal, threads(1):
         estimator: Estimator = SharedWeights() if strategy.shares_weights else _FirstBuilt()
         run = Run(
@@ -77,16 +77,17 @@ def _searched(space: WeightSharing, strategy: Strategy[Any], folder: Path) -> tu
             machinery=Machinery(trainer={"accelerator": "cpu", "devices": 1}, threads=1),
         )
         with closing(run):
-            found = strategy.search(run)
-            strategy.explain(run, found.trace)
-            if found.weights is None:
-                return found, []
-            asked = [found.architecture, *samples(space, 0, 2)]
-            return found, [one.reason for one in run.score(asked, SharedWeights(), weights=found.weights)]
+            result = strategy.search(run)
+            strategy.explain(run, result.trace)
+            if result.weights is None:
+                return result, []
+            architectures = [result.architecture, *samples(space, 0, 2)]
+            evaluations = run.score(architectures, SharedWeights(), weights=result.weights)
+            return result, [evaluation.reason for evaluation in evaluations]
 
 
 class _FirstBuilt(Estimator):
-    """Of those that are asked for together only the first one is built, since a pruning search asks for hundreds."""
+    """Builds only the first architecture of each call, because a pruning search requests hundreds."""
 
     name = "first_built"
     objectives = (Objective("kept", "min"),)
@@ -99,4 +100,4 @@ class _FirstBuilt(Estimator):
         network = context.space.build(architectures[0], data.input_shape, data.classes, channels=8, cells=1)
         images, _ = data.train[torch.arange(4)]
         network(data.preprocessing.normalize(images)).sum().backward()
-        return [Estimate({"kept": str(one.genes).count("1")}) for one in architectures]
+        return [Estimate({"kept": str(architecture.genes).count("1")}) for architecture in architectures]

@@ -1,6 +1,6 @@
-"""The suite of a package: each of its plug-ins is found, documented, and has the YAML that its constructor asks for."""
+"""The suite of a package: each plug-in is found, has a docstring, and has a YAML file that fits its constructor."""
 
-# ruff: noqa: D102  # a test's name says what it holds
+# ruff: noqa: D102  # a test's name says what it checks
 from __future__ import annotations
 
 from packaging.utils import canonicalize_name
@@ -11,7 +11,7 @@ from nasforge.registry.entry_points import CONTRACTS, Plugin, registry
 
 
 class PackageContract:
-    """Any installed package with plug-ins. Set `package` to the name by which pip knows it."""
+    """The suite of an installed package with plug-ins. Set `package` to its name for pip."""
 
     package: str
 
@@ -19,15 +19,15 @@ class PackageContract:
         assert self._plugins(), f"package '{self.package}' is not installed, or has no plug-ins: pip install -e ."
 
     def test_each_can_be_used(self) -> None:
-        faults = [said for kind, plugin in self._plugins() if (said := fault(kind, plugin.name))]
+        faults = [problem for kind, plugin in self._plugins() if (problem := fault(kind, plugin.name))]
         assert not faults, "; ".join(faults)
 
     def test_each_has_a_line_that_says_what_it_is(self) -> None:
         silent = [f"{kind} '{plugin.name}'" for kind, plugin in self._plugins() if not first_line(plugin)]
-        assert not silent, f"`nasforge list` has nothing to say of {', '.join(silent)}: give its class a docstring"
+        assert not silent, f"`nasforge list` has no text for {', '.join(silent)}: give the class a docstring"
 
     def test_defaults_are_the_same_on_the_command_line_and_in_python(self) -> None:
-        differing = [said for kind, plugin in self._plugins() if (said := difference(kind, plugin.name))]
+        differing = [problem for kind, plugin in self._plugins() if (problem := difference(kind, plugin.name))]
         assert not differing, "; ".join(differing)
 
     def _plugins(self) -> list[tuple[str, Plugin]]:

@@ -1,4 +1,4 @@
-"""Small things that the suites, and tests of plug-ins, work on."""
+"""Small inputs for the suites and for tests of plug-ins."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from nasforge.images import ImageSet
 from nasforge.space import SearchSpace, Shape
 
 SHAPES: tuple[Shape, ...] = ((1, 9, 9), (3, 8, 8), (3, 7, 10))
-"""Image shapes that every space must build for: one and three channels, odd and unequal sides."""
+"""Image shapes that every space must support: one and three channels, odd and unequal sides."""
 
 
 def tiny_data(shape: Shape = (3, 8, 8), classes: int = 2, images: int = 32) -> SearchData:
-    """Noisy images whose brightness tells their class, as a search sees them."""
+    """Return a search's view of noisy images whose brightness depends on their class."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(images) % classes
     pixels = torch.randint(0, 128, (images, *shape), generator=generator) + labels.view(-1, 1, 1, 1) * 127 // classes
@@ -27,13 +27,13 @@ def tiny_data(shape: Shape = (3, 8, 8), classes: int = 2, images: int = 32) -> S
 
 
 def samples(space: SearchSpace, seed: int, count: int = 5) -> list[Architecture]:
-    """Random architectures."""
+    """Return random architectures."""
     rng = np.random.default_rng(seed)
     return [space.sample(rng) for _ in range(count)]
 
 
 def variation(space: SearchSpace, seed: int) -> Iterator[Architecture]:
-    """What a space gives: samples, neighbours, children."""
+    """Yield samples, neighbors and children from a space."""
     rng = np.random.default_rng(seed)
     for _ in range(5):
         a, b = space.sample(rng), space.sample(rng)

@@ -1,6 +1,6 @@
-"""The suite of strategies: same seed, same result; a replay asks for nothing new; what is given stays as it is."""
+"""The suite of strategies: the same seed gives the same result, a replay computes nothing, arguments never change."""
 
-# ruff: noqa: D102  # a test's name says what it holds
+# ruff: noqa: D102  # a test's name says what it checks
 from __future__ import annotations
 
 import json
@@ -28,16 +28,16 @@ Search = Callable[..., Path]
 
 
 class StrategyContract:
-    """Any `Strategy`. Supply `overrides`: the words that make a search of a few seconds, `strategy=` among them."""
+    """The suite of a `Strategy`. Supply `overrides` for a search of a few seconds, including `strategy=`."""
 
     @pytest.fixture
     def search(self, overrides: list[str], tmp_path: Path) -> Search:
-        """Search in a folder of the given name, with more words if need be."""
+        """A function that searches in a folder of the given name, with optional further overrides."""
         return searches(overrides, tmp_path)
 
     @pytest.fixture
     def finished(self, overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """The folder of a search that has ended; tests of the same words share it, since a search takes seconds."""
+        """The folder of a finished search; tests with equal overrides share it, because a search takes seconds."""
         known: dict[tuple[str, ...], Path] = type(self).__dict__.get("_known", {})
         if (words := tuple(overrides)) not in known:
             known[words] = watched_search(overrides, tmp_path_factory.mktemp("finished"))
@@ -45,8 +45,8 @@ class StrategyContract:
         return known[words]
 
     def test_same_seed_same_result(self, finished: Path, overrides: list[str], tmp_path: Path) -> None:
-        apart = parting(finished, elsewhere(_searched, overrides, tmp_path))
-        assert not apart, f"two searches with one seed, in two processes, {apart}"
+        difference = parting(finished, elsewhere(_searched, overrides, tmp_path))
+        assert not difference, f"two searches with one seed, in two processes, {difference}"
 
     def test_a_finished_search_replays_from_its_journal(self, finished: Path) -> None:
         folder, path = finished, RunFolder(finished).result
@@ -55,13 +55,13 @@ class StrategyContract:
         path.unlink()  # as if it had been killed just before
         resume(folder)
         assert path.read_bytes() == result, (
-            "a resumed search ended otherwise: search() must run again from its first line alike, and keep nothing "
-            "but through the run"
+            "a resumed search returned another result: search() must repeat exactly from its first line, and store "
+            "nothing except through the run"
         )
         more = len(work(folder)) - len(done)
         assert not more, (
-            f"a replay of {len(done)} finished steps asked for {more} more: it must ask for nothing that is not in the "
-            "journal"
+            f"a replay of {len(done)} finished steps requested {more} more: it must request only steps that are in "
+            "the journal"
         )
 
     def test_resumed_with_more_budget_it_ends_as_if_it_had_had_it(self, overrides: list[str], search: Search) -> None:
@@ -71,15 +71,15 @@ class StrategyContract:
         resume(extended, ["budget.evaluations=5"])
         ends = [json.loads(RunFolder(folder).result.read_text()) for folder in (extended, whole)]
         assert {**ends[0], "next": ""} == {**ends[1], "next": ""}, (
-            "a search of 3 estimates that goes on to 5 ends otherwise than one that has 5 from the start: what depends "
-            "on `evaluations_left`, or on earlier steps, must begin anew in begin()"
+            "a search extended from 3 estimates to 5 ends differently from one with 5 from the start: begin() must "
+            "reset everything that depends on `evaluations_left` or on earlier steps"
         )
 
     def test_what_it_found_is_of_the_space_and_nothing_else_has_changed(
         self, finished: Path, overrides: list[str]
     ) -> None:
         space: SearchSpace = build("space", compose(overrides).config["space"])
-        space.read(str(RunFolder(finished).architecture))  # `finished` has watched the rest
+        space.read(str(RunFolder(finished).architecture))  # `finished` checks the rest
 
     def test_a_copy_can_go_to_another_process(self, overrides: list[str]) -> None:
         options = compose(overrides).config["strategy"]
@@ -87,7 +87,7 @@ class StrategyContract:
 
 
 def searches(overrides: Sequence[str], place: Path) -> Search:
-    """A function that searches in a folder of `place`, of the given name, with more words if need be."""
+    """Return a function that searches in a named folder inside `place`, with optional further overrides."""
     quick = ["retrain.seeds=0", "executor.threads=1", "trainer.accelerator=cpu"]
 
     def run(name: str, *more: str) -> Path:
@@ -102,7 +102,7 @@ def _searched(overrides: Sequence[str], place: Path) -> Path:
 
 
 def watched_search(overrides: Sequence[str], place: Path) -> Path:
-    """The folder of a search in `place` that has changed nothing of what it was given."""
+    """Search in `place`, check that the strategy changes none of its arguments, and return the folder."""
     strategy = registry("strategy")[compose(overrides).config["strategy"]["name"]]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(strategy, "search", _watched(strategy.search))
@@ -110,17 +110,17 @@ def watched_search(overrides: Sequence[str], place: Path) -> Path:
 
 
 def _watched(search: Callable[[Any, Run], Result]) -> Callable[[Strategy[Any], Run], Result]:
-    """`search`, which fails if it changes what it was given."""
+    """Return a version of `search` that fails if it changes its arguments."""
 
     def watched(self: Strategy[Any], run: Run) -> Result:
-        given: list[tuple[Evaluation, dict[str, float]]] = []
+        returned: list[tuple[Evaluation, dict[str, float]]] = []
         estimate = run.estimate
 
         def remembered(architectures: Sequence[Any], *more: Any, **other: Any) -> list[Evaluation]:
-            asked = list(architectures)
+            requested = list(architectures)
             evaluations = estimate(architectures, *more, **other)
-            assert list(architectures) == asked
-            given.extend((one, dict(one.metrics)) for one in evaluations)
+            assert list(architectures) == requested
+            returned.extend((evaluation, dict(evaluation.metrics)) for evaluation in evaluations)
             return evaluations
 
         run.estimate = remembered  # type: ignore[method-assign]
@@ -128,9 +128,11 @@ def _watched(search: Callable[[Any, Run], Result]) -> Callable[[Strategy[Any], R
         with left_alone("search()", but_torch=True):
             result = search(self, run)
         assert isinstance(result, Result), f"search() must return run.result(...), not {type(result).__name__}"
-        assert list(variation(run.space, 0)) == before, "search() changed the space; it must leave it as it is"
-        changed = [str(one.architecture) for one, metrics in given if dict(one.metrics) != metrics]
-        assert not changed, f"search() changed the metrics of {changed[0]}; evaluations must stay as they were given"
+        assert list(variation(run.space, 0)) == before, "search() changed the space; it must not"
+        changed = [
+            str(evaluation.architecture) for evaluation, metrics in returned if dict(evaluation.metrics) != metrics
+        ]
+        assert not changed, f"search() changed the metrics of {changed[0]}; it must not change evaluations"
         return result
 
     return watched

@@ -1,4 +1,4 @@
-"""What a plug-in must leave as it found it, and whether a copy of it can be sent to another process."""
+"""Check that a plug-in leaves global state unchanged, and that it can be sent to another process."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Anything = TypeVar("Anything")
 
 @contextmanager
 def left_alone(who: str, *, but_torch: bool = False) -> Iterator[None]:
-    """Inside, no global generator may be drawn from or seeded, and what torch computes with stays as it is.
+    """Fail if code inside this context draws from or seeds a global generator, or changes torch's settings.
 
     Args:
-        who: the beginning of the sentence: `sample()`, say.
-        but_torch: torch's may be drawn from, though not seeded.
+        who: the beginning of the message, for example `sample()`.
+        but_torch: whether it may draw from torch's generator (but not seed it).
     """
     before = generators(but_torch)
     with settings_kept(who):
@@ -31,29 +31,29 @@ def left_alone(who: str, *, but_torch: bool = False) -> Iterator[None]:
     after = generators(but_torch)
     touched = [name for name, state in after.items() if state != before[name]]
     assert not touched, (
-        f"{who} moved the global random state of {' and '.join(touched)}; "
-        + ("weights come from torch's global generator, which is not to be seeded, and " if but_torch else "")
-        + "anything else must draw from the generator that it is given, or from one of its own with a fixed seed"
+        f"{who} changed the global random state of {' and '.join(touched)}; "
+        + ("draw weights from torch's global generator without seeding it, and " if but_torch else "")
+        + "draw everything else from the generator that was passed, or from a new one with a fixed seed"
     )
 
 
 def generators(but_torch: bool = False) -> dict[str, Any]:
-    """By name: which state each is in; of torch alone its seed, if it may be drawn from."""
-    name, keys, *rest = np.random.get_state()
+    """Return the state of each global generator by name; for torch only the seed if drawing is allowed."""
+    name, keys, *others = np.random.get_state()
     return {
         "Python's random": random.getstate(),
-        "NumPy": (name, bytes(keys), *rest),  # type: ignore[arg-type]
+        "NumPy": (name, bytes(keys), *others),  # type: ignore[arg-type]
         "torch": torch.initial_seed() if but_torch else bytes(torch.get_rng_state().numpy()),
     }
 
 
 @contextmanager
 def settings_kept(who: str) -> Iterator[None]:
-    """Inside, what torch computes with may change, if it is as before at the end."""
+    """Fail if torch's settings differ at the end of this context."""
     before = _settings()
     yield
     changed = [f"{name} {before[name]} -> {now}" for name, now in _settings().items() if now != before[name]]
-    assert not changed, f"{who} changed how torch computes for all who come after it: {', '.join(changed)}"
+    assert not changed, f"{who} changed global settings of torch and did not restore them: {', '.join(changed)}"
 
 
 def _settings() -> dict[str, Any]:
@@ -66,12 +66,12 @@ def _settings() -> dict[str, Any]:
 
 
 def copied(what: Anything, who: str) -> Anything:
-    """A copy as another process gets it."""
+    """Return a copy of `what` as another process receives it."""
     try:
         copy: Anything = pickle.loads(pickle.dumps(what))
     except Exception as error:  # pickle raises whatever the objects inside do
         pytest.fail(
-            f"{who} cannot be pickled, so no worker process can get it ({reason(error)}); keep "
+            f"{who} cannot be pickled, so no worker process can receive it ({reason(error)}); keep "
             "lambdas, generators, open files and locks out of its attributes, and its class at the top of a module",
             pytrace=False,
         )

@@ -38,7 +38,7 @@ def test_nothing_stays_of_earlier_questions():
     [
         (divmod, (1, 0), "ZeroDivisionError: "),
         (sys.exit, (3,), "SystemExit: 3"),
-        (os._exit, (3,), "it ended at once, as a process does that crashes"),
+        (os._exit, (3,), "it ended at once, as in a crash"),
         (exec, ("assert False, 'an estimate failed'",), "fails in another: an estimate failed"),
         (input, (), "EOFError"),
     ],

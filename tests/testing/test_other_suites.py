@@ -195,7 +195,7 @@ def torch_as_it_was():
 
 ESTIMATORS = [
     (NoObjectives, "objectives_say_what_is_better", "`objectives` must list every metric with its direction"),
-    (Downwards, "objectives_say_what_is_better", "'accuracy' is better when it is larger: direction 'max'"),
+    (Downwards, "objectives_say_what_is_better", "'accuracy' is better when larger: use direction 'max'"),
     (Twice, "objectives_say_what_is_better", "each metric needs a name of its own: accuracy, accuracy"),
     (
         TooMany,
@@ -209,8 +209,8 @@ ESTIMATORS = [
     (giving("params_m", 2_345_678), "units_are_those_that_the_names_say", "it is in millions"),
     (Clock, "equal_arguments_give_equal_metrics", "two estimates of one architecture differ: accuracy="),
     (OwnGenerator, "equal_arguments_give_equal_metrics", "draw from torch's global generator"),
-    (Remembering, "nothing_is_kept_between_estimates", "an estimator must keep nothing of one for the next"),
-    (FirstSeen, "nothing_is_kept_between_estimates", "on nothing that its class or module has kept"),
+    (Remembering, "nothing_is_kept_between_estimates", "an estimator must keep nothing between estimates"),
+    (FirstSeen, "nothing_is_kept_between_estimates", "not on state of its class or module"),
     (
         Hashing,
         "nothing_is_kept_between_estimates",
@@ -223,22 +223,26 @@ ESTIMATORS = [
     ),
     (Plain, "metrics_are_those_of_the_objectives", "estimate() must return Estimate({...}), not a dict"),
     (giving("loss", None), "metrics_are_those_of_the_objectives", "metric 'loss' must be a number, not None"),
-    (InBatches, "nothing_is_kept_between_estimates", "estimate_many() must give what estimate() gives"),
+    (InBatches, "nothing_is_kept_between_estimates", "estimate_many() must return the same as estimate()"),
     (Unsendable, "nothing_is_kept_between_estimates", "estimator 'brightness' cannot be pickled, so no worker process"),
     (
         ByProcess,
         "nothing_is_kept_between_estimates",
-        "a copy in another process, which gets the candidates in reverse, estimates otherwise",
+        "a copy in another process, which gets the candidates in reverse, returns different estimates",
     ),
-    (doing(seed_torch), "global_generators_are_not_seeded", "seeds the global generator of torch with a number"),
-    (doing(seed_numpy), "global_generators_are_not_seeded", "seeds the global generator of NumPy with a number"),
-    (doing(seed_python), "global_generators_are_not_seeded", "the global generator of Python's random with a number"),
+    (doing(seed_torch), "global_generators_are_not_seeded", "seeds the global generator of torch itself"),
+    (doing(seed_numpy), "global_generators_are_not_seeded", "seeds the global generator of NumPy itself"),
+    (doing(seed_python), "global_generators_are_not_seeded", "the global generator of Python's random itself"),
     (doing(rewrite), "arguments_are_left_alone", "estimate() changed the architecture"),
     (doing(paint), "arguments_are_left_alone", "estimate() changed the images of context.data"),
     (doing(relabel), "arguments_are_left_alone", "estimate() changed the labels of context.data"),
     (doing(narrow), "arguments_are_left_alone", "estimate() changed context.space"),
     (doing(change_options), "arguments_are_left_alone", "estimate() changed its own options"),
-    (doing(no_gradients), "arguments_are_left_alone", "how torch computes for all who come after it: gradients True"),
+    (
+        doing(no_gradients),
+        "arguments_are_left_alone",
+        "global settings of torch and did not restore them: gradients True",
+    ),
 ]
 
 
@@ -378,7 +382,7 @@ class OpenFiles(Squares):
     ("wrong", "test", "sentence"),
     [
         (NoInit, "it_says_what_its_images_are", "call super().__init__(batch_size=..., workers=...)"),
-        (OddTests, "it_says_what_its_images_are", "test images are (1, 9, 9), training images (1, 8, 8)"),
+        (OddTests, "it_says_what_its_images_are", "test images have shape (1, 9, 9), training images (1, 8, 8)"),
         (ColourStatistics, "it_says_what_its_images_are", "has 3 means and 3 deviations; images have 1 channel(s)"),
         (InBytes, "the_normalization_fits_the_training_images", "but pixels in [0, 1] have mean [0."),
         (NotMeasured, "the_normalization_fits_the_training_images", "and deviation [0.2"),
@@ -389,16 +393,20 @@ class OpenFiles(Squares):
             "labels of `train` must be int64 (N,), not torch.int32",
         ),
         (Unnamed, "images_are_bytes_and_labels_are_classes", "has labels [1], but there are 1 class names"),
-        (Absent, "every_class_is_trained_on", "no training image is of class medium"),
+        (Absent, "every_class_is_trained_on", "no training image of class medium"),
         (LeaksAll, "no_test_image_is_trained_on", "48 of 48 test images are training images"),
         (
             CopiesItself,
             "no_test_image_is_trained_on",
-            "9 of 9 test images are, pixel by pixel, among the training ones",
+            "9 of 9 test images equal a training image in every pixel",
         ),
         (Shuffling, "asked_twice_it_gives_the_same", "split and shuffle with a fixed seed"),
-        (GlobalSplit, "asked_twice_it_gives_the_same", "`test` moved the global random state of torch"),
-        (Threaded, "asked_twice_it_gives_the_same", "`test` changed how torch computes for all who come after it: thr"),
+        (GlobalSplit, "asked_twice_it_gives_the_same", "`test` changed the global random state of torch"),
+        (
+            Threaded,
+            "asked_twice_it_gives_the_same",
+            "`test` changed global settings of torch and did not restore them: thr",
+        ),
         (OpenFiles, "a_copy_in_another_process_is_the_same", "the images of data 'squares' cannot be pickled"),
     ],
 )
@@ -568,24 +576,24 @@ def words(name, *more):
         (
             "own",
             "same_seed_same_result",
-            "with one seed, in two processes, asked for different things, the first alone for ",
+            "with one seed, in two processes, requested different work, only the first requested ",
         ),
         ("hashing", "same_seed_same_result", "sort what must have an order, since sets, and hash() of text, differ"),
         (
             "stubborn",
             "resumed_with_more_budget_it_ends_as_if_it_had_had_it",
-            "what depends on `evaluations_left`, or on earlier steps, must begin anew in begin()",
+            "begin() must reset everything that depends on `evaluations_left` or on earlier steps",
         ),
-        ("stubborn", "a_finished_search_replays_from_its_journal", "a resumed search ended otherwise"),
+        ("stubborn", "a_finished_search_replays_from_its_journal", "a resumed search returned another result"),
         (
             "global",
             WATCHED := "what_it_found_is_of_the_space_and_nothing_else_has_changed",
             "global random state of NumPy",
         ),
-        ("reseeding", WATCHED, "search() moved the global random state of torch"),
+        ("reseeding", WATCHED, "search() changed the global random state of torch"),
         ("improving", WATCHED, "search() changed the metrics of "),
-        ("threaded", WATCHED, "search() changed how torch computes for all who come after it: threads 1 -> 2"),
-        ("narrowing", WATCHED, "search() changed the space; it must leave it as it is"),
+        ("threaded", WATCHED, "search() changed global settings of torch and did not restore them: threads 1 -> 2"),
+        ("narrowing", WATCHED, "search() changed the space; it must not"),
         ("silent", WATCHED, "search() must return run.result(...), not NoneType"),
         ("unsendable", "a_copy_can_go_to_another_process", "strategy 'unsendable' cannot be pickled"),
     ],
@@ -604,7 +612,7 @@ def test_a_wrong_strategy_is_told_what_is_wrong(walks, wrong, test, sentence, tm
     ("word", "sentence"),
     [
         ("data=moody_squares", "in two processes, read different data (mean: ["),
-        ("estimator=moody_measure", "in two processes, got different answers of "),
+        ("estimator=moody_measure", "in two processes, got different answers from "),
     ],
 )
 def test_a_strategy_is_not_blamed_for_what_it_is_given(walks, word, sentence, tmp_path):
@@ -637,7 +645,7 @@ def test_a_right_strategy_passes(walks, name, outside, tmp_path):
     [
         ("nobody", "name: few\n", "it_has_plug_ins", "package 'nobody' is not installed, or has no plug-ins"),
         ("nasforge-few", "name: many\n", "each_can_be_used", 'has name: "many"; it must have name: few'),
-        ("nasforge-few", "name: few\n", "each_has_a_line_that_says_what_it_is", "nothing to say of strategy 'few'"),
+        ("nasforge-few", "name: few\n", "each_has_a_line_that_says_what_it_is", "no text for strategy 'few'"),
         ("nasforge-few", "name: few\nof: 4\n", "defaults_are_the_same_on_the_command_line_and_in_python", "of: 4"),
     ],
 )
