@@ -42,7 +42,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class FrontMember(Section):
-    """An architecture of the Pareto front as people write it, and all that is known of it."""
+    """An architecture of the Pareto front in its notation, with its metrics."""
 
     notation: str
     metrics: Metrics
@@ -57,7 +57,7 @@ class Candidate(FrontMember):
 
     @property
     def measured(self) -> bool:
-        """Whether it is usable and each of its metrics was measured; a reason flags one that was not."""
+        """Whether the estimate succeeded and measured every metric; otherwise `reason` says what is wrong."""
         return self.status == "ok" and not self.reason
 
 
@@ -67,7 +67,7 @@ class EvaluationCounts(Section):
 
     Attributes:
         constant: metrics that are equal for all candidates.
-        infeasible: evaluations that broke a constraint.
+        infeasible: number of evaluations that violated a constraint.
         simulated_seconds: how long training all candidates would have taken; None if no table knows.
     """
 
@@ -80,12 +80,12 @@ class EvaluationCounts(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Control(Section):
-    """Where the found architecture stands among random ones, all scored with the shared weights.
+    """Comparison of the found architecture with random ones, all scored with the shared weights.
 
     Attributes:
-        found: its accuracy.
+        found: the accuracy of the found architecture.
         random: the accuracies of the random architectures.
-        percentile: of `found` among `random`, ties count half.
+        percentile: the percentile of `found` in `random`; ties count half.
         interval: the percentile's 95 % interval.
     """
 
@@ -100,11 +100,11 @@ class Control(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingVerdict(Section):
-    """How an architecture compares with random ones that were trained from scratch alike.
+    """Comparison of an architecture with random ones that were trained from scratch in the same way.
 
     Attributes:
-        better: None if it cannot be told.
-        difference: of the mean test accuracies.
+        better: whether it is better; None if that cannot be decided.
+        difference: the difference of the mean test accuracies.
         interval: the difference's 95 % interval; None for too few trainings.
     """
 
@@ -139,9 +139,9 @@ class Retrained(TrainingVerdict):
     """Networks trained from scratch and tested once.
 
     Attributes:
-        images: how many test images there are.
-        rows: the found architecture's first, then the random ones'.
-        random: over all random ones.
+        images: number of test images.
+        rows: the found architecture, then the random ones.
+        random: mean and deviation over all random architectures.
     """
 
     epochs: int
@@ -152,7 +152,7 @@ class Retrained(TrainingVerdict):
 
 @dataclass(frozen=True, kw_only=True)
 class TableRow(Section):
-    """Test accuracies by data set, of an architecture or over all of a table."""
+    """Test accuracies by data set, for one architecture or over a whole table."""
 
     name: str
     test_accuracy: Mapping[str, float | None]
@@ -160,7 +160,7 @@ class TableRow(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class TableLookup(Section):
-    """What a published table knows of the found architecture: their source, and how they were measured."""
+    """Published numbers of the found architecture from a table, with their source and how they were measured."""
 
     source: str = ""
     about: str
@@ -170,7 +170,7 @@ class TableLookup(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class KnownMetric(Section):
-    """How an estimator says that a metric is measured, and the best value there is."""
+    """How a metric is measured, according to its estimator, and its best value in the space."""
 
     about: str | None = None
     optimum: float | None = None
@@ -186,7 +186,7 @@ class Failure(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Section):
-    """A command to type next, why, and what it costs if that is known: epochs of training, or runs like this one."""
+    """A recommended next command, the reason, and its known cost: epochs of training, or runs like this one."""
 
     command: str
     why: str
@@ -204,17 +204,17 @@ class _AsWritten:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult(Section):
-    """The content of `result.json`. No clock and no path: equal runs give equal bytes.
+    """The content of `result.json`, without times and paths, so that equal runs write equal bytes.
 
     Attributes:
-        strategy: its name; "retrain" for a retraining.
-        status: "finished", or what stopped it.
-        size: of the architecture at the space's own size, `params_m` and `macs_m`; None where no images are read.
-        objectives: all that the estimators give for this search, the reported ones too.
-        followed: the metrics that the search followed, the foremost first; None in files of older versions.
-        metrics: what is known of the found architecture.
+        strategy: name of the strategy; "retrain" for a retraining.
+        status: "finished", or what stopped the search.
+        size: `params_m` and `macs_m` of the architecture at the space's default size; None if no images are read.
+        objectives: all objectives of the estimators, including report-only ones.
+        followed: the metrics that the search followed, the main one first; None in files of older versions.
+        metrics: metrics of the found architecture.
         known: how each metric is measured, and its best value.
-        front: the Pareto front, where several objectives were followed.
+        front: the Pareto front, if the search followed several objectives.
     """
 
     strategy: str
@@ -240,14 +240,14 @@ class SearchResult(Section):
 
     @property
     def goals(self) -> tuple[Objective, ...]:
-        """The objectives that the search followed, the foremost first."""
+        """The objectives that the search followed, the main one first."""
         by_metric = {objective.metric: objective for objective in self.objectives}
         if self.followed is None:
             return tuple(objective for objective in self.objectives if not objective.report_only)
         return tuple(by_metric[metric] for metric in self.followed)
 
     def to_json(self) -> dict[str, Any]:
-        """The result as JSON, as `result.json` holds it."""
+        """Return the result as JSON, in the form of `result.json`."""
         return {**asdict(self, dict_factory=_written), "architecture": self.architecture.to_json()}
 
 
@@ -260,7 +260,7 @@ def _written(fields: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """The content of `timing.json`: seconds over all starts of a run by what they went into, and in all."""
+    """The content of `timing.json`: seconds over all starts of a run, by label and in total."""
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     total: float = 0.0

@@ -49,10 +49,10 @@ def _moments(input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     exchange (Chan et al. 1979): a sum of squares would lose precision if the mean is far from zero."""
     member = Member(dist.get_rank(), dist.get_world_size())
     rows = input.transpose(0, 1).flatten(1).float() if input.dtype.itemsize < 4 else input.transpose(0, 1).flatten(1)
-    own = rows.new_zeros(2 * len(rows) + 1)
+    moments = rows.new_zeros(2 * len(rows) + 1)
     if rows.shape[1]:  # a rank may have no row of a small batch
-        own = torch.cat([rows.mean(1), rows.var(1, correction=0), rows.new_full((1,), rows.shape[1])])
-    parts = [own if rank == member.rank else torch.zeros_like(own) for rank in range(member.ranks)]
+        moments = torch.cat([rows.mean(1), rows.var(1, correction=0), rows.new_full((1,), rows.shape[1])])
+    parts = [moments if rank == member.rank else torch.zeros_like(moments) for rank in range(member.ranks)]
     table = member.total(torch.cat(parts))
     means, variances, counts = table.view(member.ranks, -1).tensor_split([len(rows), 2 * len(rows)], dim=1)
     count = counts.sum()

@@ -29,24 +29,24 @@ def read_json(path: Path, kind: type) -> Any:
 
 
 def read_as(path: Path, kind: Any) -> Any:
-    """The content of a JSON file as a dataclass, or as a `list` of dataclasses; unknown keys are ignored.
+    """Return the content of a JSON file as a dataclass, or as a `list` of dataclasses; unknown keys are ignored.
 
     Raises:
-        RunError: the file is missing or damaged; the message names the key that is missing or holds something else.
+        RunError: the file is missing or damaged; the message names the key that is missing or invalid.
     """
     content = read_json(path, get_origin(kind) or dict)
     try:
         return _adapter(kind).validate_python(content)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        missing = [_key(one["loc"]) for one in errors if one["type"] == "missing"][:MOST_NAMED]
-        own = errors[0]["msg"].removeprefix("Value error, ")
-        wrong = f"it has no {' and no '.join(missing)}" if missing else f"{_key(errors[0]['loc'])}: {own}"
-        raise RunError(f"{path} is damaged: {wrong}") from None
+        missing = [_key(detail["loc"]) for detail in errors if detail["type"] == "missing"][:MOST_NAMED]
+        message = errors[0]["msg"].removeprefix("Value error, ")
+        problem = f"it has no {' and no '.join(missing)}" if missing else f"{_key(errors[0]['loc'])}: {message}"
+        raise RunError(f"{path} is damaged: {problem}") from None
 
 
 MOST_NAMED = 4
-"""Missing keys that one sentence names."""
+"""How many missing keys a message names."""
 
 
 @cache
