@@ -9,9 +9,10 @@ from typing import Any
 
 from nasforge.config.configuration import configured
 from nasforge.errors import DataError, NasforgeError, OptionError, reason
+from nasforge.journal.records import flat
 from nasforge.registry.entry_points import build, registry
 from nasforge.registry.guests import STOPS
-from nasforge.registry.options import filled
+from nasforge.registry.options import filled, grouped_options
 
 
 def fault(kind: str, name: str) -> str:
@@ -78,7 +79,8 @@ def _check_keys(kind: str, name: str, plugin: type[Any], options: Mapping[str, A
         raise OptionError(f"{where} the constructor's options must be keyword-only, `*` before {', '.join(positional)}")
     if surplus := [key for key in options if key not in {"name", *parameters}]:
         raise OptionError(f"{where} {kind}/{name}.yaml has {', '.join(surplus)}, which {plugin.__name__} does not take")
-    if missing := [key for key in parameters if key not in options]:
+    keys = {*options, *flat(options)}
+    if missing := [key for key in (*parameters, *grouped_options(plugin)) if key not in keys]:
         raise OptionError(f"{where} {kind}/{name}.yaml lacks {', '.join(missing)}, so KEY=VALUE cannot set it")
 
 

@@ -44,7 +44,7 @@ def arguments(cls: Callable[..., Any], options: Mapping[str, Any], *, where: str
         raise OptionError(f"{where}={_shown(options)}: it must hold the options {', '.join(schema)}")
     for key in options:
         if key not in schema:
-            raise unknown_key(f"{where}.{key}", schema, _grouped(schema))
+            raise unknown_key(f"{where}.{key}", schema, grouped_options(cls))
     for key, parameter in schema.items():
         if key not in options and parameter.default is inspect.Parameter.empty:
             raise OptionError(f"{where}.{key} is missing: it must be {described(parameter.annotation)}")
@@ -65,6 +65,12 @@ def path_options(cls: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(key for key, one in _schema(cls).items() if Path in (one.annotation, *get_args(one.annotation)))
 
 
+def grouped_options(cls: Callable[..., Any]) -> list[str]:
+    """The options of all groups, dotted: `supernet.channels`."""
+    groups = {key: parameter.default for key, parameter in _schema(cls).items() if _is_group(parameter.default)}
+    return [f"{key}.{option}" for key, group in groups.items() for option in asdict(group)]
+
+
 def plain(value: Any) -> Any:
     """What JSON has no form for: dataclasses are their fields, anything else its text."""
     return vars(value) if is_dataclass(value) else str(value)
@@ -77,12 +83,6 @@ def _completed(default: Any, value: Any) -> Any:
 
 def _is_group(default: Any) -> bool:
     return is_dataclass(default) and not isinstance(default, type)
-
-
-def _grouped(schema: Mapping[str, inspect.Parameter]) -> list[str]:
-    """The options of all groups, dotted."""
-    groups = {key: parameter.default for key, parameter in schema.items() if _is_group(parameter.default)}
-    return [f"{key}.{option}" for key, group in groups.items() for option in asdict(group)]
 
 
 def unknown_key(key: str, available: Sequence[str] | Mapping[str, Any], grouped: Sequence[str] = ()) -> OptionError:

@@ -8,7 +8,7 @@ from nasforge.diagnosis.soundness import fault, other_defaults
 STRATEGY = """
 from typing import Annotated
 from pydantic import Field
-from nasforge import {base}
+from nasforge import AdamOptions, {base}
 class Odd({base}):
     '''A strategy.'''
     def __init__(self, {options}):
@@ -16,6 +16,7 @@ class Odd({base}):
     def ask(self): ...
     def tell(self, evaluations): ...
 """
+GROUPED = {"options": "*, adam: AdamOptions = AdamOptions()", "body": "pass"}
 POINTS = {"nasforge.strategy": ["odd = odd_guest:Odd"], "nasforge.conf": ["odd = odd_conf"]}
 
 
@@ -49,6 +50,11 @@ def test_a_sound_one_has_no_fault(odd):
         ({"yaml": "steps: 3\n"}, "has name: null; it must have name: odd"),
         ({"yaml": "name: odd\nsteps: 3\nstep: 1\n"}, "strategy/odd.yaml has step, which Odd does not take"),
         ({"yaml": "name: odd\n"}, "strategy/odd.yaml lacks steps, so KEY=VALUE cannot set it"),
+        (
+            {**GROUPED, "yaml": "name: odd\nadam: {learning_rate: 0.1}\n"},
+            "strategy/odd.yaml lacks adam.weight_decay, so",
+        ),
+        ({**GROUPED, "yaml": "name: odd\nadam: {rate: 0.1}\n"}, "lacks adam.learning_rate, adam.weight_decay, so"),
         ({"yaml": "name: odd\nsteps: 0\n"}, "strategy.steps=0: it must be a whole number, at least 1"),
         ({"options": "steps: int = 3"}, "options must be keyword-only, `*` before steps"),
         ({"options": "**steps"}, "options must be keyword-only, `*` before steps"),
