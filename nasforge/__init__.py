@@ -79,15 +79,15 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     from nasforge.memory import (
         PlannedNetwork as PlannedNetwork,
     )
-    from nasforge.networks.cells import (
+    from nasforge.networks.convolutions import (
+        PointwiseConv2d as PointwiseConv2d,
+        pointwise as pointwise,
+    )
+    from nasforge.networks.mixing import (
         drop_path as drop_path,
         scaled_norm as scaled_norm,
         softmax_per_node as softmax_per_node,
         weighted_sum as weighted_sum,
-    )
-    from nasforge.networks.convolutions import (
-        PointwiseConv2d as PointwiseConv2d,
-        pointwise as pointwise,
     )
     from nasforge.networks.operations import (
         OPERATIONS as OPERATIONS,
@@ -211,7 +211,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
 _HOMES = {
     "command.api": "search",
     "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
-    "networks.cells": "drop_path scaled_norm softmax_per_node weighted_sum",
+    "networks.mixing": "drop_path scaled_norm softmax_per_node weighted_sum",
     "networks.convolutions": "PointwiseConv2d pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError "

@@ -1,63 +1,99 @@
-"""What one search of several objectives found: its Pareto front as a table, and how much it covers."""
+"""Charts of a search's candidates: the best so far, and the Pareto front of two objectives."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasforge.architecture import Objective
-from nasforge.pareto import normalized_hypervolume
-from nasforge.result import Candidate, FrontMember
-from nasforge.wording import amount, quantity, words
+from nasforge.charts.plots import SMALL, axes_of, known, legend, scale_axis, whole_numbers
+from nasforge.charts.svg import LIGHT, svg_of
+from nasforge.pareto import undominated
+from nasforge.result import Candidate
+from nasforge.wording import words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-def front_table(front: Sequence[FrontMember], objectives: Sequence[Objective]) -> list[list[str]]:
-    """The front as rows of text, the head first, ordered by the foremost objective; empty for a single objective.
+def best_so_far(rows: Sequence[Candidate], objective: Objective) -> str:
+    """Each estimate of the objective, and the best until then of those that keep the constraints."""
+    metric = objective.metric
+    values = np.array([row.metrics[metric] if _measured(row, metric) else np.nan for row in rows])
+    ok = np.array([row.status == "ok" for row in rows], dtype=bool)
+    number = np.arange(1, len(rows) + 1)
+    figure, axes = axes_of(SMALL, "estimate", words(metric))
+    scale_axis(axes, "y", metric, values[np.isfinite(values)])
+    _candidates(axes, np.stack([number, values], axis=1), ok)
+    best = objective.sign * np.fmin.accumulate(objective.sign * np.where(ok, values, np.nan))
+    axes.step(number, best, where="post", color=LIGHT["found"], linewidth=1.7, label="best so far")
+    whole_numbers(axes)
+    legend(axes)
+    return svg_of(figure)
+
+
+def front(rows: Sequence[Candidate], first: Objective, second: Objective) -> str:
+    """Candidates in the plane of two objectives, `first` upwards, and a line around what the best of them dominate."""
+    both = [row for row in rows if _measured(row, first.metric) and _measured(row, second.metric)]
+    points = np.array([(row.metrics[second.metric], row.metrics[first.metric]) for row in both]).reshape(-1, 2)
+    ok = np.array([row.status == "ok" for row in both], dtype=bool)
+    figure, axes = axes_of(SMALL, words(second.metric), words(first.metric))
+    scale_axis(axes, "x", second.metric, points[:, 0])
+    scale_axis(axes, "y", first.metric, points[:, 1])
+    _candidates(axes, points, ok)
+    front_line(axes, points[ok], [second.sign, first.sign], LIGHT["found"], "Pareto front of the two")
+    legend(axes)
+    return svg_of(figure)
+
+
+def front_line(axes: Axes, points: np.ndarray, signs: Sequence[int], colour: str, label: str) -> np.ndarray:
+    """Draw the front of points (n, 2) as a staircase, and return its members (m, 2).
 
     Args:
-        objectives: those that the search followed.
+        signs: 1 for a coordinate that is minimised, -1 for one that is maximised.
     """
-    if len(objectives) < 2 or not front:
-        return []
-    rows = sorted(front, key=lambda member: [objective.cost(member.metrics) for objective in objectives])
-    return candidate_table(rows, [objective.metric for objective in objectives])
+    distinct = np.unique(points, axis=0)
+    members: np.ndarray = distinct[undominated(distinct * signs)]
+    steps = "steps-post" if signs[0] > 0 else "steps-pre"
+    axes.plot(*members.T, color=colour, linewidth=1.7, marker="o", markersize=4, drawstyle=steps, label=label)
+    return members
 
 
-def candidate_table(rows: Sequence[FrontMember], metrics: Sequence[str]) -> list[list[str]]:
-    """Candidates as rows of text, the head first; a dash where a metric is missing."""
-    return [
-        ["architecture", *map(words, metrics)],
-        *([row.notation, *(_shown(name, row.metrics.get(name)) for name in metrics)] for row in rows),
-    ]
+def look_at(axes: Axes, points: np.ndarray) -> int:
+    """Bound the axes to points (n, 2) without far outliers, which would press all others together; how many these are.
 
-
-def _shown(name: str, value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else amount(name, value)
-
-
-def hypervolume_sentence(rows: Sequence[Candidate], objectives: Sequence[Objective]) -> str:
-    """The hypervolume of a search's candidates and its reference point, in words; empty for a single objective.
-
-    The box that it is a share of reaches from the best to the worst value of each objective among the candidates, but
-    for those with a flag: the worst value that they hold would make the box as large as can be.
+    Outliers lie beyond three times the distance of the quartiles (Tukey 1977, outer fences).
     """
-    usable = [[objective.cost(row.metrics) for objective in objectives] for row in rows if row.measured]
-    costs = np.array(usable, dtype=float).reshape(len(usable), len(objectives))
-    costs = costs[np.isfinite(costs).all(axis=1)]
-    if len(objectives) < 2 or not len(costs):
-        return ""
-    ideal, nadir = costs.min(axis=0), costs.max(axis=0)
-    share = normalized_hypervolume(costs, ideal, nadir)
-    return (
-        f"Hypervolume {share:.4f}: the share of the box between the best and the worst value of each objective among "
-        f"this search's candidates that its front dominates. Reference point, the worst values: "
-        f"{point(objectives, nadir)}. Best values: {point(objectives, ideal)}."
-    )
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        return 0
+    points = axes.transScale.transform(points)  # type: ignore[attr-defined]  # as far apart as they are drawn
+    low, high = np.percentile(points, [25, 75], axis=0)
+    near = (points >= low - 3 * (high - low)) & (points <= high + 3 * (high - low)) | (high == low)
+    seen = points[near.all(axis=1)]
+    margin = 0.05 * np.ptp(seen, axis=0)
+    corners = np.stack([seen.min(axis=0) - margin, seen.max(axis=0) + margin])
+    (left, bottom), (right, top) = axes.transScale.inverted().transform(corners)  # type: ignore[attr-defined]
+    cut_x, cut_y = (np.ptp(seen, axis=0) < np.ptp(points, axis=0)) & (margin > 0)
+    if cut_x:
+        axes.set_xlim(left, right)
+    if cut_y:
+        axes.set_ylim(bottom, top)
+    return len(points) - len(seen)
 
 
-def point(objectives: Sequence[Objective], costs: np.ndarray) -> str:
-    """A point of the objective space (objectives,), given as costs, in words."""
-    pairs = zip(objectives, costs, strict=True)
-    return ", ".join(quantity(objective.metric, objective.sign * cost) for objective, cost in pairs)
+def _measured(row: Candidate, metric: str) -> bool:
+    """Whether there is a value; on an estimate that is `ok` a reason flags one that stands for none."""
+    return known(row.metrics.get(metric)) and (row.measured or row.status != "ok")
+
+
+def _candidates(axes: Axes, points: np.ndarray, ok: np.ndarray) -> None:
+    """Points (n, 2); those that are not `ok` break a constraint."""
+    outside = look_at(axes, points)
+    label = f"each candidate ({outside} outside)" if outside else "each candidate"
+    axes.scatter(points[ok, 0], points[ok, 1], s=16, color=LIGHT["random"], linewidths=0, label=label)
+    if not ok.all():
+        x, y = points[~ok].T
+        axes.scatter(x, y, s=18, marker="x", color=LIGHT["pool"], linewidths=1, label="breaks a constraint")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasforge.charts.candidates import front_line, look_at
+from nasforge.charts.fronts import front_line, look_at
 from nasforge.charts.plots import SERIES, SMALL, axes_of, in_percent, legend
 from nasforge.charts.svg import LIGHT, svg_of
 from nasforge.compare.comparison import Comparison

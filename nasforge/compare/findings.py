@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nasforge.charts.fronts import point
+from nasforge.charts.front_tables import point
 from nasforge.compare.comparison import Comparison
 from nasforge.compare.scores import Score
 from nasforge.statistics.intervals import share_below

@@ -9,9 +9,9 @@ from typing import Any
 from markupsafe import Markup
 
 from nasforge.architecture import CellGraph, Objective
-from nasforge.charts import candidates, plots
+from nasforge.charts import fronts, plots
 from nasforge.charts.drawing import FAMILIES, cell_svg, family
-from nasforge.charts.fronts import candidate_table, front_table, hypervolume_sentence
+from nasforge.charts.front_tables import candidate_table, front_table, hypervolume_sentence
 from nasforge.charts.svg import image, inline
 from nasforge.journal.records import read_as, read_json
 from nasforge.journal.run_folder import RunFolder
@@ -120,11 +120,11 @@ def _search_charts(objectives: Sequence[Objective], evaluations: Sequence[Candid
     if not objectives or objectives[0].metric not in measured:
         return []
     first = objectives[0]
-    drawn = [("Best so far", _picture(candidates.best_so_far(evaluations, first), "best", "best so far"))]
+    drawn = [("Best so far", _picture(fronts.best_so_far(evaluations, first), "best", "best so far"))]
     size = [Objective("params_m", "min")] if "params_m" in measured and first.metric != "params_m" else []
     for second in (objectives[1:] or size)[:1]:
         title = sentence_case(f"{words(first.metric)} and {words(second.metric)}")
-        drawn.append((title, _picture(candidates.front(evaluations, first, second), "front", title)))
+        drawn.append((title, _picture(fronts.front(evaluations, first, second), "front", title)))
     return drawn
 
 

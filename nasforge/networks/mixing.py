@@ -1,4 +1,4 @@
-"""Tensor functions for the cells of supernets and of evaluation networks, in any space."""
+"""How supernets and evaluation networks mix paths: weighted sums, BatchNorm scaled by a mixing weight, drop path."""
 
 from __future__ import annotations
 

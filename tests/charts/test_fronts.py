@@ -5,8 +5,8 @@ import re
 import numpy as np
 
 from nasforge import Objective
-from nasforge.charts.candidates import best_so_far, front, look_at
-from nasforge.charts.fronts import hypervolume_sentence
+from nasforge.charts.front_tables import hypervolume_sentence
+from nasforge.charts.fronts import best_so_far, front, look_at
 from nasforge.charts.plots import SMALL, axes_of, scale_axis
 from nasforge.result import Candidate
 

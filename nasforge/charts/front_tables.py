@@ -1,0 +1,63 @@
+"""What one search of several objectives found: its Pareto front as a table, and how much it covers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from nasforge.architecture import Objective
+from nasforge.pareto import normalized_hypervolume
+from nasforge.result import Candidate, FrontMember
+from nasforge.wording import amount, quantity, words
+
+
+def front_table(front: Sequence[FrontMember], objectives: Sequence[Objective]) -> list[list[str]]:
+    """The front as rows of text, the head first, ordered by the foremost objective; empty for a single objective.
+
+    Args:
+        objectives: those that the search followed.
+    """
+    if len(objectives) < 2 or not front:
+        return []
+    rows = sorted(front, key=lambda member: [objective.cost(member.metrics) for objective in objectives])
+    return candidate_table(rows, [objective.metric for objective in objectives])
+
+
+def candidate_table(rows: Sequence[FrontMember], metrics: Sequence[str]) -> list[list[str]]:
+    """Candidates as rows of text, the head first; a dash where a metric is missing."""
+    return [
+        ["architecture", *map(words, metrics)],
+        *([row.notation, *(_shown(name, row.metrics.get(name)) for name in metrics)] for row in rows),
+    ]
+
+
+def _shown(name: str, value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else amount(name, value)
+
+
+def hypervolume_sentence(rows: Sequence[Candidate], objectives: Sequence[Objective]) -> str:
+    """The hypervolume of a search's candidates and its reference point, in words; empty for a single objective.
+
+    The box that it is a share of reaches from the best to the worst value of each objective among the candidates, but
+    for those with a flag: the worst value that they hold would make the box as large as can be.
+    """
+    usable = [[objective.cost(row.metrics) for objective in objectives] for row in rows if row.measured]
+    costs = np.array(usable, dtype=float).reshape(len(usable), len(objectives))
+    costs = costs[np.isfinite(costs).all(axis=1)]
+    if len(objectives) < 2 or not len(costs):
+        return ""
+    ideal, nadir = costs.min(axis=0), costs.max(axis=0)
+    share = normalized_hypervolume(costs, ideal, nadir)
+    return (
+        f"Hypervolume {share:.4f}: the share of the box between the best and the worst value of each objective among "
+        f"this search's candidates that its front dominates. Reference point, the worst values: "
+        f"{point(objectives, nadir)}. Best values: {point(objectives, ideal)}."
+    )
+
+
+def point(objectives: Sequence[Objective], costs: np.ndarray) -> str:
+    """A point of the objective space (objectives,), given as costs, in words."""
+    pairs = zip(objectives, costs, strict=True)
+    return ", ".join(quantity(objective.metric, objective.sign * cost) for objective, cost in pairs)
