@@ -82,7 +82,7 @@ def test_the_maps_of_a_batch_count_and_devices_share_it(data, space, monkeypatch
     check_memory(planned, space, "cpu")
     monkeypatch.setattr(memory, "memory_of", lambda _: weights + maps - 1)
     with pytest.raises(
-        OptionError, match=r"it does not fit: .* a batch of 32 images of 16 x 16 pixels leaves .*; lower channels"
+        OptionError, match=r"it does not fit: .* a batch of 32 images of 16 x 16 pixels saves .*; lower channels"
     ):
         check_memory(planned, space, "cpu")
     check_memory(planned, space, "cuda", ranks=2)

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from nasforge.experiment.published import explained, true_accuracies, why_not_looked_up
+from nasforge.result import KnownMetric
 from nasforge_plugins.space.nasbench201 import NASBench201
 
 PAPER = {"cifar10": 0.9356}
@@ -12,9 +13,9 @@ def test_estimators_are_asked_what_they_know_of_their_metrics():
     table = SimpleNamespace(about={"accuracy": "validation, 12 epochs"}, optima={"accuracy": 0.9, "params_m": 0.1})
     latency = SimpleNamespace(about={"latency_ms": "on a board"}, optima={})
     assert explained([table, latency]) == {
-        "accuracy": {"about": "validation, 12 epochs", "optimum": 0.9},
-        "params_m": {"optimum": 0.1},
-        "latency_ms": {"about": "on a board"},
+        "accuracy": KnownMetric(about="validation, 12 epochs", optimum=0.9),
+        "params_m": KnownMetric(optimum=0.1),
+        "latency_ms": KnownMetric(about="on a board"),
     }
 
 

@@ -50,7 +50,7 @@ COMMAND = [*WORDS, "strategy.evaluation_channels=4", f"strategy.stages=[{','.joi
         (["strategy.start=DARTS_V3"], "Did you mean 'DARTS_V"),
         (
             [f"strategy.start='{FOREIGN}'"],
-            "is of space 'nasbench201'",
+            "belongs to space 'nasbench201'",
         ),
         (
             ["space=nasbench201", f"strategy.stages=[{TINY[0]},{TINY[1]}]"],
