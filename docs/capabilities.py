@@ -40,8 +40,8 @@ refused before data are read, with a sentence that names both sides, what is mis
 {pairs}
 
 - *no supernet*: the estimator scores with shared weights, and the strategy trains no supernet.
-- *own weights*: the strategy asks about no candidate but with its supernet's weights; others would go unheard.
-- *prunings*: the strategy asks about networks that are none of the space's architectures; a table lacks them."""
+- *own weights*: the strategy scores candidates only with its supernet's weights, and asks no other estimator.
+- *prunings*: the strategy evaluates networks outside the space, which a table lacks."""
 
 
 def built_in(kind: str) -> Classes:

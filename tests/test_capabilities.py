@@ -173,7 +173,7 @@ def due(strategy, space, estimator):
         if lacks := lacking(part, SPACES[space]):
             fitting = [one for one, other in registry("space").working.items() if not lacking(part, other)]
             return (
-                f"{kind} '{name}' needs a space with {' and '.join(lacks)}; space '{space}' has not.",
+                f"{kind} '{name}' needs a space with {' and '.join(lacks)}, which space '{space}' lacks.",
                 f"Spaces that fit: {', '.join(fitting)}.",
             )
     if (estimator, space) in OTHER_TABLES:

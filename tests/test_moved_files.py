@@ -69,7 +69,7 @@ def test_a_copy_says_what_it_looks_for_and_takes_a_new_place(copied, run, comman
     for words in (["retrain", str(copied), "retrain.seeds=2"], ["resume", str(copied), "budget.evaluations=3"]):
         said = mistake(*words)
         assert f"there is no file {run.parent / 'in/mine.npz'}" in said
-        assert said.endswith("if it lies elsewhere now, add data.path=PATH")
+        assert said.endswith("if it is elsewhere now, add data.path=PATH")
         status, _, complaint = command(*words, "data.path=new.npz")
         assert status == 0, complaint
     assert result(copied)["evaluations"]["requested"] == 3

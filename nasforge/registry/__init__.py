@@ -1,4 +1,4 @@
-"""Names to plug-ins: entry points, their options, and what goes together.
+"""From names to plug-ins: entry points, their options, and which plug-ins work together.
 
-Imports the contracts alone.
+Imports only the contracts.
 """

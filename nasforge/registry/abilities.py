@@ -1,4 +1,4 @@
-"""Which plug-ins go together: what each one says of itself, and a sentence where two of them do not."""
+"""Check which plug-ins work together, and say in one sentence why two of them do not."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ Part = Strategy[Any] | Estimator
 
 
 def missing(part: Part | type[Part], space: SearchSpace | type[SearchSpace]) -> list[str]:
-    """Abilities that `part` needs and `space` has not; either may be a class or an object."""
-    found = space if isinstance(space, type) else type(space)
-    return [ability.__name__ for ability in part.needs if not issubclass(found, ability)]
+    """Return the abilities that `part` needs and `space` lacks; either may be a class or an object."""
+    space_class = space if isinstance(space, type) else type(space)
+    return [ability.__name__ for ability in part.needs if not issubclass(space_class, ability)]
 
 
 def check_space(kind: str, part: Part, space: SearchSpace) -> None:
-    """Raise an `AbilityError` if `space` lacks what `part` needs, naming both, the ability, and what would fit."""
-    lacks = missing(part, space)
-    if lacks:
-        fitting = [name for name, one in registry("space").working.items() if not missing(part, one)]
+    """Raise an `AbilityError` that names missing abilities and fitting spaces if `space` lacks what `part` needs."""
+    lacking = missing(part, space)
+    if lacking:
+        fitting = [name for name, fit in registry("space").working.items() if not missing(part, fit)]
         raise AbilityError(
-            f"{kind} '{part.name}' needs a space with {' and '.join(lacks)}; space '{space.name}' has not. "
+            f"{kind} '{part.name}' needs a space with {' and '.join(lacking)}, which space '{space.name}' lacks. "
             f"{_fitting('Spaces', fitting)}"
         )
 
 
 def mismatch(strategy: Strategy[Any] | type[Strategy[Any]], estimator: Estimator | type[Estimator]) -> str:
-    """Why `estimator` is of no use to `strategy`; empty if it is."""
+    """Return why `strategy` cannot use `estimator`; empty if it can."""
     if strategy.needs_estimates and estimator.needs_weights and not strategy.shares_weights:
         return (
             f"estimator '{estimator.name}' scores with shared weights, "
@@ -40,21 +40,21 @@ def mismatch(strategy: Strategy[Any] | type[Strategy[Any]], estimator: Estimator
         )
     if strategy.shares_weights and not strategy.needs_estimates and not estimator.needs_weights:
         return (
-            f"strategy '{strategy.name}' asks about no candidate but with its supernet's weights, "
+            f"strategy '{strategy.name}' scores candidates only with its supernet's weights, "
             f"and estimator '{estimator.name}' does not score with shared weights"
         )
     if strategy.needs_builder and not estimator.builds:
         return (
-            f"strategy '{strategy.name}' asks about networks that are none of the space's architectures, "
-            f"and estimator '{estimator.name}' knows these alone"
+            f"strategy '{strategy.name}' evaluates networks outside the space, "
+            f"and estimator '{estimator.name}' knows only the space's architectures"
         )
     return ""
 
 
 def check_estimator(strategy: Strategy[Any], estimator: Estimator) -> None:
-    """Raise an `AbilityError` if the two do not go together, with the reason and with what would fit."""
+    """Raise an `AbilityError` with the reason and fitting estimators if the two do not work together."""
     if reason := mismatch(strategy, estimator):
-        fitting = [name for name, one in registry("estimator").working.items() if not mismatch(strategy, one)]
+        fitting = [name for name, fit in registry("estimator").working.items() if not mismatch(strategy, fit)]
         raise AbilityError(f"{reason}. {_fitting('Estimators', fitting)}")
 
 

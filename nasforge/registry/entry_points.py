@@ -1,10 +1,11 @@
-"""Names of plug-ins, and the classes behind them: one read-only mapping per kind, over installed entry points."""
+"""Map the names of plug-ins to their classes: one read-only mapping per kind, from installed entry points."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
@@ -19,10 +20,10 @@ CONTRACTS = {
     "estimator": "nasforge.estimator:Estimator",
     "data": "nasforge.data:DataModule",
 }
-"""The kinds of plug-in, and the class that each must inherit from."""
+"""The class that each kind of plug-in must inherit from."""
 
 WATCHERS = {"logger": "pytorch_lightning.loggers:Logger", "callback": "pytorch_lightning.callbacks:Callback"}
-"""What may watch a fit, likewise: these classes are Lightning's, and packages offer theirs as they offer plug-ins."""
+"""The same for what may watch a fit. These classes are Lightning's; packages offer theirs as they offer plug-ins."""
 
 _OF_LIGHTNING = {
     "logger": {
@@ -31,15 +32,15 @@ _OF_LIGHTNING = {
     },
     "callback": {"learning_rate_monitor": "pytorch_lightning.callbacks:LearningRateMonitor"},
 }
-"""Those that come with Lightning and change nothing of what is computed."""
+"""Loggers and callbacks that come with Lightning and do not change any result."""
 
 
 class Plugin(NamedTuple):
     """One package's claim to a name.
 
     Attributes:
-        name: what people type.
-        package, version: the distribution that installed it.
+        name: what users type.
+        package, version: the distribution that provides it.
         module, attribute: where its class is.
     """
 
@@ -51,7 +52,7 @@ class Plugin(NamedTuple):
 
     @classmethod
     def of(cls, entry: EntryPoint) -> Plugin:
-        """From package metadata alone; nothing is imported. Metadata may be damaged: what is not there is empty."""
+        """Read package metadata without importing anything; what is missing in damaged metadata is left empty."""
         module, _, attribute = entry.value.partition("[")[0].partition(":")
         package = (entry.dist and entry.dist.metadata["Name"]) or "an unknown package"
         version = (entry.dist and entry.dist.metadata["Version"]) or ""
@@ -59,11 +60,11 @@ class Plugin(NamedTuple):
 
 
 class Registry(Mapping[str, type[Any]]):
-    """The plug-ins of one kind. Names cost nothing; a class is imported, and checked, when it is asked for.
+    """The plug-ins of one kind. Reading names is cheap; a class is imported and checked when it is looked up.
 
     Raises:
-        UnknownNameError: on lookup, no package has the name, several have it, or the one that has it is made for
-            another nasforge or broken.
+        UnknownNameError: on lookup, if no package has the name, if several have it, or if the plug-in is broken or
+            made for another version of nasforge.
     """
 
     def __init__(self, kind: str) -> None:
@@ -72,14 +73,14 @@ class Registry(Mapping[str, type[Any]]):
 
     @cached_property
     def plugins(self) -> Mapping[str, tuple[Plugin, ...]]:
-        """Who claims each name, in order of the names; more than one claim is a clash."""
+        """The plug-ins that claim each name, sorted by name; several claims are a conflict."""
         claims: dict[str, list[Plugin]] = {}
         for entry in sorted(entry_points(group=f"nasforge.{self.kind}")):
             claims.setdefault(entry.name, []).append(Plugin.of(entry))
         for name, value in _OF_LIGHTNING.get(self.kind, {}).items():
             module, _, attribute = value.partition(":")
             claims.setdefault(name, []).append(Plugin(name, "nasforge", "", module, attribute))
-        return {name: tuple(sorted(plugins, key=lambda one: one.package)) for name, plugins in claims.items()}
+        return {name: tuple(sorted(plugins, key=lambda plugin: plugin.package)) for name, plugins in claims.items()}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.plugins)
@@ -97,17 +98,15 @@ class Registry(Mapping[str, type[Any]]):
 
     @property
     def working(self) -> Mapping[str, type[Any]]:
-        """All classes that can be had; broken and clashing ones are left out."""
-        found = {}
+        """All classes that can be loaded; broken and conflicting ones are left out."""
+        classes = {}
         for name in self:
-            try:
-                found[name] = self[name]
-            except NasforgeError:
-                continue
-        return found
+            with suppress(NasforgeError):
+                classes[name] = self[name]
+        return classes
 
     def refusal(self, name: str) -> str:
-        """Why a known name cannot be used, as far as package metadata tell: a clash, or made for another nasforge."""
+        """Return why metadata forbid a known name: a conflict, or another version of nasforge; empty if they do not."""
         first, *others = self.plugins[name]
         if others:
             packages = " and ".join(plugin.package for plugin in (first, *others))
@@ -116,80 +115,79 @@ class Registry(Mapping[str, type[Any]]):
             return ""
         from nasforge.registry.made_for import refusal
 
-        said = refusal(first.package, first.version)
-        return said and f"{self.kind} '{name}' of {first.package} {first.version} {said}"
+        reason = refusal(first.package, first.version)
+        return reason and f"{self.kind} '{name}' of {first.package} {first.version} {reason}"
 
     def _load(self, name: str) -> type[Any]:
         if name not in self:
             raise unknown(self.kind, name, self)
-        if said := self.refusal(name):
-            raise UnknownNameError(said)
+        if refusal := self.refusal(name):
+            raise UnknownNameError(refusal)
         (plugin,) = self.plugins[name]
-        found = _imported(plugin, self.kind)
-        _check_contract(found, plugin, self.kind)
-        if self.kind in WATCHERS:  # a name is for choosing one; Lightning's loggers have another by that word
-            return cast(type[Any], found)
-        self._check_single(found, plugin)
-        return _named(found, plugin, self.kind)
+        cls = _imported(plugin, self.kind)
+        _check_contract(cls, plugin, self.kind)
+        if self.kind in WATCHERS:  # the attribute `name` of Lightning's loggers means something else
+            return cast(type[Any], cls)
+        self._check_single(cls, plugin)
+        return _named(cls, plugin, self.kind)
 
-    def _check_single(self, found: type[Any], plugin: Plugin) -> None:
-        """A class has one name, which stands in its architectures and in the keys of its estimates."""
-        others = [name for name, one in self._classes.items() if one is found]
+    def _check_single(self, cls: type[Any], plugin: Plugin) -> None:
+        """Refuse a second name for a class, because architectures and the keys of estimates contain the name."""
+        others = [name for name, other in self._classes.items() if other is cls]
         if others:
             raise UnknownNameError(
-                f"{self.kind} '{plugin.name}' of {plugin.package} is the class of '{others[0]}' too: "
+                f"{self.kind} '{plugin.name}' of {plugin.package} is also the class of '{others[0]}': "
                 f"a class has one name, so give '{plugin.name}' a subclass of {plugin.attribute}"
             )
 
 
 @cache
 def registry(kind: str) -> Registry:
-    """The plug-ins of `kind`: space, strategy, estimator or data; or a logger or callback."""
+    """Return the plug-ins of `kind`: space, strategy, estimator, data, logger or callback."""
     if kind not in CONTRACTS and kind not in WATCHERS:
         raise unknown("kind of plug-in", kind, CONTRACTS)
     return Registry(kind)
 
 
 def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) -> Any:
-    """The object that a configuration stands for: `name` says which class, the rest are its constructor's options.
+    """Build the object that a configuration describes: `name` chooses the class, the rest are its options.
 
     Args:
         kind: space, strategy, estimator or data.
-        where: how messages call the section that the options stand in, if it is not `kind`'s own.
+        where: the section of the options, for messages; by default, that of `kind`.
 
     Raises:
-        UnknownNameError: no working plug-in has that name.
+        UnknownNameError: there is no working plug-in with that name.
         OptionError: an option's key, type or value is wrong; the message says which and what would be right.
     """
-    from nasforge.registry.options import (  # which takes a tenth of a second; names alone are quick
+    from nasforge.registry.options import (  # this import takes a tenth of a second; reading names does not need it
         arguments,
         filled,
     )
     from nasforge.registry.renamed import with_new_names
 
     if not isinstance(options, Mapping):
-        raise OptionError(f"{where or kind}={options!r}: it must hold a name, and the options of what it names")
+        raise OptionError(f"{where or kind}={options!r}: it must hold a name and the options of that plug-in")
     given = dict(options)
     name = given.pop("name", None)
     if not isinstance(name, str):
         known = ", ".join(registry(kind))
         raise OptionError(f"{where or kind}.name={name!r}: it must be the name of a {kind}: {known}")
-    found = registry(kind)[name]
+    cls = registry(kind)[name]
     where = where or (f"{kind}.{name}" if kind == "estimator" else kind)
-    given = with_new_names(found, given, where=where)
-    taken = arguments(found, given, where=where)
-    part = _constructed(found, taken, registry(kind).plugins[name][0], kind)
-    vars(part).setdefault("name", name)  # a worker process imports the class alone, which has its name from here
+    given = with_new_names(cls, given, where=where)
+    part = _constructed(cls, arguments(cls, given, where=where), registry(kind).plugins[name][0], kind)
+    vars(part).setdefault("name", name)  # a worker process imports the class directly, without its name
     if kind == "estimator":
-        part.options = filled(found, _without_paths(kind, found, given))  # what lies there is the part's fingerprint
+        part.options = filled(cls, _without_paths(kind, cls, given))  # the part's fingerprint covers its files
     return part
 
 
-def _without_paths(kind: str, found: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """A plug-in's options but for paths, its own and those of parts that it has itself."""
+def _without_paths(kind: str, cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plug-in's options without paths, its own and those of plug-ins inside it."""
     from nasforge.registry.options import path_options
 
-    places = path_options(found)
+    places = path_options(cls)
     return {
         key: _without_paths(kind, registry(kind)[value["name"]], value)
         if isinstance(value, Mapping) and value.get("name") in registry(kind)
@@ -199,13 +197,13 @@ def _without_paths(kind: str, found: type[Any], options: Mapping[str, Any]) -> d
     }
 
 
-def _constructed(found: type[Any], taken: Mapping[str, Any], plugin: Plugin, kind: str) -> Any:
+def _constructed(cls: type[Any], options: Mapping[str, Any], plugin: Plugin, kind: str) -> Any:
     try:
-        return found(**taken)
-    except SystemExit as error:  # it would end the command, and a sweep with it, without a word
+        return cls(**options)
+    except SystemExit as error:  # it would silently end the command, or a whole sweep
         raise OptionError(
             f"{kind} '{plugin.name}' of {plugin.package} cannot be built: its constructor raised {reason(error)}; "
-            "an OptionError would say what is wrong"
+            "raise an OptionError that says what is wrong instead"
         ) from error
     except OptionError as error:
         if plugin.package == "nasforge" or plugin.package in str(error):
@@ -217,7 +215,7 @@ def _imported(plugin: Plugin, kind: str) -> Any:
     if not (plugin.module and plugin.attribute):
         raise UnknownNameError(
             f"{kind} '{plugin.name}' of {plugin.package} has an entry point without a class: "
-            f"{plugin.name} = MODULE:CLASS would be right"
+            f"it must be {plugin.name} = MODULE:CLASS"
         )
     try:
         return attrgetter(plugin.attribute)(imported(plugin.module))
@@ -229,28 +227,28 @@ def _imported(plugin: Plugin, kind: str) -> Any:
         ) from error
 
 
-def _check_contract(found: Any, plugin: Plugin, kind: str) -> None:
+def _check_contract(cls: Any, plugin: Plugin, kind: str) -> None:
     module, _, name = (CONTRACTS | WATCHERS)[kind].partition(":")
-    if not (isinstance(found, type) and issubclass(found, getattr(importlib.import_module(module), name))):
+    if not (isinstance(cls, type) and issubclass(cls, getattr(importlib.import_module(module), name))):
         raise UnknownNameError(
             f"{kind} '{plugin.name}' of {plugin.package} is not a {name}: "
             f"{plugin.module}.{plugin.attribute} must be a class that inherits from "
             f"{'nasforge' if kind in CONTRACTS else module}.{name}"
         )
-    if inspect.isabstract(found):
-        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
         raise UnknownNameError(
-            f"{kind} '{plugin.name}' of {plugin.package} is not complete: {plugin.attribute} lacks {missing}, "
+            f"{kind} '{plugin.name}' of {plugin.package} is incomplete: {plugin.attribute} lacks {missing}, "
             f"which every {name} must have"
         )
 
 
-def _named(found: type[Any], plugin: Plugin, kind: str) -> type[Any]:
-    own = vars(found).get("name", plugin.name)
+def _named(cls: type[Any], plugin: Plugin, kind: str) -> type[Any]:
+    own = vars(cls).get("name", plugin.name)
     if own != plugin.name:
         raise UnknownNameError(
             f"{kind} '{plugin.name}' of {plugin.package} calls itself '{own}': "
             f"the attribute `name` of {plugin.attribute} must equal its entry point"
         )
-    found.name = plugin.name
-    return found
+    cls.name = plugin.name
+    return cls

@@ -1,4 +1,4 @@
-"""Code of other packages, which may do anything while it is imported or called: no command may suffer from it."""
+"""Import code of other packages safely: whatever it does, the command survives."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from types import ModuleType
 from nasforge.stopping import Interrupted
 
 STOPS = (KeyboardInterrupt, Interrupted)
-"""What ends a command wherever it arrives. All else that a guest raises is its own fault: even what is no `Exception`,
-as `SystemExit` and the skips of pytest are not."""
+"""What ends a command anywhere. Everything else that a guest raises is its own error, even if it does not derive from
+`Exception`, like `SystemExit` and pytest's skips."""
 
 
 def imported(module: str) -> ModuleType:
-    """The module. What it prints meanwhile goes to the errors: programs read the output of `--cfg` and completion."""
+    """Import and return a module. What it prints goes to stderr, because programs read the stdout of `--cfg`."""
     with redirect_stdout(sys.stderr):
         return importlib.import_module(module)

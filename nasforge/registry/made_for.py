@@ -1,4 +1,4 @@
-"""Which nasforge an installed package is made for, by its own metadata; nothing of the package is imported."""
+"""Read from a package's metadata, without importing it, which versions of nasforge it is made for."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from nasforge import __version__
 
 
 def wanted(package: str) -> str:
-    """The versions of nasforge that `package` asks for and this one is not, `>=0.3` say; empty if all is well.
+    """Return the versions of nasforge that `package` requires, such as `>=0.3`, if this version is not one of them.
 
-    A package that is not installed, or whose requirements cannot be read, asks for none.
+    Empty if it is, if the package is not installed, or if its requirements cannot be read.
     """
     try:
         lines = requires(package) or []
@@ -27,7 +27,7 @@ def wanted(package: str) -> str:
 
 
 def _of_nasforge(line: str) -> Requirement | None:
-    """The requirement in a line of metadata if it is one of nasforge that holds here; others may be nonsense."""
+    """Return the requirement in a line of metadata if it is for nasforge and applies here; others may be invalid."""
     try:
         requirement = Requirement(line)
         if canonicalize_name(requirement.name) != "nasforge":
@@ -38,10 +38,10 @@ def _of_nasforge(line: str) -> Requirement | None:
 
 
 def refusal(package: str, version: str) -> str:
-    """The end of a sentence: for which nasforge `package` is made, which one this is, and what to do; or empty."""
+    """Return the end of a sentence: which nasforge `package` needs, which one this is, and what to do; or empty."""
     if not (specifier := wanted(package)):
         return ""
     return (
-        f"is made for nasforge {specifier}, and this is nasforge {__version__}: install another release of {package} "
-        f"than {version}, or that nasforge (pip install 'nasforge{specifier}')"
+        f"needs nasforge {specifier}, and this is nasforge {__version__}: install another release of {package}, "
+        f"or pip install 'nasforge{specifier}'"
     )

@@ -1,4 +1,4 @@
-"""Options that many strategies share, as groups: a constructor takes one whole, and its YAML has a section for it."""
+"""Groups of options that many strategies share; a constructor takes a whole group, which is a section of its YAML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nasforge.registry.ranges import Cells, Channels, Clip, FinalLearningRate, L
 
 @dataclass(frozen=True, kw_only=True)
 class MixtureOptions:
-    """What the edges of a supernet mix; None is the space's own choice.
+    """What the edges of a supernet mix; None uses the space's default.
 
     Attributes:
         partial_channels: K of PC-DARTS: 1/K of the channels are mixed; 1 mixes all.
@@ -25,11 +25,11 @@ class MixtureOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SupernetOptions(MixtureOptions):
-    """A supernet's size, and what its edges mix; None is the space's own choice.
+    """A supernet's size, and what its edges mix; None uses the space's default.
 
     Attributes:
-        channels: initial width C.
-        cells: depth.
+        channels: the initial width C.
+        cells: the depth.
     """
 
     channels: Channels | None = None
@@ -38,12 +38,12 @@ class SupernetOptions(MixtureOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SGDOptions:
-    """SGD of the weights, by default DARTS's.
+    """SGD for the weights; the defaults are those of DARTS.
 
     Attributes:
         learning_rate: in the first epoch.
-        final_learning_rate: where its cosine ends.
-        momentum: of the gradients.
+        final_learning_rate: at the end of its cosine schedule.
+        momentum: of SGD.
         weight_decay: L2.
         clip: the largest gradient norm.
     """
@@ -57,10 +57,10 @@ class SGDOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class AdamOptions:
-    """Adam at a constant rate, by default DARTS's for its alphas.
+    """Adam with a constant learning rate; the defaults are those of DARTS for its alphas.
 
     Attributes:
-        learning_rate: of every step.
+        learning_rate: of all steps.
         weight_decay: L2.
     """
 
@@ -69,7 +69,7 @@ class AdamOptions:
 
 
 def now_grouped(**groups: type) -> Mapping[str, str]:
-    """For a plug-in's `renamed`: each group's options, which stood beside the others before.
+    """Return the entries of a plug-in's `renamed` for options that have moved into groups.
 
     ```python
     renamed = now_grouped(supernet=SupernetOptions) | {"alpha_learning_rate": "alphas.learning_rate"}

@@ -1,9 +1,10 @@
-"""Options checked against the annotations of who takes them; errors name the key and what would be right."""
+"""Check options against the annotations of a constructor; errors name the key and what would be right."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
+import itertools
 import json
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -21,23 +22,23 @@ Built = TypeVar("Built")
 
 
 def checked(cls: Callable[..., Built], options: Mapping[str, Any], *, where: str) -> Built:
-    """`cls(**options)`, after every option was checked against the annotations of the constructor.
+    """Return `cls(**options)` after checking every option against the annotations of the constructor.
 
     Args:
         cls: a class whose constructor takes keyword-only arguments, or a dataclass.
-        where: the section of the configuration, for the messages: `strategy`, `retrain`.
+        where: the section of the configuration, for messages: `strategy`, `retrain`.
 
     Raises:
-        OptionError: the first key that is unknown, missing, or holds a wrong value.
+        OptionError: about the first key that is unknown, is missing, or has a wrong value.
     """
     return cls(**arguments(cls, options, where=where))
 
 
 def arguments(cls: Callable[..., Any], options: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """The options as the constructor of `cls` takes them; arguments and errors as for `checked`.
+    """Return the options as the constructor of `cls` takes them; arguments and errors as for `checked`.
 
-    Numbers must be numbers ("8" and true are none), whole ones fit where fractions may stand, lists become tuples
-    where a tuple is asked for. What is left out of a group (a dataclass) is as the constructor's default has it.
+    A number must be a number ("8" and true are not); an integer is also a float, and a list becomes a tuple where one
+    is expected. Options missing from a group (a dataclass) are taken from the constructor's default.
     """
     schema = _schema(cls)
     if not isinstance(options, Mapping):
@@ -48,12 +49,12 @@ def arguments(cls: Callable[..., Any], options: Mapping[str, Any], *, where: str
     for key, parameter in schema.items():
         if key not in options and parameter.default is inspect.Parameter.empty:
             raise OptionError(f"{where}.{key} is missing: it must be {described(parameter.annotation)}")
-    whole = {key: _completed(schema[key].default, value) for key, value in options.items()}
-    return {key: _value(f"{where}.{key}", schema[key].annotation, value) for key, value in whole.items()}
+    complete = {key: _completed(schema[key].default, value) for key, value in options.items()}
+    return {key: _value(f"{where}.{key}", schema[key].annotation, value) for key, value in complete.items()}
 
 
 def filled(cls: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as plain JSON, defaults filled in."""
+    """Return the options as plain JSON, with defaults filled in."""
     defaults = {key: parameter.default for key, parameter in _schema(cls).items()}
     given = {key: _completed(defaults.get(key), value) for key, value in options.items()}
     content: dict[str, Any] = json.loads(json.dumps({**defaults, **given}, default=plain))
@@ -61,23 +62,24 @@ def filled(cls: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any
 
 
 def path_options(cls: Callable[..., Any]) -> tuple[str, ...]:
-    """The options that are annotated `Path`, or `Path | None`: where a user's files lie."""
-    return tuple(key for key, one in _schema(cls).items() if Path in (one.annotation, *get_args(one.annotation)))
+    """Return the options annotated `Path` or `Path | None`: the locations of a user's files."""
+    annotations = {key: parameter.annotation for key, parameter in _schema(cls).items()}
+    return tuple(key for key, annotation in annotations.items() if Path in (annotation, *get_args(annotation)))
 
 
 def grouped_options(cls: Callable[..., Any]) -> list[str]:
-    """The options of all groups, dotted: `supernet.channels`."""
+    """Return the dotted names of the options in all groups: `supernet.channels`."""
     groups = {key: parameter.default for key, parameter in _schema(cls).items() if _is_group(parameter.default)}
     return [f"{key}.{option}" for key, group in groups.items() for option in asdict(group)]
 
 
 def plain(value: Any) -> Any:
-    """What JSON has no form for: dataclasses are their fields, anything else its text."""
+    """Return what JSON cannot hold in a form that it can: a dataclass as its fields, anything else as text."""
     return vars(value) if is_dataclass(value) else str(value)
 
 
 def _completed(default: Any, value: Any) -> Any:
-    """A group's options with what they leave out, taken from its default; any other value as it is."""
+    """Return a group's options with missing ones taken from its default; any other value as it is."""
     return {**asdict(default), **value} if _is_group(default) and isinstance(value, Mapping) else value
 
 
@@ -86,11 +88,11 @@ def _is_group(default: Any) -> bool:
 
 
 def unknown_key(key: str, available: Sequence[str] | Mapping[str, Any], grouped: Sequence[str] = ()) -> OptionError:
-    """The error for a key that its section does not have, with the nearest right one.
+    """Return the error for a key that its section does not have, with the nearest valid key.
 
     Args:
-        available: what its section has.
-        grouped: dotted keys of the section's groups, one of which may have been meant.
+        available: the keys that the section has.
+        grouped: dotted keys of the section's groups, which the user may have meant.
     """
     section, _, name = key.rpartition(".")
     known = {option.rpartition(".")[2]: option for option in (*grouped, *available)}
@@ -102,12 +104,12 @@ def unknown_key(key: str, available: Sequence[str] | Mapping[str, Any], grouped:
 
 
 def described(annotation: Any) -> str:
-    """What a value must be, in words: 'a whole number, at least 1, or null'."""
+    """Describe valid values in words: 'a whole number, at least 1, or null'."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return described(arguments[0]) + _range(arguments[1:])
     if origin in (Union, types.UnionType):
-        return ", or ".join(described(one) for one in arguments)
+        return ", or ".join(map(described, arguments))
     if origin is Literal:
         return "one of " + ", ".join(str(value) for value in arguments)
     if origin in (list, tuple, set, Sequence):
@@ -139,19 +141,19 @@ _BOUNDS = {
 
 
 def _range(metadata: Sequence[Any]) -> str:
-    constraints = [one for item in metadata for one in (item.metadata if isinstance(item, FieldInfo) else [item])]
-    said = [
+    nested = [item.metadata if isinstance(item, FieldInfo) else [item] for item in metadata]
+    bounds = [
         words.format(getattr(constraint, bound))
-        for constraint in constraints
+        for constraint in itertools.chain(*nested)
         for bound, words in _BOUNDS.items()
         if getattr(constraint, bound, None) is not None
     ]
-    return ", " + " and ".join(said) if said else ""
+    return ", " + " and ".join(bounds) if bounds else ""
 
 
 @cache
 def _schema(cls: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """The constructor's named parameters, annotations resolved."""
+    """Return the constructor's named parameters with resolved annotations."""
     source: Any = cls if is_dataclass(cls) else cls.__init__  # type: ignore[misc]  # read, never called
     try:
         hints = get_type_hints(source, include_extras=True)
@@ -167,7 +169,7 @@ def _schema(cls: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 
 
 def _value(key: str, annotation: Any, value: Any) -> Any:
-    """The value in its annotated type. Read as JSON: there strictness still lets a list become a tuple."""
+    """Return the value in its annotated type. It is read as JSON, whose strict mode turns lists into tuples."""
     if is_dataclass(annotation) and isinstance(annotation, type):
         return checked(annotation, value, where=key)
     items = get_args(annotation)
@@ -175,23 +177,23 @@ def _value(key: str, annotation: Any, value: Any) -> Any:
         return tuple(_value(f"{key}[{index}]", items[0], item) for index, item in enumerate(value))
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
-        found = adapter.validate_json(json.dumps(value, default=str), strict=True)
+        converted = adapter.validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         own = str(first["msg"]).removeprefix("Value error, ") if first["type"] == "value_error" else ""
         raise OptionError(f"{key}={_shown(value)}: it must be {own or described(annotation)}") from None
-    if not _same_truths(value, found):
+    if not _same_booleans(value, converted):
         raise OptionError(f"{key}={_shown(value)}: it must be {described(annotation)}")
-    return found
+    return converted
 
 
-def _same_truths(given: Any, found: Any) -> bool:
-    """Whether what was true or false still is, and nothing else: true equals 1, so `Literal[1, 2]` takes it."""
-    if isinstance(given, list | tuple) and isinstance(found, list | tuple):
-        return all(_same_truths(*pair) for pair in zip(given, found, strict=False))
-    return isinstance(given, bool) == isinstance(found, bool)
+def _same_booleans(given: Any, converted: Any) -> bool:
+    """Whether the same values are booleans; `Literal[1, 2]` would accept true, which equals 1."""
+    if isinstance(given, list | tuple) and isinstance(converted, list | tuple):
+        return all(_same_booleans(*pair) for pair in zip(given, converted, strict=False))
+    return isinstance(given, bool) == isinstance(converted, bool)
 
 
 def _shown(value: Any) -> str:
-    """As YAML has it."""
+    """Return the value as YAML writes it."""
     return json.dumps(value, default=str, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Where a user's files lie: options annotated `Path`, which are no part of what a run computes; what lies there is."""
+"""Locations of a user's files: options annotated `Path`. A run's identity includes the files, not where they are."""
 
 from __future__ import annotations
 
@@ -15,47 +15,43 @@ from nasforge.registry.options import path_options
 
 
 def user_path(typed: str | PathLike[str]) -> Path:
-    """A path in which `~` and `~NAME` stood for homes.
-
-    Raises:
-        OptionError: there is no such user.
-    """
+    """Return a path with `~` and `~NAME` replaced by home folders; `OptionError` if there is no such user."""
     try:
         return Path(typed).expanduser()
     except RuntimeError:
-        raise OptionError(f"{typed}: there is no user whose home {Path(typed).parts[0]} could be") from None
+        raise OptionError(f"{typed}: {Path(typed).parts[0]} is not the home folder of any user") from None
 
 
 def data_folder() -> Path:
-    """Where data and tables lie if nothing else is said: $NASFORGE_DATA, or data/ here."""
+    """Return the default folder of data and tables: $NASFORGE_DATA, or data/ in the working directory."""
     return user_path(os.environ.get("NASFORGE_DATA") or "data").absolute()
 
 
 def located(part: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a plug-in with absolute paths, as it found them: a default may depend on where a command runs.
+    """Return the options of a plug-in with absolute paths; default paths may depend on the working directory.
 
     Args:
-        part: what was built from `options`; it keeps a path, and each part of its own, under the option's name.
+        part: the object built from `options`; its attributes have the names of its options.
     """
-    found = dict(options)
+    absolute = dict(options)
     for key in path_options(type(part)):
-        where = getattr(part, key, None) or options.get(key)
-        found[key] = None if where is None else str(user_path(where).resolve())
+        path = getattr(part, key, None) or options.get(key)
+        absolute[key] = None if path is None else str(user_path(path).resolve())
     for key, value in options.items():
         if isinstance(value, Mapping) and "name" in value and hasattr(part, key):
-            found[key] = located(getattr(part, key), value)
-    return found
+            absolute[key] = located(getattr(part, key), value)
+    return absolute
 
 
 def path_keys(config: Mapping[str, Any]) -> set[str]:
-    """Dotted keys of a configuration's paths, those of its data and estimators."""
+    """Return the dotted keys of the paths in a configuration's data and estimators."""
     return {key for kind in ("data", "estimator") for key in _path_keys(kind, config.get(kind), kind)}
 
 
 def _path_keys(kind: str, options: Any, above: str) -> Iterator[str]:
     if not isinstance(options, Mapping):
         return
-    with suppress(NasforgeError):  # no plug-in's options, or of one that is not here, which whoever builds it will say
+    with suppress(NasforgeError):  # not a plug-in's options, or one that is not installed, which `build` reports
         yield from (f"{above}.{key}" for key in path_options(registry(kind)[str(options.get("name"))]))
     for key, value in options.items():
         yield from _path_keys(kind, value, f"{above}.{key}")
@@ -63,19 +59,19 @@ def _path_keys(kind: str, options: Any, above: str) -> Iterator[str]:
 
 @contextmanager
 def moved(config: Mapping[str, Any]) -> Iterator[None]:
-    """Inside, a complaint about data says how to tell where a file lies now that a recorded path no longer leads to."""
+    """Add to a `DataError` how to give the new location of a file that is no longer at its recorded path."""
     try:
         yield
     except DataError as error:
         for key in sorted(path_keys(config)):
             path = value_of(config, key)
             if path is not None and not Path(path).exists():
-                raise DataError(f"{error}; if it lies elsewhere now, add {key}=PATH") from error
+                raise DataError(f"{error}; if it is elsewhere now, add {key}=PATH") from error
         raise
 
 
 def value_of(config: Mapping[str, Any], key: str) -> Any:
-    """What stands under a dotted key."""
+    """Return the value of a dotted key."""
     value: Any = config
     for part in key.split("."):
         value = value[part]

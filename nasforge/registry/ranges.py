@@ -1,6 +1,6 @@
 """Ranges that many options share.
 
-They end far beyond any experiment: what lies outside is a slip of the keyboard, and the message tells the range.
+They reach far beyond any experiment: a value outside is a typing error, and the message gives the range.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ Population = Annotated[int, Field(ge=2, le=10_000)]
 Cells = Annotated[int, Field(ge=1, le=200)]
 """Depth of a network."""
 Channels = Annotated[int, Field(ge=1, le=65_536)]
-"""Width of a network; `nasforge.memory` says whether it fits."""
+"""Width of a network; `nasforge.memory` checks whether it fits."""
 BatchSize = Annotated[int, Field(ge=2, le=1_000_000)]
-"""Images a batch; BatchNorm cannot train on one."""
+"""Images per batch; BatchNorm cannot train on one."""
 Workers = Annotated[int, Field(ge=0, le=256)]
 """Processes that read images."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
-"""Of dropping something: not everything may go."""
+"""Of dropping something; 1 would drop everything."""
 LearningRate = Annotated[float, Field(gt=0, le=100)]
 FinalLearningRate = Annotated[float, Field(ge=0, le=100)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]

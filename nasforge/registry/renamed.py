@@ -1,6 +1,6 @@
-"""Options that have a new name: for one release the old one still works, and a sentence says the new one.
+"""Options with a new name: for one release the old name still works, and a warning gives the new one.
 
-A plug-in's class lists them: `renamed = {"channels": "supernet.channels"}`, the new name with its group, if it has one.
+A plug-in's class lists them, each new name with its group if it has one: `renamed = {"channels": "supernet.channels"}`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Mapping
 from typing import Any
 
 FEW = 3
-"""So many old names are said."""
+"""How many old names a warning lists."""
 
 
 def new_names(plugin: type[Any]) -> Mapping[str, str]:
-    """The new name of each old one."""
+    """Return the new name of each old one."""
     names: Mapping[str, str] = getattr(plugin, "renamed", {})
     return names
 
 
 def with_new_names(plugin: type[Any], options: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """The options under their new names. What an old name holds counts: a person wrote it, and not a default.
+    """Return the options under their new names. The value of an old name wins, because a user wrote it.
 
-    An old name may now be that of a group, which holds keys and values; then it is not the old one.
+    An old name whose value is a mapping is now the name of a group, and stays.
 
     Args:
         where: the section of the configuration, for the warning: `strategy`.
@@ -42,7 +42,7 @@ def with_new_names(plugin: type[Any], options: Mapping[str, Any], *, where: str)
 
 
 def warn_of_old_names(names: Mapping[str, str]) -> None:
-    """Say the new name of each old one, in one sentence; of many, which a recorded run has, the first few."""
+    """Warn with the new name of each old one; if there are many, as in a recorded run, with the first few."""
     if names:
         pairs = [f"{old} is now {new}" for old, new in names.items()]
         more = f" and {len(pairs) - FEW} more" if len(pairs) > FEW else ""

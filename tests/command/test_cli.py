@@ -393,7 +393,7 @@ def test_names_that_the_system_refuses_are_the_users_to_mend(mistake, words):
 )
 def test_a_home_of_nobody_is_named(mistake, monkeypatch, words):
     monkeypatch.setenv("NASFORGE_DATA", "~nobody9/x")
-    assert "~nobody9/x: there is no user whose home ~nobody9 could be" in mistake(*words)
+    assert "~nobody9/x: ~nobody9 is not the home folder of any user" in mistake(*words)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_two_names_of_one_class_are_told_so_whichever_is_used_first(guest, first
     second = {"odd": "even", "even": "odd"}[first]
     assert registry("strategy")[first].name == first
     assert refused("strategy", second) == (
-        f"strategy '{second}' of good is the class of '{first}' too: "
+        f"strategy '{second}' of good is also the class of '{first}': "
         f"a class has one name, so give '{second}' a subclass of Good"
     )
 

@@ -226,7 +226,7 @@ def test_what_cannot_be_scored_ends_the_search_at_its_first_question(a_run):
 def test_a_table_has_no_prunings(shared_data, monkeypatch, tmp_path):
     monkeypatch.setenv("NASFORGE_DATA", str(shared_data("nasbench201.npz").parent))
     words = ["strategy=te_nas", "space=nasbench201", "estimator=tabular", "retrain.seeds=0"]
-    with pytest.raises(NasforgeError, match="and estimator 'tabular' knows these alone"):
+    with pytest.raises(NasforgeError, match="and estimator 'tabular' knows only the space's architectures"):
         experiment.search(compose(words).config, tmp_path / "run")
 
 

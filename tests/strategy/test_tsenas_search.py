@@ -208,7 +208,7 @@ def test_mistakes_are_said_before_any_training(outcome, command, tmp_path, words
 
 
 def test_a_space_without_chains_is_refused(tmp_path):
-    sentence = "needs a space with CellChain; space 'darts' has not. Spaces that fit: tsenas"
+    sentence = "needs a space with CellChain, which space 'darts' lacks. Spaces that fit: tsenas"
     with pytest.raises(NasforgeError, match=sentence):
         experiment.search(compose(["strategy=tsenas", "space=darts"]).config, tmp_path / "run")
 
