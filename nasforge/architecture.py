@@ -95,18 +95,27 @@ class Objective:
         metric: the metric's name, including its unit if it has one (`accuracy`, `params_m`, `latency_ms`).
         direction: `max` or `min`.
         report_only: shown to people, never given to a strategy (test accuracies, for example).
+        label: what people call the metric ("NTK condition number"); by default the words of its name.
+        unit: its unit for people, by default the one in its name; "%" for a fraction to show in percent.
 
     Raises:
-        OptionError: the direction is any other word, which would silently steer a search the wrong way.
+        OptionError: the direction is any other word, which would silently steer a search the wrong way, or the label
+            or the unit is no text.
     """
 
     metric: str
     direction: Literal["max", "min"]
     report_only: bool = False
+    label: str = ""
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if self.direction not in ("max", "min"):
             raise OptionError(f"Objective('{self.metric}') has direction '{self.direction}'; use 'max' or 'min'")
+        if not (isinstance(self.label, str) and isinstance(self.unit, str)):
+            raise OptionError(
+                f"Objective('{self.metric}') needs texts as label and unit, not {self.label!r} and {self.unit!r}"
+            )
 
     @property
     def sign(self) -> int:

@@ -211,10 +211,13 @@ class DataModule(pl.LightningDataModule, ABC):
     Attributes:
         name: the registry name, a class attribute (Lightning's base class declares it too).
         pad, flip: the augmentation that suits the images (digits must not be flipped).
+        next_data: name of the data that one would search after these, and why: ("cifar10", "search on color
+            photographs"); None if these are no first step.
     """
 
     pad: int = 4
     flip: bool = True
+    next_data: tuple[str, str] | None = None
 
     def __init__(self, *, batch_size: int, workers: int) -> None:
         super().__init__()

@@ -241,21 +241,25 @@ class SearchResult(Section):
     @property
     def goals(self) -> tuple[Objective, ...]:
         """The objectives that the search followed, the main one first."""
-        by_metric = {objective.metric: objective for objective in self.objectives}
         if self.followed is None:
             return tuple(objective for objective in self.objectives if not objective.report_only)
-        return tuple(by_metric[metric] for metric in self.followed)
+        return tuple(self.by_metric[metric] for metric in self.followed)
+
+    @property
+    def by_metric(self) -> dict[str, Objective]:
+        """All objectives by the name of their metric."""
+        return {objective.metric: objective for objective in self.objectives}
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON, in the form of `result.json`."""
         return {**asdict(self, dict_factory=_written), "architecture": self.architecture.to_json()}
 
 
-_LEFT_OUT_IF_UNKNOWN = ("about", "optimum", "epochs", "runs")
+_LEFT_OUT_IF_UNKNOWN = ("about", "optimum", "epochs", "runs", "label", "unit")
 
 
 def _written(fields: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in fields if value is not None or name not in _LEFT_OUT_IF_UNKNOWN}
+    return {name: value for name, value in fields if name not in _LEFT_OUT_IF_UNKNOWN or value not in (None, "")}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ class Strategy(ABC, Generic[SpaceT]):
             estimators with `Estimator.builds`.
         shares_weights: whether it trains a supernet, whose weights estimators may use.
         needs_data: whether it reads images itself. If no part of a search does, the search reads none.
+        baseline: name of the strategy that a search on a table is compared with; None for a baseline itself.
         published: test accuracies that its paper reports, as fractions, by space and data set.
         renamed: the new name, with its group if it has one, of each option that was renamed since the last release.
     """
@@ -49,6 +50,7 @@ class Strategy(ABC, Generic[SpaceT]):
     needs_builder: ClassVar[bool] = False
     shares_weights: ClassVar[bool] = False
     needs_data: ClassVar[bool] = True
+    baseline: ClassVar[str | None] = None
     published: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType({})
     renamed: ClassVar[Mapping[str, str]] = MappingProxyType({})
 

@@ -3,49 +3,37 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-_NOUNS = {
-    "params_m": ("parameters", "millions"),
-    "macs_m": ("multiply-adds", "millions"),
-    "train_seconds": ("simulated training", "s"),
-    "train_epochs": ("epochs of training", ""),
-    "inherited": ("tensors inherited", ""),
-    # Zero-cost proxies, as their papers call them.
-    "ntk_condition": ("NTK condition number", ""),
-    "ntk_condition_decoupled": ("NTK condition number, decoupled", ""),
-    "naswot": ("NASWOT", ""),
-    "synflow": ("SynFlow", ""),
-    "snip": ("SNIP", ""),
-    "grasp": ("GraSP", ""),
-    "jacob_cov": ("Jacobian covariance", ""),
-    "zen": ("Zen score", ""),
-    "epe_nas": ("EPE-NAS", ""),
-    "l2_norm": ("norm of the weights", ""),
-    "params": ("parameters", ""),
-    "parameter_free_operations": ("parameter-free operations of the derived cell", ""),
-    "macs": ("multiply-adds", ""),
-}
+if TYPE_CHECKING:
+    from nasforge.architecture import Objective
+
+_ABBREVIATIONS = {"params": "parameters", "macs": "multiply-adds"}
 _SHORT = {"millions": "M"}
-_UNITS = {"ms": "ms", "seconds": "s", "mj": "mJ", "mb": "MB"}
+_UNITS = {"ms": "ms", "seconds": "s", "mj": "mJ", "mb": "MB", "m": "millions"}
 _AFTER_EPOCHS = re.compile(r"(\w+?)_(\d+)ep")
 _WITH_UNIT = re.compile(rf"(\w+?)_({'|'.join(_UNITS)})(?:_(\w+))?")
 
 
-def words(name: str) -> str:
-    """Return a metric's name, with its unit after a comma: `latency_ms_raspi4` is "latency on raspi4, ms"."""
-    noun, unit = _named(name)
+def words(metric: Objective | str) -> str:
+    """Return what people call a metric, its unit after a comma: `latency_ms_raspi4` is "latency on raspi4, ms".
+
+    Args:
+        metric: an objective, which may state its label and unit, or a name, which has those that its words spell.
+    """
+    noun, unit = _called(metric)
     return f"{noun}, {unit}" if unit else noun
 
 
-def quantity(name: str, value: float) -> str:
+def quantity(metric: Objective | str, value: float) -> str:
     """Return a metric with its value: "test accuracy 94.37 %", "parameters 1.07 M"."""
-    noun, unit = _named(name)
-    return f"{noun} {amount(name, value)} {_SHORT.get(unit, unit)}".rstrip()
+    noun, unit = _called(metric)
+    return f"{noun} {amount(metric, value)} {_SHORT.get(unit, unit)}".rstrip()
 
 
-def amount(name: str, value: float) -> str:
-    """Return a metric's value alone; accuracies in percent."""
-    return f"{100 * value:.2f} %" if is_share(name) else f"{value:.4g}"
+def amount(metric: Objective | str, value: float) -> str:
+    """Return a metric's value alone; fractions in percent."""
+    return f"{100 * value:.2f} %" if is_share(metric) else f"{value:.4g}"
 
 
 def sentence_case(text: str) -> str:
@@ -66,19 +54,23 @@ def duration(seconds: float) -> str:
     return counted(max(1, round(seconds)), "second")
 
 
-def is_share(name: str) -> bool:
-    """Return whether a metric is a fraction to show in percent."""
-    return "accuracy" in name or name == "inherited"
+def is_share(metric: Objective | str) -> bool:
+    """Return whether a metric is a fraction to show in percent: an accuracy, or an objective in "%"."""
+    if isinstance(metric, str):
+        return "accuracy" in metric
+    return metric.unit == "%" or is_share(metric.metric)
 
 
-def _named(name: str) -> tuple[str, str]:
-    """Return the noun, and the unit if the name has one."""
-    if name in _NOUNS:
-        return _NOUNS[name]
-    if after := _AFTER_EPOCHS.fullmatch(name):
+def _called(metric: Objective | str) -> tuple[str, str]:
+    """Return the noun, and the unit if there is one that does not stand beside each value."""
+    if not isinstance(metric, str):
+        noun, unit = _called(metric.metric)
+        return metric.label or noun, "" if is_share(metric) else metric.unit or unit
+    if after := _AFTER_EPOCHS.fullmatch(metric):
         return f"{after[1].replace('_', ' ')} after {counted(int(after[2]), 'epoch')}", ""
-    match = _WITH_UNIT.fullmatch(name)
+    match = _WITH_UNIT.fullmatch(metric)
+    noun = (match[1] if match else metric).replace("_", " ")
+    noun = _ABBREVIATIONS.get(noun, noun)
     if match is None:
-        return name.replace("_", " "), ""
-    noun = match[1].replace("_", " ")
+        return noun, ""
     return f"{noun} on {match[3]}" if match[3] else noun, _UNITS[match[2]]

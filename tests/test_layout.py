@@ -4,6 +4,7 @@ import ast
 import configparser
 import inspect
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -154,6 +155,43 @@ def test_a_plug_in_knows_no_other_kind(path):
         if level == 0 and parts[0] == "nasforge_plugins":
             assert parts[1] in (kind, "shared"), f"a {kind} must not import a {parts[1]}: they meet as objects"
         assert level <= len(path.relative_to(PLUGINS).parts) - 1, "a relative import that leaves its kind"
+
+
+PLAIN_WORDS = {"arrays", "cascade", "digits", "latency", "supernet", "tabular", "training"}
+"""Names of plug-ins that are also words of a sentence: they count only as a whole text, or after an equals sign."""
+EXAMPLES = {
+    "command/messages.py": {"egnas", "cifar10", "tabular"},  # the first commands of `nasforge --help`
+    "config/configuration.py": {"egnas"},  # how to write an override
+    "devices/environment.py": {"nevergrad"},  # the library, whose version a run records
+    "diagnosis/new_plugin.py": {"egnas", "nasbench201", "random_search", "supernet", "training"},  # what its tests run
+    "run/estimates.py": {"training"},  # an estimator that needs no shared weights
+    "testing/one_shot.py": {"darts", "egnas", "medarts", "te_nas"},  # whose searches the suite runs
+}
+
+
+def texts(path):
+    """All texts in a file's code, without docstrings."""
+    tree = ast.parse(path.read_text())
+    statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in statements:
+            yield node.value
+
+
+NAMES = sorted({name for kind in CONTRACTS for name in entry_points(kind)})
+
+
+def plugins_named(text):
+    for name in NAMES:
+        place = rf"\A{name}\Z|={name}\b" if name in PLAIN_WORDS else rf"\b{name}\b"
+        if re.search(place, text):
+            yield name
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=name_of)
+def test_the_core_names_no_plug_in_except_in_examples(path):
+    examples = EXAMPLES.get(str(path.relative_to(TOP)), set())
+    assert {name for text in texts(path) for name in plugins_named(text)} == examples
 
 
 def test_the_core_is_whole_without_the_plug_ins():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nasforge.architecture import Objective
+from nasforge.architecture import Metrics, Objective
 from nasforge.pareto import normalized_hypervolume
 from nasforge.result import Candidate, FrontMember
 from nasforge.wording import amount, quantity, words
@@ -22,19 +22,20 @@ def front_table(front: Sequence[FrontMember], objectives: Sequence[Objective]) -
     if len(objectives) < 2 or not front:
         return []
     rows = sorted(front, key=lambda member: [objective.cost(member.metrics) for objective in objectives])
-    return candidate_table(rows, [objective.metric for objective in objectives])
+    return candidate_table(rows, objectives)
 
 
-def candidate_table(rows: Sequence[FrontMember], metrics: Sequence[str]) -> list[list[str]]:
+def candidate_table(rows: Sequence[FrontMember], metrics: Sequence[Objective | str]) -> list[list[str]]:
     """Candidates as rows of text, the head first; a dash where a metric is missing."""
     return [
         ["architecture", *map(words, metrics)],
-        *([row.notation, *(_shown(name, row.metrics.get(name)) for name in metrics)] for row in rows),
+        *([row.notation, *(_shown(metric, row.metrics) for metric in metrics)] for row in rows),
     ]
 
 
-def _shown(name: str, value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else amount(name, value)
+def _shown(metric: Objective | str, metrics: Metrics) -> str:
+    value = metrics.get(metric if isinstance(metric, str) else metric.metric, math.nan)
+    return "–" if math.isnan(value) else amount(metric, value)
 
 
 def hypervolume_sentence(rows: Sequence[Candidate], objectives: Sequence[Objective]) -> str:
@@ -60,4 +61,4 @@ def hypervolume_sentence(rows: Sequence[Candidate], objectives: Sequence[Objecti
 def point(objectives: Sequence[Objective], costs: np.ndarray) -> str:
     """A point of the objective space (objectives,), given as costs, in words."""
     pairs = zip(objectives, costs, strict=True)
-    return ", ".join(quantity(objective.metric, objective.sign * cost) for objective, cost in pairs)
+    return ", ".join(quantity(objective, objective.sign * cost) for objective, cost in pairs)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+    from nasforge.architecture import Objective
+
 SERIES = ("sep", "pool", "skip", "dil", "other", "found")
 """Colours of curves, in order."""
 
@@ -99,10 +101,15 @@ def control_strip(found: float, random: Sequence[float]) -> str:
     return svg_of(figure)
 
 
-def in_percent(axis: Axis, metric: str) -> None:
+def in_percent(axis: Axis, metric: Objective | str) -> None:
     """Accuracies are fractions everywhere but on the page."""
     if is_share(metric):
-        axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+        axis.set_major_formatter(percent)
+
+
+def percent(value: float, _: float) -> str:
+    """A fraction as an axis shows it."""
+    return f"{100 * value:g} %"
 
 
 def over_decades(values: np.ndarray) -> bool:
@@ -110,7 +117,7 @@ def over_decades(values: np.ndarray) -> bool:
     return bool(values.size) and bool(values.max() > DECADES * values.min() > 0)
 
 
-def scale_axis(axes: Axes, side: Literal["x", "y"], metric: str, values: np.ndarray) -> None:
+def scale_axis(axes: Axes, side: Literal["x", "y"], metric: Objective | str, values: np.ndarray) -> None:
     """Let an axis show `metric`, of which it has values (n,): shares in percent, what spreads over decades by these."""
     axis = axes.xaxis if side == "x" else axes.yaxis
     in_percent(axis, metric)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasforge.architecture import Objective
 from nasforge.charts.fronts import front_line, look_at
 from nasforge.charts.plots import SERIES, SMALL, axes_of, in_percent, legend
 from nasforge.charts.svg import LIGHT, svg_of
@@ -63,10 +64,10 @@ def comparison_charts(comparison: Comparison) -> list[Chart]:
     run = comparison.first
     if not comparison.alike or not run.followed or not all(run.evaluations for run in comparison.runs):
         return []
-    followed = run.followed[0].metric
+    followed = run.followed[0]
     by = f"{words(followed)} of the best so far"
-    of_tests = [(goal.metric, f"{words(goal.metric)} of the best so far by {words(followed)}") for goal in run.reported]
-    charts = [_over_evaluations(comparison, metric, title) for metric, title in [*of_tests[:1], (followed, by)]]
+    of_tests = [(goal, f"{words(goal)} of the best so far by {words(followed)}") for goal in run.reported]
+    charts = [_over_evaluations(comparison, goal, title) for goal, title in [*of_tests[:1], (followed, by)]]
     seconds = _over_seconds(comparison, *(of_tests or [(followed, by)])[0])
     return [*charts, *seconds, *_of_several_objectives(comparison)]
 
@@ -76,24 +77,24 @@ def colour(place: int) -> str:
     return SERIES[place % len(SERIES)]
 
 
-def _over_evaluations(comparison: Comparison, metric: str, title: str) -> Chart:
-    groups = [(group.name, [best_so_far(run, metric) for run in group.runs]) for group in comparison.groups]
+def _over_evaluations(comparison: Comparison, goal: Objective, title: str) -> Chart:
+    groups = [(group.name, [best_so_far(run, goal.metric) for run in group.runs]) for group in comparison.groups]
     bands = [over_estimates(name, values) for name, values in groups]
-    return Chart(metric, sentence_case(title), _drawn(bands, "evaluations", metric))
+    return Chart(goal.metric, sentence_case(title), _drawn(bands, "evaluations", goal))
 
 
-def _over_seconds(comparison: Comparison, metric: str, title: str) -> Iterator[Chart]:
+def _over_seconds(comparison: Comparison, goal: Objective, title: str) -> Iterator[Chart]:
     """Only where every run's table knows how long its training took."""
     bands = []
     for group in comparison.groups:
         times = [when for run in group.runs if (when := simulated_seconds(run)) is not None]
         if len(times) < len(group.runs):
             return
-        bands.append(over_seconds(group.name, times, [best_so_far(run, metric) for run in group.runs]))
+        bands.append(over_seconds(group.name, times, [best_so_far(run, goal.metric) for run in group.runs]))
     longest = max(float(band.x[-1]) for band in bands)
     unit, length = next((unit, length) for unit, length in _UNITS if longest >= 2 * length or length == 1)
     scaled = [Band(band.label, band.x / length, band.mean, band.deviation) for band in bands]
-    yield Chart("seconds", sentence_case(f"{title}, over simulated time"), _drawn(scaled, f"training, {unit}", metric))
+    yield Chart("seconds", sentence_case(f"{title}, over simulated time"), _drawn(scaled, f"training, {unit}", goal))
 
 
 _UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
@@ -112,7 +113,7 @@ def _of_several_objectives(comparison: Comparison) -> Iterator[Chart]:
 def _fronts(comparison: Comparison, box: Box) -> Chart:
     """The front of one run of each group, the one whose hypervolume is the median of its group."""
     first, second = box.objectives[:2]
-    figure, axes = axes_of(SMALL, words(second.metric), words(first.metric))
+    figure, axes = axes_of(SMALL, words(second), words(first))
     signs = np.array([second.sign, first.sign])
     drawn = []
     for place, group in enumerate(comparison.groups):
@@ -121,14 +122,14 @@ def _fronts(comparison: Comparison, box: Box) -> Chart:
         points = found[np.isfinite(found).all(axis=1)] * signs
         drawn.append(front_line(axes, points, signs.tolist(), LIGHT[colour(place)], group.name))
     look_at(axes, np.concatenate(drawn))
-    in_percent(axes.xaxis, second.metric)
-    in_percent(axes.yaxis, first.metric)
+    in_percent(axes.xaxis, second)
+    in_percent(axes.yaxis, first)
     legend(axes)
-    title = f"{words(first.metric)} and {words(second.metric)}: front of the run with the median hypervolume"
+    title = f"{words(first)} and {words(second)}: front of the run with the median hypervolume"
     return Chart("fronts", sentence_case(title), figure)
 
 
-def _drawn(bands: Sequence[Band], x: str, metric: str) -> Figure:
+def _drawn(bands: Sequence[Band], x: str, metric: Objective | str) -> Figure:
     figure, axes = axes_of(SMALL, x, words(metric))
     for place, band in enumerate(bands):
         style = "-" if place < len(SERIES) else (0, (4, 2))

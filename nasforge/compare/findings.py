@@ -25,7 +25,7 @@ def task(comparison: Comparison) -> str:
         f"{budget[key]:g} {what}" for key, what in (("evaluations", "evaluations"), ("seconds", "s")) if budget.get(key)
     ]
     spaces = dict.fromkeys(run.result.space for run in comparison.runs)
-    return ", ".join([_and(list(spaces)), run.result.data, *bounds])
+    return ", ".join([_and(list(spaces)), run.result.data or "no data", *bounds])
 
 
 def value(score: Score, place: int) -> str:
@@ -79,7 +79,7 @@ def captions(comparison: Comparison) -> Iterator[str]:
     own = {objective.metric for objective in (*run.followed, *run.reported)}
     of_best = [score.title for score in comparison.scores if score.name in own]
     if of_best:
-        chosen = f"each run's best candidate by {words(run.followed[0].metric)}"
+        chosen = f"each run's best candidate by {words(run.followed[0])}"
         yield f"{sentence_case(_and(of_best))}: of {chosen} after the whole budget."
     names = {score.name for score in comparison.scores}
     if "validation_accuracy" in names:

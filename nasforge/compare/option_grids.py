@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from nasforge.charts.plots import SMALL, axes_of, in_percent
+from nasforge.charts.plots import SMALL, axes_of, percent
 from nasforge.charts.svg import LIGHT
 from nasforge.compare.charts import Chart
 from nasforge.compare.comparison import Comparison, called, method
@@ -108,7 +108,8 @@ def _curve(score: Score, varied: Variation) -> Any:
         zorder=3,
     )
     axes.set_xticks(x, [f"{number:g}" for number in x])
-    in_percent(axes.yaxis, score.name)
+    if score.percent:
+        axes.yaxis.set_major_formatter(percent)
     return figure
 
 

@@ -14,7 +14,7 @@ from nasforge.architecture import Objective
 from nasforge.compare.trajectories import best_so_far, costs
 from nasforge.pareto import normalized_hypervolume, undominated
 from nasforge.run.folders import FinishedRun
-from nasforge.wording import words
+from nasforge.wording import is_share, words
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Score:
         title: for people.
         direction: `max` or `min`.
         values: of each group's runs.
+        percent: whether people see it times 100.
         tested: whether groups are tested against each other on it, besides the headline.
     """
 
@@ -51,12 +52,8 @@ class Score:
     title: str
     direction: Literal["max", "min"]
     values: tuple[tuple[float, ...], ...]
+    percent: bool = False
     tested: bool = False
-
-    @property
-    def percent(self) -> bool:
-        """Whether people see it times 100."""
-        return "accuracy" in self.name
 
     @property
     def decimals(self) -> int:
@@ -116,7 +113,8 @@ def scores(
             for run, value in zip(group, several, strict=True) if not math.isfinite(value)
         ]  # fmt: skip
         if not without:
-            found.append(Score(name, title, direction, tuple(map(tuple, values)), name == "hypervolume"))
+            percent = is_share(every[0].result.by_metric.get(name, name))
+            found.append(Score(name, title, direction, tuple(map(tuple, values)), percent, name == "hypervolume"))
         elif len(without) < sum(map(len, groups)):
             notes.append(f"{title} is left out: {without[0]} has none")
     return found, notes
@@ -160,7 +158,7 @@ def _of_best(objective: Objective) -> Kind:
     def last(run: FinishedRun) -> float:
         return float(best_so_far(run, objective.metric)[-1]) if run.evaluations else math.nan
 
-    return objective.metric, words(objective.metric), objective.direction, last
+    return objective.metric, words(objective), objective.direction, last
 
 
 def _retrained(run: FinishedRun) -> float:

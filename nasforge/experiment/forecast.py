@@ -51,7 +51,7 @@ FEW = 12
 def _plan(parts: Parts, run: Run, architecture: Architecture | None) -> Iterator[tuple[str, str]]:
     if architecture is None:
         strategy, how = parts.strategy, parts.control
-        yield "search", f"{strategy.name} on {parts.space.name} with {parts.data_name}{_bounds(parts)}"
+        yield "search", f"{strategy.name} on {parts.space.name} with {parts.data_name or 'no data'}{_bounds(parts)}"
         if strategy.shares_weights:
             yield "control", f"the found and {counted(how.samples, 'random architecture')} with the shared weights"
     if parts.retraining.seeds:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nasforge.result import Step
+from nasforge.run.beginning import chosen
 
 if TYPE_CHECKING:
     from nasforge.experiment.parts import Parts
@@ -30,31 +31,33 @@ def next_steps(parts: Parts, strategy: str, words: Sequence[str]) -> list[Step]:
         return [train]
     same = [word for word in words if not word.startswith(("seed=", "hydra."))]
     if not parts.reads_data:
-        train = Step(command="nasforge retrain RUN data=digits retrain.seeds=1", why="train it on images")
-        return [*_versus(parts, same), train]
+        data = chosen(words, "data") or parts.data.name
+        train = Step(command=f"nasforge retrain RUN data={data} retrain.seeds=1", why="train it on images")
+        return [*_versus(parts.strategy.baseline, strategy, same), train]
     steps = [train, *_sweep(same, "seeds", "see how far the result depends on the seed", 4)]
-    if parts.data.name == "digits":
+    if parts.data.next_data is not None:
+        data, why = parts.data.next_data
         other = [word for word in same if not word.startswith("data")]
-        command = f"nasforge {shlex.join([*other, 'data=cifar10'])}"
-        steps.append(Step(command=command, why="search on colour photographs"))
+        steps.append(Step(command=f"nasforge {shlex.join([*other, f'data={data}'])}", why=why))
     return steps
 
 
-def _versus(parts: Parts, words: Sequence[str]) -> list[Step]:
-    """A comparison with random search; of random search itself, with its own luck."""
-    chosen = str(parts.config["strategy"]["name"])
-    if chosen == "random_search":
+def _versus(baseline: str | None, strategy: str, words: Sequence[str]) -> list[Step]:
+    """A comparison with the baseline; for a baseline itself, of several seeds."""
+    if baseline is None:
         return _sweep(words, "seeds", "see how far the result depends on the seed, over ten of them", 10)
-    why = "compare with random search over ten seeds"
+    why = f"compare with {baseline.replace('_', ' ')} over ten seeds"
     others = [word for word in words if not word.startswith("strategy=")]
     own = [word for word in others if word.lstrip("+~").startswith("strategy.")]
     if not own:
-        return _sweep([f"strategy=random_search,{chosen}", *others], "versus", why, 10)
-    # Options of one strategy are none of the other's, so each has a sweep of its own.
-    random, this = ([f"strategy={name}", *more] for name, more in (
-        ("random_search", [word for word in others if word not in own]), (chosen, others)))  # fmt: skip
-    sweeps = [_sweep(random, "random_search", why, 10)[0], _sweep(this, chosen, "and then", 10)[0]]
-    return [*sweeps, Step(command=f"nasforge compare multirun/random_search multirun/{chosen}", why="and then")]
+        return _sweep([f"strategy={baseline},{strategy}", *others], "versus", why, 10)
+    # The baseline does not have the options of this strategy, so each has a sweep of its own.
+    shared = [word for word in others if word not in own]
+    sweeps = [
+        _sweep([f"strategy={baseline}", *shared], baseline, why, 10)[0],
+        _sweep([f"strategy={strategy}", *others], strategy, "and then", 10)[0],
+    ]
+    return [*sweeps, Step(command=f"nasforge compare multirun/{baseline} multirun/{strategy}", why="and then")]
 
 
 def _sweep(words: Sequence[str], folder: str, why: str, seeds: int) -> list[Step]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from nasforge.architecture import CellGraph, Objective
+from nasforge.architecture import CellGraph, Metrics, Objective
 from nasforge.charts import fronts, plots
 from nasforge.charts.drawing import FAMILIES, cell_svg, family
 from nasforge.charts.front_tables import candidate_table, front_table, hypervolume_sentence
@@ -43,7 +43,6 @@ def _content(run: RunFolder, graphs: Sequence[CellGraph]) -> dict[str, Any]:
     objectives = result.goals
     data = _facts(run, run.data)
     confusions = Confusions.read(text) if (text := _text(run, run.confusion)) else None
-    constant = result.evaluations.constant
     used = {family(operation) for graph in graphs for _, _, operation in graph.edges if operation}
     return {
         "result": result,
@@ -56,10 +55,10 @@ def _content(run: RunFolder, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "time": _shares(timing),
         "total": timing.total,
         "search_charts": _search_charts(objectives, evaluations),
-        "measured": _measured(result.metrics, objectives, constant) if result.evaluations.requested else [],
+        "measured": _measured(result) if result.evaluations.requested else [],
         "front": front_table(result.front, objectives),
         "hypervolume": hypervolume_sentence(evaluations, objectives),
-        "best": _best(objectives, evaluations, constant),
+        "best": _best(result, evaluations),
         "known": known_rows(result, objectives),
         "reading": data.get("reading", ""),
         "classes": class_rows(data, confusions),
@@ -123,33 +122,31 @@ def _search_charts(objectives: Sequence[Objective], evaluations: Sequence[Candid
     drawn = [("Best so far", _picture(fronts.best_so_far(evaluations, first), "best", "best so far"))]
     size = [Objective("params_m", "min")] if "params_m" in measured and first.metric != "params_m" else []
     for second in (objectives[1:] or size)[:1]:
-        title = sentence_case(f"{words(first.metric)} and {words(second.metric)}")
+        title = sentence_case(f"{words(first)} and {words(second)}")
         drawn.append((title, _picture(fronts.front(evaluations, first, second), "front", title)))
     return drawn
 
 
-def _measured(
-    metrics: Mapping[str, float], objectives: Sequence[Objective], constant: Container[str]
-) -> list[tuple[str, str]]:
-    """The found architecture's metrics in words, what the search followed first; accuracies in percent.
-
-    Args:
-        constant: metrics that are left out, since all candidates have the same.
-    """
-    names = dict.fromkeys([*(goal.metric for goal in objectives if goal.metric in metrics), *metrics])
-    return [(words(name), amount(name, metrics[name])) for name in names if name not in constant]
+def _measured(result: SearchResult) -> list[tuple[str, str]]:
+    """The found architecture's metrics in words, without those that all candidates share; accuracies in percent."""
+    metrics = result.metrics
+    return [(words(metric), amount(metric, metrics[name])) for name, metric in _differing(result, metrics)]
 
 
-def _best(
-    objectives: Sequence[Objective], evaluations: Sequence[Candidate], constant: Container[str]
-) -> list[list[str]]:
+def _differing(result: SearchResult, metrics: Metrics) -> list[tuple[str, Objective | str]]:
+    """(name, objective) of each metric that is not the same for all candidates, what the search followed first."""
+    names = dict.fromkeys([*(goal.metric for goal in result.goals if goal.metric in metrics), *metrics])
+    return [(name, result.by_metric.get(name, name)) for name in names if name not in result.evaluations.constant]
+
+
+def _best(result: SearchResult, evaluations: Sequence[Candidate]) -> list[list[str]]:
     """The ten best distinct candidates by the first objective, with all that is known of them and differs."""
+    objectives = result.goals
     usable = {candidate.notation: candidate for candidate in evaluations if candidate.status == "ok"}
     if not objectives or not usable:
         return []
     rows = sorted(usable.values(), key=lambda candidate: objectives[0].cost(candidate.metrics))[:10]
-    followed_first = dict.fromkeys([*(objective.metric for objective in objectives), *rows[0].metrics])
-    return candidate_table(rows, [name for name in followed_first if name not in constant])
+    return candidate_table(rows, [metric for _, metric in _differing(result, rows[0].metrics)])
 
 
 def _artifacts(run: RunFolder) -> list[tuple[str, Markup]]:

@@ -27,15 +27,15 @@ def known_rows(result: SearchResult, objectives: Sequence[Objective]) -> list[li
     for name in dict.fromkeys([*(metric for metric in followed if metric in known), *known]):
         if name not in metrics:
             continue
-        optimum, value = known[name].optimum, metrics[name]
+        metric, optimum, value = result.by_metric.get(name, name), known[name].optimum, metrics[name]
         best = regret = "–"
         if optimum is not None:
-            best = amount(name, optimum)
-            regret = _regret(name, abs(optimum - value)) if is_share(name) or followed == [name] else regret
+            best = amount(metric, optimum)
+            regret = _regret(metric, abs(optimum - value)) if is_share(metric) or followed == [name] else regret
         rows.append(
             [
-                words(name) + (", followed" if name in followed else ""),
-                amount(name, value),
+                words(metric) + (", followed" if name in followed else ""),
+                amount(metric, value),
                 best,
                 regret,
                 sentence_case(known[name].about or ""),
@@ -44,8 +44,8 @@ def known_rows(result: SearchResult, objectives: Sequence[Objective]) -> list[li
     return rows if any(row[2] != "–" for row in rows) else []
 
 
-def _regret(name: str, difference: float) -> str:
-    return f"{100 * difference:.2f} points" if is_share(name) else amount(name, difference)
+def _regret(metric: Objective | str, difference: float) -> str:
+    return f"{100 * difference:.2f} points" if is_share(metric) else amount(metric, difference)
 
 
 @dataclass(frozen=True)

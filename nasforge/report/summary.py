@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nasforge.architecture import Objective
 from nasforge.journal.run_folder import RunFolder
 from nasforge.result import EvaluationCounts, Failure, Retrained, SearchResult, Spread, Step, TableLookup, Timing
 from nasforge.run.progress import Detail
 from nasforge.statistics.verdicts import conclusion
-from nasforge.wording import counted, duration, quantity, words
+from nasforge.wording import counted, duration, is_share, quantity, words
 
 _MOODS = {True: "green", False: "yellow", None: ""}
 """By whether what was found is better than random architectures; None: it cannot be told."""
@@ -48,7 +49,7 @@ def print_summary(
             _line(console, _in_one_line(result, folder, timing.total))
         return
     verb = "retrained" if result.strategy == "retrain" else f"found by {result.strategy}"
-    head = f"{result.space} architecture {verb} on {result.data}, seed {result.seed}, {timing.total:.0f} s"
+    head = f"{result.space} architecture {verb} on {result.data or 'no data'}, seed {result.seed}, {timing.total:.0f} s"
     _say(console, "")
     _say(console, f"{head} ({result.status})", "bold")
     notation = result.architecture.notation
@@ -57,8 +58,7 @@ def print_summary(
     else:  # to be copied whole
         _line(console, notation)
     if result.evaluations.requested:
-        constant = result.evaluations.constant
-        console.print(_measured({name: value for name, value in result.metrics.items() if name not in constant}))
+        console.print(_measured(result))
         _say(console, _asked(result.evaluations))
     if len(result.front) > 1:
         _say(console, f"\nPareto front: {counted(len(result.front), 'architecture')} that no other one beats")
@@ -84,8 +84,8 @@ def print_summary(
 
 def _in_one_line(result: SearchResult, folder: Path, seconds: float) -> str:
     """What was found, for someone who reads many of these."""
-    metrics, followed = result.metrics, [goal.metric for goal in result.goals]
-    best = next((quantity(name, metrics[name]) for name in followed if name in metrics), "")
+    metrics = result.metrics
+    best = next((quantity(goal, metrics[goal.metric]) for goal in result.goals if goal.metric in metrics), "")
     trained = f"test accuracy {result.retrain.rows[0].mean:.2%} when trained from scratch" if result.retrain else ""
     front = f"a front of {len(result.front)}" if len(result.front) > 1 else ""
     parts = [best, front, trained, duration(seconds), str(RunFolder(folder).report)]
@@ -99,24 +99,25 @@ MOST = 12
 def _front(result: SearchResult) -> Table:
     """The followed metrics of architectures that no other one beats, the best in the first of them first."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    followed = [goal.metric for goal in result.goals]
-    for name in followed:
-        table.add_column(words(name), justify="right")
+    for goal in result.goals:
+        table.add_column(words(goal), justify="right")
     table.add_column("", overflow="fold")
     for member in sorted(result.front, key=lambda member: result.goals[0].cost(member.metrics))[:MOST]:
-        table.add_row(*(_value(name, member.metrics[name]) for name in followed), member.notation)
+        table.add_row(*(_value(goal, member.metrics[goal.metric]) for goal in result.goals), member.notation)
     if len(result.front) > MOST:
-        table.add_row(*("" for _ in followed), f"and {len(result.front) - MOST} more in the report")
+        table.add_row(*("" for _ in result.goals), f"and {len(result.front) - MOST} more in the report")
     return table
 
 
-def _measured(metrics: Mapping[str, float]) -> Table:
-    """What the estimates said of the architecture."""
+def _measured(result: SearchResult) -> Table:
+    """What the estimates said of the architecture, without what they said of every candidate."""
     table = Table(box=None, pad_edge=False, show_header=False, title="")
     table.add_column()
     table.add_column(justify="right")
-    for name, value in metrics.items():
-        table.add_row(words(name), _value(name, value))
+    for name, value in result.metrics.items():
+        if name not in result.evaluations.constant:
+            metric = result.by_metric.get(name, name)
+            table.add_row(words(metric), _value(metric, value))
     return table
 
 
@@ -127,8 +128,8 @@ def _asked(count: EvaluationCounts) -> str:
     return f"best of {count.requested} estimates, {count.distinct} of them distinct{infeasible}{simulated}"
 
 
-def _value(name: str, value: float) -> str:
-    return f"{value:.2%}" if "accuracy" in name else f"{value:.4g}"
+def _value(metric: Objective | str, value: float) -> str:
+    return f"{value:.2%}" if is_share(metric) else f"{value:.4g}"
 
 
 def in_folder(command: str, folder: Path) -> str:

@@ -265,7 +265,7 @@ class Run(Generic[SpaceT_co]):
             if not usable:
                 raise RunError(self._why_none())
             architecture = min(usable, key=lambda evaluation: evaluation.cost(self.objectives[0])).architecture
-        own: Metrics = next((one.metrics for one in usable if one.architecture == architecture), {})
+        own: Metrics = next((each.metrics for each in usable if each.architecture == architecture), {})
         distinct = {evaluation.architecture: evaluation for evaluation in usable}.values()
         front = ParetoFront(distinct, self.objectives) if len(self.objectives) > 1 else ()
         return Result(architecture, own, weights, tuple(front), trace)
@@ -387,10 +387,12 @@ class Run(Generic[SpaceT_co]):
 
     def _best(self) -> str:
         """The best value so far of what the search follows foremost."""
-        name = self.objectives[0].metric if self.objectives else ""
-        best = min((one for one in self.evaluations if one.ok and name in one.metrics),
-                   key=lambda one: one.cost(self.objectives[0]), default=None)  # fmt: skip
-        return f"best {quantity(name, best.metrics[name])}" if best is not None else ""
+        if not self.objectives:
+            return ""
+        first = self.objectives[0]
+        measured = [each for each in self.evaluations if each.ok and first.metric in each.metrics]
+        best = min(measured, key=lambda evaluation: evaluation.cost(first), default=None)
+        return f"best {quantity(first, best.metrics[first.metric])}" if best is not None else ""
 
     def _tick(self) -> None:
         self._ticked = self.seconds
@@ -412,7 +414,7 @@ def _how_far(index: int, of: int | None, evaluations: int, budget: int | None) -
 
 
 def _report_only(objectives: Sequence[Objective]) -> frozenset[str]:
-    return frozenset(one.metric for one in objectives if one.report_only)
+    return frozenset(objective.metric for objective in objectives if objective.report_only)
 
 
 def _without(hidden: frozenset[str], evaluation: Evaluation) -> Evaluation:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nasforge.data import DataModule
 from nasforge.images import ImageSet
+from nasforge.registry.entry_points import registry
 from nasforge.testing.watching import copied, left_alone
 
 LEAKED = 0.02
@@ -34,6 +35,11 @@ class DataContract:
         assert len(mean) == len(deviation) == shape[0], (
             f"`normalization` has {len(mean)} means and {len(deviation)} deviations; images have {shape[0]} channel(s)"
         )
+
+    def test_the_data_to_search_next_is_installed(self, data: DataModule) -> None:
+        if data.next_data is not None:
+            name, installed = data.next_data[0], ", ".join(sorted(registry("data")))
+            assert name in registry("data"), f"`next_data` names '{name}', which is none of the data here: {installed}"
 
     def test_the_normalization_fits_the_training_images(self, data: DataModule) -> None:
         images = _some(data.train, 2_000)

@@ -48,6 +48,13 @@ class StrategyContract:
         difference = parting(finished, elsewhere(_searched, overrides, tmp_path))
         assert not difference, f"two searches with one seed, in two processes, {difference}"
 
+    def test_its_baseline_is_another_strategy(self, overrides: list[str]) -> None:
+        name = compose(overrides).config["strategy"]["name"]
+        baseline, others = registry("strategy")[name].baseline, sorted({*registry("strategy")} - {name})
+        assert baseline is None or baseline in others, (
+            f"`baseline` is {baseline!r}; it must be None or the name of another strategy: {', '.join(others)}"
+        )
+
     def test_a_finished_search_replays_from_its_journal(self, finished: Path) -> None:
         folder, path = finished, RunFolder(finished).result
         result = path.read_bytes()

@@ -71,6 +71,11 @@ def test_a_direction_that_is_none_is_refused(word):
     assert str(error.value) == f"Objective('score') has direction '{word}'; use 'max' or 'min'"
 
 
+def test_a_label_that_is_no_text_is_refused_before_a_run_writes_it():
+    with pytest.raises(OptionError, match=r"Objective\('score'\) needs texts as label and unit, not None and 'ms'"):
+        Objective("score", "max", label=None, unit="ms")
+
+
 def test_the_front_keeps_duplicates_and_drops_the_dominated():
     objectives = [Objective("accuracy", "max"), Objective("params_m", "min")]
     points = [(0.9, 3.0), (0.8, 1.0), (0.8, 2.0), (0.9, 3.0), (0.95, 4.0)]

@@ -1,10 +1,11 @@
 """`result.json` as values: read back as written, whatever version wrote it, or refused by file and key."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from nasforge import Architecture, Objective, RunError
+from nasforge import Architecture, Objective, RunError, words
 from nasforge.journal.records import read_as
 from nasforge.result import EvaluationCounts, SearchResult, Step
 
@@ -39,6 +40,15 @@ def test_a_key_of_another_version_is_passed_over_and_an_optional_one_may_be_miss
     older = reread(tmp_path / "result.json", front="left out", control="left out", followed="left out")
     assert older.control is None
     assert older.goals == RESULT.goals
+
+
+def test_labels_are_written_where_an_objective_has_some(tmp_path):
+    named = Objective("warmth", "min", label="warmth of a network", unit="K")
+    objectives = replace(RESULT, objectives=[named, *RESULT.objectives]).to_json()["objectives"]
+    assert [objective.get("label") for objective in objectives] == ["warmth of a network", None, None]
+    assert reread(tmp_path / "result.json", objectives=objectives).by_metric["warmth"] == named
+    older = reread(tmp_path / "result.json", objectives=[{"metric": "latency_ms", "direction": "min"}])
+    assert [words(objective) for objective in older.objectives] == ["latency, ms"]
 
 
 def test_values_are_still_found_by_key():

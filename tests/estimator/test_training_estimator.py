@@ -8,7 +8,7 @@ from pytorch_lightning import Trainer
 from nasforge import Context, OptionError, SearchData
 from nasforge.execution.executor import LocalExecutor
 from nasforge.registry.entry_points import build
-from nasforge.wording import amount
+from nasforge.wording import quantity
 from nasforge_plugins.estimator.training.estimator import trainer_on
 from nasforge_plugins.estimator.training.learning_curve import POINTS, StopBelow, extrapolated, power_law
 
@@ -113,4 +113,6 @@ def test_options_that_make_no_sense_are_refused(options):
 
 
 def test_shares_are_shown_in_percent():
-    assert amount("inherited", 0.975) == "97.50 %"
+    objectives = build("estimator", {"name": "training"}).objectives
+    (inherited,) = [objective for objective in objectives if objective.metric == "inherited"]
+    assert quantity(inherited, 0.975) == "tensors inherited 97.50 %"

@@ -156,9 +156,10 @@ def test_directions_are_those_of_the_papers():
 
 
 def test_people_read_names_of_papers():
-    assert sentence_case(words("ntk_condition")) == "NTK condition number"
-    assert {words(name) for name in PROXIES} >= {"SynFlow", "linear regions", "Jacobian covariance", "Zen score"}
-    assert quantity("params", 559_386) == "parameters 5.594e+05"
+    by_metric = {objective.metric: objective for objective in small().objectives}
+    assert sentence_case(words(by_metric["ntk_condition"])) == "NTK condition number"
+    assert set(map(words, by_metric.values())) >= {"SynFlow", "linear regions", "Jacobian covariance", "Zen score"}
+    assert quantity(by_metric["params"], 559_386) == "parameters 5.594e+05"
 
 
 def test_a_score_does_not_depend_on_what_else_is_asked_for():

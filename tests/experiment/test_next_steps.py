@@ -6,16 +6,17 @@ import pytest
 
 from nasforge.config.configuration import compose
 from nasforge.experiment.next_steps import next_steps
+from nasforge.registry.entry_points import registry
 from nasforge.wording import duration
 
 
-def steps(strategy, *words, reads_data=False):
+def steps(strategy, *words, reads_data=False, baseline="random_search", next_data=None):
     how = SimpleNamespace(epochs=6, seeds=3, random=2)
     parts = SimpleNamespace(
         retraining=how,
         reads_data=reads_data,
-        config={"strategy": {"name": strategy}},
-        data=SimpleNamespace(name="digits"),
+        strategy=SimpleNamespace(baseline=baseline),
+        data=SimpleNamespace(name="digits", next_data=next_data),
     )
     return next_steps(parts, strategy, [*words, "seed=3"])
 
@@ -28,7 +29,8 @@ def test_a_search_on_a_table_is_compared_with_random_search():
 
 
 def test_random_search_is_not_compared_with_itself():
-    first, *_ = steps("random_search", "strategy=random_search", "space=nasbench201", "estimator=tabular")
+    words = ["strategy=random_search", "space=nasbench201", "estimator=tabular"]
+    first, *_ = steps("random_search", *words, baseline=registry("strategy")["random_search"].baseline)
     assert "compare" not in first.why
     assert "random_search,random_search" not in first.command
     assert "strategy=random_search space=nasbench201 estimator=tabular 'seed=range(10)'" in first.command
@@ -43,6 +45,21 @@ def test_options_of_a_strategy_are_not_given_to_random_search():
         compose([word for word in inside if not word.startswith(("'seed", "hydra"))])  # Hydra takes them
     assert "population" not in random.command
     assert compared.command == "nasforge compare multirun/random_search multirun/regularized_evolution"
+
+
+def test_a_search_without_images_is_trained_on_the_data_of_its_words_or_the_default():
+    words = ["strategy=nsga2", "space=nasbench201", "estimator=tabular"]
+    *_, default = steps("nsga2", *words)
+    *_, own = steps("nsga2", *words, "data=fashion_mnist")
+    assert default.command == "nasforge retrain RUN data=digits retrain.seeds=1"
+    assert own.command == "nasforge retrain RUN data=fashion_mnist retrain.seeds=1"
+
+
+def test_the_data_say_what_one_would_search_next():
+    words = ["strategy=egnas", "data=digits", "data.batch_size=32"]
+    *_, last = steps("egnas", *words, reads_data=True, next_data=registry("data")["digits"].next_data)
+    assert (last.command, last.why) == ("nasforge strategy=egnas data=cifar10", "search on color photographs")
+    assert "data=" not in steps("egnas", "strategy=egnas", reads_data=True)[-1].command
 
 
 def test_training_longer_costs_so_many_epochs():

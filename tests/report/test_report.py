@@ -219,7 +219,7 @@ def test_estimates_without_a_value_are_passed_over(tmp_path):
 
 
 def test_the_headline_is_what_the_search_followed_foremost(tmp_path):
-    objectives = [{"metric": metric, "direction": "max", "report_only": False} for metric in ("snip", "fisher")]
+    objectives = [{"metric": "snip", "direction": "max", "label": "SNIP"}, {"metric": "fisher", "direction": "max"}]
     found = {"fisher": 0.25, "snip": 4.5}  # as they come out of a file, in order of the alphabet
     estimates = {"requested": 9, "distinct": 9}
     page = written(

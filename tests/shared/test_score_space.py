@@ -9,7 +9,11 @@ from nasforge import Architecture, Evaluation, Objective
 from nasforge_plugins.shared.generations import Generation
 from nasforge_plugins.shared.score_space import DIRECTIONS, scores_in_space
 
-THREE = [Objective("ntk_condition", "min"), Objective("linear_regions", "max"), Objective("zen", "max")]
+THREE = [
+    Objective("ntk_condition", "min", label="NTK condition number"),
+    Objective("linear_regions", "max"),
+    Objective("zen", "max", label="Zen score"),
+]
 
 
 def someone(number, *scores, status="ok", reason=""):

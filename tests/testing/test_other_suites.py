@@ -378,6 +378,10 @@ class OpenFiles(Squares):
     train = ImageSet.of(Reader(), torch.arange(48) % 2)
 
 
+class Dangling(Squares):
+    next_data = ("cubes", "search on cubes")
+
+
 @pytest.mark.parametrize(
     ("wrong", "test", "sentence"),
     [
@@ -407,6 +411,7 @@ class OpenFiles(Squares):
             "asked_twice_it_gives_the_same",
             "`test` changed global settings of torch and did not restore them: thr",
         ),
+        (Dangling, "the_data_to_search_next_is_installed", "`next_data` names 'cubes', which is none of the data here"),
         (OpenFiles, "a_copy_in_another_process_is_the_same", "the images of data 'squares' cannot be pickled"),
     ],
 )
@@ -523,6 +528,10 @@ class SilentWalk(Walk):
         super().search(run)
 
 
+class LonelyWalk(Walk):
+    baseline = "lonely"
+
+
 class UnsendableWalk(Walk):
     def __init__(self):
         self.choose = lambda some: some[0]
@@ -538,6 +547,7 @@ WALKS = {
     "threaded": ThreadedWalk,
     "narrowing": NarrowingWalk,
     "silent": SilentWalk,
+    "lonely": LonelyWalk,
     "unsendable": UnsendableWalk,
     "cooling": CoolingWalk,
     "walk": Walk,
@@ -595,6 +605,11 @@ def words(name, *more):
         ("threaded", WATCHED, "search() changed global settings of torch and did not restore them: threads 1 -> 2"),
         ("narrowing", WATCHED, "search() changed the space; it must not"),
         ("silent", WATCHED, "search() must return run.result(...), not NoneType"),
+        (
+            "lonely",
+            "its_baseline_is_another_strategy",
+            "`baseline` is 'lonely'; it must be None or the name of another",
+        ),
         ("unsendable", "a_copy_can_go_to_another_process", "strategy 'unsendable' cannot be pickled"),
     ],
 )

@@ -21,6 +21,7 @@ class Digits(DataModule):
     name = "digits"
     pad = 1
     flip = False  # a mirrored 2 is not a 2
+    next_data = ("cifar10", "search on color photographs")
 
     def __init__(self, *, batch_size: BatchSize = 64, workers: Workers = 0):
         super().__init__(batch_size=batch_size, workers=workers)

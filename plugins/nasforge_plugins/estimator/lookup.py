@@ -21,6 +21,9 @@ from nasforge import (
     VectorEncoded,
 )
 
+LABELS = {"train_seconds": "simulated training"}
+"""What people call metrics whose names do not tell."""
+
 
 class Lookup(Estimator):
     """Estimates from columns of a table, in microseconds and without images.
@@ -41,7 +44,8 @@ class Lookup(Estimator):
         self.fingerprint = table.fingerprint
         self.dataset = ", ".join(dict.fromkeys(column.dataset for column in columns.values()))
         self.objectives = tuple(
-            Objective(metric, column.direction, column.report_only) for metric, column in columns.items()
+            Objective(metric, column.direction, column.report_only, LABELS.get(metric, ""))
+            for metric, column in columns.items()
         )
         self._metrics = tuple(columns)
         self._values = table.matrix(list(columns.values()))  # (rows, metrics)

@@ -51,7 +51,7 @@ class Generation:
 
 def fitness_over_generations(generations: Sequence[Generation], objective: Objective) -> str:
     """Best and median of the population after each generation, with the changes of stage marked, as SVG."""
-    figure, axes = axes_of((WIDE[0], 260.0), "generation", words(objective.metric))
+    figure, axes = axes_of((WIDE[0], 260.0), "generation", words(objective))
     values = [_values(generation.population, objective.metric) for generation in generations]
     place = [index for index, known in enumerate(values) if len(known)]
     for label, of, colour in (("best", objective.best, "found"), ("median", np.median, "sep")):
@@ -67,7 +67,7 @@ def fitness_over_generations(generations: Sequence[Generation], objective: Objec
         label="each network",
     )
     _mark_stages(axes, generations)
-    scale_axis(axes, "y", objective.metric, np.concatenate([*values, np.zeros(0)]))
+    scale_axis(axes, "y", objective, np.concatenate([*values, np.zeros(0)]))
     whole_numbers(axes)
     legend(axes)
     return svg_of(figure)
@@ -75,7 +75,7 @@ def fitness_over_generations(generations: Sequence[Generation], objective: Objec
 
 def population_slices(generations: Sequence[Generation], objective: Objective, size: str = "params_m") -> str:
     """The population in the plane of size and fitness, colored by slices of generations, as SVG."""
-    figure, axes = axes_of((WIDE[0], 340.0), words(size), words(objective.metric))
+    figure, axes = axes_of((WIDE[0], 340.0), words(size), words(objective))
     slices = [part for part in np.array_split(np.arange(len(generations)), SLICES) if len(part)]
     for part, colour in zip(slices, SERIES, strict=False):
         population = [evaluation for index in part for evaluation in generations[index].population if evaluation.ok]
@@ -84,7 +84,7 @@ def population_slices(generations: Sequence[Generation], objective: Objective, s
         label = f"generation {part[0]}" if len(part) == 1 else f"generations {part[0]} to {part[-1]}"
         x, y = np.array(points).reshape(-1, 2).T
         axes.scatter(x, y, s=34, color=LIGHT[colour], linewidths=0, alpha=0.8, label=label)
-    in_percent(axes.yaxis, objective.metric)
+    in_percent(axes.yaxis, objective)
     legend(axes)
     return svg_of(figure)
 

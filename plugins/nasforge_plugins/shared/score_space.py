@@ -96,8 +96,8 @@ class _Scale:
     def __init__(self, costs: np.ndarray, objective: Objective) -> None:
         self._logarithmic = over_decades(costs)
         self._low, self._high = self._of(costs).min(), self._of(costs).max()
-        ends = [amount(objective.metric, objective.sign * end) for end in (costs.min(), costs.max())]
-        self.title = f"{words(objective.metric)}{', log' if self._logarithmic else ''}"
+        ends = [amount(objective, objective.sign * end) for end in (costs.min(), costs.max())]
+        self.title = f"{words(objective)}{', log' if self._logarithmic else ''}"
         self.ends = f"{ends[0]} to {ends[1]}"
 
     def _of(self, costs: np.ndarray) -> np.ndarray:

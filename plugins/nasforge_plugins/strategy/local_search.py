@@ -16,6 +16,7 @@ class LocalSearch(AskTellStrategy[VectorEncoded]):
     """
 
     name: ClassVar[str] = "local_search"
+    baseline = "random_search"
 
     def begin(self) -> None:
         """Prepare a random start."""

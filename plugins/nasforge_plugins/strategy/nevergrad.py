@@ -37,6 +37,7 @@ class Nevergrad(AskTellStrategy[VectorEncoded]):
     """
 
     name: ClassVar[str] = "nevergrad"
+    baseline = "random_search"
 
     def __init__(self, *, optimizer: str = "DE", horizon: Horizon | None = None, batch: Batch = 1) -> None:
         if optimizer not in ng.optimizers.registry:

@@ -34,6 +34,7 @@ class NSGA2(AskTellStrategy):
     """
 
     name: ClassVar[str] = "nsga2"
+    baseline = "random_search"
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ class RegularizedEvolution(AskTellStrategy):
     """
 
     name: ClassVar[str] = "regularized_evolution"
+    baseline = "random_search"
 
     def __init__(self, *, population: Members = 50, sample: Members = 10, batch: Members = 1) -> None:
         for option, value in (("sample", sample), ("batch", batch)):

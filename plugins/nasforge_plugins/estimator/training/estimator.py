@@ -69,8 +69,8 @@ class Training(Estimator):
         Objective("cross_entropy", "min"),
         Objective("params_m", "min"),
         Objective("macs_m", "min"),
-        Objective("train_epochs", "min"),
-        Objective("inherited", "max"),
+        Objective("train_epochs", "min", label="epochs of training"),
+        Objective("inherited", "max", label="tensors inherited", unit="%"),
     )
 
     def __init__(

@@ -83,7 +83,7 @@ class ZeroCost(Estimator):
     ) -> None:
         _check_names(proxies)
         self.proxies = proxies
-        self.objectives = tuple(Objective(name, PROXIES[name].direction) for name in proxies)
+        self.objectives = tuple(Objective(name, PROXIES[name].direction, label=PROXIES[name].label) for name in proxies)
         self.seeds, self.batches, self.loss = seeds, batches, LOSSES[loss]
         views = {
             "network": View(channels, cells, batch_size),

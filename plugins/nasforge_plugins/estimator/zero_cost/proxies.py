@@ -28,6 +28,7 @@ class Proxy:
         worst: the value of a degenerate network.
         view: whether it looks at the network itself or at one of the two thin networks of TE-NAS.
         each_batch: whether the score depends on the batch of images.
+        label: what its paper calls it, if that is not its name here in words.
     """
 
     measure: Callable[[Probe], float]
@@ -35,6 +36,7 @@ class Proxy:
     worst: float
     view: Literal["network", "ntk", "regions"] = "network"
     each_batch: bool = True
+    label: str = ""
 
 
 def params(probe: Probe) -> float:
@@ -51,22 +53,24 @@ def macs(probe: Probe) -> float:
 
 PROXIES: Mapping[str, Proxy] = MappingProxyType(
     {
-        "ntk_condition": Proxy(kernels.ntk_condition, "min", 1 / FLOOR, "ntk"),
-        "ntk_condition_decoupled": Proxy(kernels.ntk_condition_decoupled, "min", 1 / FLOOR, "ntk"),
+        "ntk_condition": Proxy(kernels.ntk_condition, "min", 1 / FLOOR, "ntk", label="NTK condition number"),
+        "ntk_condition_decoupled": Proxy(
+            kernels.ntk_condition_decoupled, "min", 1 / FLOOR, "ntk", label="NTK condition number, decoupled"
+        ),
         "linear_regions": Proxy(activations.linear_regions, "max", 0.0, "regions"),
         "activation_overlap": Proxy(activations.activation_overlap, "min", _WORST),
         "gradient_image_correlation": Proxy(gradients.gradient_image_correlation, "min", _WORST),
-        "naswot": Proxy(activations.naswot, "max", -_WORST),
-        "synflow": Proxy(gradients.synflow, "max", -_WORST, each_batch=False),
-        "snip": Proxy(gradients.snip, "max", 0.0),
-        "grasp": Proxy(gradients.grasp, "max", -_WORST),
+        "naswot": Proxy(activations.naswot, "max", -_WORST, label="NASWOT"),
+        "synflow": Proxy(gradients.synflow, "max", -_WORST, each_batch=False, label="SynFlow"),
+        "snip": Proxy(gradients.snip, "max", 0.0, label="SNIP"),
+        "grasp": Proxy(gradients.grasp, "max", -_WORST, label="GraSP"),
         "fisher": Proxy(gradients.fisher, "max", 0.0),
         "grad_norm": Proxy(gradients.grad_norm, "max", 0.0),
         "plain": Proxy(gradients.plain, "max", -_WORST),
-        "jacob_cov": Proxy(gradients.jacob_cov, "max", -_WORST),
-        "zen": Proxy(activations.zen, "max", -_WORST),
-        "epe_nas": Proxy(gradients.epe_nas, "max", -_WORST),
-        "l2_norm": Proxy(gradients.l2_norm, "max", 0.0, each_batch=False),
+        "jacob_cov": Proxy(gradients.jacob_cov, "max", -_WORST, label="Jacobian covariance"),
+        "zen": Proxy(activations.zen, "max", -_WORST, label="Zen score"),
+        "epe_nas": Proxy(gradients.epe_nas, "max", -_WORST, label="EPE-NAS"),
+        "l2_norm": Proxy(gradients.l2_norm, "max", 0.0, each_batch=False, label="norm of the weights"),
         "params": Proxy(params, "max", 0.0, each_batch=False),
         "macs": Proxy(macs, "max", 0.0, each_batch=False),
     }

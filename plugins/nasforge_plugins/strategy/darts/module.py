@@ -38,6 +38,7 @@ class GradientAlphas(SupernetModule):
     explains: ClassVar[Mapping[str, str]] = {
         "validation_accuracy": "the supernet under its current alphas, on the images that move them",
         "validation_loss": "cross-entropy of the supernet under its current alphas, on the images that move them",
+        "parameter_free_operations": "in the derived cell",
     }
 
     def __init__(

@@ -79,6 +79,7 @@ class NTKGA(Strategy):
     """
 
     name: ClassVar[str] = "ntk_ga"
+    baseline = "random_search"
     needs_estimates: ClassVar[bool] = True
     renamed: ClassVar[Mapping[str, str]] = {
         **{f"tournament_{option}": new for option, new in now_grouped(tournament=Arena).items()},

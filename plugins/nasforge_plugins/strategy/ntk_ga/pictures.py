@@ -32,7 +32,7 @@ def keep_pictures(run: Run, populations: Sequence[Sequence[Architecture]], rando
     if not any(generation.population for generation in generations):
         return
     for objective in run.objectives:
-        caption = f"The population's {words(objective.metric)} over the generations"
+        caption = f"The population's {words(objective)} over the generations"
         run.keep(f"{objective.metric}.svg", fitness_over_generations(generations, objective), caption)
     if len(run.objectives) > 2:
         svg = scores_in_space(generations, run.objectives)

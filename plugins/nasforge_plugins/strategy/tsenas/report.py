@@ -90,7 +90,7 @@ def report(run: Run, archive: Archive) -> None:
     run.keep(
         "fitness.svg",
         fitness_over_generations(generations, fitness),
-        f"{words(fitness.metric).capitalize()} of the population over the generations of both stages",
+        f"{words(fitness).capitalize()} of the population over the generations of both stages",
     )
     measured = evaluated[0].metrics
     if size := next((name for name in SIZES if name in measured and name != fitness.metric), None):
@@ -123,16 +123,16 @@ def _saved(generations: Sequence[Generation], inheritance: Inheritance) -> str:
 def _compared(inheritance: Inheritance) -> str:
     """The networks that were trained both ways, by the metric that their training is for."""
     assert inheritance.trainer is not None  # there is a comparison
-    metric, epochs = inheritance.trainer.objectives[0].metric, inheritance.trainer.epochs
+    objective, epochs = inheritance.trainer.objectives[0], inheritance.trainer.epochs
     inherited, alone = (
-        statistics.fmean(evaluation.metrics[metric] for evaluation in side)
+        statistics.fmean(evaluation.metrics[objective.metric] for evaluation in side)
         for side in zip(*inheritance.compared, strict=True)
     )
     n = len(inheritance.compared)
     who = "The rough search's best" if n == 1 else f"The best {n} of the rough search"
     return (
-        f"{who}, trained for {counted(epochs, 'epoch')}: {words(metric)} {amount(metric, inherited)} with what was "
-        f"inherited, by which they were chosen, and {amount(metric, alone)} from scratch"
+        f"{who}, trained for {counted(epochs, 'epoch')}: {words(objective)} {amount(objective, inherited)} with what "
+        f"was inherited, by which they were chosen, and {amount(objective, alone)} from scratch"
     )
 
 

@@ -13,6 +13,8 @@ from nasforge import Architecture, AskTellStrategy, Evaluation
 class HillClimb(AskTellStrategy):
     """Change the best architecture a little, keep what is better, and begin elsewhere when nothing is."""
 
+    baseline = "random_search"
+
     def __init__(
         self, *, neighbours: Annotated[int, Field(ge=1)] = 4, patience: Annotated[int, Field(ge=1)] = 3
     ) -> None:
