@@ -101,7 +101,7 @@ class Cell(nn.Module):
 
 class PlainSupernet(nn.Module):
     """The published network. `forward` takes softmaxed weights (14, operations) by cell type, with a column for `none`
-    where it is among the operations, and PC-DARTS's betas (14,) by cell type, already normalised per node."""
+    where it is among the operations, and PC-DARTS's betas (14,) by cell type, already normalized per node."""
 
     def __init__(
         self,

@@ -202,7 +202,7 @@ def main() -> None:
     about = (
         f"{len(rows):,} cells of NAS-Bench-201, CIFAR-10 images, torch {torch.__version__}, one thread of a CPU, "
         f"{seconds / len(rows):.1f} s a cell for {len(proxies)} proxies; {len(failed)} evaluations failed. Spearman "
-        "rank correlations; the sign of what is minimised is turned. Options: "
+        "rank correlations; the sign of what is minimized is turned. Options: "
         + ", ".join(f"{key} {value}" for key, value in options_used.items())
         + "."
     )

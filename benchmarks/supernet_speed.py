@@ -22,7 +22,7 @@ from reporting import device_of, parser, write_of_device
 
 INDIVIDUALS = 25
 Fed = tuple[dict[str, Tensor], ...]
-"""The mix; for the plain one softmaxed alphas, and normalised betas if there are any."""
+"""The mix; for the plain one softmaxed alphas, and normalized betas if there are any."""
 
 
 class Versions:

@@ -163,7 +163,7 @@ def main() -> None:
     lines = [
         *single(seeds),
         "",
-        "Hypervolume of 12-epoch validation accuracy on CIFAR-10 against latency, normalised by ideal point and nadir "
+        "Hypervolume of 12-epoch validation accuracy on CIFAR-10 against latency, normalized by ideal point and nadir "
         "of the true front: gap to the true front's after 200 evaluations, mean ± deviation over "
         f"{min(seeds, 20)} seeds.",
         "",

@@ -100,9 +100,9 @@ def line(x: float, y: float, to_x: float, to_y: float) -> str:
     return f'<path d="{path}" stroke="{LIGHT["node-line"]}"/>'
 
 
-def text(x: float, y: float, words: str, size: float, colour: str, weight: str = "normal") -> str:
+def text(x: float, y: float, words: str, size: float, color: str, weight: str = "normal") -> str:
     """Words whose baseline begins at (x, y)."""
-    style = f'font-size="{size}" font-weight="{weight}" fill="{LIGHT[colour]}"'
+    style = f'font-size="{size}" font-weight="{weight}" fill="{LIGHT[color]}"'
     return f'<text x="{x:g}" y="{y:g}" {style}>{escape(words)}</text>'
 
 
@@ -110,10 +110,10 @@ def box(name: str, x: float, y: float) -> str:
     """One folder."""
     title = f"{name}/" if name != CONTRACTS else "nasforge/*.py"
     lines = textwrap.wrap(purpose(name).replace("`", ""), 38, break_on_hyphens=False)[:3]
-    colours = f'fill="{LIGHT["node"]}" stroke="{LIGHT["node-line"]}"'
+    colors = f'fill="{LIGHT["node"]}" stroke="{LIGHT["node-line"]}"'
     return "".join(
         [
-            f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6" {colours}/>',
+            f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6" {colors}/>',
             text(x + 10, y + 18, title, 13, "ink", "bold"),
             *(text(x + 10, y + 34 + 13 * number, line, 10.5, "muted") for number, line in enumerate(lines)),
         ]

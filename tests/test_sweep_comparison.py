@@ -56,7 +56,7 @@ def test_a_space_that_is_named_wins(words):
 
 
 def test_a_space_that_does_not_fit_is_refused_all_the_same(mistake):
-    assert "strategy 'tsenas' needs a space with CellChain; space 'darts' has not" in mistake(
+    assert "strategy 'tsenas' needs a space with CellChain, which space 'darts' lacks" in mistake(
         "strategy=tsenas", "space=darts"
     )
 
@@ -122,7 +122,7 @@ def means(sweep):
 def test_two_numbers_make_a_table_of_rows_and_columns_and_a_heatmap(command, table, tmp_path):
     sweep, said = swept(command, table, tmp_path, "strategy.population=5,8,12", "strategy.sample=2,4", "seed=1,2")
     markdown = (sweep / "comparison.md").read_text()
-    section = markdown[markdown.index("## How it depends on population and sample") :]
+    section = markdown[markdown.index("## Scores by population and sample") :]
     assert "| population | sample = 2 | sample = 4 |" in section
     for name, mean in means(sweep).items():
         population, sample = map(int, re.findall(r"\d+", name))
@@ -131,14 +131,14 @@ def test_two_numbers_make_a_table_of_rows_and_columns_and_a_heatmap(command, tab
         assert float(cell.split(" ± ")[0]) == pytest.approx(100 * mean, abs=0.006)
     assert "sample = 4" in said
     assert (sweep / "comparison_accuracy_by_option.svg").exists()
-    assert "How it depends on population and sample" in (sweep / "comparison.html").read_text()
+    assert "Scores by population and sample" in (sweep / "comparison.html").read_text()
 
 
 def test_one_number_makes_a_curve_and_another_strategy_none(command, table, tmp_path):
     sweep, _ = swept(command, table, tmp_path, "strategy.population=10,12", "seed=1,2")
     page = (sweep / "comparison.html").read_text()
-    assert "How it depends on population" in page
-    assert "bars one standard deviation" in page
+    assert "Scores by population" in page
+    assert "bars are one standard deviation" in page
     assert "| population | mean |" in (sweep / "comparison.md").read_text()
     other = tmp_path / "other"
     other.mkdir()

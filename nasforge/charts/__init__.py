@@ -1,4 +1,4 @@
-"""Pictures as SVG: cells, fronts, populations, families, and plots of numbers.
+"""Pictures as SVG: cells, fronts, mixing weights over time, and plots of numbers.
 
-Imports the contracts alone.
+Imports only the contracts.
 """

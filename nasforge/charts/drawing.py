@@ -1,4 +1,4 @@
-"""Pictures of cells: a graph from left to right, its operations on the edges, coloured by family."""
+"""Pictures of cells: a graph from left to right with operations on the edges, colored by family."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ FAMILIES = {
     "none": "no connection",
 }
 
-_WIDTH = 640.0  # a picture this wide is read at its natural size in a column of text
-_TOO_WIDE = 1000.0  # wider than this it flows from the top down
+_WIDTH = 640.0  # fits a column of text without scaling
+_TOO_WIDE = 1000.0  # a wider picture is drawn from the top down
 _MARGIN = 14.0
 _TITLE = 30.0
 _NODE_FONT, _LABEL_FONT = 11.0, 10.5
@@ -43,11 +43,11 @@ _SHORT = {
 
 
 def draw_cell(graph: CellGraph, path_stem: Path) -> tuple[Path, Path]:
-    """Write `<path_stem>.svg` and `<path_stem>.png` (twice as fine); the same graph gives the same SVG, byte for byte.
+    """Write `<path_stem>.svg` and, at twice the resolution, `<path_stem>.png`; equal graphs give equal SVG bytes.
 
     Args:
-        graph: what to draw; an `ArchitectureError` names an edge that does not lead forward.
-        path_stem: the files' path without a suffix; its folder is made if need be.
+        graph: the cell; an `ArchitectureError` names an edge that does not lead forward.
+        path_stem: path of the files without a suffix; its folder is created if missing.
     """
     figure = cell_figure(graph)
     path_stem.parent.mkdir(parents=True, exist_ok=True)
@@ -58,12 +58,12 @@ def draw_cell(graph: CellGraph, path_stem: Path) -> tuple[Path, Path]:
 
 
 def cell_svg(graph: CellGraph, *, down: bool = False) -> str:
-    """The picture of a cell as SVG text; `down`: from the top down, for a narrow page."""
+    """The picture of a cell as SVG text; `down` draws it from the top down, for a narrow page."""
     return svg_of(cell_figure(graph, down=down))
 
 
 def family(operation: str) -> str:
-    """Which of `FAMILIES` an operation belongs to, by its usual name."""
+    """The key in `FAMILIES` of an operation, judged by its usual name."""
     name = operation.lower()
     for start, kind in (("sep_", "sep"), ("dil_", "dil"), ("skip", "skip"), ("identity", "skip"), ("none", "none")):
         if name.startswith(start):
@@ -72,7 +72,7 @@ def family(operation: str) -> str:
 
 
 def short_name(operation: str) -> str:
-    """An operation's name as a label: `sep_conv_3x3` is "sep 3×3", `max_pool_3x3` is "max 3×3"."""
+    """The label of an operation: `sep_conv_3x3` becomes "sep 3×3", `max_pool_3x3` becomes "max 3×3"."""
     if operation in _SHORT:
         return _SHORT[operation]
     name = re.sub(r"(\d)x(\d)", r"\1×\2", operation)
@@ -83,12 +83,12 @@ def short_name(operation: str) -> str:
 
 
 def node_name(label: str) -> str:
-    """A node's label with its index set low: `c_{k-1}` is "cₖ₋₁"."""
+    """The label of a node with its index as a subscript: `c_{k-1}` becomes "cₖ₋₁"."""
     return re.sub(r"_\{([\w+-]+)\}", lambda match: match[1].translate(_SUBSCRIPTS), label)
 
 
 def cell_layout(graph: CellGraph, *, down: bool = False) -> tuple[Layout, list[Size], list[Size | None]]:
-    """Where a cell's parts go, with the sizes of its nodes and of its edges' labels; chains go down always."""
+    """The layout of a cell, the sizes of its nodes and of its edges' labels; chains always run down."""
     for source, target, operation in graph.edges:
         if not 0 <= source < target < len(graph.nodes):
             raise ArchitectureError(
@@ -111,7 +111,7 @@ def cell_layout(graph: CellGraph, *, down: bool = False) -> tuple[Layout, list[S
 
 
 def cell_figure(graph: CellGraph, *, down: bool = False) -> Figure:
-    """The picture of a cell as a figure of matplotlib, one point per unit of its layout."""
+    """The picture of a cell as a matplotlib figure, with one point per unit of the layout."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -154,12 +154,12 @@ def _draw_wire(axes: Axes, wire: tuple[Point, ...], operation: str, down: bool) 
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
         bends = [(x0, y), (x1, y)] if down else [(x, y0), (x, y1)]
         codes, points = [*codes, *[Curve.CURVE4] * 3], [*points, *bends, (x1, y1)]
-    colour = LIGHT[family(operation)] if operation else LIGHT["node-line"]
+    color = LIGHT[family(operation)] if operation else LIGHT["node-line"]
     style = "--" if family(operation) == "none" else "-"
-    axes.add_artist(PathPatch(Curve(points, codes), fill=False, edgecolor=colour, linewidth=1.4, linestyle=style))
+    axes.add_artist(PathPatch(Curve(points, codes), fill=False, edgecolor=color, linewidth=1.4, linestyle=style))
     x, y = wire[-1]
     tip = [(x, y), (x - 3.5, y - 7), (x + 3.5, y - 7)] if down else [(x, y), (x - 7, y - 3.5), (x - 7, y + 3.5)]
-    axes.add_artist(Polygon(tip, closed=True, facecolor=colour, edgecolor="none"))
+    axes.add_artist(Polygon(tip, closed=True, facecolor=color, edgecolor="none"))
 
 
 def _draw_box(axes: Axes, place: Point, size: Size, text: str, fill: str, line: str, font: float) -> None:
@@ -174,7 +174,7 @@ def _draw_box(axes: Axes, place: Point, size: Size, text: str, fill: str, line: 
         )
     )
     weight = "bold" if fill == "node" else "normal"
-    # `baseline` and a constant: centring by ink would set "skip" and "max" at different heights.
+    # `baseline` plus a constant: centering by ink would place "skip" and "max" at different heights.
     axes.text(
         x, y + 0.36 * font, text, size=font, weight=weight, color=LIGHT["ink"], ha="center", va="baseline",
         parse_math=False,
@@ -183,7 +183,7 @@ def _draw_box(axes: Axes, place: Point, size: Size, text: str, fill: str, line: 
 
 @lru_cache(maxsize=512)
 def text_width(text: str, font: float) -> float:
-    """The width of a line of bold text, the widest there will be."""
+    """The width of a line of text, measured in bold, the widest style in use."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 

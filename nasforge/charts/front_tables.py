@@ -1,4 +1,4 @@
-"""What one search of several objectives found: its Pareto front as a table, and how much it covers."""
+"""The Pareto front of one search as a table, and its hypervolume."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nasforge.wording import amount, quantity, words
 
 
 def front_table(front: Sequence[FrontMember], objectives: Sequence[Objective]) -> list[list[str]]:
-    """The front as rows of text, the head first, ordered by the foremost objective; empty for a single objective.
+    """The front as rows of text with a header, sorted by the first objective; empty for a single objective.
 
     Args:
-        objectives: those that the search followed.
+        objectives: the objectives that the search followed.
     """
     if len(objectives) < 2 or not front:
         return []
@@ -26,7 +26,7 @@ def front_table(front: Sequence[FrontMember], objectives: Sequence[Objective]) -
 
 
 def candidate_table(rows: Sequence[FrontMember], metrics: Sequence[Objective | str]) -> list[list[str]]:
-    """Candidates as rows of text, the head first; a dash where a metric is missing."""
+    """Candidates as rows of text with a header; a dash means that a metric is missing."""
     return [
         ["architecture", *map(words, metrics)],
         *([row.notation, *(_shown(metric, row.metrics) for metric in metrics)] for row in rows),
@@ -39,10 +39,10 @@ def _shown(metric: Objective | str, metrics: Metrics) -> str:
 
 
 def hypervolume_sentence(rows: Sequence[Candidate], objectives: Sequence[Objective]) -> str:
-    """The hypervolume of a search's candidates and its reference point, in words; empty for a single objective.
+    """A sentence on the hypervolume of a search's candidates; empty for a single objective.
 
-    The box that it is a share of reaches from the best to the worst value of each objective among the candidates, but
-    for those with a flag: the worst value that they hold would make the box as large as can be.
+    It is a share of the box from the best to the worst value of each objective among the candidates. Flagged candidates
+    are left out, because their worst possible value would inflate the box.
     """
     usable = [[objective.cost(row.metrics) for objective in objectives] for row in rows if row.measured]
     costs = np.array(usable, dtype=float).reshape(len(usable), len(objectives))
@@ -52,13 +52,13 @@ def hypervolume_sentence(rows: Sequence[Candidate], objectives: Sequence[Objecti
     ideal, nadir = costs.min(axis=0), costs.max(axis=0)
     share = normalized_hypervolume(costs, ideal, nadir)
     return (
-        f"Hypervolume {share:.4f}: the share of the box between the best and the worst value of each objective among "
-        f"this search's candidates that its front dominates. Reference point, the worst values: "
+        f"Hypervolume {share:.4f}: the front dominates this share of the box between the best and the worst value of "
+        f"each objective among this search's candidates. Worst values (reference point): "
         f"{point(objectives, nadir)}. Best values: {point(objectives, ideal)}."
     )
 
 
 def point(objectives: Sequence[Objective], costs: np.ndarray) -> str:
-    """A point of the objective space (objectives,), given as costs, in words."""
+    """A point of the objective space (objectives,), given as costs, as text."""
     pairs = zip(objectives, costs, strict=True)
     return ", ".join(quantity(objective, objective.sign * cost) for objective, cost in pairs)

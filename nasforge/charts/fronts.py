@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def best_so_far(rows: Sequence[Candidate], objective: Objective) -> str:
-    """Each estimate of the objective, and the best until then of those that keep the constraints."""
+    """A chart of each estimate of the objective, and of the best feasible one so far."""
     metric = objective.metric
     values = np.array([row.metrics[metric] if _measured(row, metric) else np.nan for row in rows])
     ok = np.array([row.status == "ok" for row in rows], dtype=bool)
@@ -35,7 +35,7 @@ def best_so_far(rows: Sequence[Candidate], objective: Objective) -> str:
 
 
 def front(rows: Sequence[Candidate], first: Objective, second: Objective) -> str:
-    """Candidates in the plane of two objectives, `first` upwards, and a line around what the best of them dominate."""
+    """A chart of candidates in the plane of two objectives, `first` on the y axis, with their Pareto front."""
     both = [row for row in rows if _measured(row, first.metric) and _measured(row, second.metric)]
     points = np.array([(row.metrics[second.metric], row.metrics[first.metric]) for row in both]).reshape(-1, 2)
     ok = np.array([row.status == "ok" for row in both], dtype=bool)
@@ -43,33 +43,33 @@ def front(rows: Sequence[Candidate], first: Objective, second: Objective) -> str
     scale_axis(axes, "x", second, points[:, 0])
     scale_axis(axes, "y", first, points[:, 1])
     _candidates(axes, points, ok)
-    front_line(axes, points[ok], [second.sign, first.sign], LIGHT["found"], "Pareto front of the two")
+    front_line(axes, points[ok], [second.sign, first.sign], LIGHT["found"], "Pareto front of these two")
     legend(axes)
     return svg_of(figure)
 
 
-def front_line(axes: Axes, points: np.ndarray, signs: Sequence[int], colour: str, label: str) -> np.ndarray:
+def front_line(axes: Axes, points: np.ndarray, signs: Sequence[int], color: str, label: str) -> np.ndarray:
     """Draw the front of points (n, 2) as a staircase, and return its members (m, 2).
 
     Args:
-        signs: 1 for a coordinate that is minimised, -1 for one that is maximised.
+        signs: 1 for a coordinate that is minimized, -1 for one that is maximized.
     """
     distinct = np.unique(points, axis=0)
     members: np.ndarray = distinct[undominated(distinct * signs)]
     steps = "steps-post" if signs[0] > 0 else "steps-pre"
-    axes.plot(*members.T, color=colour, linewidth=1.7, marker="o", markersize=4, drawstyle=steps, label=label)
+    axes.plot(*members.T, color=color, linewidth=1.7, marker="o", markersize=4, drawstyle=steps, label=label)
     return members
 
 
 def look_at(axes: Axes, points: np.ndarray) -> int:
-    """Bound the axes to points (n, 2) without far outliers, which would press all others together; how many these are.
+    """Fit the axes to points (n, 2) without far outliers, and return the number of these.
 
-    Outliers lie beyond three times the distance of the quartiles (Tukey 1977, outer fences).
+    Outliers lie more than three interquartile ranges outside the quartiles (Tukey 1977, outer fences).
     """
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         return 0
-    points = axes.transScale.transform(points)  # type: ignore[attr-defined]  # as far apart as they are drawn
+    points = axes.transScale.transform(points)  # type: ignore[attr-defined]  # distances as drawn
     low, high = np.percentile(points, [25, 75], axis=0)
     near = (points >= low - 3 * (high - low)) & (points <= high + 3 * (high - low)) | (high == low)
     seen = points[near.all(axis=1)]
@@ -85,15 +85,15 @@ def look_at(axes: Axes, points: np.ndarray) -> int:
 
 
 def _measured(row: Candidate, metric: str) -> bool:
-    """Whether there is a value; on an estimate that is `ok` a reason flags one that stands for none."""
+    """Whether the metric was measured; an `ok` evaluation with a reason has a flagged value."""
     return known(row.metrics.get(metric)) and (row.measured or row.status != "ok")
 
 
 def _candidates(axes: Axes, points: np.ndarray, ok: np.ndarray) -> None:
-    """Points (n, 2); those that are not `ok` break a constraint."""
+    """Draw points (n, 2); those that are not `ok` violate a constraint."""
     outside = look_at(axes, points)
     label = f"each candidate ({outside} outside)" if outside else "each candidate"
     axes.scatter(points[ok, 0], points[ok, 1], s=16, color=LIGHT["random"], linewidths=0, label=label)
     if not ok.all():
         x, y = points[~ok].T
-        axes.scatter(x, y, s=18, marker="x", color=LIGHT["pool"], linewidths=1, label="breaks a constraint")
+        axes.scatter(x, y, s=18, marker="x", color=LIGHT["pool"], linewidths=1, label="violates a constraint")

@@ -1,7 +1,7 @@
-"""Where the parts of a layered graph go: nodes in columns, every edge in a lane of its own, labels in between.
+"""Layout of a layered graph: nodes in columns, each edge in its own lane, labels in between.
 
-Labels take part in the layout as if they were nodes (Sugiyama, Tagawa and Toda 1981; Gansner et al. 1993), so no label
-can lie on a node, on another label, or under a foreign edge.
+Labels are placed like nodes (Sugiyama, Tagawa and Toda 1981; Gansner et al. 1993), so no label overlaps a node, another
+label, or another edge.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _PORT = 7.0
 
 @dataclass(frozen=True)
 class Layout:
-    """Centres and curves, in the unit of the sizes given; y grows downwards.
+    """Centers and curves in the unit of the given sizes; y grows downward.
 
     Attributes:
-        size: width and height of everything.
-        nodes: the centre of each node.
-        labels: the centre of each edge's label; None for an edge without one.
-        wires: for each edge its corners: start, then alternately the end of a curve and the end of a straight piece.
+        size: width and height of the whole picture.
+        nodes: the center of each node.
+        labels: the center of each edge's label; None for an edge without one.
+        wires: the corners of each edge: its start, then alternately the ends of curves and of straight pieces.
     """
 
     size: Size
@@ -47,7 +47,7 @@ class Vertex:
     near: tuple[list[Vertex], list[Vertex]] = field(default_factory=lambda: ([], []))
 
     def pull(self, other: Vertex) -> float:
-        """How much the two want to be level: lanes bend least."""
+        """How strongly two vertices attract each other: lanes should bend least."""
         return (1.0, 2.0, 8.0)[(not self.along) + (not other.along)]
 
 
@@ -57,9 +57,9 @@ def lay_out(
     """Lay out a directed acyclic graph, from left to right, or from the top down.
 
     Args:
-        nodes: width and height of each, in topological order; the last one is put at the end.
-        edges: (from, to, size of its label or None); several between the same two nodes get lanes of their own.
-        width: how far the gaps may grow to fill the picture in the direction of flow.
+        nodes: width and height of each, in topological order; the last one is placed at the end.
+        edges: (from, to, size of its label or None); parallel edges get separate lanes.
+        width: the extent in the direction of flow that gaps may grow to fill.
         down: whether to flow from the top down.
     """
     turned = [_turned(size, down) for size in nodes]
@@ -72,14 +72,14 @@ def lay_out(
     _order(columns)
     height = _level(columns)
     spans, total = _spans(columns, width)
-    centres = [sum(span) / 2 for span in spans]
-    wires = _wires(paths, spans, centres)
+    centers = [sum(span) / 2 for span in spans]
+    wires = _wires(paths, spans, centers)
     labels = [next((vertex for vertex in path[1:-1] if vertex.along), None) for path in paths]
-    place = [(centres[vertex.column], vertex.y) for vertex in vertices]
+    place = [(centers[vertex.column], vertex.y) for vertex in vertices]
     return Layout(
         size=_turned((total, height), down),
         nodes=tuple(_turned(point, down) for point in place),
-        labels=tuple(_turned((centres[label.column], label.y), down) if label else None for label in labels),
+        labels=tuple(_turned((centers[label.column], label.y), down) if label else None for label in labels),
         wires=tuple(tuple(_turned(point, down) for point in wire) for wire in wires),
     )
 
@@ -96,7 +96,7 @@ def _layers(n: int, edges: Sequence[tuple[int, int, Size | None]]) -> list[int]:
 
 
 def _paths(vertices: list[Vertex], edges: Sequence[tuple[int, int, Size | None]]) -> list[list[Vertex]]:
-    """Each edge as one vertex per column; its label goes where labels are fewest, else close to its target."""
+    """Each edge as one vertex per column; its label goes to the column with the fewest labels, near its target."""
     taken: dict[int, int] = {}
     paths = []
     shortest_first = sorted(
@@ -114,15 +114,15 @@ def _paths(vertices: list[Vertex], edges: Sequence[tuple[int, int, Size | None]]
         for column in range(vertices[source].column + 1, vertices[target].column):
             path.append(Vertex(column, *(size if size and chosen[i] == column else (0.0, _LANE))))
         path.append(vertices[target])
-        for one, other in itertools.pairwise(path):
-            one.near[1].append(other)
-            other.near[0].append(one)
+        for vertex, following in itertools.pairwise(path):
+            vertex.near[1].append(following)
+            following.near[0].append(vertex)
         paths.append(path)
     return paths
 
 
 def _order(columns: list[list[Vertex]]) -> None:
-    """Sort each column so that few wires cross: barycentre sweeps, then swaps of neighbours; the best order stays."""
+    """Sort each column so that few wires cross: barycenter sweeps, then swaps of neighbors; keep the best order."""
     _rank(columns)
     best, fewest = [list(column) for column in columns], _crossings(columns)
     for sweep in range(12):
@@ -151,14 +151,14 @@ def _mean(values: Sequence[float], default: float) -> float:
 def _swap(columns: list[list[Vertex]]) -> None:
     for column in columns:
         for i in range(len(column) - 1):
-            one, other = column[i], column[i + 1]
-            if _crossed(other, one) < _crossed(one, other):
-                column[i], column[i + 1] = other, one
+            upper, lower = column[i], column[i + 1]
+            if _crossed(lower, upper) < _crossed(upper, lower):
+                column[i], column[i + 1] = lower, upper
                 _rank([column])
 
 
 def _crossed(upper: Vertex, lower: Vertex) -> int:
-    """Crossings between the wires of two vertices of a column, the first above the second."""
+    """The number of crossings between the wires of two vertices of a column, the first above the second."""
     return sum(a.rank > b.rank for side in (0, 1) for a in upper.near[side] for b in lower.near[side])
 
 
@@ -168,7 +168,7 @@ def _crossings(columns: list[list[Vertex]]) -> int:
 
 
 def _level(columns: list[list[Vertex]]) -> float:
-    """Give each vertex its `y`, near those of its neighbours; the height of everything."""
+    """Set `y` of each vertex close to its neighbors, and return the height of the picture."""
     for column in columns:
         for vertex in column:
             vertex.y = 30.0 * (vertex.rank - (len(column) - 1) / 2)
@@ -183,7 +183,7 @@ def _level(columns: list[list[Vertex]]) -> float:
 
 
 def _settle(column: list[Vertex]) -> None:
-    """The least-squares places of a column that keep order and distance (isotonic regression on the slack)."""
+    """Place the vertices of a column by least squares under their order and distances (isotonic regression)."""
     offset, offsets, blocks = 0.0, [], list[tuple[float, float, int]]()
     for i, vertex in enumerate(column):
         if i:
@@ -203,9 +203,9 @@ def _settle(column: list[Vertex]) -> None:
 
 
 def _spans(columns: list[list[Vertex]], width: float) -> tuple[list[tuple[float, float]], float]:
-    """Begin and end of each column, and of all; a gap beside a column of lanes only is a half one."""
+    """Start and end of each column, and the total extent; gaps beside a column with only lanes are narrower."""
     extents = [max(vertex.along for vertex in column) if column else 0.0 for column in columns]
-    shares = [1.0 if one and other else 0.6 for one, other in itertools.pairwise(extents)]
+    shares = [1.0 if extent and following else 0.6 for extent, following in itertools.pairwise(extents)]
     gap = min(max((width - sum(extents)) / max(sum(shares), 1), 20.0), 80.0)
     x, spans = 0.0, []
     for extent, share in zip(extents, [*shares, 0.0], strict=True):
@@ -214,28 +214,28 @@ def _spans(columns: list[list[Vertex]], width: float) -> tuple[list[tuple[float,
     return spans, spans[-1][1]
 
 
-def _wires(paths: list[list[Vertex]], spans: list[tuple[float, float]], centres: list[float]) -> list[list[Point]]:
+def _wires(paths: list[list[Vertex]], spans: list[tuple[float, float]], centers: list[float]) -> list[list[Point]]:
     starts, ends = _ports(paths, 0), _ports(paths, -1)
     wires = []
     for path, start, end in zip(paths, starts, ends, strict=True):
         source, target = path[0], path[-1]
-        wire = [(centres[source.column] + source.along / 2, start), (spans[source.column][1], start)]
+        wire = [(centers[source.column] + source.along / 2, start), (spans[source.column][1], start)]
         alone = sum(other[0] is source and other[-1] is target for other in paths) == 1
         for vertex in path[1:-1]:
             begin, finish = spans[vertex.column]
             if alone and begin == finish:
-                continue  # nothing stands in this column, so the wire may pass it at a slant
+                continue  # nothing occupies this column, so the wire may cross it diagonally
             wire += [(begin, vertex.y), (finish, vertex.y)]
-        wires.append([*wire, (spans[target.column][0], end), (centres[target.column] - target.along / 2, end)])
+        wires.append([*wire, (spans[target.column][0], end), (centers[target.column] - target.along / 2, end)])
     return wires
 
 
 def _ports(paths: list[list[Vertex]], end: int) -> list[float]:
-    """Where each edge meets its node: the wires of a node fan out over its side, in the order of their lanes."""
-    neighbour = 1 if end == 0 else -2
+    """The y of each edge at its node: the wires of a node fan out over its side in the order of their lanes."""
+    neighbor = 1 if end == 0 else -2
     ports = [0.0] * len(paths)
     for node in dict.fromkeys(path[end] for path in paths):
-        mine = sorted((i for i, path in enumerate(paths) if path[end] is node), key=lambda i: paths[i][neighbour].y)
+        mine = sorted((i for i, path in enumerate(paths) if path[end] is node), key=lambda i: paths[i][neighbor].y)
         step = min(_PORT, (node.across - 10) / max(len(mine) - 1, 1))
         for place, i in enumerate(mine):
             ports[i] = node.y + (place - (len(mine) - 1) / 2) * step

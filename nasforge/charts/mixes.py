@@ -1,7 +1,7 @@
-"""How the mixing weights of a supernet moved: a heat map a cell type, drawn for a page that may turn dark.
+"""Heatmaps of a supernet's mixing weights over time, one per cell type, for light and dark pages.
 
-Shades have the hues of the operations' families, as in the drawings of cells: a cell that fills up with skips or pools
-is seen to change its colour.
+Each shade has the hue of its operation's family, as in the drawings of cells, so a collapse to skips or pools shows as
+a change of color.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ def mix_over_time(
     *,
     time: str = "epoch",
 ) -> dict[str, str]:
-    """An SVG for each cell type: a block an edge, a row an operation, from the first epoch on the left to the last.
+    """An SVG for each cell type, with a block per edge and a row per operation; time runs from left to right.
 
-    Shades begin at the smallest weight of the picture and end at the largest one, which it says.
+    Shades range from the smallest to the largest weight of the picture, both of which are printed.
 
     Args:
         trace: mixing weights (times, edges, operations) by cell type, in [0, 1].
-        labels: names of edges and operations by cell type; what is not named is numbered.
-        edge_weights: PC-DARTS's betas (edges,) at the end, normalised per node, to be written beside the edges.
-        time: what lies between two of the times.
+        labels: names of edges and operations by cell type; without names, they are numbered.
+        edge_weights: PC-DARTS's betas (edges,) at the end, normalized per node, which are printed beside the edges.
+        time: the name of a time step.
     """
     return {
         cell: _heat_map(
@@ -81,9 +81,9 @@ def _heat_map(
             parts.append(_text(_LEFT - 8, middle + 7, f"β {betas[edge].item():.1%}", "ink", "end"))
         strongest = int(shares[-1, edge].argmax())
         y = top + _ROW * strongest
-        said = f"{short_name(operations[strongest])} {shares[-1, edge, strongest]:.1%}"
+        text = f"{short_name(operations[strongest])} {shares[-1, edge, strongest]:.1%}"
         parts.append(f'<path d="M{_LEFT + _WIDTH + 3:g} {y:g}v{_ROW:g}" stroke="{LIGHT["found"]}" stroke-width="2.5"/>')
-        parts.append(_text(_LEFT + _WIDTH + 10, min(max(y + 6.5, top + 9), top + block - _GAP), said, "ink"))
+        parts.append(_text(_LEFT + _WIDTH + 10, min(max(y + 6.5, top + 9), top + block - _GAP), text, "ink"))
     parts += _cells((shares - low) / ((high - low) or 1.0), [family(name) for name in operations], column, block)
     bottom = _TOP + block * len(edges) + 8
     parts.append(_text(_LEFT, bottom + 6, f"before the first {time}", "muted"))
@@ -92,11 +92,11 @@ def _heat_map(
 
 
 def _cells(shades: np.ndarray, families: Sequence[str], column: float, block: float) -> list[str]:
-    """A path for each family and shade in [0, 1], with all rectangles of it."""
+    """One path for each family and shade in [0, 1], with all its rectangles."""
     levels = np.rint(_LEVELS * shades).astype(int)  # (columns, edges, operations)
     paths = []
     for kind in dict.fromkeys(families):
-        of_kind = np.array([one == kind for one in families])
+        of_kind = np.array([name == kind for name in families])
         for level in range(1, _LEVELS + 1):
             where = np.argwhere((levels == level) & of_kind)
             if len(where):
@@ -114,10 +114,10 @@ def _rows_of_an_edge(operations: Sequence[str]) -> str:
 
 
 def _scale(low: float, high: float) -> list[str]:
-    """What the shades mean: they begin at the smallest weight, since those of a short search hardly differ."""
-    said = f"mixing weight {low:.1%}"
-    parts = [_text(_LEFT, 42, said, "muted")]
-    start = _LEFT + 6.5 * len(said)
+    """The legend of the shades. They begin at the smallest weight, because weights of a short search hardly differ."""
+    title = f"mixing weight {low:.1%}"
+    parts = [_text(_LEFT, 42, title, "muted")]
+    start = _LEFT + 6.5 * len(title)
     for level in range(1, _LEVELS + 1):
         parts.append(
             f'<rect x="{start + 10 * level:g}" y="33" width="10" height="10" fill="{LIGHT["muted"]}" '
@@ -128,5 +128,5 @@ def _scale(low: float, high: float) -> list[str]:
     return parts
 
 
-def _text(x: float, y: float, text: str, colour: str, anchor: str = "start") -> str:
-    return f'<text x="{x:g}" y="{y:g}" fill="{LIGHT[colour]}" text-anchor="{anchor}">{escape(text)}</text>'
+def _text(x: float, y: float, text: str, color: str, anchor: str = "start") -> str:
+    return f'<text x="{x:g}" y="{y:g}" fill="{LIGHT[color]}" text-anchor="{anchor}">{escape(text)}</text>'

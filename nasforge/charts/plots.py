@@ -1,4 +1,4 @@
-"""Charts in the palette that a page can turn dark: what they have in common, and those of fits and of the control."""
+"""Charts with axes: their common style, the curves of fits, and the accuracies of the control."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from nasforge.architecture import Objective
 
 SERIES = ("sep", "pool", "skip", "dil", "other", "found")
-"""Colours of curves, in order."""
+"""Colors of curves, in order."""
 
 SMALL, WIDE = (440.0, 230.0), (760.0, 0.0)
-"""Width and height in points, which a page shows as pixels."""
+"""Width and height in points; a page shows a point as a pixel."""
 MIDDLE = 560.0
-"""A width that can still be read when a telephone shows all of it."""
+"""A width that stays legible on a phone."""
 
 DECADES = 100.0
-"""Values of one sign that spread further than this are shown by their logarithm."""
+"""Positive values with a larger ratio of maximum to minimum get a logarithmic axis."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart: a value an epoch, None where there was none; an empty label stays out of the legend."""
+    """One line of a chart, with a value or None per epoch; an empty label is not in the legend."""
 
     label: str
     values: Sequence[float | None]
-    colour: str
+    color: str
     dashed: bool = False
 
 
 def curves(lines: Sequence[Curve], *, percent: bool = False) -> str:
-    """Lines over epochs, the legend above them so that it hides none."""
+    """A chart of lines over epochs."""
     figure, axes = axes_of(SMALL, "epoch", "")
     seen: set[int] = set()
     for line in lines:
@@ -51,7 +51,7 @@ def curves(lines: Sequence[Curve], *, percent: bool = False) -> str:
         axes.plot(
             [epoch for epoch, _ in points],
             [(100 if percent else 1) * float(value or 0) for _, value in points],
-            color=LIGHT[line.colour],
+            color=LIGHT[line.color],
             linestyle=(0, (4, 2)) if line.dashed else "-",
             linewidth=1.7,
             marker="o" if len(points) < 12 else None,
@@ -60,7 +60,7 @@ def curves(lines: Sequence[Curve], *, percent: bool = False) -> str:
         )
     whole_numbers(axes)
     if len(seen) == 1:
-        axes.set_xlim(min(seen) - 1, min(seen) + 1)  # else the axis would have fractions of an epoch
+        axes.set_xlim(min(seen) - 1, min(seen) + 1)  # otherwise the axis would show fractions of an epoch
     if percent:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     legend(axes)
@@ -68,7 +68,7 @@ def curves(lines: Sequence[Curve], *, percent: bool = False) -> str:
 
 
 def control_strip(found: float, random: Sequence[float]) -> str:
-    """Each random architecture a dot, equal ones stacked; the found one a diamond on a line across."""
+    """A dot for each random architecture, with equal ones stacked, and a diamond for the found one."""
     values = sorted(100 * value for value in random)
     low, high = min([*values, 100 * found]), max([*values, 100 * found])
     step = max((high - low) / 48, 0.05)
@@ -102,7 +102,7 @@ def control_strip(found: float, random: Sequence[float]) -> str:
 
 
 def in_percent(axis: Axis, metric: Objective | str) -> None:
-    """Accuracies are fractions everywhere but on the page."""
+    """Label the axis in percent if the metric is a fraction to show in percent."""
     if is_share(metric):
         axis.set_major_formatter(percent)
 
@@ -113,12 +113,12 @@ def percent(value: float, _: float) -> str:
 
 
 def over_decades(values: np.ndarray) -> bool:
-    """Whether values (n,), all of them finite, are to be shown by their logarithm."""
+    """Whether finite values (n,) need a logarithmic axis."""
     return bool(values.size) and bool(values.max() > DECADES * values.min() > 0)
 
 
 def scale_axis(axes: Axes, side: Literal["x", "y"], metric: Objective | str, values: np.ndarray) -> None:
-    """Let an axis show `metric`, of which it has values (n,): shares in percent, what spreads over decades by these."""
+    """Scale an axis for values (n,) of `metric`: percent for fractions, a log scale for several decades."""
     axis = axes.xaxis if side == "x" else axes.yaxis
     in_percent(axis, metric)
     if over_decades(values) and not is_share(metric):
@@ -127,12 +127,12 @@ def scale_axis(axes: Axes, side: Literal["x", "y"], metric: Objective | str, val
 
 
 def known(value: Any) -> bool:
-    """Whether there is a finite value."""
+    """Whether the value is finite."""
     return value is not None and math.isfinite(value)
 
 
 def axes_of(size: tuple[float, float], x: str, y: str) -> tuple[Figure, Axes]:
-    """A figure and its axes, labelled `x` and `y`."""
+    """A figure and its axes, labeled `x` and `y`."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -151,14 +151,14 @@ def axes_of(size: tuple[float, float], x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def whole_numbers(axes: Axes) -> None:
-    """Ticks at whole epochs or estimates."""
+    """Put ticks only at whole epochs or estimates."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def legend(axes: Axes) -> None:
-    """Above the axes, so that it hides nothing; as many columns as its labels leave room for."""
+    """Put the legend above the axes, so that it hides nothing, in as many columns as fit."""
     handles, labels = axes.get_legend_handles_labels()
     if not labels:
         return

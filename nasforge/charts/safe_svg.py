@@ -1,4 +1,4 @@
-"""Whether the text of an SVG may become part of a page: shapes and text alone, as they are, and nothing else."""
+"""Check that an SVG holds only shapes and text, so that it can be inlined in a page."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _PAINT = {
     "font", "font-family", "font-size", "font-stretch", "font-style", "font-variant", "font-weight", "text-anchor",
     "text-align", "dominant-baseline", "letter-spacing",
 }  # fmt: skip
-"""What a `style` may set, and what may stand as an attribute of its own: how ink looks, not where it lies."""
+"""Properties allowed in `style` and as attributes: they change the look of ink, not its position."""
 _ATTRIBUTES = _PAINT | {
     "id", "d", "points", "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "dx", "dy", "width",
     "height", "viewbox", "transform", "clippathunits", "style", "role", "aria-label", "preserveaspectratio",
     "version", "href", "xlink:href", "xmlns", "xmlns:xlink", "xml:space",
 }  # fmt: skip
 _FUNCTIONS = {"url", "rgb", "rgba", "hsl", "hsla", "matrix", "translate", "scale", "rotate", "skewx", "skewy"}
-"""What a value may call; `url` within the picture alone. All in lower case."""
+"""Functions allowed in a value, in lower case; `url` only within the picture."""
 _TAG = re.compile(r"""<(/?)([\w:-]+)((?:\s+[\w:-]+\s*=\s*"[^"<>]*")*)\s*/?>""")
 _ATTRIBUTE = re.compile(r'''([\w:-]+)\s*=\s*"([^"]*)"''')
 _CALL = re.compile(r"([\w-]*)\(\s*(#?)")
 
 
 def is_drawing(svg: str) -> bool:
-    """Whether all that `svg` holds are tags and attributes known to draw, whose values stay within the picture.
+    """Whether `svg` holds only known drawing tags and attributes, with values that refer to nothing outside.
 
     Args:
-        svg: from its `<svg` on, without style sheets, metadata and comments.
+        svg: the text from `<svg` on, without style sheets, metadata and comments.
     """
     return "<" not in _TAG.sub("", svg) and all(
         tag.lower() in _TAGS
@@ -42,13 +42,15 @@ def is_drawing(svg: str) -> bool:
 
 
 def _harmless(tag: str, name: str, value: str) -> bool:
-    if name.startswith("xmlns"):  # taken out before the picture becomes part of a page
+    if name.startswith("xmlns"):  # removed before the picture is inlined
         return True
-    if name not in _ATTRIBUTES or (tag == "svg" and name == "transform"):  # which would move the picture on the page
+    if name not in _ATTRIBUTES or (tag == "svg" and name == "transform"):  # it would move the picture on the page
         return False
     if name.endswith("href"):
         return value.startswith("#")
-    if name == "style" and any(one.partition(":")[0].strip().lower() not in _PAINT for one in _declarations(value)):
+    if name == "style" and any(
+        declaration.partition(":")[0].strip().lower() not in _PAINT for declaration in _declarations(value)
+    ):
         return False
     return (
         not any(hiding in value for hiding in ("\\", "/*"))
@@ -58,4 +60,4 @@ def _harmless(tag: str, name: str, value: str) -> bool:
 
 
 def _declarations(style: str) -> list[str]:
-    return [one for one in style.split(";") if one.strip()]
+    return [declaration for declaration in style.split(";") if declaration.strip()]

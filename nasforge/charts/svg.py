@@ -1,4 +1,4 @@
-"""Pictures as SVG text: one palette for light and dark, the same bytes for the same picture, safe inside a page."""
+"""Reproducible SVG text in one palette for light and dark pages, and safe ways to inline pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nasforge.charts.safe_svg import is_drawing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Pictures are drawn in the light colours; a page replaces each by `var(--name)`, so that it can turn them dark.
+# Pictures are drawn in the light colors; a page replaces each by `var(--name)`, which has a dark variant.
 PALETTE = {
     "paper": ("#fffffe", "#171b21"),
     "ink": ("#1c2530", "#e8ecf1"),
@@ -41,7 +41,7 @@ _FONTS = ["DejaVu Sans", "Verdana", "Arial", "sans-serif"]
 
 
 def svg_of(figure: Figure) -> str:
-    """The figure as SVG with text kept as text; equal figures give equal bytes (no date, no random ids)."""
+    """The figure as SVG, with text as text; equal figures give equal bytes (no date, no random ids)."""
     import matplotlib
 
     buffer = io.StringIO()
@@ -52,16 +52,16 @@ def svg_of(figure: Figure) -> str:
 
 
 def inline(svg: str, name: str, caption: str, *, scale: float = 1.0) -> str:
-    """The SVG as part of a page: ids of its own, colours from the page's variables, a caption for screen readers.
+    """The SVG as HTML for a page, with unique ids, colors from the page's variables, and a caption for screen readers.
 
-    One with anything but shapes and text in it (`is_drawing`) becomes an image, in which no script runs and which
-    reaches nothing outside its frame.
+    If it holds anything but shapes and text (`is_drawing`), it becomes an image, which runs no script and loads nothing
+    from outside.
 
     Args:
         svg: the text of an SVG file.
-        name: what the ids begin with; each picture of a page needs another.
-        caption: what it shows, for those who cannot see it.
-        scale: how much larger than its own size it is shown.
+        name: prefix of the ids; different for each picture of a page.
+        caption: a description for screen readers.
+        scale: factor by which it is enlarged.
     """
     body = re.sub(r"<style.*?</style>|<metadata.*?</metadata>|<!--.*?-->", "", svg[svg.find("<svg") :], flags=re.S)
     if not is_drawing(body):
@@ -69,8 +69,8 @@ def inline(svg: str, name: str, caption: str, *, scale: float = 1.0) -> str:
     name = re.sub(r"[^\w-]", "-", name)
     body = re.sub(r' xmlns(:\w+)?="[^"]*"', "", body)
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body)
-    for colour, light in LIGHT.items():
-        body = body.replace(light, f"var(--{colour})")
+    for color, light in LIGHT.items():
+        body = body.replace(light, f"var(--{color})")
     head = re.match(r'<svg.*?viewBox="[\d.-]+ [\d.-]+ ([\d.]+) [\d.]+".*?>', body, re.S)
     if head:
         box = re.search(r'viewBox="[^"]*"', head[0])
@@ -80,7 +80,7 @@ def inline(svg: str, name: str, caption: str, *, scale: float = 1.0) -> str:
 
 
 def image(content: bytes, kind: str, caption: str) -> str:
-    """An image whose bytes are in the page itself."""
+    """An `<img>` tag with the image's bytes inside."""
     return f'<img src="data:{kind};base64,{base64.b64encode(content).decode()}" alt="{_quoted(caption)}">'
 
 

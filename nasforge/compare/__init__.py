@@ -1,4 +1,4 @@
-"""`nasforge compare`: which runs may be compared, what is averaged, and whether a difference is chance.
+"""`nasforge compare`: which runs may be compared, what is averaged, and whether a difference may be chance.
 
 Reads run folders; imports charts, statistics, report and run.
 """

@@ -1,4 +1,4 @@
-"""Curves of searches side by side: mean over seeds, and the deviation as a shade around it."""
+"""Charts that compare searches: the mean over seeds as a line, the deviation as a shade."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SKIPPED = 0.1
-"""Of a search: its first part may lie below the chart, so that differences at the end can be seen."""
+"""The share of a search, at its beginning, that may lie outside the chart, so that the end is legible."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Chart:
     """One picture.
 
     Attributes:
-        name: of its files.
+        name: the middle part of its file names.
         title: what it shows.
     """
 
@@ -50,17 +50,17 @@ class Chart:
 
     @cached_property
     def svg(self) -> str:
-        """As SVG text."""
+        """The picture as SVG text."""
         return svg_of(self.figure)
 
     def write(self, folder: Path) -> None:
-        """`comparison_<name>.svg` and `.png`, twice as fine."""
+        """Write `comparison_<name>.svg`, and `.png` at twice the resolution."""
         (folder / f"comparison_{self.name}.svg").write_text(self.svg, encoding="utf-8")
         self.figure.savefig(folder / f"comparison_{self.name}.png", dpi=144, metadata={"Software": None})
 
 
 def comparison_charts(comparison: Comparison) -> list[Chart]:
-    """All that the runs have data for; none for supernet searches, which ask for no estimates."""
+    """All charts that the runs have data for; none for supernet searches, which request no estimates."""
     run = comparison.first
     if not comparison.alike or not run.followed or not all(run.evaluations for run in comparison.runs):
         return []
@@ -72,8 +72,8 @@ def comparison_charts(comparison: Comparison) -> list[Chart]:
     return [*charts, *seconds, *_of_several_objectives(comparison)]
 
 
-def colour(place: int) -> str:
-    """The name in the palette of a group's colour."""
+def color(place: int) -> str:
+    """The palette's name for the color of a group."""
     return SERIES[place % len(SERIES)]
 
 
@@ -84,7 +84,7 @@ def _over_evaluations(comparison: Comparison, goal: Objective, title: str) -> Ch
 
 
 def _over_seconds(comparison: Comparison, goal: Objective, title: str) -> Iterator[Chart]:
-    """Only where every run's table knows how long its training took."""
+    """The chart over simulated time, if every run's table has training times."""
     bands = []
     for group in comparison.groups:
         times = [when for run in group.runs if (when := simulated_seconds(run)) is not None]
@@ -111,16 +111,16 @@ def _of_several_objectives(comparison: Comparison) -> Iterator[Chart]:
 
 
 def _fronts(comparison: Comparison, box: Box) -> Chart:
-    """The front of one run of each group, the one whose hypervolume is the median of its group."""
+    """For each group, the front of the run with the median hypervolume."""
     first, second = box.objectives[:2]
     figure, axes = axes_of(SMALL, words(second), words(first))
     signs = np.array([second.sign, first.sign])
     drawn = []
     for place, group in enumerate(comparison.groups):
-        several = sorted((costs(run) for run in group.runs), key=box.share)
-        found = several[len(several) // 2][:, [1, 0]]
-        points = found[np.isfinite(found).all(axis=1)] * signs
-        drawn.append(front_line(axes, points, signs.tolist(), LIGHT[colour(place)], group.name))
+        by_hypervolume = sorted((costs(run) for run in group.runs), key=box.share)
+        median = by_hypervolume[len(by_hypervolume) // 2][:, [1, 0]]
+        points = median[np.isfinite(median).all(axis=1)] * signs
+        drawn.append(front_line(axes, points, signs.tolist(), LIGHT[color(place)], group.name))
     look_at(axes, np.concatenate(drawn))
     in_percent(axes.xaxis, second)
     in_percent(axes.yaxis, first)
@@ -133,7 +133,7 @@ def _drawn(bands: Sequence[Band], x: str, metric: Objective | str) -> Figure:
     figure, axes = axes_of(SMALL, x, words(metric))
     for place, band in enumerate(bands):
         style = "-" if place < len(SERIES) else (0, (4, 2))
-        shade = LIGHT[colour(place)]
+        shade = LIGHT[color(place)]
         axes.plot(band.x, band.mean, color=shade, linestyle=style, linewidth=1.7, label=band.label)
         if not np.isnan(band.deviation).all():
             edges = band.mean - band.deviation, band.mean + band.deviation
@@ -145,7 +145,7 @@ def _drawn(bands: Sequence[Band], x: str, metric: Objective | str) -> Figure:
 
 
 def _bound(axes: Axes, bands: Sequence[Band]) -> None:
-    """Bound the chart to what lies after the first part of the search."""
+    """Fit the y axis to the curves after the first part of the search."""
     later = [band.x >= band.x[0] + SKIPPED * (band.x[-1] - band.x[0]) for band in bands]
     edges = [
         side[part]

@@ -1,4 +1,4 @@
-"""`nasforge compare`: runs side by side, on the terminal and as files."""
+"""`nasforge compare`: print a comparison of runs and write it to files."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 
 USAGE = "nasforge compare RUN... [out=FOLDER], where RUN may be a sweep's folder"
 WIDE = 150
-"""Columns of what goes to a file or a pipe; a terminal has its own width."""
+"""Width in characters if the output is a file or a pipe."""
 
 
 def compare_runs(words: Sequence[str]) -> int:
-    """Run `nasforge compare WORDS`; its exit status.
+    """Run `nasforge compare WORDS` and return its exit status.
 
     Raises:
-        OptionError: the words are not `USAGE`'s.
+        OptionError: the words do not follow `USAGE`.
         RunError: a folder holds no finished search, or two searches cannot be compared.
     """
     paths, out = _read(words)
@@ -55,7 +55,7 @@ def compare_runs(words: Sequence[str]) -> int:
     page = write_comparison(comparison, out or _default(paths))
     console = Console()
     print_comparison(comparison, console if console.is_terminal else Console(width=WIDE))
-    print(f"\ncomparison  {page}\ntables and curves for papers lie beside it")
+    print(f"\ncomparison  {page}\nits folder also holds tables and charts for papers")
     return 0
 
 
@@ -66,7 +66,7 @@ def _read(words: Sequence[str]) -> tuple[list[Path], Path | None]:
         if key == "out" and value:
             out = user_path(value)
         elif (word.startswith("-") or equals) and not os.path.exists(word):
-            raise OptionError(f"compare does not know {word}: {USAGE}")
+            raise OptionError(f"compare does not accept {word}: {USAGE}")
         else:
             paths.append(Path(word))
     if not paths:
@@ -75,14 +75,14 @@ def _read(words: Sequence[str]) -> tuple[list[Path], Path | None]:
 
 
 def _default(paths: Sequence[Path]) -> Path:
-    """A sweep's own folder; for several folders, or a run's, a new one that is named after the time."""
+    """The sweep's own folder; for a run or several folders, a new folder named after the current time."""
     if len(paths) == 1 and not RunFolder(paths[0]).is_run:
         return paths[0]
     return Path("comparison") / f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}"
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
-    """Write the page, the tables and the curves into `folder`; the page's path."""
+    """Write page, tables and charts into `folder`, and return the path of the page."""
     from nasforge.compare.charts import comparison_charts
     from nasforge.compare.option_grids import markdown_of, variation, variation_charts
     from nasforge.compare.page import write_comparison_page
@@ -102,7 +102,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """The table, what its numbers are, the tests and the notes."""
+    """Print the table, what its numbers mean, the tests and the notes."""
     from nasforge.compare.option_grids import variation
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -129,7 +129,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _print_grids(comparison: Comparison, varied: Variation, console: Console) -> None:
-    """Tables over the options; one option's alone are the first table again, so they need two."""
+    """Print tables over two options; with a single option they would repeat the first table."""
     from nasforge.compare.option_grids import grids
 
     for grid in grids(comparison, varied) if len(varied.options) > 1 else ():

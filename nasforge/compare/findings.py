@@ -1,4 +1,4 @@
-"""What a comparison says, in sentences."""
+"""The findings of a comparison as sentences."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from nasforge.statistics.rank_tests import LEVEL
 from nasforge.wording import sentence_case, words
 
 SEVERAL = 6
-"""More names than these are not listed in a sentence, nor all their pairs in a table."""
+"""The most names to list in a sentence; with more groups, a table omits pairs without the best."""
 
 
 def task(comparison: Comparison) -> str:
-    """What all runs searched, and for how long."""
+    """The space, data and budget of all runs."""
     run = comparison.first
     budget: Mapping[str, Any] = run.config.get("budget") or {}
     bounds = [
@@ -36,7 +36,7 @@ def value(score: Score, place: int) -> str:
 
 
 def finding(comparison: Comparison, score: Score) -> str:
-    """Which strategy is best by a tested score, and whether that may be chance."""
+    """A sentence: which strategy has the best mean of a tested score, and whether that may be chance."""
     names = [group.name for group in comparison.groups]
     place = min(range(len(names)), key=score.cost)
     best, runs = names[place], len(score.values[place])
@@ -53,15 +53,15 @@ def finding(comparison: Comparison, score: Score) -> str:
               if test.possible and other not in (*beaten, *by_rank)]  # fmt: skip
     untested = [other for other, test in tests.items() if not test.possible]
     parts = [f"NOT significantly better than {_and(chance)}"] if chance else []
-    parts += [f"{_and(by_rank)} is better significantly more often"] if by_rank else []
+    parts += [f"the runs of {_and(by_rank)} are significantly better"] if by_rank else []
     needed = next((test.needed for test in tests.values()), 0)
-    parts += [f"that says nothing against {_and(untested)}: a test takes {needed} runs of each"] if untested else []
+    parts += [f"not tested against {_and(untested)}: a test needs {needed} runs of each"] if untested else []
     parts += [f"significantly better than {_and(beaten)}"] if beaten else []
     return f"{head}, but {'; '.join(parts)}."
 
 
 def among_best(comparison: Comparison, score: Score) -> set[int]:
-    """Places of the best group by a tested score and of those that do not differ from it significantly."""
+    """Indices of the best group by a tested score and of the groups that do not differ from it significantly."""
     tests = comparison.tests.get(score.name, ())
     names = [group.name for group in comparison.groups]
     place = min(range(len(names)), key=score.cost)
@@ -73,53 +73,53 @@ def among_best(comparison: Comparison, score: Score) -> set[int]:
 
 
 def captions(comparison: Comparison) -> Iterator[str]:
-    """What the numbers are, one sentence for each kind."""
+    """What the numbers mean, one sentence for each kind."""
     run = comparison.first
     yield f"Mean ± sample standard deviation over runs with different seeds: {task(comparison)}."
     own = {objective.metric for objective in (*run.followed, *run.reported)}
     of_best = [score.title for score in comparison.scores if score.name in own]
     if of_best:
         chosen = f"each run's best candidate by {words(run.followed[0])}"
-        yield f"{sentence_case(_and(of_best))}: of {chosen} after the whole budget."
+        yield f"{sentence_case(_and(of_best))}: of {chosen} at the end of the search."
     names = {score.name for score in comparison.scores}
     if "validation_accuracy" in names:
-        yield "Validation accuracy: the found architecture's, with the shared weights of its own search."
+        yield "Validation accuracy: of the found architecture with the shared weights of its search."
     if "search_seconds" in names:
-        yield "Search time: of wall-clock, on whatever machine and beside whatever else it ran."
+        yield "Search time: wall-clock time; machines and their load may differ between runs."
     if "retrained_accuracy" in names:
-        yield "Test accuracy, retrained: the found network trained from scratch, each run's mean over its trainings."
+        yield "Test accuracy, retrained: of the found network after training from scratch, averaged over trainings."
     if any(name.startswith("table_") for name in names):
-        yield "In the table: what a benchmark published of the found architecture."
+        yield "In the table: the published accuracy of the found architecture."
     if "control_percentile" in names:
         n = min(len(run.result.control.random) for run in comparison.runs if run.result.control)
         within = share_below(n // 2, 0, n)
         yield (
-            f"Percentile: the found architecture's among {n} random ones, scored with the same shared weights; of one "
-            f"run a percentile of 50 is sure to lie between {100 * within.low:.0f} and {100 * within.high:.0f} alone "
-            "(95 %, Clopper and Pearson)."
+            f"Percentile: of the found architecture among {n} random ones with the same shared weights; for a single "
+            f"run at percentile 50, the 95 % interval (Clopper and Pearson) is {100 * within.low:.0f} to "
+            f"{100 * within.high:.0f}."
         )
     if comparison.box is not None:
         box = comparison.box
         yield (
-            "Hypervolume: the share that a run's candidates dominate of the box between the ideal point and the nadir "
-            "of the front of all compared runs together. Reference point, the nadir: "
+            "Hypervolume: the share of the box between ideal point and nadir that a run's candidates dominate; both "
+            "points are those of the front of all runs together. Nadir (reference point): "
             f"{point(box.objectives, box.nadir)}; ideal point: {point(box.objectives, box.ideal)}."
         )
     if any(among_best(comparison, score) for score in comparison.scores):
         titles = _and([score.title for score in comparison.scores if score.name in comparison.tests])
         yield (
-            f"Bold, for {titles}: the best mean and those that do not differ from it significantly (two-sided "
+            f"Bold, for {titles}: the best mean and the means that do not differ from it significantly (two-sided "
             f"Mann-Whitney U test, Holm-corrected over the pairs, p < {LEVEL:g})."
         )
 
 
 def p_value(p: float) -> str:
-    """Two significant digits, as papers write it."""
+    """A p-value with two significant digits."""
     return f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}"
 
 
 def _and(names: list[str]) -> str:
-    """The first few by name, the others by number."""
+    """Join names by commas and "and"; of many names, count the last ones."""
     if len(names) > SEVERAL:
         names = [*names[: SEVERAL - 2], f"{len(names) - SEVERAL + 2} others"]
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -1,4 +1,4 @@
-"""How scores depend on one or two numbers that a sweep varied: tables, curves, heatmaps."""
+"""Scores over one or two numeric options of a sweep, as tables, curves and heatmaps."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Variation:
     """One or two numeric options, and the group at each of their values.
 
     Attributes:
-        options: their names.
-        values: of each option, from the smallest to the largest.
-        places: of the groups, by their values of all options.
+        options: names of the options.
+        values: for each option, its values in ascending order.
+        places: the index of the group with these values of the options.
     """
 
     options: tuple[str, ...]
@@ -35,7 +35,7 @@ class Variation:
 
 @dataclass(frozen=True)
 class Grid:
-    """A score over two options as text: mean and deviation, a dash where there is no run."""
+    """A score over one or two options as text: mean and deviation, or a dash without a run."""
 
     title: str
     heads: tuple[str, ...]
@@ -43,7 +43,7 @@ class Grid:
 
 
 def variation(comparison: Comparison) -> Variation | None:
-    """What the groups differ in, if that is one numeric option or two, of one strategy; else None."""
+    """The varied options, if the groups share a strategy and differ in one or two numeric options; else None."""
     firsts = [group.runs[0] for group in comparison.groups]
     methods = [method(run) for run in firsts]
     options = [key for key in methods[0] if any(other.get(key) != methods[0][key] for other in methods)]
@@ -57,7 +57,7 @@ def variation(comparison: Comparison) -> Variation | None:
 
 
 def grids(comparison: Comparison, varied: Variation) -> Iterator[Grid]:
-    """Each score over the options: of two, rows and columns; of one, a row for each value."""
+    """For each score a table: with two options, rows and columns; with one, a row for each value."""
     for score in comparison.scores:
         cells = {key: value(score, place).removesuffix(" %") for key, place in varied.places.items()}
         columns = varied.values[1] if len(varied.options) > 1 else (math.nan,)
@@ -72,14 +72,14 @@ def grids(comparison: Comparison, varied: Variation) -> Iterator[Grid]:
 
 def markdown_of(comparison: Comparison, varied: Variation) -> str:
     """The tables in Markdown."""
-    parts = [f"## How it depends on {' and '.join(varied.options)}"]
+    parts = [f"## Scores by {' and '.join(varied.options)}"]
     for grid in grids(comparison, varied):
         parts += [f"### {sentence_case(grid.title)}", pipes(grid.heads, grid.rows, range(len(grid.heads)))]
     return "\n\n".join(parts) + "\n"
 
 
 def variation_charts(comparison: Comparison, varied: Variation) -> list[Chart]:
-    """Of each score a curve with bars over one option, or a heatmap over two."""
+    """For each score, a curve with error bars over one option, or a heatmap over two."""
     draw = _curve if len(varied.options) == 1 else _heatmap
     over = " and ".join(varied.options)
     return [
@@ -114,7 +114,7 @@ def _curve(score: Score, varied: Variation) -> Any:
 
 
 def _heatmap(score: Score, varied: Variation) -> Any:
-    """Rectangles in one colour, more of it the better, since a page may turn its colours dark; means are written in."""
+    """Rectangles with the mean as text; a better mean has more color, which also works on dark pages."""
     rows, columns = varied.values
     figure, axes = axes_of(SMALL, varied.options[1], varied.options[0])
     costs = [score.cost(place) for place in varied.places.values()]

@@ -1,4 +1,4 @@
-"""`comparison.html`: strategies side by side in one file that needs no network."""
+"""`comparison.html`: a comparison of strategies in one file that needs no network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from nasforge.charts.svg import inline
-from nasforge.compare.charts import Chart, colour
+from nasforge.compare.charts import Chart, color
 from nasforge.compare.comparison import Comparison
 from nasforge.compare.findings import captions, finding, task
 from nasforge.compare.option_grids import Variation, grids
@@ -28,11 +28,11 @@ def write_comparison_page(
     varied: Variation | None = None,
     by_option: Sequence[Chart] = (),
 ) -> Path:
-    """Write the page; its links lead to the runs' own reports, where these lie now.
+    """Write the page. It links to the runs' own reports by relative paths.
 
     Args:
-        varied: the numbers that the runs differ in, if it is they.
-        by_option: charts over these.
+        varied: the numeric options in which the groups differ, if there are only such.
+        by_option: charts over these options.
     """
     content = {
         "title": f"strategies on {task(comparison)}",
@@ -65,14 +65,14 @@ def _inline(charts: Sequence[Chart]) -> list[tuple[str, Markup]]:
 
 
 def _rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """The table's, with the places of each run's headline score (in percent of the way) on one common line."""
+    """Rows of the table, with each run's headline score as a position on a common axis, in percent."""
     score = comparison.scores[0]
     every = [value for values in score.values for value in values]
     low, way = min(every), max(every) - min(every) or 1.0
     return [
         {
             "row": row,
-            "colour": colour(place),
+            "color": color(place),
             "places": [(100 * (value - low) / way, score.shown(value)) for value in score.values[place]],
         }
         for place, row in enumerate(table_rows(comparison))
@@ -80,11 +80,11 @@ def _rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _runs(comparison: Comparison, folder: Path) -> list[tuple[list[str], str]]:
-    """Each run's scores, and the link to its report from `folder`."""
-    found = []
+    """For each run, its scores and the link from `folder` to its report."""
+    rows = []
     for place, group in enumerate(comparison.groups):
         for index, run in enumerate(group.runs):
             values = [score.shown(score.values[place][index]) for score in comparison.scores]
             link = quote(os.path.relpath(RunFolder(run.folder).report, folder).replace(os.sep, "/"))
-            found.append(([group.name, str(run.seed), *values], link))
-    return found
+            rows.append(([group.name, str(run.seed), *values], link))
+    return rows

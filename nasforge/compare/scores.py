@@ -1,4 +1,4 @@
-"""What a search is worth, in numbers that can be averaged over seeds."""
+"""Scores of searches: numbers that can be averaged over seeds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nasforge.wording import is_share, words
 
 @dataclass(frozen=True)
 class Box:
-    """What hypervolumes are shares of: from the best to the worst value of each objective on a front.
+    """The volume that hypervolumes are shares of: from the best to the worst value of each objective on a front.
 
     Attributes:
         objectives: two or more.
@@ -30,9 +30,9 @@ class Box:
     ideal: np.ndarray
     nadir: np.ndarray
 
-    def share(self, found: np.ndarray) -> float:
-        """How much of the box costs (n, objectives) dominate, in [0, 1]."""
-        return normalized_hypervolume(found, self.ideal, self.nadir)
+    def share(self, points: np.ndarray) -> float:
+        """The share of the box, in [0, 1], that points (n, objectives), given as costs, dominate."""
+        return normalized_hypervolume(points, self.ideal, self.nadir)
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Score:
     """One number for each run.
 
     Attributes:
-        name: for files.
-        title: for people.
+        name: the name in files.
+        title: the name in tables.
         direction: `max` or `min`.
-        values: of each group's runs.
-        percent: whether people see it times 100.
-        tested: whether groups are tested against each other on it, besides the headline.
+        values: for each group, a value for each run.
+        percent: whether the values are fractions to show in percent.
+        tested: whether rank tests compare the groups by this score even if it is not the headline.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Score:
 
     @property
     def decimals(self) -> int:
-        """Four significant digits of the largest mean; accuracies have two after the point, as everywhere."""
+        """Decimals to show: two for percentages; otherwise the largest mean has four significant digits."""
         largest = max(abs(self.mean(place)) for place in range(len(self.values)))
         return 2 if self.percent or not largest else max(0, 3 - math.floor(math.log10(largest)))
 
     def mean(self, place: int) -> float:
-        """Of one group."""
+        """The mean of one group."""
         return statistics.fmean(self.values[place])
 
     def deviation(self, place: int) -> float:
@@ -70,24 +70,24 @@ class Score:
         return statistics.stdev(self.values[place]) if len(self.values[place]) > 1 else math.nan
 
     def cost(self, place: int) -> float:
-        """A group's mean, the smaller the better."""
+        """The mean of one group, negated if larger is better."""
         return -self.mean(place) if self.direction == "max" else self.mean(place)
 
     def shown(self, value: float) -> str:
-        """A value as people read it, without its unit."""
+        """A value as text, without its unit."""
         return f"{100 * value if self.percent else value:.{self.decimals}f}"
 
     def signed(self, difference: float) -> str:
-        """A difference of two values as people read it, without its unit: percentages in points."""
+        """A difference of two values as text with its sign, without its unit; percentages in points."""
         return f"{100 * difference if self.percent else difference:+.{self.decimals}f}"
 
     def ordered(self, places: Sequence[int]) -> Score:
-        """The same, its groups in another order."""
+        """The same score with its groups in another order."""
         return replace(self, values=tuple(self.values[place] for place in places))
 
 
 def common_box(runs: Sequence[FinishedRun]) -> Box | None:
-    """The box of the front of all runs' candidates together; None where a search follows one objective alone."""
+    """The box of the front of all runs' candidates together; None for a single objective."""
     every = np.concatenate([costs(run) for run in runs])
     usable = np.unique(every[np.isfinite(every).all(axis=1)], axis=0)
     if every.shape[1] < 2 or not len(usable):
@@ -99,12 +99,12 @@ def common_box(runs: Sequence[FinishedRun]) -> Box | None:
 def scores(
     groups: Sequence[Sequence[FinishedRun]], box: Box | None, *, alike: bool = True
 ) -> tuple[list[Score], list[str]]:
-    """All scores that every run has, the headline first, and sentences about those that only some have.
+    """All scores that every run has, headline first, and a sentence for each score that only some runs have.
 
     Args:
-        alike: whether all searches had the same to do; if not, only what came of them counts.
+        alike: whether all searches had the same task; if not, only their retrained networks are scored.
     """
-    found, notes = [], []
+    complete, notes = [], []
     every = [run for group in groups for run in group]
     for name, title, direction, of in [*(_kinds(every, box) if alike else _of_networks()), *_costs()]:
         values = [[of(run) for run in group] for group in groups]
@@ -114,17 +114,17 @@ def scores(
         ]  # fmt: skip
         if not without:
             percent = is_share(every[0].result.by_metric.get(name, name))
-            found.append(Score(name, title, direction, tuple(map(tuple, values)), percent, name == "hypervolume"))
+            complete.append(Score(name, title, direction, tuple(map(tuple, values)), percent, name == "hypervolume"))
         elif len(without) < sum(map(len, groups)):
-            notes.append(f"{title} is left out: {without[0]} has none")
-    return found, notes
+            notes.append(f"{title} is omitted: {without[0]} has none")
+    return complete, notes
 
 
 Kind = tuple[str, str, Literal["max", "min"], Callable[[FinishedRun], float]]
 
 
 def _kinds(runs: Sequence[FinishedRun], box: Box | None) -> Iterator[Kind]:
-    """Name, title, direction and how to get it, the one that counts most first: what was measured on test data."""
+    """Scores as (name, title, direction, function), most important first: those on test data lead."""
     first = runs[0]
     if any(run.evaluations for run in runs):
         yield from (_of_best(objective) for objective in first.reported)
@@ -136,7 +136,9 @@ def _kinds(runs: Sequence[FinishedRun], box: Box | None) -> Iterator[Kind]:
         yield name, f"{title} (followed)", direction, of
     if box is not None:
         yield "hypervolume", "hypervolume", "max", lambda run: box.share(costs(run))
-    if len({(run.result.strategy, run.result.space) for run in runs}) == 1:  # others' supernets are others
+    if (
+        len({(run.result.strategy, run.result.space) for run in runs}) == 1
+    ):  # accuracies of different supernets are not comparable
         yield "validation_accuracy", "validation accuracy, shared weights", "max", _validated
     yield "control_percentile", "percentile among random ones", "max", _percentile
 
@@ -146,7 +148,7 @@ def _of_networks() -> Iterator[Kind]:
 
 
 def _costs() -> Iterator[Kind]:
-    """What stands beside the other scores, and is no reason to compare by itself."""
+    """Scores that accompany others and cannot be the headline."""
     yield "params_m", words("params_m"), "min", lambda run: _number((run.result.size or {}).get("params_m"))
     yield "search_seconds", "search time, s", "min", _search_seconds
 
@@ -166,7 +168,7 @@ def _retrained(run: FinishedRun) -> float:
 
 
 def _in_table(run: FinishedRun) -> Mapping[str, float | None]:
-    """True test accuracies of the found architecture by data set, where a benchmark's table was at hand."""
+    """Published test accuracies of the found architecture by data set, if a table was available."""
     rows = run.result.table.rows if run.result.table else ()
     return next((row.test_accuracy for row in rows if row.name == "found"), {})
 
@@ -180,7 +182,7 @@ def _validated(run: FinishedRun) -> float:
 
 
 def _search_seconds(run: FinishedRun) -> float:
-    """Of wall-clock time, over all starts of a run that reads images, without what came after the search."""
+    """Wall-clock seconds of a search that reads images, over all starts, without the steps after the search."""
     if not run.timing.total or not run.result.size:
         return math.nan
     after = ("control", "test", "fit retrain")

@@ -1,4 +1,4 @@
-"""A comparison as tables of text, and these as Markdown, LaTeX and CSV. Strategies are rows."""
+"""A comparison as text tables in Markdown, LaTeX and CSV, with a row for each strategy."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ PAIR_HEAD = (
     "verdict",
 )
 WINS = (
-    "Wins: of all pairs of runs, one of each strategy, in how many the first one's is better; ties count half. "
-    "Difference: of the two means; its interval is Welch's, for each pair by itself."
+    "Wins: the share of pairs of runs, one of each strategy, in which the first strategy's run is better; ties count "
+    "half. Difference: of the means, with Welch's 95 % interval, which is not corrected for the number of pairs."
 )
 PAIR_NUMBERS = (2, 3, 4, 5, 6)
-"""Which columns under it are numbers."""
+"""The columns of numbers."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A group's score: mean and deviation as people read them; no deviation of a single run."""
+    """A group's score as text: mean and deviation, which is empty for a single run."""
 
     mean: str
     deviation: str
@@ -46,7 +46,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A strategy's."""
+    """The row of a strategy."""
 
     name: str
     runs: int
@@ -54,12 +54,12 @@ class Row:
 
 
 def headings(comparison: Comparison) -> list[str]:
-    """Of the columns; accuracies have their unit here."""
+    """The column titles, with the unit of accuracies."""
     return ["strategy", "runs", *(f"{score.title}, %" if score.percent else score.title for score in comparison.scores)]
 
 
 def table_rows(comparison: Comparison) -> list[Row]:
-    """The rows under `headings`."""
+    """The rows of the table."""
     bold = [among_best(comparison, score) for score in comparison.scores]
     return [
         Row(
@@ -77,7 +77,7 @@ def _cell(score: Score, place: int, bold: bool) -> Cell:
 
 
 def tested(comparison: Comparison) -> list[tuple[Score, Sequence[RankTest]]]:
-    """The tested scores with their tests; of many groups, each against the best; none where there is one alone."""
+    """The tested scores with their tests; with many groups, only the tests against the best one."""
     found = []
     for score in comparison.scores:
         tests = comparison.tests.get(score.name, ())
@@ -89,7 +89,7 @@ def tested(comparison: Comparison) -> list[tuple[Score, Sequence[RankTest]]]:
 
 
 def pair_row(test: RankTest, score: Score) -> list[str]:
-    """A rank test under `PAIR_HEAD`; differences in the unit of the score, those of accuracies in points."""
+    """A rank test as a row under `PAIR_HEAD`; differences of accuracies are in points."""
     means = [score.signed(test.difference), "–"]
     if test.interval is not None:
         means[1] = f"{score.signed(test.interval.low)} to {score.signed(test.interval.high)}"
@@ -99,7 +99,7 @@ def pair_row(test: RankTest, score: Score) -> list[str]:
 
 
 def markdown(comparison: Comparison) -> str:
-    """A page of Markdown: the table, its caption, the tests, the notes."""
+    """The table, its caption, the tests and the notes as Markdown."""
     heads = headings(comparison)
     body = [
         [row.name, str(row.runs), *(f"**{cell}**" if cell.bold else str(cell) for cell in row.cells)]
@@ -115,14 +115,14 @@ def markdown(comparison: Comparison) -> str:
 
 
 def pipes(heads: Sequence[str], body: Iterable[Iterable[str]], right: Container[int]) -> str:
-    """A table of Markdown; the columns `right` are aligned right."""
+    """A Markdown table; the columns `right` are aligned right."""
     rule = ["---:" if i in right else "---" for i in range(len(heads))]
     lines = [[cell.replace("|", "\\|") for cell in row] for row in (heads, rule, *body)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def latex(comparison: Comparison) -> str:
-    """A `table` with booktabs' rules; the tests are comments above it."""
+    """A `table` environment with booktabs rules; the tests are comments above it."""
     tests = [
         f"% {score.title}: {', '.join(pair_row(test, score))}" for score, several in tested(comparison)
         for test in several
@@ -157,11 +157,11 @@ def _tex_number(cell: Cell) -> str:
 def _tex(text: str) -> str:
     special = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "±": "$\\pm$"}
     special |= {"<": "$<$", ">": "$>$"} | {character: f"\\{character}" for character in "&%$#_{}"}
-    return re.sub("[\\\\~^±<>&%$#_{}]", lambda found: special[found[0]], text)
+    return re.sub("[\\\\~^±<>&%$#_{}]", lambda match: special[match[0]], text)
 
 
 def csv_table(comparison: Comparison) -> str:
-    """One row a strategy, means and deviations in full precision; accuracies are fractions."""
+    """One row per strategy, with means and deviations in full precision; accuracies are fractions."""
     names = [f"{score.name}_{what}" for score in comparison.scores for what in ("mean", "deviation")]
     body = []
     for place, group in enumerate(comparison.groups):
@@ -171,7 +171,7 @@ def csv_table(comparison: Comparison) -> str:
 
 
 def csv_of_runs(comparison: Comparison) -> str:
-    """One row a run."""
+    """One row per run."""
     body = [
         [group.name, run.seed, *(score.values[place][index] for score in comparison.scores), run.folder]
         for place, group in enumerate(comparison.groups)

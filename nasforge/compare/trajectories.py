@@ -1,4 +1,4 @@
-"""How a search went: the best candidate after each estimate, and when a real search would have had it."""
+"""The best candidate after each estimate of a search, over estimates and over simulated time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nasforge.run.goals import TRAINING_TIME
 
 @dataclass(frozen=True)
 class Band:
-    """A value along a search, over repetitions of it.
+    """A value along a search, averaged over repetitions.
 
     Attributes:
-        label: whose.
+        label: name of the group.
         x: (points,) estimates or seconds.
         mean: (points,).
         deviation: (points,) sample standard deviation; NaN for a single run.
@@ -30,7 +30,7 @@ class Band:
 
 
 def costs(run: FinishedRun) -> np.ndarray:
-    """(estimates, objectives) of what the search followed, minimised; infinite where a candidate does not count."""
+    """(estimates, objectives) costs of the candidates; infinite if a candidate failed or is infeasible."""
     rows = [
         [objective.cost(candidate.metrics) if candidate.status == "ok" else np.inf for objective in run.followed]
         for candidate in run.evaluations
@@ -39,7 +39,7 @@ def costs(run: FinishedRun) -> np.ndarray:
 
 
 def incumbents(run: FinishedRun) -> np.ndarray:
-    """(estimates,) row of the best candidate so far by the foremost objective, the earliest of equals; -1 for none."""
+    """(estimates,) index of the best candidate so far by the first objective, the earliest of equals; -1 for none."""
     foremost = costs(run)[:, 0]
     before = np.concatenate([[np.inf], np.minimum.accumulate(foremost)[:-1]])
     rows = np.where(foremost < before, np.arange(len(foremost)), -1)
@@ -48,14 +48,14 @@ def incumbents(run: FinishedRun) -> np.ndarray:
 
 
 def best_so_far(run: FinishedRun, metric: str) -> np.ndarray:
-    """(estimates,) `metric` of the best candidate so far by the foremost objective; NaN before there is one."""
+    """(estimates,) `metric` of the best candidate so far by the first objective; NaN before there is one."""
     values = np.array([candidate.metrics.get(metric, np.nan) for candidate in run.evaluations], dtype=float)
     rows = incumbents(run)
     return np.where(rows >= 0, values[rows], np.nan)
 
 
 def simulated_seconds(run: FinishedRun) -> np.ndarray | None:
-    """(estimates,) training time until then, counted at every request as the benchmarks do; None if it is unknown."""
+    """(estimates,) cumulative training time; repeated requests count again, as in the benchmarks. None if unknown."""
     seconds = [candidate.metrics.get(TRAINING_TIME) for candidate in run.evaluations]
     if all(each is None for each in seconds):
         return None
@@ -63,10 +63,10 @@ def simulated_seconds(run: FinishedRun) -> np.ndarray | None:
 
 
 def hypervolume_so_far(run: FinishedRun, share: Callable[[np.ndarray], float], points: int = 50) -> np.ndarray:
-    """(estimates,) hypervolume of the candidates so far, measured at some of the estimates and kept in between.
+    """(estimates,) hypervolume of the candidates so far, computed at `points` estimates and constant in between.
 
     Args:
-        share: hypervolume of costs (n, objectives).
+        share: the hypervolume of costs (n, objectives).
     """
     every = costs(run)
     front = np.empty((0, every.shape[1]))
@@ -81,13 +81,13 @@ def hypervolume_so_far(run: FinishedRun, share: Callable[[np.ndarray], float], p
 
 
 def over_estimates(label: str, values: Sequence[np.ndarray]) -> Band:
-    """The band of several runs' values (estimates,), as far as all of them go."""
+    """The band of several runs' values (estimates,), up to the length of the shortest run."""
     shortest = min(len(curve) for curve in values)
     return _band(label, np.arange(1, shortest + 1), np.stack([curve[:shortest] for curve in values]))
 
 
 def over_seconds(label: str, seconds: Sequence[np.ndarray], values: Sequence[np.ndarray], points: int = 300) -> Band:
-    """The same over time: at each moment the value after the last estimate that had ended, while all runs have one."""
+    """The band over time; each run has the value of its last finished estimate, from when all runs have one."""
     begin = max(float(when[0]) for when in seconds)
     end = max(begin, min(float(when[-1]) for when in seconds))
     x = np.linspace(begin, end, points)
@@ -96,6 +96,6 @@ def over_seconds(label: str, seconds: Sequence[np.ndarray], values: Sequence[np.
 
 
 def _band(label: str, x: np.ndarray, values: np.ndarray) -> Band:
-    """Of values (runs, points)."""
+    """The band of values (runs, points)."""
     deviation = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(len(x), np.nan)
     return Band(label, x, values.mean(axis=0), deviation)

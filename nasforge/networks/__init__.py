@@ -1,4 +1,4 @@
 """Building blocks of networks: operations, convolutions and ways to combine them in a cell; the size of a network.
 
-Imports the contracts alone.
+Imports only the contracts.
 """

@@ -1,4 +1,4 @@
-"""What a person sees of a finished run: the HTML page and the summary in the terminal.
+"""What a user sees of a finished run: the HTML page and the summary in the terminal.
 
 Reads run folders; imports charts, statistics and run.
 """

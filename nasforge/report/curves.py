@@ -1,4 +1,4 @@
-"""Which curves of a run's fits go into which chart."""
+"""Choose which curves of a run's fits share a chart."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from nasforge.journal.run_folder import RunFolder
 from nasforge.wording import words
 
 _SHARED = ("accuracy", "loss")
-"""Kinds of metric that train, validation and the search's own values share a chart for."""
+"""Kinds of metric whose training, validation and search curves share one chart."""
 
 Histories = Mapping[str, Mapping[str, Sequence[float | None]]]
-"""By fit: a value an epoch of each metric."""
+"""For each fit, the values of each metric, one per epoch."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class FitChart:
     """A chart of one kind of metric.
 
     Attributes:
-        title: the kind, "accuracy".
+        title: the kind, such as "accuracy".
         svg: the picture.
-        about: (label of a curve, what it shows) where a module explains it.
+        about: (label of a curve, what it shows), if the module explains it.
     """
 
     title: str
@@ -35,16 +35,16 @@ class FitChart:
 
 
 def fit_charts(run: RunFolder, *, called: str = "found") -> list[tuple[str, list[FitChart]]]:
-    """(what was fitted, its charts) of all fits of a run; the many of one group share their charts.
+    """(name, charts) for each group of fits of a run; fits of one group share their charts.
 
     Args:
-        called: how the architecture is called that was trained from scratch with each seed.
+        called: the name of the architecture that was trained from scratch with each seed.
     """
     files = [file for file in run.histories if run.owns(file)]
     read = {file.parent.relative_to(run.fits).as_posix(): json.loads(file.read_text()) for file in files}
     groups = groupby(sorted(read), key=lambda name: name.split("/")[0])
     charts = [(group, _group({name: read[name] for name in names}, called)) for group, names in groups]
-    return sorted(charts, key=lambda chart: chart[0] == "retrain")  # first the search
+    return sorted(charts, key=lambda chart: chart[0] == "retrain")  # the search comes first
 
 
 def _group(read: Mapping[str, Mapping[str, Any]], called: str) -> list[FitChart]:
@@ -54,34 +54,34 @@ def _group(read: Mapping[str, Mapping[str, Any]], called: str) -> list[FitChart]
     charts = []
     for kind in sorted(kinds, key=lambda kind: _SHARED.index(kind) if kind in _SHARED else len(_SHARED)):
         lines = _many(fits, kind, called) if len(fits) > 1 else _one(next(iter(fits.values())), kind)
-        told = tuple((_label(metric, kind), text) for metric, text in about.items() if _kind(metric) == kind)
-        charts.append(FitChart(words(kind), curves(lines, percent=kind == "accuracy"), told))
+        explained = tuple((_label(metric, kind), text) for metric, text in about.items() if _kind(metric) == kind)
+        charts.append(FitChart(words(kind), curves(lines, percent=kind == "accuracy"), explained))
     return charts
 
 
 def _one(metrics: Mapping[str, Sequence[float | None]], kind: str) -> list[Curve]:
-    """A colour for each metric."""
+    """The curves of a single fit, one color per metric."""
     names = sorted((name for name in metrics if _kind(name) == kind), key=lambda name: not name.startswith("train"))
     return [Curve(_label(name, kind), metrics[name], SERIES[i % len(SERIES)]) for i, name in enumerate(names)]
 
 
 def _many(fits: Histories, kind: str, called: str) -> list[Curve]:
-    """A colour for each part of the group, in the legend once; random ones are grey together."""
-    colours: dict[str, str] = {}
+    """The curves of several fits, one color and one legend entry per part; random networks are gray."""
+    colors: dict[str, str] = {}
     lines = []
     for fit, metrics in fits.items():
         part = fit.split("/")[1] if "/" in fit else fit
         part = "random" if part.startswith("random") else called if part == "found" else part
-        fresh = part not in colours
-        colour = {called: "found", "random": "random"}.get(part, SERIES[len(colours) % len(SERIES)])
-        colour = colours.setdefault(part, colour)
+        fresh = part not in colors
+        color = {called: "found", "random": "random"}.get(part, SERIES[len(colors) % len(SERIES)])
+        color = colors.setdefault(part, color)
         names = [name for name in metrics if _kind(name) == kind]
         for i, name in enumerate(names):
-            first = fresh and i == 0 and len(colours) <= 2 * len(SERIES)
+            first = fresh and i == 0 and len(colors) <= 2 * len(SERIES)
             lines.append(
-                Curve(part if first else "", metrics[name], colour, name.startswith("train") and names[1:] != [])
+                Curve(part if first else "", metrics[name], color, name.startswith("train") and names[1:] != [])
             )
-    return sorted(lines, key=lambda line: line.colour == "found")  # on top of the others
+    return sorted(lines, key=lambda line: line.color == "found")  # drawn last, so on top
 
 
 def _kind(metric: str) -> str:

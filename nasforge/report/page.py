@@ -1,4 +1,4 @@
-"""`report.html`: what a run found, how good it is, and how it got there, in one file that needs no network."""
+"""`report.html`: what a run found, how good it is, and how the search went, in one file that needs no network."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from nasforge.wording import amount, sentence_case, words
 
 
 def write_report(folder: Path, graphs: Sequence[CellGraph]) -> Path:
-    """Write `folder/report.html` from what lies in the folder; parts that are not there are left out.
+    """Write `folder/report.html` from the files in the folder; sections without a file are omitted.
 
     Args:
-        folder: a run's, with `result.json` at least.
-        graphs: of the found architecture.
+        folder: the folder of a run, with at least `result.json`.
+        graphs: drawings of the found architecture.
     """
     run = RunFolder(folder)
     return write_page(run.report, "report/report.html.jinja", _content(run, graphs))
@@ -77,7 +77,7 @@ def _content(run: RunFolder, graphs: Sequence[CellGraph]) -> dict[str, Any]:
 
 
 def _fits(run: RunFolder, called: str) -> list[tuple[str, list[tuple[FitChart, Markup]]]]:
-    """(name, its charts with their pictures) of each fit."""
+    """(name, charts with their pictures) for each group of fits."""
     return [
         (
             name,
@@ -90,11 +90,15 @@ def _fits(run: RunFolder, called: str) -> list[tuple[str, list[tuple[FitChart, M
 def _control(control: Control | None) -> Markup | str:
     if not control or not control.random:
         return ""
-    return _picture(plots.control_strip(control.found, control.random), "control", "found and random accuracies")
+    return _picture(
+        plots.control_strip(control.found, control.random),
+        "control",
+        "accuracies of the found and of random architectures",
+    )
 
 
 def _trained(retrain: Retrained | None) -> list[dict[str, Any]]:
-    """The rows of retraining, each with the places of its accuracies (in percent of the way) on one common line."""
+    """The rows of retraining, each with the positions of its accuracies on a common axis, in percent."""
     rows = retrain.rows if retrain else []
     every = [accuracy for row in rows for accuracy in row.test_accuracy]
     low, way = min(every, default=0.0), max(every, default=1.0) - min(every, default=0.0) or 1.0
@@ -102,7 +106,7 @@ def _trained(retrain: Retrained | None) -> list[dict[str, Any]]:
 
 
 def _shares(timing: Timing) -> list[dict[str, Any]]:
-    """Seconds of each part, largest first; the fits of one group are one part, what nobody timed another."""
+    """Seconds of each part, longest first. Fits of one group are one part; untimed work is another."""
     parts: dict[str, list[float]] = {}
     for label, value in timing.seconds.items():
         parts.setdefault(label.split("/")[0], []).append(value)
@@ -128,19 +132,19 @@ def _search_charts(objectives: Sequence[Objective], evaluations: Sequence[Candid
 
 
 def _measured(result: SearchResult) -> list[tuple[str, str]]:
-    """The found architecture's metrics in words, without those that all candidates share; accuracies in percent."""
+    """The found architecture's metrics as text, without those that are equal for all candidates."""
     metrics = result.metrics
     return [(words(metric), amount(metric, metrics[name])) for name, metric in _differing(result, metrics)]
 
 
 def _differing(result: SearchResult, metrics: Metrics) -> list[tuple[str, Objective | str]]:
-    """(name, objective) of each metric that is not the same for all candidates, what the search followed first."""
+    """(name, objective) of each metric that varies among candidates, with the followed ones first."""
     names = dict.fromkeys([*(goal.metric for goal in result.goals if goal.metric in metrics), *metrics])
     return [(name, result.by_metric.get(name, name)) for name in names if name not in result.evaluations.constant]
 
 
 def _best(result: SearchResult, evaluations: Sequence[Candidate]) -> list[list[str]]:
-    """The ten best distinct candidates by the first objective, with all that is known of them and differs."""
+    """The ten best distinct candidates by the first objective, with all metrics that vary."""
     objectives = result.goals
     usable = {candidate.notation: candidate for candidate in evaluations if candidate.status == "ok"}
     if not objectives or not usable:
@@ -157,26 +161,26 @@ def _artifacts(run: RunFolder) -> list[tuple[str, Markup]]:
 def _artifact(run: RunFolder, file: str, caption: str) -> tuple[str, Markup]:
     path = run.path / file
     if path.suffix not in (".svg", ".png") or not run.owns(path):
-        return caption, Markup("<p class='muted'>{} is no picture in this run.</p>").format(file)
+        return caption, Markup("<p class='muted'>This run has no picture {}.</p>").format(file)
     if path.suffix == ".svg":
         return caption, _picture(path.read_text(encoding="utf-8"), path.stem, caption)
     return caption, Markup(image(path.read_bytes(), "image/png", caption))
 
 
 def _both_ways(graph: CellGraph, name: str) -> tuple[Markup, Markup]:
-    """A cell from left to right, and from the top down for narrow pages; a chain is the same both ways."""
+    """A cell drawn from left to right, and from the top down for narrow pages; chains always run down."""
     svg = cell_svg(graph)
     down = _picture(svg if graph.chain else cell_svg(graph, down=True), f"{name}-down", graph.title)
     return _picture(svg, name, graph.title, scale=1.25), down
 
 
 def _picture(svg: str, name: str, caption: str, scale: float = 1.0) -> Markup:
-    """Safe to put in as it is: `inline` lets shapes and text alone pass."""
+    """The picture as safe HTML: `inline` passes only shapes and text."""
     return Markup(inline(svg, name, caption, scale=scale))
 
 
 def _brief(value: Any) -> str:
-    """A fact in one line; long lists by their length."""
+    """A fact on one line; a long list becomes its length."""
     if isinstance(value, dict):
         value = [f"{name}: {number}" for name, number in value.items()]
     if isinstance(value, Mapping):
@@ -187,7 +191,7 @@ def _brief(value: Any) -> str:
 
 
 def _text(run: RunFolder, path: Path) -> str:
-    """The content of a file of the run; empty if it has none of that name."""
+    """The text of a file of the run; empty if the run does not have it."""
     return path.read_text(encoding="utf-8") if run.owns(path) else ""
 
 

@@ -1,4 +1,4 @@
-"""Pages of one file: templates filled in, everything from outside escaped, nothing that needs a network."""
+"""Render self-contained HTML pages from templates, with all outside text escaped."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nasforge.journal.journal import atomic
 
 
 def write_page(path: Path, template: str, content: Mapping[str, Any]) -> Path:
-    """Write `path` from a template ("report/report.html.jinja"), in the colours of the palette.
+    """Write `path` from a template such as "report/report.html.jinja", in the colors of the palette.
 
     Args:
-        content: what the template's names stand for; texts are escaped, `Markup` goes in as it is.
+        content: the template's variables; text is escaped, `Markup` is inserted unchanged.
     """
     page = _templates().get_template(template).render(palette=PALETTE, **content)
     with atomic(path) as temporary:
@@ -27,7 +27,7 @@ def write_page(path: Path, template: str, content: Mapping[str, Any]) -> Path:
 
 @cache
 def _templates() -> Environment:
-    """Those beside this file; each is compiled once in a process, not for every run of a sweep."""
+    """The package's templates; each is compiled once per process, not for every run of a sweep."""
     return Environment(
         loader=PackageLoader("nasforge", "."),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""Sections of the report that are tables: what is known beside the search, and how well each class is recognised."""
+"""Tables of the report: published values of the found architecture, and accuracy by class."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from nasforge.wording import amount, is_share, sentence_case, words
 
 
 def known_rows(result: SearchResult, objectives: Sequence[Objective]) -> list[list[str]]:
-    """Metric, value of the found architecture, the best there is, regret, and how it is measured; the foremost first.
+    """Rows of (metric, found value, optimum, regret, how it was measured), with the followed metrics first.
 
-    Regret is what the found one is short of the best architecture of all. Where a search follows several objectives,
-    only accuracies have one: nobody misses the smallest of all networks.
+    Regret is the difference between the found architecture and the best one in the space. If a search follows several
+    objectives, only accuracies have a regret, because the smallest network is not the goal.
 
     Args:
-        objectives: those that the search followed.
+        objectives: the objectives that the search followed.
     """
     known, metrics = result.known, result.metrics
     followed = [objective.metric for objective in objectives]
@@ -53,10 +53,10 @@ class ClassRow:
     """One class of the images.
 
     Attributes:
-        name: the class's.
-        training, test: images of it; a dash where that is not recorded.
-        right: the share of the test images that are recognised, in percent; empty without a retraining.
-        mostly: what the others are mostly taken for.
+        name: the class name.
+        training, test: number of images; a dash if it was not recorded.
+        right: accuracy on the test images of this class, in percent; empty without retraining.
+        mostly: the class that the other images are most often mistaken for.
     """
 
     name: str
@@ -67,7 +67,7 @@ class ClassRow:
 
 
 def class_rows(data: Mapping[str, Any], confusions: Confusions | None) -> list[ClassRow]:
-    """Class by class: the worst recognised first, or in their own order where nothing was retrained."""
+    """One row per class: least accurate first, or in the order of the data if nothing was retrained."""
     counts: Mapping[str, int] = data.get("class counts", {})
     if confusions is None:
         return [ClassRow(name, f"{count:,}") for name, count in counts.items()]
@@ -78,5 +78,5 @@ def class_rows(data: Mapping[str, Any], confusions: Confusions | None) -> list[C
 
 
 def matrix(confusions: Confusions | None) -> Confusions | None:
-    """The confusion matrix, if it fits a page."""
+    """The confusion matrix, if it is small enough for a page."""
     return confusions if confusions is not None and len(confusions.names) <= MOST_SHOWN else None

@@ -1,4 +1,4 @@
-"""The short table at the end of a run."""
+"""The summary that a run prints when it ends."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nasforge.architecture import Objective
 from nasforge.journal.run_folder import RunFolder
 from nasforge.result import EvaluationCounts, Failure, Retrained, SearchResult, Spread, Step, TableLookup, Timing
 from nasforge.run.progress import Detail
 from nasforge.statistics.verdicts import conclusion
-from nasforge.wording import counted, duration, is_share, quantity, words
+from nasforge.wording import amount, counted, duration, quantity, words
 
 _MOODS = {True: "green", False: "yellow", None: ""}
-"""By whether what was found is better than random architectures; None: it cannot be told."""
+"""Color by whether the found architecture is better than random ones; None: undecided."""
 SHORTEST_EPOCH = 0.01
-"""Seconds: a fit with shorter ones came back from the journal."""
+"""Seconds. A fit with shorter epochs was restored from the journal."""
 
 
 def print_summary(
@@ -34,14 +33,14 @@ def print_summary(
     detail: Detail = Detail.ALL,
     console: Console | None = None,
 ) -> None:
-    """Say what was found, how good it is, where it lies and what to type next.
+    """Print what was found, how good it is, where the report is and what to type next.
 
-    Paths and commands stay on one line each, so that they can be copied.
+    Each path and each command stays on one line, so that it can be copied.
 
     Args:
-        folder: the run's.
-        detail: of a job of a sweep, one line.
-        console: where to; the terminal, if none is given.
+        folder: the folder of the run.
+        detail: how much to print; a job of a sweep gets one line.
+        console: where to print; the terminal by default.
     """
     console = console or Console()
     if detail is not Detail.ALL:
@@ -55,13 +54,13 @@ def print_summary(
     notation = result.architecture.notation
     if " " in notation:
         _say(console, _wrapped(notation, console.width), "dim")
-    else:  # to be copied whole
+    else:  # one line, so that it can be copied
         _line(console, notation)
     if result.evaluations.requested:
         console.print(_measured(result))
         _say(console, _asked(result.evaluations))
     if len(result.front) > 1:
-        _say(console, f"\nPareto front: {counted(len(result.front), 'architecture')} that no other one beats")
+        _say(console, f"\nPareto front: {counted(len(result.front), 'architecture')} that no other one dominates")
         console.print(_front(result))
     if result.table:
         _say(console, f"\nTest accuracy in the table ({result.table.about})")
@@ -83,7 +82,7 @@ def print_summary(
 
 
 def _in_one_line(result: SearchResult, folder: Path, seconds: float) -> str:
-    """What was found, for someone who reads many of these."""
+    """The result of one job of a sweep, on one line."""
     metrics = result.metrics
     best = next((quantity(goal, metrics[goal.metric]) for goal in result.goals if goal.metric in metrics), "")
     trained = f"test accuracy {result.retrain.rows[0].mean:.2%} when trained from scratch" if result.retrain else ""
@@ -93,47 +92,43 @@ def _in_one_line(result: SearchResult, folder: Path, seconds: float) -> str:
 
 
 MOST = 12
-"""Architectures of a front that a terminal shows; the report has them all."""
+"""The most architectures of a front that the terminal shows; the report has all."""
 
 
 def _front(result: SearchResult) -> Table:
-    """The followed metrics of architectures that no other one beats, the best in the first of them first."""
+    """The objectives of the architectures on the front, sorted by the first objective."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for goal in result.goals:
         table.add_column(words(goal), justify="right")
     table.add_column("", overflow="fold")
     for member in sorted(result.front, key=lambda member: result.goals[0].cost(member.metrics))[:MOST]:
-        table.add_row(*(_value(goal, member.metrics[goal.metric]) for goal in result.goals), member.notation)
+        table.add_row(*(amount(goal, member.metrics[goal.metric]) for goal in result.goals), member.notation)
     if len(result.front) > MOST:
         table.add_row(*("" for _ in result.goals), f"and {len(result.front) - MOST} more in the report")
     return table
 
 
 def _measured(result: SearchResult) -> Table:
-    """What the estimates said of the architecture, without what they said of every candidate."""
+    """The estimated metrics of the architecture, without those that are equal for all candidates."""
     table = Table(box=None, pad_edge=False, show_header=False, title="")
     table.add_column()
     table.add_column(justify="right")
     for name, value in result.metrics.items():
         if name not in result.evaluations.constant:
             metric = result.by_metric.get(name, name)
-            table.add_row(words(metric), _value(metric, value))
+            table.add_row(words(metric), amount(metric, value))
     return table
 
 
 def _asked(count: EvaluationCounts) -> str:
-    infeasible = f"; {count.infeasible} broke a constraint" if count.infeasible else ""
+    infeasible = f"; {count.infeasible} violated a constraint" if count.infeasible else ""
     seconds = count.simulated_seconds
     simulated = f"; training them would have taken {seconds / 3600:,.1f} hours" if seconds else ""
     return f"best of {count.requested} estimates, {count.distinct} of them distinct{infeasible}{simulated}"
 
 
-def _value(metric: Objective | str, value: float) -> str:
-    return f"{value:.2%}" if is_share(metric) else f"{value:.4g}"
-
-
 def in_folder(command: str, folder: Path) -> str:
-    """A command to be typed, its RUN filled in with the run's folder as a shell reads it."""
+    """The command with the run's folder, quoted for a shell, in place of RUN."""
     return re.sub(r"\bRUN\b", lambda _: shlex.quote(str(folder)), command)
 
 
@@ -171,7 +166,7 @@ def _failures(console: Console, failures: Sequence[Failure]) -> None:
 
 
 def _wrapped(notation: str, width: int) -> str:
-    """Lines that break between the parts of a notation, never inside a pair like `('skip_connect', 0)`."""
+    """Wrap a notation between its parts, never inside a pair like `('skip_connect', 0)`."""
     whole = re.sub(r" (?=[^()\[\]]*[)\]])", "\N{NO-BREAK SPACE}", notation)
     wrap = textwrap.TextWrapper(width, subsequent_indent="  ", break_on_hyphens=False)
     return "\n".join(wrap.wrap(whole)).replace("\N{NO-BREAK SPACE}", " ")
@@ -190,9 +185,9 @@ def _line(console: Console, text: str) -> None:
 
 
 def time_ahead(step: Step, retrain: Retrained | None, timing: Timing) -> str:
-    """How long a step takes, by what this run took: "about 3 minutes"; empty if that cannot be told.
+    """Forecast how long a step takes from this run's times: "about 3 minutes"; empty if unknown.
 
-    A fit that came back from the journal took no time and is passed over.
+    Fits that were restored from the journal took no time and are ignored.
     """
     if step.runs:
         return f"about {duration(step.runs * timing.total)}"

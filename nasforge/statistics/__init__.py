@@ -1,4 +1,4 @@
-"""How sure a number is: intervals, tests of ranks, verdicts against random architectures.
+"""How certain a number is: intervals, rank tests, verdicts against random architectures.
 
 Imports the contracts and journal.
 """

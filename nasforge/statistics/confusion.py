@@ -1,4 +1,4 @@
-"""Which test images of which class a network took for which other class."""
+"""Confusion matrices: how many test images of each class a network takes for each class."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from nasforge.journal.journal import write_json
 from nasforge.journal.run_folder import RunFolder
 
 MOST_KEPT = 100
-"""With more classes than this nothing is kept: the matrix grows with their square."""
+"""With more classes, no matrix is kept, because it grows with their square."""
 MOST_SHOWN = 40
-"""With more classes than this a page shows the accuracy of each class alone."""
+"""With more classes, a page shows only the accuracy of each class."""
 
 
 @torch.no_grad()
@@ -39,12 +39,12 @@ def accuracy(matrix: np.ndarray) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Confusions:
-    """Of the trainings of one architecture, added up.
+    """The sum of the confusion matrices of one architecture's trainings.
 
     Attributes:
-        names: of the classes.
-        trainings: how many.
-        counts: (classes, classes), rows are true classes.
+        names: names of the classes.
+        trainings: number of trainings.
+        counts: (classes, classes); rows are true classes.
     """
 
     names: tuple[str, ...]
@@ -52,19 +52,19 @@ class Confusions:
     counts: np.ndarray
 
     def write(self, folder: Path) -> None:
-        """Into `confusion.json`."""
+        """Write `confusion.json`."""
         facts = {"class names": list(self.names), "trainings": self.trainings, "counts": self.counts.tolist()}
         write_json(RunFolder(folder).confusion, facts)
 
     @classmethod
     def read(cls, text: str) -> Confusions:
-        """What `write` wrote."""
+        """Read the text that `write` wrote."""
         facts = json.loads(text)
         return cls(tuple(facts["class names"]), int(facts["trainings"]), np.array(facts["counts"], dtype=np.int64))
 
     @property
     def by_class(self) -> list[tuple[str, int, float, str]]:
-        """(class, its test images, the share that is right, what it is mostly taken for), the worst first."""
+        """(class, number of test images, accuracy, most frequent mistake), least accurate first."""
         totals = self.counts.sum(1)
         rows = []
         for place in np.argsort(np.diag(self.counts) / totals, kind="stable").tolist():
@@ -77,13 +77,13 @@ class Confusions:
 
     @property
     def shares(self) -> list[tuple[str, list[tuple[int, float]]]]:
-        """The matrix row by row: a class, and for each class the count and its share of the row."""
+        """The rows of the matrix: a class, then (count, share of the row) for each class."""
         totals = self.counts.sum(1, keepdims=True)
         rows = zip(self.names, self.counts.tolist(), (self.counts / totals).tolist(), strict=True)
         return [(name, list(zip(counts, shares, strict=True))) for name, counts, shares in rows]
 
 
 def added(names: Sequence[str], matrices: Sequence[Sequence[Sequence[int]] | None]) -> Confusions | None:
-    """The matrices of several trainings as one; None where one of them was not kept."""
+    """The sum of the matrices of several trainings; None if one of them was not kept."""
     kept = [np.array(matrix) for matrix in matrices if matrix is not None]
     return Confusions(tuple(names), len(kept), sum(kept[1:], kept[0])) if len(kept) == len(matrices) and kept else None

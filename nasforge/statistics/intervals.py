@@ -1,4 +1,4 @@
-"""95 % intervals of few numbers: how far a measured value may lie from the one that more of them would give."""
+"""95 % confidence intervals from a few values."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LEVEL = 0.95
-"""Of every interval."""
+"""The confidence level of every interval."""
 MOST = 1000
-"""More trainings of each than this are not counted out: nobody makes them."""
+"""The search for a sufficient number of trainings stops here: nobody makes more."""
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,18 @@ class Interval:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where all of it lies on one side of 0, else 0."""
+        """1 or -1 if the whole interval lies on one side of 0, else 0."""
         return int(self.low > 0) - int(self.high < 0)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What an interval needs to know of measured values.
+    """What an interval needs to know about measured values.
 
     Attributes:
-        n: how many.
-        mean: theirs.
-        deviation: the sample standard deviation of one of them.
+        n: the number of values.
+        mean: their mean.
+        deviation: their sample standard deviation.
     """
 
     n: int
@@ -42,13 +42,13 @@ class Sample:
 
     @classmethod
     def of(cls, values: Sequence[float], images: int | None = None) -> Sample:
-        """Of values, one or more.
+        """Summarize one or more values.
 
         Args:
             values: accuracies as fractions, if `images` is given.
-            images: of how many test images each accuracy is a share. The deviation is then at least that of a share
-                of so many, sqrt(p (1 - p) / images): equal accuracies of a few networks are luck. As in Agresti and
-                Coull (1998), two more hits and two more misses count into p, so that 100 % has an error too.
+            images: the number of test images behind each accuracy. The deviation is then at least the binomial one,
+                sqrt(p (1 - p) / images), since a few networks may reach equal accuracies by chance. As in Agresti and
+                Coull (1998), p counts two more hits and two more misses, so that 100 % has an error too.
         """
         mean = statistics.fmean(values)
         deviation = statistics.stdev(values) if len(values) > 1 else 0.0
@@ -59,10 +59,9 @@ class Sample:
 
 
 def mean_difference(one: Sample, other: Sample) -> Interval | None:
-    """Of the difference between two means, `one` minus `other`, whose deviations may differ (Welch, Biometrika 1947).
+    """The interval of a difference of means, `one` minus `other`, with unequal deviations (Welch, Biometrika 1947).
 
-    Student's t with the degrees of freedom of Welch and Satterthwaite. None where either sample has a single value,
-    which says nothing of a spread.
+    Uses Student's t with the degrees of freedom of Welch and Satterthwaite. None if either sample has a single value.
     """
     if one.n < 2 or other.n < 2:
         return None
@@ -76,14 +75,14 @@ def mean_difference(one: Sample, other: Sample) -> Interval | None:
 
 
 def detectable(n: int, one: Sample, other: Sample) -> float:
-    """The least difference that `n` values of each would show, two or more, if they spread as these do."""
+    """The smallest difference that `n` >= 2 values of each would detect, with the deviations of these samples."""
     return _student(2 * n - 2) * math.sqrt((one.deviation**2 + other.deviation**2) / n)
 
 
 def needed(one: Sample, other: Sample) -> int | None:
-    """How many values of each would show the difference of these means, if they spread as these do.
+    """How many values of each would detect the difference of these means, with the deviations of these samples.
 
-    None where more than `MOST` are needed, as of equal means.
+    None if more than `MOST` are needed, as for equal means.
     """
     difference = abs(one.mean - other.mean)
     if detectable(MOST, one, other) >= difference:
@@ -96,10 +95,10 @@ def needed(one: Sample, other: Sample) -> int | None:
 
 
 def share_below(below: int, ties: int, n: int) -> Interval:
-    """Of the share of all that lie below a value, when `below` of `n` drawn ones do and `ties` equal it.
+    """The interval of the share of a population below a value, if `below` of `n` draws are and `ties` equal it.
 
-    Clopper and Pearson (Biometrika 1934), the exact interval of a binomial share; ties count as above for its lower
-    and as below for its upper end.
+    This is the exact binomial interval of Clopper and Pearson (Biometrika 1934). Ties count as above the value for the
+    lower end, and as below it for the upper end.
     """
     from scipy.stats import beta  # here, since it takes a second to import
 

@@ -1,4 +1,4 @@
-"""Whether two strategies differ, or only their luck: rank tests over seeds."""
+"""Rank tests over seeds: whether the difference between two strategies may be due to chance."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from nasforge.statistics.intervals import Interval, Sample, mean_difference
 
 LEVEL = 0.05
 FEWEST = 3
-"""Runs on each side; with fewer a test says nothing."""
+"""The fewest runs on each side of a test."""
 MOST_ORDERS = 5000
-"""Ways to share runs out between two sides that are all gone through: seven of each have 3432."""
+"""The most permutations to enumerate; seven runs on each side have 3432."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class RankTest:
     """A two-sided Mann-Whitney U test (Mann and Whitney 1947) of two groups of runs.
 
     Attributes:
-        first, second: their names, first the one whose runs are better more often.
-        sizes: runs of each.
-        wins: the share of pairs of runs in which the first one's is better, ties counting half: U / (n1 n2).
-        p: NaN where either side has fewer than `FEWEST` runs.
-        corrected: `p` after Holm's correction (Holm 1979) for the number of pairs that are tested.
-        least: the smallest corrected p that so many runs can give at all.
-        needed: how many runs of each side it takes for a difference that every pair of runs shows to be significant.
-        difference: the first one's mean minus the second one's.
-        interval: of `difference`, 95 % by Welch (`mean_difference`), not corrected; None where a side has one run.
+        first, second: names of the groups; the runs of `first` are better more often.
+        sizes: number of runs in each.
+        wins: the share of pairs of runs in which the first group's run is better: U / (n1 n2). Ties count half.
+        p: NaN if either side has fewer than `FEWEST` runs.
+        corrected: `p` after Holm's correction (Holm 1979) for the number of tested pairs.
+        least: the smallest corrected p that this number of runs can give.
+        needed: the number of runs on each side with which the largest possible difference is significant.
+        difference: the mean of `first` minus the mean of `second`.
+        interval: Welch's 95 % interval of `difference` (`mean_difference`), not corrected; None if a side has one run.
     """
 
     first: str
@@ -58,26 +58,26 @@ class RankTest:
 
     @property
     def verdict(self) -> str:
-        """What the test says, in plain words."""
+        """The outcome in words."""
         if not self.possible:
             fewer = " and ".join(map(str, self.sizes))
-            return f"no test of {fewer} runs: that takes {self.needed} of each"
+            return f"no test of {fewer} runs: {self.needed} of each are needed"
         if self.significant:
             return f"{self.first} is better"
         if self.least >= LEVEL:
-            return f"NOT significant: that takes {self.needed} runs of each"
+            return f"NOT significant: {self.needed} runs of each are needed"
         return "NOT significant: this difference may be chance"
 
 
 def rank_tests(
     names: Sequence[str], values: Sequence[Sequence[float]], direction: Literal["max", "min"]
 ) -> list[RankTest]:
-    """A test of each pair of groups, Holm-corrected over those that can be made.
+    """Test each pair of groups, with Holm's correction over the possible tests.
 
     Args:
-        names: of the groups.
-        values: of each group's runs.
-        direction: what is better.
+        names: names of the groups.
+        values: for each group, a value for each run.
+        direction: whether larger (`max`) or smaller (`min`) values are better.
     """
     sign = 1.0 if direction == "max" else -1.0
     pairs = itertools.combinations([(name, sign * np.array(one)) for name, one in zip(names, values, strict=True)], 2)
@@ -107,7 +107,7 @@ def _with_means(test: RankTest, values: Mapping[str, Sequence[float]], needed: i
 
 
 def fewest(pairs: int) -> int:
-    """Runs of each side without which nothing is significant after Holm's correction for so many `pairs`."""
+    """The fewest runs on each side that can be significant after Holm's correction for this many `pairs`."""
     return next(n for n in itertools.count(FEWEST) if pairs * 2 / math.comb(2 * n, n) < LEVEL)
 
 
@@ -118,14 +118,14 @@ def _two_sided(one: np.ndarray, other: np.ndarray) -> float:
     if np.ptp(every) == 0:
         return 1.0
     ties = len(np.unique(every)) < len(every)
-    # For a few runs with ties the normal approximation is too small: 0.047 for (1, 1, 1) and (2, 2, 2) instead of 0.1.
+    # The normal approximation is too small for a few runs with ties: 0.047 instead of 0.1 for (1, 1, 1) and (2, 2, 2).
     few = math.comb(len(every), len(one)) <= MOST_ORDERS
     method = PermutationMethod(n_resamples=MOST_ORDERS) if ties and few else "auto"
     return float(mannwhitneyu(one, other, alternative="two-sided", method=method).pvalue)
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values after Holm's step-down correction, in their own order."""
+    """The p-values after Holm's step-down correction, in the given order."""
     order = np.argsort(p, kind="stable")
     stepped = np.array(p)[order] * np.arange(len(p), 0, -1)
     corrected = np.empty(len(p))

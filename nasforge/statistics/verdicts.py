@@ -1,4 +1,4 @@
-"""Whether what was found is better than random architectures, said plainly, with how sure that is."""
+"""Whether the found architecture is better than random ones, and how certain that is."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from nasforge.statistics.intervals import MOST, Sample, detectable, mean_differe
 from nasforge.wording import counted
 
 FEW = 3
-"""Trainings of each that are suggested to whoever made fewer than two."""
+"""The suggested number of trainings of each, if a run made fewer than two."""
 
 
 def control_verdict(found: float, others: Sequence[float]) -> Control:
-    """Where the accuracy `found` stands among the accuracies of random architectures.
+    """Rank the accuracy `found` among the accuracies of random architectures.
 
-    The percentile counts ties half; its interval is `share_below`'s. Were the found one but another random one, it
-    would reach percentile 90 one time in ten: below that the sentence says plainly that it is not better.
+    Ties count half in the percentile; its interval is that of `share_below`. A random architecture reaches percentile
+    90 one time in ten; below that, the sentence says that the found one is not clearly better.
     """
     below, ties = sum(found > other for other in others), sum(found == other for other in others)
     percentile = 100 * (below + 0.5 * ties) / len(others)
@@ -41,15 +41,15 @@ def control_verdict(found: float, others: Sequence[float]) -> Control:
 
 
 def training_verdict(found: Sequence[float], random: Sequence[float], images: int) -> TrainingVerdict:
-    """How an architecture compares with random ones, trained from scratch alike.
+    """Compare an architecture with random ones after the same training from scratch.
 
-    The interval is Welch's (`mean_difference`) of the two means, with the test set's binomial error where that is
-    larger than the spread of the trainings. It is about these test images: seeds do not make up for few of them.
+    The interval is Welch's (`mean_difference`), with the binomial error of the test set if that is larger than the
+    deviation over trainings. It holds for these test images: more seeds do not make up for few images.
 
     Args:
-        found: test accuracies of its trainings, as fractions.
-        random: of random architectures, one training each.
-        images: how many test images there are.
+        found: test accuracies of the architecture's trainings, as fractions.
+        random: test accuracies of random architectures, one training each.
+        images: number of test images.
     """
     if not random:
         return TrainingVerdict()
@@ -73,12 +73,12 @@ def training_verdict(found: Sequence[float], random: Sequence[float], images: in
 
 
 def conclusion(control: Control | None, retrained: TrainingVerdict | None) -> tuple[str, bool | None]:
-    """One sentence on whether what a run found is better than random architectures, and whether it is.
+    """A sentence on whether the found architecture is better than random ones, and the answer.
 
-    Where networks were trained from scratch, that decides; the shared weights are the search's own view.
+    Training from scratch decides, if there was any; the control only has the search's shared weights.
 
     Returns:
-        An empty sentence where there is nothing to compare with; None where it cannot be told.
+        (sentence, answer): the sentence is empty without random architectures; the answer is None if undecided.
     """
     trained = retrained or TrainingVerdict()
     if control is None:
@@ -96,7 +96,7 @@ def conclusion(control: Control | None, retrained: TrainingVerdict | None) -> tu
 
 
 def _too_few(own: Sample, other: Sample, images: int) -> str:
-    """What a single network of either kind says, and how many would tell."""
+    """The sentence for a single network of either kind, with the number that would decide."""
     missed = round(abs(own.mean - other.mean) * images)
     apart = f"{missed} of {images:,} test images apart" if own.n == other.n == 1 else _points(own.mean - other.mean)
     count = needed(own, other)
@@ -104,14 +104,14 @@ def _too_few(own: Sample, other: Sample, images: int) -> str:
     shown = f"{100 * detectable(FEW, own, other):.1f} points"
     return (
         f"Trained from scratch, {counted(own.n, 'network')} of it and {counted(other.n, 'random one')} are too few "
-        f"to tell which is better: {own.mean:.2%} against {other.mean:.2%}, {apart}. A difference of this size takes "
-        f"{least} of each to tell; with retrain.seeds={FEW} retrain.random={FEW} one of {shown} would show."
+        f"to tell which is better: {own.mean:.2%} against {other.mean:.2%}, {apart}. Detecting a difference of this "
+        f"size takes {least} of each; retrain.seeds={FEW} retrain.random={FEW} would detect one of {shown}."
     )
 
 
 def _how_many(own: Sample, other: Sample) -> str:
     count = needed(own, other)
-    return f"; about {count} trainings of each would tell such a difference" if count else ""
+    return f"; about {count} trainings of each would detect a difference of this size" if count else ""
 
 
 def _points(difference: float) -> str:

@@ -107,7 +107,7 @@ def test_the_page_says_what_is_chance_and_leads_to_the_runs(command, runs):
     command("compare", str(runs))
     page = (runs / "comparison.html").read_text()
     assert "Mann-Whitney U" in page
-    assert "NOT significant: that takes" in page
+    assert "runs of each are needed" in page
     links = re.findall(r'<a href="([^"]+)">report</a>', page)
     assert len(links) == 6
     assert all((runs / link).exists() for link in links)
@@ -182,8 +182,8 @@ def test_results_and_candidates_are_read_back_to_the_byte(sweep, tmp_path):
 def test_mistakes_are_one_sentence(mistake, runs, tmp_path):
     assert "there is no folder nowhere" in mistake("compare", "nowhere")
     assert "compare needs runs" in mistake("compare")
-    assert "compare does not know --html" in mistake("compare", "--html", str(runs))
-    assert "compare does not know ouput=x" in mistake("compare", str(runs), "ouput=x")
+    assert "compare does not accept --html" in mistake("compare", "--html", str(runs))
+    assert "compare does not accept ouput=x" in mistake("compare", str(runs), "ouput=x")
     (tmp_path / "empty").mkdir()
     assert "holds no run" in mistake("compare", str(tmp_path / "empty"))
     (runs / "0/evaluations.json").write_text("[]")

@@ -91,8 +91,8 @@ def test_every_part_appears_with_its_data(tmp_path):
     )
     for part in (
         "Is it better than chance?",
-        "98.00 ± 1.00 % of the test images right",
-        "± 1.00, deviation of 3 seeds",
+        "98.00 ± 1.00 % test accuracy",
+        "± 1.00, deviation over 3 seeds",
         "found: 60.0%",
         "Curves",
         "Where the time went",
@@ -178,7 +178,7 @@ def test_only_pictures_of_the_run_itself_are_shown(tmp_path):
     (tmp_path / "outside.json").write_text(json.dumps({"name": secret}))
     names = ["../outside.svg", str(tmp_path / "outside.svg"), "link.svg", "/etc/passwd", "config.yaml"]
     page = written(run, {"config.yaml": secret, "artifacts.json": [{"file": name, "caption": name} for name in names]})
-    assert page.count("is no picture in this run") == len(names)
+    assert page.count("This run has no picture ") == len(names)
     assert page.count(secret) == 1  # its own configuration
     assert "<img" not in page
     assert "root:" not in page.replace(secret, "")
@@ -252,11 +252,11 @@ def test_each_class_has_its_row_and_the_matrix_adds_up(tmp_path):
         },
         retrain=RETRAIN,
     )
-    assert "What is read: the middle &lt;square&gt;." in page
+    assert "Networks see the middle &lt;square&gt;." in page
     text = re.sub(r"<[^>]*>", " ", page)
     assert re.search(r"cat\s+41\s+10\s+75\.0\s+&lt;dog&gt; \(25\.0 %\)", text)
     assert re.search(r"&lt;dog&gt;\s+40\s+20\s+95\.0\s+cat \(5\.0 %\)", text)
-    assert "cat taken for &lt;dog&gt;: 25.0 %" in page
+    assert "cat predicted as &lt;dog&gt;: 25.0 %" in page
 
 
 def test_curves_are_explained_by_the_module_that_recorded_them(tmp_path):
@@ -289,8 +289,8 @@ def test_steps_say_how_long_they_take_on_this_machine(tmp_path):
     # The second fit came back from the journal.
     timing = {"seconds": {"fit retrain/found/seed-0": 30.0, "fit retrain/found/seed-1": 0.01}, "total": 600.0}
     page = written(tmp_path, {"timing.json": timing}, retrain=RETRAIN, next=steps)
-    assert "Train longer: about 8 minutes on this machine" in page  # 5 s an epoch
-    assert "More seeds: about 40 minutes on this machine" in page
+    assert "Train longer (about 8 minutes on this machine)" in page  # 5 s an epoch
+    assert "More seeds (about 40 minutes on this machine)" in page
     assert "And then</div>" in page
 
 

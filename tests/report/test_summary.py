@@ -69,8 +69,8 @@ def test_what_estimates_said_of_the_architecture():
     text = summary(
         metrics={"accuracy": 0.5, "params_m": 0.55}, evaluations=EvaluationCounts(requested=500, distinct=244)
     )
-    assert "accuracy              50.00%" in text
-    assert "parameters, millions    0.55" in text
+    assert "accuracy              50.00 %" in text
+    assert "parameters, millions     0.55" in text
     assert "best of 500 estimates, 244 of them distinct" in text
     assert "estimates" not in summary()
     trained = EvaluationCounts(requested=2, distinct=2, simulated_seconds=9000.0)

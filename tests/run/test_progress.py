@@ -116,7 +116,7 @@ def test_a_front_is_shown_with_all_that_was_followed(command, shared_data, monke
     words = ["strategy=nsga2", "space=nasbench201", "estimator=tabular", "objectives=[accuracy,params_m]"]
     _, said, _ = command(*words, "strategy.population=8", "budget.evaluations=24", "hydra.run.dir=run")
     front = json.loads(Path("run/result.json").read_text())["front"]
-    assert f"Pareto front: {len(front)} architectures that no other one beats" in said
+    assert f"Pareto front: {len(front)} architectures that no other one dominates" in said
     shown = "".join(said.split())
     assert all(one["notation"] in shown for one in front[:12])
 

@@ -25,10 +25,10 @@ def texts(svg):
     return re.findall(r"<t(?:ext|span)[^>]*>([^<]+)</t", svg)
 
 
-def places(svg, colour):
-    """Of all points of that colour, in the picture's own units; the last one is the legend's."""
+def places(svg, color):
+    """Of all points of that color, in the picture's own units; the last one is the legend's."""
     drawn = re.findall(r'<use[^>]*x="([\d.-]+)" y="([\d.-]+)"[^>]*style="fill: (#\w+)', svg)
-    return np.array([(float(x), -float(y)) for x, y, fill in drawn if fill == colour][:-1])
+    return np.array([(float(x), -float(y)) for x, y, fill in drawn if fill == color][:-1])
 
 
 BLUE = "#2563c9"

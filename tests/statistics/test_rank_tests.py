@@ -70,14 +70,14 @@ def test_correction_counts_the_tests_that_can_be_made():
         if not test.possible:
             assert math.isnan(test.corrected)
             assert not test.significant
-            assert "that takes 5 of each" in test.verdict  # 3 pairs: 3 x 2 / 252 < 0.05, with 4 runs 3 x 2 / 70 is not
+            assert "5 of each are needed" in test.verdict  # 3 pairs: 3 x 2 / 252 < 0.05, with 4 runs 3 x 2 / 70 is not
 
 
 def test_three_runs_each_cannot_be_significant_and_it_is_said():
     (test,) = rank_tests(["a", "b"], [[1, 2, 3], [4, 5, 6]], "max")
     assert test.p == pytest.approx(0.1)
     assert not test.significant
-    assert test.verdict == "NOT significant: that takes 4 runs of each"
+    assert test.verdict == "NOT significant: 4 runs of each are needed"
 
 
 @pytest.mark.parametrize("pairs", [1, 3, 10])

@@ -101,7 +101,7 @@ def test_one_network_of_each_cannot_tell_and_the_sentence_says_how_many_would():
     assert "retrain.seeds=3 retrain.random=3" in said.sentence
     assert "WORSE" not in said.sentence
     far = training_verdict([0.1], [0.3], images=360)
-    assert "A difference of this size takes at least 2 of each to tell" in far.sentence
+    assert "Detecting a difference of this size takes at least 2 of each" in far.sentence
     equal = training_verdict([0.5], [0.5], images=360)
     assert "takes more than 1,000 of each" in equal.sentence
 

@@ -47,12 +47,12 @@ def family_tree(members: Sequence[Relative], *, found: str, x: str, y: str = "ac
             )
     with_heirs = {name for member in members for name in member.parents} | {found}
     for place, stage in enumerate(dict.fromkeys(member.stage for member in members)):
-        colour = LIGHT[SERIES[place % len(SERIES)]]
+        color = LIGHT[SERIES[place % len(SERIES)]]
         own = [member for member in members if member.stage == stage]
-        fills = [colour if member.name in with_heirs else LIGHT["paper"] for member in own]
+        fills = [color if member.name in with_heirs else LIGHT["paper"] for member in own]
         xs, ys = [member.x for member in own], [member.accuracy for member in own]
-        axes.scatter([], [], s=62, color=colour, label=stage)
-        axes.scatter(xs, ys, s=62, c=fills, edgecolors=colour, linewidths=1.6, zorder=3)
+        axes.scatter([], [], s=62, color=color, label=stage)
+        axes.scatter(xs, ys, s=62, c=fills, edgecolors=color, linewidths=1.6, zorder=3)
         for member in own:
             label = member.name.removeprefix(f"{stage}/")
             axes.annotate(

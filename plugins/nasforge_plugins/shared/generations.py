@@ -54,9 +54,9 @@ def fitness_over_generations(generations: Sequence[Generation], objective: Objec
     figure, axes = axes_of((WIDE[0], 260.0), "generation", words(objective))
     values = [_values(generation.population, objective.metric) for generation in generations]
     place = [index for index, known in enumerate(values) if len(known)]
-    for label, of, colour in (("best", objective.best, "found"), ("median", np.median, "sep")):
+    for label, of, color in (("best", objective.best, "found"), ("median", np.median, "sep")):
         line = [float(of(values[index])) for index in place]
-        axes.plot(place, line, color=LIGHT[colour], linewidth=1.7, marker="o", markersize=3.5, label=label)
+        axes.plot(place, line, color=LIGHT[color], linewidth=1.7, marker="o", markersize=3.5, label=label)
     axes.scatter(
         [index for index in place for _ in values[index]],
         [value for index in place for value in values[index]],
@@ -77,13 +77,13 @@ def population_slices(generations: Sequence[Generation], objective: Objective, s
     """The population in the plane of size and fitness, colored by slices of generations, as SVG."""
     figure, axes = axes_of((WIDE[0], 340.0), words(size), words(objective))
     slices = [part for part in np.array_split(np.arange(len(generations)), SLICES) if len(part)]
-    for part, colour in zip(slices, SERIES, strict=False):
+    for part, color in zip(slices, SERIES, strict=False):
         population = [evaluation for index in part for evaluation in generations[index].population if evaluation.ok]
         members = {evaluation.architecture: evaluation.metrics for evaluation in population}
         points = [(metrics[size], metrics[objective.metric]) for metrics in members.values()]
         label = f"generation {part[0]}" if len(part) == 1 else f"generations {part[0]} to {part[-1]}"
         x, y = np.array(points).reshape(-1, 2).T
-        axes.scatter(x, y, s=34, color=LIGHT[colour], linewidths=0, alpha=0.8, label=label)
+        axes.scatter(x, y, s=34, color=LIGHT[color], linewidths=0, alpha=0.8, label=label)
     in_percent(axes.yaxis, objective)
     legend(axes)
     return svg_of(figure)

@@ -53,8 +53,8 @@ def scores_in_space(
             continue
         unit = np.stack([scale.unit(column) for scale, column in zip(scales, own.T, strict=True)], axis=1)
         is_landmark = place >= len(groups) - len(landmarks or {})
-        colour = LIGHT["random"] if is_landmark and len(unit) > 1 else LIGHT["ink"] if is_landmark else ""
-        _networks(axes, unit, colour or LIGHT[SERIES[place % len(SERIES)]], label, named=is_landmark and len(unit) == 1)
+        color = LIGHT["random"] if is_landmark and len(unit) > 1 else LIGHT["ink"] if is_landmark else ""
+        _networks(axes, unit, color or LIGHT[SERIES[place % len(SERIES)]], label, named=is_landmark and len(unit) == 1)
         medians += [] if is_landmark else [np.median(unit, axis=0)]
     if len(medians) > 1:
         axes.plot(*(np.array(medians) @ DIRECTIONS).T, color=LIGHT["ink"], linewidth=1.4, label="medians")
@@ -125,13 +125,13 @@ def _frame(axes: Axes, scales: Sequence[_Scale]) -> None:
     axes.text(0, -0.05, "best in all three", ha="center", va="top", color=LIGHT["muted"], fontsize=10.5)
 
 
-def _networks(axes: Axes, unit: np.ndarray, colour: str, label: str, *, named: bool) -> None:
+def _networks(axes: Axes, unit: np.ndarray, color: str, label: str, *, named: bool) -> None:
     """Draw points (n, 3) with lines to the floor, and the name of a single one."""
     feet, heads = (unit * (1, 1, 0)) @ DIRECTIONS, unit @ DIRECTIONS
     for foot, head in zip(feet, heads, strict=True):
-        axes.plot(*np.stack([foot, head]).T, color=colour, linewidth=0.7, alpha=0.45)
+        axes.plot(*np.stack([foot, head]).T, color=color, linewidth=0.7, alpha=0.45)
     axes.scatter(
-        heads[:, 0], heads[:, 1], s=30, color=colour, linewidths=0, alpha=0.85, label=None if named else label, zorder=3
+        heads[:, 0], heads[:, 1], s=30, color=color, linewidths=0, alpha=0.85, label=None if named else label, zorder=3
     )
     if named:
         axes.annotate(

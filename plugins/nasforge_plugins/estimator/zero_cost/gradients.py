@@ -39,7 +39,7 @@ def plain(probe: Probe) -> float:
 def snip(probe: Probe) -> float:
     r"""$\sum |w \, \partial L / \partial w|$ over all layers' weights. Max.
 
-    SNIP (Lee et al. 2019, eq. 6) at a mask of ones, not normalised, as in zero-cost-nas.
+    SNIP (Lee et al. 2019, eq. 6) at a mask of ones, not normalized, as in zero-cost-nas.
     """
     loss_pass = probe.loss_pass
     return sum(float((w * g).abs().sum()) for w, g in zip(loss_pass.weights, loss_pass.gradients, strict=True))

@@ -57,7 +57,7 @@ class Probe:
 
     Args:
         network: gives logits (B, classes). The probe works on a copy, in training mode.
-        images: (B, C, H, W), normalised.
+        images: (B, C, H, W), normalized.
         labels: (B,).
         loss: of logits and labels.
     """

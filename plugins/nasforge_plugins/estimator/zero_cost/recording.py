@@ -104,7 +104,7 @@ class LayerCalls(Recorder):
     def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The call itself, except for BatchNorms that are held constant."""
         if function is F.batch_norm and self._hold:
-            return self._normalised(*args, **kwargs)
+            return self._normalized(*args, **kwargs)
         out = function(*args, **kwargs)
         kind = _LAYERS.get(function)
         if kind is not None:
@@ -118,7 +118,7 @@ class LayerCalls(Recorder):
             self.calls.append(Call(kind, weight, x.detach(), out.detach(), how))
             out.register_hook(self.calls[-1].meet)  # type: ignore[no-untyped-call]
 
-    def _normalised(
+    def _normalized(
         self,
         x: Tensor,
         running_mean: Tensor | None,

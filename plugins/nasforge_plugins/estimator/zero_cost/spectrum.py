@@ -76,12 +76,12 @@ def correlation(rows: Tensor) -> Tensor:
         Degenerate: a row is constant, or it holds a number that is not finite.
     """
     whole = rows.detach().to("cpu", torch.float64)
-    centred = whole - whole.mean(dim=1, keepdim=True)
-    lengths = centred.norm(dim=1, keepdim=True)
+    centered = whole - whole.mean(dim=1, keepdim=True)
+    lengths = centered.norm(dim=1, keepdim=True)
     if not torch.isfinite(lengths).all():
         raise Degenerate("gradients by its images are not finite")
     if (lengths == 0).any():
         raise Degenerate("an image leaves its logits unmoved")
-    unit = centred / lengths
+    unit = centered / lengths
     product: Tensor = unit @ unit.T
     return product

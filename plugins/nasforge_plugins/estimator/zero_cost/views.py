@@ -109,7 +109,7 @@ def _crops(data: SearchData, count: int, side: int, number: int) -> Batch:
     for chunk in torch.split(torch.arange(count), _CHUNK):
         images, chunk_labels = data.train[which[chunk]]
         places = torch.arange(len(chunk)).view(-1, 1, 1)
-        normalised = data.preprocessing.normalize(images)
-        parts.append(normalised[places, channel[chunk], rows[chunk], columns[chunk]])
+        normalized = data.preprocessing.normalize(images)
+        parts.append(normalized[places, channel[chunk], rows[chunk], columns[chunk]])
         labels.append(chunk_labels)
     return torch.cat(parts).unsqueeze(1), torch.cat(labels)

@@ -121,5 +121,5 @@ class DARTS(Strategy[WeightSharing]):
         if self.supernet_of == "pc_darts" and trace.supernet.options.get("partial_channels", 1) == 1:
             run.notes.append(
                 "every channel was mixed (K=1): of PC-DARTS, the warm-up and, where edges share a node, edge "
-                f"normalisation are what acts on space '{run.space.name}'"
+                f"normalization are what acts on space '{run.space.name}'"
             )

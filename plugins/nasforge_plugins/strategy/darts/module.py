@@ -1,4 +1,4 @@
-"""The bilevel optimisation of DARTS as a Lightning module; equations are the paper's (Liu et al., ICLR 2019)."""
+"""The bilevel optimization of DARTS as a Lightning module; equations are the paper's (Liu et al., ICLR 2019)."""
 
 from __future__ import annotations
 

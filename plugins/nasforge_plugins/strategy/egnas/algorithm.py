@@ -47,7 +47,7 @@ CODE = MappingProxyType({"partial_channels": 4, "include_none": False, "pool_nor
 
 @dataclass(frozen=True)
 class Individual:
-    """A point z with its fitness (eq. 7, minimised) and its accuracy on the epoch's validation batches."""
+    """A point z with its fitness (eq. 7, minimized) and its accuracy on the epoch's validation batches."""
 
     z: Vector
     fitness: float
@@ -161,7 +161,7 @@ class EGNAS(Strategy[WeightSharing]):
         return min(fittest, key=lambda individual: individual.fitness)  # line 12
 
     def fitness(self, similarity: float, cross_entropy: float, accuracy: float, parent_accuracy: float) -> float:
-        """Eq. 7, minimised: an individual worse than its parent should resemble it, any other should differ from it."""
+        """Eq. 7, minimized: an individual worse than its parent should resemble it, any other should differ from it."""
         sign = -1 if parent_accuracy > accuracy else 1  # Acc(alpha_t) > Acc(z)
         return self.zeta * cross_entropy + sign * self.eta * similarity  # zeta L1 -+ eta L2
 

@@ -25,7 +25,7 @@ class Alphas:
 
     Args:
         alphas: by cell type.
-        betas: by cell type; None without edge normalisation.
+        betas: by cell type; None without edge normalization.
         space: turns alphas and betas into mixing weights.
         search_in: whether individuals are alphas or probabilities (the softmax of alphas).
         row_normalize: whether each row of an individual is divided by its L2 norm before the softmax.

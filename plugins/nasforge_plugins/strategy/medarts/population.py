@@ -87,7 +87,7 @@ def most_accurate(members: Sequence[TrainedMember], dominance: Dominance, size: 
 
 
 def normalized_costs(members: Sequence[TrainedMember], size: Size) -> np.ndarray:
-    """(members, 2), minimised: accuracy and size, each divided by its range unless all its values are equal."""
+    """(members, 2), minimized: accuracy and size, each divided by its range unless all its values are equal."""
     values = np.array([[member.accuracy, member.params_m] for member in members])
     ranges = np.ptp(values, axis=0)
     signs = np.array([-1, -1 if size == "max" else 1])
