@@ -69,6 +69,17 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     from nasforge.experiment.outcome import (
         Outcome as Outcome,
     )
+    from nasforge.export.classifier import (
+        Classifier as Classifier,
+    )
+    from nasforge.export.loaded_run import (
+        LoadedRun as LoadedRun,
+        load as load,
+    )
+    from nasforge.export.transform import (
+        Transform as Transform,
+        fitted as fitted,
+    )
     from nasforge.images import (
         HELD_OUT_NOTE as HELD_OUT_NOTE,
         Images as Images,
@@ -227,6 +238,9 @@ _HOMES = {
     "networks.sizes": "network_size",
     "networks.operations": "OPERATIONS FactorizedReduce Operation ReLUConvBN dil_conv operation pad_to_even sep_conv",
     "experiment.outcome": "Outcome",
+    "export.classifier": "Classifier",
+    "export.loaded_run": "LoadedRun load",
+    "export.transform": "Transform fitted",
     "pareto": "rank_sums",
     "registry.option_groups": "AdamOptions MixtureOptions SGDOptions SupernetOptions now_grouped",
     "registry.places": "data_folder user_path",

@@ -33,6 +33,7 @@ ORDER = (
     {"run"},
     {"report"},
     {"compare", "diagnosis", "experiment"},
+    {"export"},
     {"command"},
     {"testing"},
 )

@@ -128,14 +128,9 @@ class Journal:
 
     def check_file(self, path: Path, digest: str, line: Mapping[str, Any]) -> None:
         """Raise a `RunError` unless `path` has the digest that `line` records."""
-        if path.is_file() and file_digest(path) == digest:
-            return
-        state = "was altered" if path.exists() else "is missing"
-        number = 1 + next(index for index, known in enumerate(self.lines) if known is line)
-        raise RunError(
-            f"{path} {state}: line {number} of {self.path} refers to it. Restore it from a copy, or delete that line "
-            "and all lines after it: resuming repeats the work that they record."
-        )
+        if not (path.is_file() and file_digest(path) == digest):
+            number = 1 + next(index for index, known in enumerate(self.lines) if known is line)
+            raise altered(path, self.path, number)
 
     def write(self, kind: str, key: str, *, sync: bool = False, **content: Any) -> dict[str, Any]:
         """Append a line and return it; weights that it refers to must already be on disk.
@@ -202,11 +197,28 @@ def read_first(folder: Path) -> dict[str, Any] | None:
 
 def read_last(folder: Path, kind: str) -> dict[str, Any] | None:
     """Return the last line of a kind in a run's journal, without waiting for its writer; None if there is none."""
+    return next((line for _, line in read_backwards(folder, kind)), None)
+
+
+def read_backwards(folder: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (number, line) for each line of a kind in a run's journal, the last first, without waiting for its writer.
+
+    Damaged lines are passed over.
+    """
     with suppress(FileNotFoundError):
         lines = RunFolder(folder).journal.read_bytes().splitlines(keepends=True)
-        candidates = (line for raw in reversed(lines) if kind.encode() in raw and (line := _checked(raw)))
-        return next((line for line in candidates if line["kind"] == kind), None)
-    return None
+        for number, raw in zip(range(len(lines), 0, -1), reversed(lines), strict=True):
+            if kind.encode() in raw and (line := _checked(raw)) and line["kind"] == kind:
+                yield number, line
+
+
+def altered(path: Path, journal: Path, number: int) -> RunError:
+    """Return the error for a file that is not what line `number` of the journal refers to."""
+    state = "was altered" if path.exists() else "is missing"
+    return RunError(
+        f"{path} {state}: line {number} of {journal} refers to it. Restore it from a copy, or delete that line "
+        "and all lines after it: resuming repeats the work that they record."
+    )
 
 
 def content(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,10 +19,14 @@ def write_page(path: Path, template: str, content: Mapping[str, Any]) -> Path:
     Args:
         content: the template's variables; text is escaped, `Markup` is inserted unchanged.
     """
-    page = _templates().get_template(template).render(palette=PALETTE, **content)
     with atomic(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page_of(template, content), encoding="utf-8")
     return path
+
+
+def page_of(template: str, content: Mapping[str, Any]) -> str:
+    """Return what `write_page` writes."""
+    return _templates().get_template(template).render(palette=PALETTE, **content)
 
 
 @cache

@@ -11,9 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
@@ -25,6 +24,7 @@ from nasforge import (
     DataModule,
     ImageSet,
     Workers,
+    fitted,
     hold_out,
     text_of,
     user_path,
@@ -34,18 +34,6 @@ from nasforge_plugins.data.own_images import SIDE, counted, require_enough, stat
 
 SAMPLE = 2_000
 """The most images whose mean and deviation are measured: each must be read from its file."""
-ORIENTATION = 0x0112
-"""The EXIF tag for the camera's orientation."""
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""By orientation: what turns the picture upright; 1 is upright."""
 
 
 class Files:
@@ -71,20 +59,9 @@ class Files:
         """The image's center square in RGB, upright, scaled to `side` by Lanczos resampling: (3, side, side)."""
         try:
             with Image.open(file) as image:
-                square = ImageOps.fit(_upright(image).convert("RGB"), (self.side,) * 2, Image.Resampling.LANCZOS)
-        except OSError as error:
+                return fitted(image, (3, self.side, self.side))
+        except (OSError, DataError) as error:
             raise DataError(f"{file} can no longer be read ({text_of(error)})") from None
-        return torch.from_numpy(np.array(square).transpose(2, 0, 1).copy())
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """The image turned upright. `ImageOps.exif_transpose` also rewrites the metadata, and fails if they are unusual."""
-    image.load()  # this turns a TIFF upright
-    try:
-        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # Pillow has many kinds of error for broken metadata; the pixels are intact
-        turn = None
-    return image if turn is None else image.transpose(turn)
 
 
 class ImageFolder(DataModule):
