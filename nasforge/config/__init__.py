@@ -1,4 +1,4 @@
-"""From the words of a command to a plain configuration; the only folder besides command that knows Hydra.
+"""From a command's arguments to a plain configuration; the only folder besides command that knows Hydra.
 
-Imports the contracts and registry.
+Imports only the contracts and registry.
 """

@@ -1,4 +1,4 @@
-"""From the words of a command to a plain, resolved configuration; Hydra's complaints become one clear sentence each."""
+"""Compose a plain, resolved configuration from a command's arguments; each error of Hydra becomes one sentence."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from nasforge.registry.options import unknown_key
 from nasforge.registry.renamed import new_names, warn_of_old_names
 
 SECTIONS = ("budget", "control", "retrain", *CONTRACTS, "trainer", "executor")
-"""Parts of every configuration that hold keys of their own."""
+"""Keys of every configuration that hold keys themselves."""
 GROUPS = ("data", "space", "estimator", "strategy", "trainer", "executor", "logger", "callbacks")
-"""Those that are chosen by name; a strategy may choose its estimator, so that comes first."""
+"""Groups whose members are chosen by name. A strategy may choose its estimator, so the estimator comes first."""
 KEYS = (*SECTIONS, "logger", "callbacks", "seed", "architecture", "objectives", "constraints")
 Composed = Callable[[Sequence[str]], DictConfig]
 Used = TypeVar("Used")
 
 
 def _gpu_in_turn() -> list[int] | int:
-    """The GPU of this job of a sweep, as a trainer's devices; 1, any device, where there are none."""
+    """Return the GPU of this job of a sweep as a trainer's devices; 1 (any device) on a machine without GPUs."""
     import torch
 
     count = torch.cuda.device_count()
@@ -45,18 +45,18 @@ def _gpu_in_turn() -> list[int] | int:
     return [int(job or 0) % count] if count else 1
 
 
-# Here, since it must be known in whatever process a launcher runs a job in.
+# Registered on import, because a launcher may run a job in another process.
 OmegaConf.register_new_resolver("gpu_in_turn", _gpu_in_turn, replace=True)
 
 
 @dataclass(frozen=True)
 class Composition:
-    """What a list of overrides stands for.
+    """The result of composing a list of overrides.
 
     Attributes:
         config: plain and resolved, without Hydra's own part.
-        folder: where a run of it goes.
-        words: the overrides, options under the names of today.
+        folder: the folder for its run.
+        words: the overrides, with the current names of options.
     """
 
     config: dict[str, Any]
@@ -65,14 +65,14 @@ class Composition:
 
 
 def compose(overrides: Sequence[str], *, config_dir: str | PathLike[str] | None = None) -> Composition:
-    """Compose as the command line does.
+    """Compose a configuration as the command line does.
 
     Args:
         config_dir: one more folder of configurations; those of nasforge and of installed packages come first.
 
     Raises:
-        UnknownNameError: a plug-in, an experiment or another configuration that nobody has.
-        OptionError: a key, a type or an override that cannot be; the message says what would be right.
+        UnknownNameError: there is no such plug-in, experiment or other configuration.
+        OptionError: a key, a type or an override is invalid; the message says what would be right.
     """
     check_choices(overrides)
     with translated(overrides):
@@ -83,8 +83,7 @@ def compose(overrides: Sequence[str], *, config_dir: str | PathLike[str] | None 
 def with_new_words(
     words: Sequence[str], use: Callable[[Sequence[str]], Used], config_dir: str | PathLike[str] | None = None
 ) -> tuple[Used, Sequence[str]]:
-    """What `use` makes of the words, and the words. If they cannot be composed because of options that a plug-in has
-    renamed, these get their new names, with a warning."""
+    """Return `use(words)` and the words. If they contain options that a plug-in has renamed, replace these and warn."""
     try:
         return use(words), words
     except ConfigCompositionException:
@@ -97,12 +96,12 @@ def with_new_words(
 
 
 def _renamed(words: Sequence[str], config_dir: str | PathLike[str] | None) -> dict[str, str]:
-    """The new name of each key of the words that is none of the configuration's, and an old name of a plug-in's."""
+    """Return the new name of each key that the configuration lacks and that is an old name of a plug-in's option."""
     parts = [_parts(word) for word in words]
     choices = [part for part in parts if part[1] in GROUPS or ("+" in part[0] and "." not in part[1])]
     first = [f"{signs}{key}{value if '[' in value else value.partition(',')[0]}" for signs, key, value in choices]
     try:
-        config = _compose(first, config_dir)  # of the values that a sweep goes over, the first ones
+        config = _compose(first, config_dir)  # with the first values of a sweep
     except HydraException:
         return {}
     names: dict[str, str] = {}
@@ -116,14 +115,14 @@ def _renamed(words: Sequence[str], config_dir: str | PathLike[str] | None) -> di
 
 
 def _parts(word: str) -> tuple[str, str, str]:
-    """Signs, key and value of an override, to be put together again: ("+", "experiment", "=mine")."""
+    """Split an override into signs, key and value, whose sum is the override: ("+", "experiment", "=mine")."""
     rest = word.lstrip("+~")
     key, equals, value = rest.partition("=")
     return word[: len(word) - len(rest)], key, equals + value
 
 
 def check_choices(overrides: Sequence[str]) -> None:
-    """Raise an `OptionError` for a list of choices that names one twice, which Hydra takes once without a word."""
+    """Raise an `OptionError` for a list of choices that names one twice, which Hydra would silently accept."""
     for word in overrides:
         group, _, listed = word.partition("=")
         names = re.findall(r"[\w-]+", listed) if group in GROUPS and listed.startswith("[") else []
@@ -134,18 +133,18 @@ def check_choices(overrides: Sequence[str]) -> None:
 def recomposed(
     recorded: Mapping[str, Any], overrides: Sequence[str], *, config_dir: str | PathLike[str] | None = None
 ) -> dict[str, Any]:
-    """A resolved configuration with what `overrides` change; what made it needs not be there any more.
+    """Apply `overrides` to a resolved configuration, whose own files need not exist any more.
 
-    A group that is chosen anew (`data=arrays`, or by an experiment) begins from its own file; the choice that was
-    recorded anyway keeps the recorded options.
+    A group with a new choice (`data=arrays`, or through an experiment) starts from that choice's file; the recorded
+    choice keeps the recorded options.
 
     Raises:
         NasforgeError: as for `compose`.
     """
-    check_whole(recorded)  # a key `defaults` or `hydra` of a file that anyone wrote would be obeyed
+    check_whole(recorded)  # Hydra would obey a key `defaults` or `hydra`, and anyone may have written the file
     for word in overrides:
         if word.startswith("~") and word[1:].partition("=")[0] in GROUPS:
-            raise OptionError(f"{word} would leave nothing of a section that is needed; choose another one instead")
+            raise OptionError(f"{word} removes a section that is required; choose another one instead")
 
     def composed(words: Sequence[str], base: Mapping[str, Any] = recorded) -> DictConfig:
         nothing_chosen: list[Any] = [{group: [] if group == "estimator" else None} for group in GROUPS]
@@ -162,20 +161,20 @@ def recomposed(
 
 
 _RECORDED = "nasforge_recorded"
-"""A recorded configuration's name among those that Hydra composes."""
+"""The name under which Hydra composes a recorded configuration."""
 
 
 def _literal(value: Any) -> Any:
-    """A resolved value, so that OmegaConf finds no interpolation in it."""
+    """Return a resolved value, escaped so that OmegaConf finds no interpolation in it."""
     if isinstance(value, Mapping):
-        return {key: _literal(one) for key, one in value.items()}
+        return {key: _literal(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_literal(one) for one in value]
+        return [_literal(item) for item in value]
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The configuration without Hydra's part, as dictionaries and lists; resolved, with every section and no other."""
+    """Return the resolved configuration as dictionaries and lists, without Hydra's part; check that it is complete."""
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     content: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     check_whole(content)
@@ -183,7 +182,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def check_whole(content: Mapping[str, Any]) -> None:
-    """Raise an `OptionError` unless all sections and keys that every configuration has are there, and no others."""
+    """Raise an `OptionError` unless the configuration has exactly the sections and keys that it must have."""
     for section in SECTIONS:
         if not isinstance(content.get(section), Mapping):
             raise OptionError(f"{section}={content.get(section)!r}: it must be a section of the configuration")
@@ -195,10 +194,10 @@ def check_whole(content: Mapping[str, Any]) -> None:
 
 
 def configured(kind: str, name: str) -> dict[str, Any]:
-    """What the configuration of a plug-in gives its constructor, `name` included; what a user must give is "???".
+    """Return a plug-in's configuration, including `name`; options that a user must give are "???".
 
     Raises:
-        NasforgeError: there is no such configuration, or it cannot be composed with all else as it is by default.
+        NasforgeError: there is no such configuration, or it cannot be composed with the defaults.
     """
     overrides = [f"{kind}=[{name}]" if kind == "estimator" else f"{kind}={name}"]
     with translated(overrides):
@@ -211,10 +210,10 @@ def configured(kind: str, name: str) -> dict[str, Any]:
 
 @contextmanager
 def translated(overrides: Sequence[str], composed: Composed | None = None) -> Iterator[None]:
-    """Inside, what Hydra and OmegaConf raise becomes a `NasforgeError`.
+    """Turn errors of Hydra and OmegaConf inside this context into a `NasforgeError`.
 
     Args:
-        composed: how to compose fewer words, to find out which section lacks a key; None: onto nasforge's defaults.
+        composed: composes some of the overrides, to find out which section lacks a key; None: with the defaults.
     """
     try:
         yield
@@ -225,8 +224,7 @@ def translated(overrides: Sequence[str], composed: Composed | None = None) -> It
 
 
 def _raised_by_hydra(error: BaseException) -> bool:
-    """Hydra refuses some arguments with a plain ValueError, or stumbles over them with a TypeError; one from a
-    strategy's code must stay what it is."""
+    """Whether Hydra raised a plain ValueError or TypeError about an argument; one from a strategy's code is a bug."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -236,7 +234,7 @@ def _raised_by_hydra(error: BaseException) -> bool:
 def _compose(
     overrides: Sequence[str], config_dir: str | PathLike[str] | None = None, base: str = "config"
 ) -> DictConfig:
-    """The configuration with Hydra's own part."""
+    """Return the configuration with Hydra's own part."""
     register()
     own = [] if config_dir is None else [f"hydra.searchpath=[{quoted(_source(Path(config_dir)))}]"]
     with initialize_config_module("nasforge.conf", job_name="nasforge", version_base="1.3"):
@@ -250,8 +248,8 @@ def _source(folder: Path) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text as the command's grammar takes it, whatever is in it."""
-    # In the grammar a backslash is itself, unless a quote follows a row of them.
+    """Quote any text for the grammar of the command line."""
+    # In the grammar, a backslash is literal unless it stands before a quote.
     escaped = re.sub(r"(\\*)'", r"\1\1\'", text)
     return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
 
@@ -269,33 +267,33 @@ def _translation(error: Exception, overrides: Sequence[str], composed: Composed)
     if isinstance(error, InterpolationResolutionError):
         return OptionError(f"{error.full_key} cannot be resolved: {str(error).splitlines()[0]}")
     if isinstance(error, TypeError) or "Config group override must be" in str(error):
-        return OptionError("a part is chosen by its name, strategy=egnas say, or by a list of names, logger=[csv]")
+        return OptionError(
+            "choose a plug-in by its name, as in strategy=egnas, or several by a list, as in logger=[csv]"
+        )
     if isinstance(error, yaml.YAMLError):
         return OptionError(f"a configuration file is not YAML: {_line(error)}")
-    return OptionError(f"the words of the command do not go together: {_line(error)}")
+    return OptionError(f"the command's arguments contradict each other: {_line(error)}")
 
 
 def _missing(error: MissingConfigException) -> NasforgeError:
     group, _, name = str(error.missing_cfg_file or "").rpartition("/")
     if group in CONTRACTS and (plugins := registry(group).plugins.get(name)):
         try:
-            _ = registry(group)[name]  # what keeps the class from being used is the better reason
-        except NasforgeError as reason:
+            _ = registry(group)[name]
+        except NasforgeError as reason:  # if the class is broken too, that is the better reason
             return reason
         return UnknownNameError(
             f"{group} '{name}' of {plugins[0].package} has no configuration: "
-            f"the package must bring {group}/{name}.yaml in a folder of the entry-point group nasforge.conf"
+            f"the package must have {group}/{name}.yaml in a folder of the entry-point group nasforge.conf"
         )
     if group == "hydra/launcher" and name in LAUNCHERS:
-        said = unknown(group, name, error.options or _choices(group))
-        return UnknownNameError(f"{said} To have it: {install_line(LAUNCHERS[name])}")
-    if group:
-        return unknown(group, name, error.options or _choices(group))
-    return UnknownNameError(_line(error))
+        missing = unknown(group, name, error.options or _choices(group))
+        return UnknownNameError(f"{missing} Install it with: {install_line(LAUNCHERS[name])}")
+    return unknown(group, name, error.options or _choices(group)) if group else UnknownNameError(_line(error))
 
 
 def _choices(group: str) -> Sequence[str]:
-    """What a group offers; Hydra does not say so when one item of a list is wrong."""
+    """Return a group's members, which Hydra's error lacks if an item of a list is wrong."""
     register()
     with initialize_config_module("nasforge.conf", job_name="nasforge", version_base="1.3"):
         return GlobalHydra.instance().config_loader().get_group_options(group)
@@ -303,30 +301,29 @@ def _choices(group: str) -> Sequence[str]:
 
 def _unreadable(error: OverrideParseException) -> OptionError:
     if "=" not in error.override and not error.override.startswith("~"):
-        return OptionError(f"'{error.override}' is not KEY=VALUE; strategy=egnas would be")
+        return OptionError(f"'{error.override}' is not KEY=VALUE, as strategy=egnas is")
     return OptionError(
-        f"'{error.override}' cannot be read ({_line(error)}); "
-        "a value with special characters goes into quotes, 'key=\"value\"' say"
+        f"'{error.override}' cannot be read ({_line(error)}); quote a value with special characters: 'key=\"value\"'"
     )
 
 
 def _impossible(error: ConfigCompositionException, overrides: Sequence[str], composed: Composed) -> NasforgeError:
-    said = str(error)
-    if ambiguous := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'", said):
+    message = str(error)
+    if ambiguous := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'", message):
         return OptionError(f"{ambiguous[1]} has several values: add -m to sweep over them, or write [a,b] for a list")
-    if wrong := re.match(r"Could not override '(?:[^']*@)?([^']*)'", said):
-        if "No match in the defaults list" in said:
-            return OptionError(f"{wrong[1]}= chooses nothing by default; write +{wrong[1]}=NAME")
+    if wrong := re.match(r"Could not override '(?:[^']*@)?([^']*)'", message):
+        if "No match in the defaults list" in message:
+            return OptionError(f"{wrong[1]} has no default choice to replace; write +{wrong[1]}=NAME")
         return _unknown_key(wrong[1], overrides, composed)
     return OptionError(f"the configuration cannot be composed: {_line(error)}")
 
 
 def _unknown_key(key: str, overrides: Sequence[str], composed: Composed) -> NasforgeError:
-    """Find the section that lacks a key by composing only the choices of plug-ins, without values."""
+    """Find the section that lacks a key by composing only the choices of plug-ins, without other options."""
     if key.startswith("hydra."):
         return OptionError(
-            f"there is no option {key}; `nasforge --cfg hydra` shows those of Hydra (another hydra/launcher=NAME has "
-            f"others), and +{key}=VALUE adds one"
+            f"there is no option {key}; `nasforge --cfg hydra` shows Hydra's options (they depend on "
+            f"hydra/launcher=NAME), and +{key}=VALUE adds one"
         )
     choices = [override for override in overrides if "." not in override.partition("=")[0]]
     try:
@@ -347,5 +344,5 @@ def _unknown_key(key: str, overrides: Sequence[str], composed: Composed) -> Nasf
 
 
 def _line(error: BaseException) -> str:
-    """An error's message, and its cause's, on one line."""
+    """Return the messages of an error and of its cause on one line."""
     return " ".join(map(text_of, filter(None, [error, error.__cause__])))

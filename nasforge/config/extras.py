@@ -1,4 +1,4 @@
-"""Packages that nasforge can do without: which are here, what they are for, and the line that installs them."""
+"""Optional packages: which are installed, what they are for, and the command that installs them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from packaging.requirements import Requirement
 
 _FOR = {
-    "ray": "candidates side by side, here or on a cluster: executor=ray",
-    "joblib": "jobs of a sweep side by side: hydra/launcher=joblib",
-    "submitit": "jobs of a sweep on a SLURM cluster: hydra/launcher=submitit_slurm",
-    "ray-launcher": "jobs of a sweep as tasks of Ray: hydra/launcher=ray",
-    "test": "the suites of nasforge.testing, for plug-ins of your own",
+    "ray": "estimates candidates in parallel, here or on a cluster: executor=ray",
+    "joblib": "runs the jobs of a sweep in parallel: hydra/launcher=joblib",
+    "submitit": "runs the jobs of a sweep on a SLURM cluster: hydra/launcher=submitit_slurm",
+    "ray-launcher": "runs the jobs of a sweep as Ray tasks: hydra/launcher=ray",
+    "test": "runs the suites of nasforge.testing for your own plug-ins",
 }
-_LOGGERS = {"wandb": "curves on wandb.ai: +logger.wandb._target_=pytorch_lightning.loggers.WandbLogger"}
+_LOGGERS = {"wandb": "logs curves to wandb.ai: +logger.wandb._target_=pytorch_lightning.loggers.WandbLogger"}
 _NO_EXTRAS = {"dev"}
 LAUNCHERS = {
     "joblib": "joblib",
@@ -24,19 +24,19 @@ LAUNCHERS = {
     "ray": "ray-launcher",
     "ray_aws": "ray-launcher",
 }
-"""Which extra brings a launcher of sweeps, by the name that people type after `hydra/launcher=`."""
+"""The extra that contains each launcher of sweeps, by its name after `hydra/launcher=`."""
 
 
 @dataclass(frozen=True)
 class Extra:
-    """One of nasforge's extras, or a logger that needs none.
+    """One of nasforge's extras, or a logger's package, which needs no extra.
 
     Attributes:
-        name: what people call it.
-        purpose: what it is good for.
-        lacking: requirements that are not met, the packages that are there left out; empty if all is.
-        versions: of the packages that are there.
-        install: the line to type.
+        name: its name for pip.
+        purpose: what it does.
+        lacking: its requirements that are not met.
+        versions: names and versions of its packages that are installed.
+        install: the command that installs it.
     """
 
     name: str
@@ -47,35 +47,35 @@ class Extra:
 
 
 def extras() -> Iterator[Extra]:
-    """As the installed nasforge's own metadata list them, then loggers that need no extra."""
-    asked = [Requirement(line) for line in requires("nasforge") or []]
+    """Yield the extras in the metadata of the installed nasforge, then loggers that need no extra."""
+    requirements = [Requirement(line) for line in requires("nasforge") or []]
     for name in metadata("nasforge").get_all("Provides-Extra") or []:
         if name not in _NO_EXTRAS:
-            own = [one for one in asked if one.marker and _only_for(one, name)]
+            own = [requirement for requirement in requirements if _only_for(requirement, name)]
             yield _extra(name, own, install_line(name))
     for name, purpose in _LOGGERS.items():
         yield _extra(name, [Requirement(name)], f"pip install {name}", purpose)
 
 
 def install_line(extra: str) -> str:
-    """What to type to have it."""
+    """Return the command that installs an extra."""
     return f"pip install 'nasforge[{extra}]'"
 
 
 def _extra(name: str, required: list[Requirement], install: str, purpose: str = "") -> Extra:
-    there = {one.name: found for one in required if (found := _version(one.name))}
-    lacking = [f"{one.name}{one.specifier}" for one in required if not _met(one, there.get(one.name, ""))]
-    versions = tuple(f"{package} {found}" for package, found in there.items())
-    return Extra(name, purpose or _FOR.get(name, ""), tuple(lacking), versions, install)
+    versions = {requirement: _version(requirement.name) for requirement in required}
+    lacking = [
+        f"{requirement.name}{requirement.specifier}"
+        for requirement in required
+        if not (versions[requirement] and requirement.specifier.contains(versions[requirement], prereleases=True))
+    ]
+    installed = tuple(f"{requirement.name} {found}" for requirement, found in versions.items() if found)
+    return Extra(name, purpose or _FOR.get(name, ""), tuple(lacking), installed, install)
 
 
 def _only_for(requirement: Requirement, extra: str) -> bool:
     marker = requirement.marker
     return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
-
-
-def _met(requirement: Requirement, found: str) -> bool:
-    return bool(found) and requirement.specifier.contains(found, prereleases=True)
 
 
 def _version(package: str) -> str:

@@ -1,4 +1,4 @@
-"""Where configurations are found: nasforge's own folder first, then those of installed guests."""
+"""The folders that Hydra searches for configurations: first nasforge's own, then those of guests."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from nasforge.registry.guests import STOPS, imported
 
 
 def guest_configs() -> Iterator[tuple[str, str]]:
-    """(package, module of its configuration folder) of each guest, sorted by name; a broken one is warned of, once."""
+    """Yield (package, module of its configuration folder) for each guest, by name; warn once about broken ones."""
     for entry in sorted(entry_points(group="nasforge.conf")):
         package = (entry.dist and entry.dist.metadata["Name"]) or entry.value
-        if said := _fault(entry.value):
-            _warn_once(f"the configurations of package {package} are left out: {said}")
+        if fault := _fault(entry.value):
+            _warn_once(f"the configurations of package {package} are left out: {fault}")
         else:
             yield package, entry.value
 
 
 def _fault(module: str) -> str:
-    """What keeps a folder of configurations from being used; empty if nothing does."""
+    """Return why a folder of configurations cannot be used; empty if it can."""
     try:
         folder = files(imported(module))
     except STOPS:
@@ -37,11 +37,11 @@ def _fault(module: str) -> str:
     except BaseException as error:
         return reason(error)
     taken = next((path for path in _of_hydra() if folder.joinpath(path).is_file()), None)
-    return f"{taken} would take the place of Hydra's own; give it another name" if taken else ""
+    return f"{taken} would replace Hydra's own; give it another name" if taken else ""
 
 
 def _of_hydra(group: str = "hydra") -> Iterator[str]:
-    """Configurations that Hydra and its plug-ins hold as code, and look up after all folders: launchers, sweepers."""
+    """Yield paths of configurations that Hydra and its plug-ins define in code, which folders would override."""
     store = ConfigStore.instance()
     for name in store.list(group):
         path = f"{group}/{name}"
@@ -53,19 +53,19 @@ def _of_hydra(group: str = "hydra") -> Iterator[str]:
 
 @cache
 def _warn_once(message: str) -> None:
-    """Commands that compose many times look for the folders as often."""
+    """Warn once, although a command may compose many times."""
     warnings.warn(message, stacklevel=3)
 
 
 class GuestConfigs(SearchPathPlugin):
-    """Appends every guest's folder to Hydra's search path; being last, none can shadow a built-in."""
+    """Appends every guest's folder to Hydra's search path, after our own, so that none can hide a built-in."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Called by Hydra."""
+        """Append the folders; Hydra calls this."""
         for package, module in guest_configs():
             search_path.append(package, f"pkg://{module}")
 
 
 def register() -> None:
-    """Make Hydra look there; must come before it composes anything."""
+    """Make Hydra search these folders; call this before it composes anything."""
     Plugins.instance().register(GuestConfigs)

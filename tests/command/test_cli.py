@@ -220,7 +220,7 @@ def test_a_launcher_that_is_not_here_is_told_with_the_line_that_installs_it(mist
     monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], f"{launcher}.yaml", raising=False)
     said = mistake("-m", "seed=1,2", f"hydra/launcher={launcher}")
     assert said.startswith(f"nasforge: no hydra/launcher named '{launcher}'.")
-    assert said.endswith(f" To have it: pip install 'nasforge[{LAUNCHERS[launcher]}]'")
+    assert said.endswith(f" Install it with: pip install 'nasforge[{LAUNCHERS[launcher]}]'")
 
 
 def test_those_lines_install_what_there_is():
@@ -450,7 +450,7 @@ def test_a_damaged_configuration_of_a_run_is_named(mistake, content):
         (["data=arrays", "data.pat=x"], "there is no option data.pat. Did you mean data.path?"),
         (["data=array"], "no data named 'array'. Did you mean 'arrays'?"),
         (["+experiment=retrain_cifar"], "no experiment named 'retrain_cifar'. Did you mean 'retrain_cifar10'?"),
-        (["~data"], "~data would leave nothing of a section that is needed"),
+        (["~data"], "~data removes a section that is required"),
         (["hydra.run.dir=there"], "trained in a folder inside the run's own"),
         (["budget.seconds=3"], "'budget.seconds=3' says how to search"),
         (["retrain.epochs=${nope}"], "nope"),

@@ -91,7 +91,7 @@ def test_a_broken_guest_gives_one_warning_and_breaks_nothing(guest):
 def test_a_plug_in_without_configuration_is_named(guest):
     code = "from nasforge import Strategy\nclass Bare(Strategy):\n    def search(self, run): ...\n"
     guest("bare", {"nasforge.strategy": ["bare = bare:Bare"]}, {"bare.py": code})
-    assert "'bare' of bare has no configuration: the package must bring strategy/bare.yaml" in str(
+    assert "'bare' of bare has no configuration: the package must have strategy/bare.yaml" in str(
         refused("strategy=bare")
     )
 
@@ -115,7 +115,7 @@ def test_a_plug_in_without_configuration_is_named(guest):
         ("seed=[1", "'seed=[1' cannot be read"),
         ("seed=${nowhere}", "Interpolation key 'nowhere' not found"),
         ("seed=???", "seed must be given: add seed=VALUE"),
-        ("strategy=null", "a part is chosen by its name, strategy=egnas say"),
+        ("strategy=null", "choose a plug-in by its name, as in strategy=egnas"),
         ("budget=5", "budget=5: it must be a section of the configuration"),
         ("~strategy", "strategy=None: it must be a section of the configuration"),
         ("~seed", "the configuration needs the key seed"),

@@ -44,7 +44,7 @@ def test_a_sound_one_has_no_fault(odd):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"yaml": None}, "has no configuration: the package must bring strategy/odd.yaml"),
+        ({"yaml": None}, "has no configuration: the package must have strategy/odd.yaml"),
         ({"yaml": "name: odd\nsteps: [\n"}, "a configuration file is not YAML"),
         ({"yaml": "name: egnas\nsteps: 3\n"}, 'has name: "egnas"; it must have name: odd'),
         ({"yaml": "steps: 3\n"}, "has name: null; it must have name: odd"),
@@ -239,7 +239,7 @@ def test_list_names_them_all(shambles, command):
 def test_a_guest_may_not_take_the_place_of_hydras_own(shambles, command):
     _, _, complaint = command("--cfg", "job")
     assert (
-        "the configurations of package nasforge-basic are left out: hydra/config.yaml would take the place of Hydra's "
+        "the configurations of package nasforge-basic are left out: hydra/config.yaml would replace Hydra's "
         "own; give it another name"
     ) in complaint
 

@@ -57,9 +57,9 @@ def test_every_key_refuses_what_it_cannot_hold(words):
     ("word", "sentence"),
     [
         ("executor.name=[1,2]", "executor.name=[1, 2]: it must be one of local, ray"),
-        ("logger=[1]", "a part is chosen by its name"),
-        ("estimator=[{a: 1}]", "a part is chosen by its name"),
-        ("callbacks=7", "a part is chosen by its name"),
+        ("logger=[1]", "choose a plug-in by its name"),
+        ("estimator=[{a: 1}]", "choose a plug-in by its name"),
+        ("callbacks=7", "choose a plug-in by its name"),
         ("executor.name={}", "executor.name={}: it must be one of local, ray"),
         ("space.name=[1,2]", "space.name=[1, 2]: it must be the name of a space: darts, "),
         ("strategy.name={a: 1}", "strategy.name={'a': 1}: it must be the name of a strategy"),
