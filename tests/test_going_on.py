@@ -102,7 +102,7 @@ def test_an_edited_configuration_is_refused_by_name(mistake, run, key, value, se
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     said = mistake(command_word, str(run))
     assert sentence in said
-    assert f"put it back, or delete {run / 'config.yaml'}: `nasforge resume` writes it as it was" in said
+    assert f"restore it, or delete {run / 'config.yaml'}: `nasforge resume` writes it again" in said
 
 
 def test_files_that_show_the_beginning_are_written_again(command, run):

@@ -171,8 +171,8 @@ def test_no_command_runs_what_recorded_words_name(word, folder, sentinel, comman
 def test_a_cluster_that_only_the_folder_names_is_asked_for(folder, mistake):
     altered(folder, {"executor": {"name": "ray", "address": "10.0.0.7:6379", "cpus": 1, "gpus": 0, "in_flight": 9}})
     said = mistake("resume", str(folder), "budget.evaluations=3")
-    assert "names a cluster of Ray" in said
-    assert "add executor.address=10.0.0.7:6379 to go on there if you trust it" in said
+    assert "names a Ray cluster" in said
+    assert "add executor.address=10.0.0.7:6379 to continue there if you trust it" in said
     assert "executor=local" in said
 
 

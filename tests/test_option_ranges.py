@@ -123,7 +123,7 @@ def test_a_budget_that_ends_with_the_first_population_is_random_search_and_says_
     budget = more + (24 if strategy == "local_search" else 4)
     status, printed, complaint = command(*words, f"budget.evaluations={budget}")
     assert status == 0, complaint
-    note = f"budget.evaluations={budget} is used up before anything is learned, since the first {NOTES[strategy]}"
+    note = f"budget.evaluations={budget} is used up before anything is learned, because the first {NOTES[strategy]}"
     notes = json.loads(Path("run/result.json").read_text())["notes"]
     assert any(one.startswith(note) for one in notes) == (not more)
     assert (note in " ".join(printed.split())) == (not more)

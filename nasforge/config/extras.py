@@ -15,7 +15,6 @@ _FOR = {
     "ray-launcher": "runs the jobs of a sweep as Ray tasks: hydra/launcher=ray",
     "test": "runs the suites of nasforge.testing for your own plug-ins",
 }
-_LOGGERS = {"wandb": "logs curves to wandb.ai: +logger.wandb._target_=pytorch_lightning.loggers.WandbLogger"}
 _NO_EXTRAS = {"dev"}
 LAUNCHERS = {
     "joblib": "joblib",
@@ -29,7 +28,7 @@ LAUNCHERS = {
 
 @dataclass(frozen=True)
 class Extra:
-    """One of nasforge's extras, or a logger's package, which needs no extra.
+    """One of nasforge's extras.
 
     Attributes:
         name: its name for pip.
@@ -47,14 +46,12 @@ class Extra:
 
 
 def extras() -> Iterator[Extra]:
-    """Yield the extras in the metadata of the installed nasforge, then loggers that need no extra."""
+    """Yield the extras in the metadata of the installed nasforge."""
     requirements = [Requirement(line) for line in requires("nasforge") or []]
     for name in metadata("nasforge").get_all("Provides-Extra") or []:
         if name not in _NO_EXTRAS:
             own = [requirement for requirement in requirements if _only_for(requirement, name)]
-            yield _extra(name, own, install_line(name))
-    for name, purpose in _LOGGERS.items():
-        yield _extra(name, [Requirement(name)], f"pip install {name}", purpose)
+            yield _extra(name, own)
 
 
 def install_line(extra: str) -> str:
@@ -62,7 +59,7 @@ def install_line(extra: str) -> str:
     return f"pip install 'nasforge[{extra}]'"
 
 
-def _extra(name: str, required: list[Requirement], install: str, purpose: str = "") -> Extra:
+def _extra(name: str, required: list[Requirement]) -> Extra:
     versions = {requirement: _version(requirement.name) for requirement in required}
     lacking = [
         f"{requirement.name}{requirement.specifier}"
@@ -70,7 +67,7 @@ def _extra(name: str, required: list[Requirement], install: str, purpose: str = 
         if not (versions[requirement] and requirement.specifier.contains(versions[requirement], prereleases=True))
     ]
     installed = tuple(f"{requirement.name} {found}" for requirement, found in versions.items() if found)
-    return Extra(name, purpose or _FOR.get(name, ""), tuple(lacking), installed, install)
+    return Extra(name, _FOR.get(name, ""), tuple(lacking), installed, install_line(name))
 
 
 def _only_for(requirement: Requirement, extra: str) -> bool:

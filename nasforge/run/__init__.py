@@ -1,4 +1,4 @@
-"""What a strategy calls while it searches, and what a run's folder holds.
+"""What a strategy calls during a search, and what a run's folder guarantees.
 
-Imports training and execution, and what lies below them.
+Imports training and execution, and what is below them.
 """

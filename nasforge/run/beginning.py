@@ -1,4 +1,4 @@
-"""What a run began as: the first line of its journal, which no later start contradicts."""
+"""How a run began: the first line of its journal, which every later start must match."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True)
 class Beginning:
-    """What makes a run the run that it is. A folder is a run's as soon as its journal holds this line.
+    """Everything that defines a run. A folder becomes the folder of a run when its journal has this line.
 
     Attributes:
-        command: what `nasforge resume` goes on with.
-        config: as resolved at the first start.
-        words: of the command line.
-        data: the fingerprint of the data; empty where nothing reads data.
-        architecture: what a retraining trains, as JSON; None in a search.
-        called: what it is to people: "found", "given", or the name of a published one.
+        command: the command that `nasforge resume` continues.
+        config: the configuration as resolved at the first start.
+        words: arguments of the command line.
+        data: fingerprint of the data; empty if the run reads none.
+        architecture: the architecture that a retraining trains, as JSON; None in a search.
+        called: the architecture's name for people: "found", "given", or the name of a published one.
     """
 
     kind: ClassVar = "begin"
@@ -40,33 +40,33 @@ class Beginning:
     called: str = "found"
 
     def journal(self, folder: Path) -> Journal:
-        """Make `folder` a run's: a whole one, however early it is killed. What is missing then, `resume` writes.
+        """Make `folder` the folder of a run, complete even if killed early: `resume` writes what is missing.
 
         Raises:
-            RunError: it holds a run already.
+            RunError: it already holds a run.
         """
         journal = Journal(folder, {"kind": self.kind, "key": "", **asdict(self)})
         self.restore(folder, self.config)
         return journal
 
     def restore(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """Write the files that show it to people, with the `config` of this start."""
+        """Write the files for people, with the `config` of this start."""
         with atomic(RunFolder(folder).config) as temporary:
             temporary.write_text(yaml_of(config), encoding="utf-8")
-        if self.command == "search":  # a retraining composes from those of its search
+        if self.command == "search":  # a retraining has those of its search
             write_json(RunFolder(folder).words, list(self.words))
 
     def nothing_done(self, journal: Journal) -> bool:
-        """Whether a start of the run ended before it had done anything that `resume` could go on with."""
+        """Return whether the run ended before it had done anything that `resume` could continue."""
         kinds = {line["kind"] for line in journal.lines}
         return kinds <= {self.kind, "clock"} and not RunFolder(journal.path.parent).fits.exists()
 
     @classmethod
     def of(cls, folder: Path) -> Beginning:
-        """Of the run in `folder`.
+        """Read the beginning of the run in `folder`.
 
         Raises:
-            RunError: there is no run, or its journal does not say what it began as.
+            RunError: there is no run, or its journal does not say how it began.
         """
         if not folder.is_dir():
             raise RunError(f"there is no folder {folder}")
@@ -91,12 +91,12 @@ class Beginning:
 
     @classmethod
     def if_known(cls, folder: Path) -> Beginning | None:
-        """As `of`; None where the folder has no journal, or one of an earlier nasforge."""
+        """Do the same as `of`; return None if the folder has no journal, or one of an earlier nasforge."""
         line = read_first(folder)
         return cls.of(folder) if line is not None and line["kind"] == cls.kind else None
 
     def config_now(self, folder: Path) -> Config:
-        """The configuration of the last start: `config.yaml`, which may differ in how the run computes.
+        """Return the configuration of the last start: `config.yaml`, which may differ in how the run computes.
 
         Raises:
             RunError: it is damaged, or differs in what the run computes.
@@ -104,27 +104,27 @@ class Beginning:
         path = RunFolder(folder).config
         if not path.exists():
             return dict(self.config)
-        rest = f"put it back, or delete {path}: `nasforge resume` writes it as it was"
+        remedy = f"restore it, or delete {path}: `nasforge resume` writes it again"
         try:
             config: Config = read_yaml(path)
         except RunError as error:
-            raise RunError(f"{error}; {rest}") from None
+            raise RunError(f"{error}; {remedy}") from None
         if changed := differences(self.config, config):
-            raise RunError(f"{path} was changed: {', '.join(changed[:3])}; {rest}")
+            raise RunError(f"{path} was changed: {', '.join(changed[:3])}; {remedy}")
         sections = [key for key, value in self.config.items() if isinstance(value, Mapping)]
         if wrong := [key for key in sections if not isinstance(config.get(key), Mapping)]:
-            raise RunError(f"{path} is damaged: {wrong[0]} must hold keys and values; {rest}")
+            raise RunError(f"{path} is damaged: {wrong[0]} must hold keys and values; {remedy}")
         return config
 
 
 def chosen(words: Sequence[str], group: str) -> str | None:
-    """What the words of a command choose of a group by name, a preset or a plug-in; None if they leave it as it is."""
+    """Return the plug-in or preset of a group that a command's arguments choose; None if they choose none."""
     names = [word.partition("=")[2].strip("'\"") for word in words if word.startswith(f"{group}=")]
     return names[-1] if names else None
 
 
 def read_config(folder: Path) -> Config:
-    """The resolved configuration of a run, as of its last start.
+    """Return the resolved configuration of a run's last start.
 
     Raises:
         RunError: `folder` holds no run, or its configuration is damaged or was changed.
@@ -142,7 +142,7 @@ def read_config(folder: Path) -> Config:
 
 
 def _check_sections(path: Path, config: Mapping[str, Any]) -> None:
-    """Raise a `RunError` if a configuration lacks what every one has."""
+    """Raise a `RunError` if a configuration lacks the seed or a section."""
     if "seed" not in config or (wrong := [key for key in _SECTIONS if not isinstance(config.get(key), Mapping)]):
         lacking = "seed" if "seed" not in config else f"section {wrong[0]}"
         raise RunError(f"{path} is damaged: its configuration has no {lacking}; restore it from a copy")

@@ -1,4 +1,4 @@
-"""What a run ended with: the line of its journal that names the files it left behind."""
+"""How a run ended: the line of its journal that lists the files it left."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from nasforge.journal.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Ending:
-    """Written when all else is.
+    """The last line of a run, written after all of its files.
 
     Attributes:
-        status: "finished", or what stopped it.
-        budget: that it had; nothing bounds a retraining.
-        again: how many candidates the machine failed, which another start tries again.
-        files: digests by path in the run's folder: of all that a report, `compare` and `retrain` read.
+        status: "finished", or what stopped the run.
+        budget: the run's budget; empty for a retraining, which has none.
+        again: number of candidates that failed because of the machine; another start tries them again.
+        files: digests, by path in the run's folder, of all files that `report`, `compare` and `retrain` read.
     """
 
     kind: ClassVar = "end"
@@ -33,7 +33,7 @@ class Ending:
 
     @classmethod
     def write(cls, journal: Journal, status: str, budget: Mapping[str, Any]) -> None:
-        """Name what the run has left in its folder."""
+        """Write the line, with all files that the run has left in its folder."""
         folder = journal.path.parent
         files = {str(path.relative_to(folder)): file_digest(path) for path in RunFolder(folder).left()}
         again = sum(bool(line.get("machine")) for line in journal.latest("estimate"))
@@ -41,30 +41,29 @@ class Ending:
 
     @classmethod
     def of(cls, folder: Path) -> Ending | None:
-        """The last one of the run in `folder`; None if it has not ended."""
+        """Read the last ending of the run in `folder`; None if it has not ended."""
         line = read_last(folder, cls.kind)
         with well_formed(folder):
             return None if line is None else cls(**content(line))
 
     def leaves_nothing_to_do(self, budget: Mapping[str, Any]) -> bool:
-        """Whether another start would end just so: nothing is to be tried again, and there is no more budget."""
-        same = self.budget == dict(budget)
-        to_its_end = self.status == "finished" and self.budget.get("evaluations") == budget.get("evaluations")
-        return not self.again and (same or to_its_end)
+        """Return whether another start would change nothing: no candidate to try again, and no larger budget."""
+        complete = self.status == "finished" and self.budget.get("evaluations") == budget.get("evaluations")
+        return not self.again and (complete or self.budget == dict(budget))
 
     def altered(self, folder: Path) -> list[str]:
-        """Those of its files that are missing or no longer what they were."""
+        """Return the names of its files that are missing or altered."""
         return [name for name, digest in self.files.items() if not _is(folder / name, digest)]
 
 
 def check_left(folder: Path, *paths: Path) -> bool:
-    """Raise a `RunError` if one of these files of the run in `folder` is no longer what the run ended with.
+    """Raise a `RunError` if one of these files of the run in `folder` was altered since the run ended, or is missing.
 
     Args:
-        paths: in the folder; without any, all that it left.
+        paths: paths in the folder; if none are given, all files that it left.
 
     Returns:
-        Whether its journal says so; of a run without a journal, or one that has not ended, nothing is known.
+        Whether the files could be checked: not if the run has no journal or has not ended.
     """
     ending = Ending.of(folder)
     if ending and (altered := [name for name in ending.altered(folder) if not paths or folder / name in paths]):

@@ -1,4 +1,4 @@
-"""Estimates of candidates: composed, each distinct one computed once, journaled as it comes."""
+"""Estimates of candidates: each distinct one is computed once, and journaled as soon as it arrives."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from nasforge.randomness import seed_of
 from nasforge.run.progress import Progress
 
 CONTRACT = 2
-"""Version of the estimator contract, part of every key."""
+"""Version of the estimator contract; part of every key."""
 
 
 class Estimates:
-    """What a run knows of its candidates."""
+    """The estimates of one run, from its journal or computed now."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Estimates:
         self._known: dict[tuple[str, str], dict[Architecture, dict[str, Any]]] = {}
 
     def of(self, architectures: Sequence[Architecture], context: Context) -> list[Evaluation]:
-        """Evaluations in the order of `architectures`, metrics of all estimators merged."""
+        """Return evaluations in the order of `architectures`, with the metrics of all estimators merged."""
         self._require_weights(context)
         parts = [self._by(estimator, architectures, context) for estimator in self._estimators]
         return [
@@ -48,7 +48,7 @@ class Estimates:
         ]
 
     def tensors(self, weights: str) -> dict[str, Tensor]:
-        """What training left of a candidate in its `weights`; `RunError` if the file is not as it was written."""
+        """Return the trained tensors in a candidate's file `weights`; `RunError` if the file was altered."""
         path = self._folder / weights
         line = self._journal.find("estimate", path.stem)
         if line is None:
@@ -61,20 +61,21 @@ class Estimates:
             if estimator.needs_weights and context.weights is None:
                 raise AbilityError(
                     f"estimator '{estimator.name}' scores with shared weights, and this strategy trains none; "
-                    "choose one that needs none, estimator=training say"
+                    "choose one that needs none, such as estimator=training"
                 )
 
     def _by(
         self, estimator: Estimator, architectures: Sequence[Architecture], context: Context
     ) -> dict[Architecture, dict[str, Any]]:
-        """The journal's line of each distinct architecture, computed now where there is none."""
+        """Return the journal's line for each distinct architecture; compute those that are missing."""
         known = self._known.setdefault((estimator.name, context.weights.digest if context.weights else ""), {})
-        keys = {one: self._key(estimator, one, context) for one in architectures if one not in known}
-        lines = {one: self._journal.find("estimate", key) for one, key in keys.items()}
-        known |= {one: line for one, line in lines.items() if line is not None and not line.get("machine")}
-        missing = [one for one in keys if one not in known]
+        keys = {candidate: self._key(estimator, candidate, context) for candidate in architectures
+                if candidate not in known}  # fmt: skip
+        lines = {candidate: self._journal.find("estimate", key) for candidate, key in keys.items()}
+        known |= {candidate: line for candidate, line in lines.items() if line and not line.get("machine")}
+        missing = [candidate for candidate in keys if candidate not in known]
         if missing:
-            work = [(one, replace(context, seed=seed_of(keys[one]))) for one in missing]
+            work = [(candidate, replace(context, seed=seed_of(keys[candidate]))) for candidate in missing]
             with self._progress.bar(f"estimate ({estimator.name})", len(work)) as bar:
                 for done, (index, answer) in enumerate(self._executor.run(estimator, work), start=1):
                     known[missing[index]] = self._write(keys[missing[index]], missing[index], answer)
@@ -84,7 +85,7 @@ class Estimates:
         return known
 
     def _write(self, key: str, architecture: Architecture, answer: Answer) -> dict[str, Any]:
-        """Weights first, then the line that names them."""
+        """Write the weights first, then the line that refers to them."""
         weights: dict[str, Any] = {}
         if answer.tensors is not None:
             self._journal.check_present()

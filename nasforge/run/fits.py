@@ -1,4 +1,4 @@
-"""Lightning fits that begin again at their last committed epoch, and finished ones that replay from their weights."""
+"""Lightning fits: an interrupted one continues after its last saved epoch, a finished one returns from its weights."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def _restored(module: FitModule, checkpoint: Path) -> FitModule:
 
 
 def _load(module: FitModule, state: Mapping[str, Tensor]) -> None:
-    """A fit in double precision leaves a module of doubles, and so does its replay."""
+    """Load the tensors in their own precision: a fit in double precision leaves a module of doubles."""
     module.to(next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), module.dtype))
     module.load_state_dict(state)
 
 
-def _epochs_behind(module: FitModule) -> int:
+def _epochs_done(module: FitModule) -> int:
     return max(map(len, module.history.values()), default=0)
 
 
 class Fits:
-    """The fits of one run: `fits/<name>/` holds the checkpoint of a broken one and the weights of a finished one."""
+    """The fits of one run: `fits/<name>/` has an interrupted fit's checkpoint, or a finished one's weights."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Fits:
         self._seed, self._threads, self._trainer, self._ranks = seed, threads, trainer, ranks or Ranks()
 
     def folder(self, name: str) -> Path:
-        """Where that fit's files lie."""
+        """Return the folder of a fit's files."""
         return RunFolder(self._folder).fits / name
 
     def fit(
@@ -71,7 +71,7 @@ class Fits:
         callbacks: Sequence[Callback],
         loggers: Sequence[Any],
     ) -> FitModule:
-        """Train `module`, or bring back what it was when an earlier start finished training it."""
+        """Train `module`, or restore it if an earlier start finished training it."""
         key = self._key(module, name, epochs, data)
         finished = self._journal.find("fit", key)
         module.bind(name, self._seed, data)
@@ -79,8 +79,8 @@ class Fits:
             return self._replay(module, name, finished)
         checkpoint = self.folder(name) / f"{key}.ckpt"
         self._check(checkpoint, key, name)
-        if checkpoint.exists() and exhausted():  # what an earlier start stopped at is what it stays at
-            done = _epochs_behind(_restored(module, checkpoint))
+        if checkpoint.exists() and exhausted():  # the fit stays where an earlier start stopped it
+            done = _epochs_done(_restored(module, checkpoint))
         else:
             arguments = {"name": name, "epochs": epochs, "seed": self._seed, "trainer": self._trainer}
             fit = Fit(module, data, self._threads, {**arguments, "checkpoint": checkpoint}, callbacks)
@@ -93,28 +93,28 @@ class Fits:
 
     @contextmanager
     def _saving(self, key: str, checkpoint: Path) -> Iterator[Path]:
-        """The line first, then the checkpoint that it names: killed in between, an earlier one is there, and named."""
+        """Write the line before its checkpoint: a kill between the two leaves the earlier one, also recorded."""
         self._journal.check_present()
         with atomic(checkpoint) as temporary:
             yield temporary
             self._journal.write("checkpoint", key, sync=True, digest=file_digest(temporary))
 
     def _check(self, checkpoint: Path, key: str, name: str) -> None:
-        """Raise a `RunError` if there is a checkpoint that no start of this run has written."""
+        """Raise a `RunError` if there is a checkpoint that the journal does not record."""
         known = {line["digest"] for line in self._journal.of_kind("checkpoint") if line["key"] == key}
         if checkpoint.exists() and file_digest(checkpoint) not in known:
             raise RunError(
-                f"{checkpoint} was altered: the journal names no such checkpoint of fit '{name}'. Restore it from a "
-                "copy, or delete it: the fit then begins again at its first epoch, and ends alike."
+                f"{checkpoint} was altered: the journal records no such checkpoint of fit '{name}'. Restore it from a "
+                "copy, or delete it: the fit then starts again from its first epoch, with the same result."
             )
 
     def weights_file(self, name: str) -> tuple[Path, str]:
-        """The file of a fit's weights, and its digest."""
+        """Return the path of a fit's weights and the file's digest."""
         path = self.folder(name) / "weights.safetensors"
         return path, file_digest(path)
 
     def _commit(self, module: FitModule, name: str, key: str, *, complete: bool) -> None:
-        """Weights first, then the history, then the line that names them."""
+        """Write the weights first, then the history, then the line that refers to the weights."""
         self._journal.check_present()
         path = self.folder(name) / "weights.safetensors"
         with atomic(path) as temporary:
@@ -133,15 +133,15 @@ class Fits:
         return module
 
     def _show(self, module: FitModule, name: str) -> None:
-        """The history, for people and the report."""
-        content = {"metrics": module.history, "epochs": _epochs_behind(module), "about": module.explanations()}
+        """Write the history, for people and the report."""
+        content = {"metrics": module.history, "epochs": _epochs_done(module), "about": module.explanations()}
         write_json(self.folder(name) / "history.json", content)
 
     def _key(self, module: FitModule, name: str, epochs: int, data: FitData) -> str:
-        """Of all that decides the fit's outcome; not of budget, device, executor or loggers."""
+        """Return a hash of all that determines the fit's outcome, not of budget, device, executor or loggers."""
         start = hashlib.sha256()
         for tensor in module.state_dict().values():
             start.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        what = [type(module).__qualname__, str(self._trainer.get("precision", "")), start.hexdigest()]
-        what += [module.about] if module.about is not None else []
-        return digest(["fit", name, epochs, data.fingerprint, self._seed, self._threads, *what])
+        parts = [type(module).__qualname__, str(self._trainer.get("precision", "")), start.hexdigest()]
+        parts += [module.about] if module.about is not None else []
+        return digest(["fit", name, epochs, data.fingerprint, self._seed, self._threads, *parts])

@@ -1,4 +1,4 @@
-"""Finished searches, read back from their folders; a sweep's folder holds one folder for each job."""
+"""Read finished searches from their folders; a sweep's folder holds one folder per job."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from nasforge.run.ending import check_left
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """What a search left in its folder.
+    """The content of a finished search's folder.
 
     Attributes:
-        folder: as it was named.
+        folder: the path that the user gave, or a folder in it.
         config: the resolved configuration.
-        data: what it recorded of its data.
-        words: the command's.
-        evaluations: in the order of request.
+        data: the recorded facts about its data.
+        words: arguments of the command.
+        evaluations: in the order in which they were requested.
     """
 
     folder: Path
@@ -40,17 +40,17 @@ class FinishedRun:
 
     @property
     def seed(self) -> int:
-        """What all its randomness went back to."""
+        """The seed of all its randomness."""
         return self.result.seed
 
     @cached_property
     def followed(self) -> tuple[Objective, ...]:
-        """The objectives that the search followed, the first one foremost."""
+        """The objectives that the search followed, the main one first."""
         return self.result.goals
 
     @cached_property
     def reported(self) -> tuple[Objective, ...]:
-        """Those that were only reported: measured on test data."""
+        """The objectives that were only reported, because they are measured on test data."""
         return tuple(objective for objective in self.result.objectives if objective.report_only)
 
     def __str__(self) -> str:
@@ -58,25 +58,22 @@ class FinishedRun:
 
 
 def read_runs(paths: Sequence[Path]) -> tuple[list[FinishedRun], list[str]]:
-    """The finished searches in `paths`, and sentences about those that are left out.
+    """Return the finished searches in `paths`, and a sentence about unfinished ones if there are any.
 
     Args:
-        paths: folders of runs, or of sweeps.
+        paths: folders of runs or of sweeps.
 
     Raises:
-        RunError: a path is no run and holds none, no run has ended, one is a retraining, or its files are damaged.
+        RunError: a path neither is a run nor holds one, no run has ended, one is a retraining, or files are damaged.
     """
     folders = {folder.resolve(): folder for path in paths for folder in _runs_in(path)}.values()
     ended = [folder for folder in folders if RunFolder(folder).result.exists()]
-    open_ones = [folder for folder in folders if folder not in ended]
-    said = f"{_listed(open_ones)} {'has' if len(open_ones) == 1 else 'have'} not ended yet"
+    unfinished = [folder for folder in folders if folder not in ended]
+    has, is_ = ("has", "is") if len(unfinished) == 1 else ("have", "are")
+    message = f"{_listed(unfinished)} {has} not ended yet"
     if not ended:
-        raise RunError(f"{said}; `nasforge resume RUN` goes on with a run")
-    left_out = (
-        [f"{said} and {'is' if len(open_ones) == 1 else 'are'} left out; `nasforge resume RUN` goes on with a run"]
-        if open_ones
-        else []
-    )
+        raise RunError(f"{message}; `nasforge resume RUN` continues a run")
+    left_out = [f"{message} and {is_} left out; `nasforge resume RUN` continues a run"] if unfinished else []
     return [_read(folder) for folder in ended], left_out
 
 
@@ -87,12 +84,12 @@ def _runs_in(path: Path) -> list[Path]:
         return [path]
     inside = [child for child in path.iterdir() if RunFolder(child).is_run]
     if not inside:
-        raise RunError(f"{path} holds no run: neither it nor a folder in it has a config.yaml")
+        raise RunError(f"{path} holds no run: there is no config.yaml in it or in a folder inside it")
     return sorted(inside, key=lambda child: [int(part) if part.isdigit() else part for part in _parts(child.name)])
 
 
 def _parts(name: str) -> list[str]:
-    """Texts and numbers by turns, so that job 10 comes after job 9."""
+    """Split a name into texts and numbers, so that job 10 comes after job 9."""
     return re.split(r"(\d+)", name)
 
 
@@ -106,7 +103,7 @@ def _read(folder: Path) -> FinishedRun:
     if len(candidates) != result.evaluations.requested:
         raise RunError(
             f"{files.evaluations} is damaged: it has {len(candidates)} rows, "
-            f"and {files.result.name} says {result.evaluations.requested}"
+            f"but {files.result.name} says {result.evaluations.requested}"
         )
     words = read_json(files.words, list) if files.words.exists() else []
     data = read_json(files.data, dict) if files.data.exists() else {}
@@ -118,7 +115,7 @@ def _read(folder: Path) -> FinishedRun:
 
 
 def _listed(folders: Iterable[Path]) -> str:
-    """The first few by name, the others by number."""
+    """List the first few by name, and give the number of the others."""
     names = [str(folder) for folder in folders]
     rest = f" and {len(names) - 3} more" if len(names) > 4 else ""
     return ", ".join(names[: 3 if rest else 4]) + rest

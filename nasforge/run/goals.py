@@ -1,4 +1,4 @@
-"""What a search follows and what candidates must keep: chosen by name among what the estimators give."""
+"""Choose a run's objectives and constraints by name from the metrics of its estimators."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from nasforge.errors import OptionError, unknown
 from nasforge.estimator import Estimator
 
 TRAINING_TIME = "train_seconds"
-"""The metric that says how long the training behind an answer took."""
+"""The metric of how long a candidate was trained, in seconds."""
 ACCOUNTS = (TRAINING_TIME, "train_epochs", "inherited")
-"""Metrics that say what a search costs, not what it looks for: followed only where they are named."""
+"""Metrics of a search's cost, which a search follows only if `objectives` names them."""
 
 
 @dataclass(frozen=True)
 class Goals:
-    """What counts in a run.
+    """The objectives and constraints of a run.
 
     Attributes:
-        given: every objective of its estimators, report-only ones included.
-        followed: what a strategy sees, the first one foremost.
-        constraints: what makes a candidate infeasible.
+        given: all objectives of its estimators, including report-only ones.
+        followed: the objectives that a strategy sees, the main one first.
+        constraints: bounds that a feasible candidate satisfies.
     """
 
     given: tuple[Objective, ...] = ()
@@ -33,22 +33,21 @@ class Goals:
 
     @classmethod
     def of(cls, estimators: Sequence[Estimator], objectives: Sequence[str] | None, constraints: Sequence[str]) -> Goals:
-        """The goals that names and bounds stand for; without names, every objective that is neither report-only nor
-        one of the `ACCOUNTS`.
+        """Find the goals of these names and bounds; without names, follow all but report-only ones and `ACCOUNTS`.
 
         Raises:
-            OptionError: two estimators give a metric of the same name, a constraint cannot be read, or a report-only
+            OptionError: two estimators give a metric of the same name, a constraint is invalid, or a report-only
                 metric would steer the search.
-            UnknownNameError: no estimator gives a metric.
+            UnknownNameError: no estimator gives a metric of that name.
         """
         given = composed(estimators)
         visible = {objective.metric: objective for objective in given if not objective.report_only}
         if objectives is not None and not objectives:
-            raise OptionError(f"objectives=[] leaves nothing to follow; choose among {', '.join(visible)}")
+            raise OptionError(f"objectives=[] leaves nothing to follow; choose from {', '.join(visible)}")
         for name in objectives or ():
             _check(name, given)
         if twice := [name for name in objectives or () if list(objectives or ()).count(name) > 1]:
-            raise OptionError(f"objectives names '{twice[0]}' twice, and each counts once")
+            raise OptionError(f"objectives lists '{twice[0]}' twice; list it once")
         bounds = tuple(Constraint.read(text) for text in constraints)
         for bound in bounds:
             _check(bound.metric, given)
@@ -58,12 +57,12 @@ class Goals:
         return cls(given, tuple(visible[name] for name in names), bounds)
 
     def broken(self, evaluation: Evaluation) -> Constraint | None:
-        """The first constraint that a successful evaluation breaks."""
+        """Return the first constraint that a successful evaluation violates."""
         return next((bound for bound in self.constraints if bound.violation(evaluation.metrics) > 0), None)
 
 
 def composed(estimators: Sequence[Estimator]) -> tuple[Objective, ...]:
-    """The objectives of all estimators together; an `OptionError` if two give a metric of the same name."""
+    """Return the objectives of all estimators; `OptionError` if two give a metric of the same name."""
     given: dict[str, str] = {}
     for estimator in estimators:
         for objective in estimator.objectives:
@@ -81,23 +80,23 @@ def _check(name: str, given: Sequence[Objective]) -> None:
         visible = [objective.metric for objective in given if not objective.report_only]
         raise unknown("objective of these estimators", name, visible)
     if by_name[name].report_only:
-        raise OptionError(f"'{name}' is only reported: a metric that is measured on test data must not steer a search")
+        raise OptionError(f"'{name}' is only reported: a metric measured on test data must not steer a search")
 
 
 def _check_possible(bound: Constraint) -> None:
-    """Metrics' names say what values they can have."""
+    """Raise an `OptionError` for a bound that no value satisfies, given the range that the metric's name implies."""
     if bound.metric.endswith("accuracy"):
-        least, most, what = 0.0, 1.0, "a fraction from 0 to 1"
+        most, what = 1.0, "a fraction from 0 to 1"
     elif bound.metric.endswith(("_ms", "_seconds", "_m", "_mb")):
-        least, most, what = 0.0, math.inf, "never below 0"
+        most, what = math.inf, "never below 0"
     else:
         return
-    if bound.limit < least if bound.upper else bound.limit > most:
-        raise OptionError(f"constraint '{bound}' leaves no candidate: {bound.metric} is {what}")
+    if bound.limit < 0 if bound.upper else bound.limit > most:
+        raise OptionError(f"constraint '{bound}' excludes all candidates: {bound.metric} is {what}")
 
 
 def _check_compatible(bounds: Sequence[Constraint]) -> None:
-    """Raise an `OptionError` for two bounds of one metric that no value keeps."""
+    """Raise an `OptionError` for two bounds of one metric that no value satisfies."""
     for lower, upper in itertools.product(bounds, bounds):
         if lower.metric == upper.metric and upper.upper and not lower.upper and lower.limit > upper.limit:
-            raise OptionError(f"constraints '{lower}' and '{upper}' leave no candidate: no value keeps both")
+            raise OptionError(f"constraints '{lower}' and '{upper}' exclude all candidates: no value satisfies both")

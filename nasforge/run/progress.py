@@ -1,4 +1,4 @@
-"""What a person sees of a run that goes on: bars with the time left at a terminal, lines in a file or a pipe."""
+"""Show a run's progress: bars with the remaining time on a terminal, lines in a file or a pipe."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nasforge.wording import duration
 
 
 class Detail(Enum):
-    """How much is said: all there is; of a job of a sweep one line, at its end; of a search from Python nothing."""
+    """How much to print: everything, one line at the end (for a job of a sweep), or nothing (for quiet Python)."""
 
     ALL = "all"
     LINE = "line"
@@ -30,22 +30,22 @@ class Detail(Enum):
 
 
 EVERY = 1.0
-"""Seconds from one line to the next, at least: on a table generations are over in less."""
+"""The fewest seconds between two lines: with a table, generations take less."""
 
 
 class Progress:
-    """What one run says while it goes on. Bars nest, and vanish when their work is done.
+    """Shows the progress of one run. Bars nest, and disappear when their work is done.
 
     Args:
-        console: where to; standard error if None.
-        detail: how much is said.
+        console: where to print; None: standard error.
+        detail: how much to print.
     """
 
     def __init__(self, console: Console | None = None, *, detail: Detail = Detail.ALL) -> None:
         self.console = console or Console(stderr=True)
         self.detail = detail
         self._lines = detail is Detail.ALL and not self.console.is_terminal
-        self._said = time.monotonic()
+        self._last = time.monotonic()
         self._phases: Sequence[str] = ()
         self._phase = ""
         self._bars = Bars(
@@ -62,22 +62,22 @@ class Progress:
         self._depth = 0
 
     def begin(self, phases: Sequence[str]) -> None:
-        """Name what a run does, one after the other; it begins with the first."""
+        """Set the run's phases, and begin the first."""
         self._phases = phases
         self.phase(phases[0])
 
     def phase(self, name: str) -> None:
-        """Say from now on that the run is at `name`, one of its phases."""
+        """Begin the phase `name`."""
         self._phase = f"{name} ({self._phases.index(name) + 1} of {len(self._phases)}): "
 
     def say(self, text: str) -> None:
-        """A sentence of its own, unless little is to be said."""
+        """Print a sentence, if everything is to be printed."""
         if self.detail is Detail.ALL:
             self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def bar(self, description: str, total: int | None) -> Iterator[Bar]:
-        """A bar of `total` steps; None: nobody knows how many."""
+        """Show a bar of `total` steps inside this context; None: the number is unknown."""
         if self._depth == 0:
             self._bars.start()
         self._depth += 1
@@ -92,28 +92,28 @@ class Progress:
 
 
 class Bar:
-    """One piece of work; call it when a step of it is done."""
+    """The bar of one piece of work; call it after each step."""
 
     def __init__(self, progress: Progress, description: str, task: TaskID) -> None:
         self._progress, self._description, self.task = progress, description, task
 
     def __call__(self) -> None:
-        """One step further."""
+        """Advance by one step."""
         self._progress._bars.advance(self.task)
 
     @property
     def due(self) -> bool:
-        """Whether there is someone to tell how far it is, who has not just been told."""
+        """Whether progress is shown, and was not shown less than `EVERY` seconds ago."""
         progress = self._progress
-        heard = progress._lines or not progress._bars.disable
-        return heard and time.monotonic() >= progress._said + EVERY
+        shown = progress._lines or not progress._bars.disable
+        return shown and time.monotonic() >= progress._last + EVERY
 
     def tell(self, *facts: str) -> None:
-        """How far it is and how well it goes: beside the bar, or as a line of its own with the time left."""
-        said, progress = ", ".join(fact for fact in facts if fact), self._progress
-        progress._said = time.monotonic()
-        progress._bars.update(self.task, description=f"{self._description}, {said}")
+        """Show facts about the progress beside the bar, or as a line with the remaining time."""
+        text, progress = ", ".join(filter(None, [self._description, *facts])), self._progress
+        progress._last = time.monotonic()
+        progress._bars.update(self.task, description=text)
         if progress._lines:
-            (task,) = (one for one in progress._bars.tasks if one.id == self.task)
+            (task,) = (task for task in progress._bars.tasks if task.id == self.task)
             left = f", {duration(task.time_remaining)} left" if task.time_remaining else ""
-            progress.say(f"{self._description}, {said}{left}")
+            progress.say(f"{text}{left}")

@@ -1,4 +1,4 @@
-"""What bounds a run, and how it computes."""
+"""A run's budget, and how it computes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from nasforge.training.ranks import Ranks
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """When a search stops by itself; None is never.
+    """When a search stops by itself; None: no limit.
 
     Attributes:
-        evaluations: requested estimates of candidates, cached ones included.
-        seconds: of wall-clock time over all starts of the run; a fit stops at the end of an epoch.
+        evaluations: number of requested estimates of candidates, including cached ones.
+        seconds: wall-clock time over all starts of the run; a fit stops at the end of an epoch.
     """
 
     evaluations: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
@@ -30,14 +30,14 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Machinery:
-    """How a run computes; no part of what a strategy decides.
+    """How a run computes, which is independent of its strategy.
 
     Attributes:
         trainer: arguments of `pytorch_lightning.Trainer` (accelerator, devices, strategy, precision).
         threads: CPU threads of every fit and estimate; part of the run's identity.
         executor: where candidates are estimated; None: in this process.
-        callbacks: a user's Lightning callbacks, made anew for each fit.
-        loggers: a user's Lightning loggers.
+        callbacks: the user's Lightning callbacks.
+        loggers: the user's Lightning loggers.
         ranks: the processes that share each fit.
     """
 
@@ -50,19 +50,19 @@ class Machinery:
     progress: Progress = field(default_factory=Progress)
 
     def close(self) -> None:
-        """End the processes that were started for this run."""
+        """End the processes that this run started."""
         self.ranks.close()
         if self.executor is not None:
             self.executor.close()
 
     @property
     def device(self) -> str:
-        """Where estimates compute, as torch writes it."""
+        """The torch device of estimates."""
         return device_of(self.trainer)
 
 
 def device_of(trainer: Mapping[str, Any]) -> str:
-    """The device of a trainer's section, as torch writes it."""
+    """Return the torch device that the section `trainer` selects."""
     accelerator = trainer.get("accelerator", "auto")
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         devices = trainer.get("devices")

@@ -1,4 +1,4 @@
-"""The run: what a strategy gets besides its space. Randomness, fits, estimates, loops, logs, all of it resumable."""
+"""The run: a strategy's resumable services for randomness, fits, estimates, loops and logs."""
 
 from __future__ import annotations
 
@@ -43,18 +43,17 @@ class Run(Generic[SpaceT_co]):
 
     Attributes:
         space: the search space; `Run[WeightSharing]` has one with that ability.
-        data: training images and their splits; test images are out of reach. A search none of whose parts needs data
-            has `NoData` here.
-        seed: what every draw goes back to.
-        rng: randomness of `search()` itself; fits and estimates draw from generators of their own.
-        estimators: what `estimate` asks.
-        objectives: what a strategy follows, the first one foremost; report-only metrics are never among them.
-        constraints: what makes a candidate infeasible.
-        evaluations: what `estimate` has answered until now.
+        data: training images and their splits, never test images; `NoData` if no part of the search needs data.
+        seed: the seed of all random draws.
+        rng: the generator of `search()` itself; fits and estimates have their own generators.
+        estimators: the estimators behind `estimate`.
+        objectives: the objectives to follow, the main one first; never a report-only metric.
+        constraints: bounds that a feasible candidate satisfies.
+        evaluations: all evaluations that `estimate` has returned.
         folder: the run's folder.
 
     Args:
-        ledger: takes each evaluation with report-only metrics, which no attribute and no service of the run shows.
+        ledger: receives each evaluation with report-only metrics, which no attribute or service of the run shows.
     """
 
     def __init__(
@@ -92,21 +91,21 @@ class Run(Generic[SpaceT_co]):
         self.notes: list[str] = []
         self.stopped = ""
         self._kept: dict[str, str] = {}
-        # Modules that a strategy makes take their first weights from torch's global generator.
+        # Modules that a strategy makes draw their initial weights from torch's global generator.
         seed_everything(seed_of(seed, "search"))
 
     def fit(self, module: Module, name: str, epochs: int, data: FitData, *, budgeted: bool = True) -> Module:
-        """Train `module` with the configured trainer; a finished fit of the same key comes back at once.
+        """Train `module` with the configured trainer; a finished fit with the same key returns at once.
 
-        A broken fit begins again at its last committed epoch. When `budget.seconds` is used up the fit ends with the
-        current epoch, and the module is what it then was.
+        An interrupted fit continues after its last saved epoch. When `budget.seconds` is used up, the fit stops at the
+        end of the current epoch.
 
         Args:
-            module: with its initial weights.
+            module: has its initial weights.
             name: unique in the run; `fits/<name>/` is its folder.
-            epochs: how many.
-            data: what it reads, `run.data.halves()` say.
-            budgeted: whether `budget.seconds` bounds it.
+            epochs: number of epochs.
+            data: the data that it reads, such as `run.data.halves()`.
+            budgeted: whether `budget.seconds` limits it.
         """
         work = module.work(epochs, len(data.loader(0)))
         with self.timed(f"fit {name}"), self._machinery.progress.bar(f"fit {name}", work) as bar:
@@ -134,19 +133,20 @@ class Run(Generic[SpaceT_co]):
         return module
 
     def weights(self, name: str, module: FitModule) -> Weights:
-        """The shared weights that fit `name` of `module` left, for `estimate` and `result`."""
+        """Return the shared weights from fit `name` of `module`, for `estimate` and `result`."""
         path, digest = self._fits.weights_file(name)
         options = module.supernet.options if isinstance(module, SupernetModule) else {}
         return Weights(path, digest, dict(options))
 
     def store(self, name: str, make: Callable[[], WeightStore]) -> Weights:
-        """A version of a weight store: `weights/<name>.safetensors`, made by the first start that comes here.
+        """Return a version of a weight store, `weights/<name>.safetensors`; make it unless an earlier start has.
 
         Args:
-            name: unique in the run; what `make` gives must be a function of the run's seed and journal.
+            name: unique in the run.
+            make: must return a function of the run's seed and journal.
 
         Raises:
-            RunError: an earlier start made it, and the file is gone or altered.
+            RunError: an earlier start made it, and the file is missing or altered.
         """
         path = RunFolder(self.folder).weights / f"{name}.safetensors"
         line = self.journal.find("weights", name)
@@ -160,9 +160,9 @@ class Run(Generic[SpaceT_co]):
         return Weights(path, line["digest"], {})
 
     def estimate(self, architectures: Sequence[Architecture], weights: Weights | None = None) -> list[Evaluation]:
-        """Evaluations in order; each distinct architecture is computed once, now or in an earlier start.
+        """Return evaluations in order; each distinct architecture is estimated once, now or in an earlier start.
 
-        Report-only metrics are kept for people and left out of what is returned.
+        Report-only metrics are recorded for people, but not returned.
 
         Args:
             architectures: at most `remaining` of them, if `budget.evaluations` is set.
@@ -171,7 +171,7 @@ class Run(Generic[SpaceT_co]):
         Raises:
             AbilityError: an estimator needs weights and none are given.
         """
-        with self._clock.counting("estimates"):  # a note of it would take longer than to look candidates up in a table
+        with self._clock.counting("estimates"):  # without a note, which takes longer than a table lookup
             evaluations = self._estimates.of(architectures, self._context(weights))
             if self.constraints:
                 evaluations = [self._judged(evaluation) for evaluation in evaluations]
@@ -181,10 +181,10 @@ class Run(Generic[SpaceT_co]):
             return evaluations
 
     def trained(self, evaluation: Evaluation) -> dict[str, Tensor]:
-        """The tensors that training left of a candidate whose evaluation has `weights`.
+        """Return the trained tensors of a candidate whose evaluation has `weights`.
 
         Raises:
-            RunError: their file is missing, or no longer what the journal names.
+            RunError: their file is missing or altered.
         """
         return self._estimates.tensors(str(evaluation.weights))
 
@@ -201,10 +201,10 @@ class Run(Generic[SpaceT_co]):
         weights: Weights | None = None,
         space: SearchSpace | None = None,
     ) -> list[Evaluation]:
-        """As `estimate`, outside the search's budget and with estimators that need not be its own.
+        """Return evaluations like `estimate`, outside the search's budget and by the given estimators.
 
         Args:
-            space: builds them where the run's own does not; their `Architecture.space` must tell them from its own.
+            space: builds architectures that the run's own space cannot; their `Architecture.space` must differ.
         """
         estimates = Estimates(self.folder, self.journal, estimators, self._executor, self._machinery.progress)
         context = self._context(weights)
@@ -213,10 +213,10 @@ class Run(Generic[SpaceT_co]):
         return [_without(hidden, evaluation) for evaluation in scored]
 
     def generations(self, n: int | None, name: str) -> Iterator[int]:
-        """Count 0, 1, ... up to `n` (None: until the budget is used up), with a progress bar.
+        """Yield 0, 1, ... up to `n` (None: until the budget is used up), with a progress bar.
 
         Raises:
-            OptionError: neither `n` nor a budget bounds the loop.
+            OptionError: neither `n` nor a budget limits the loop.
         """
         total = n if n is not None else self._budget.evaluations
         if total is None and self._budget.seconds is None:
@@ -227,7 +227,7 @@ class Run(Generic[SpaceT_co]):
                 replayed = self.journal.find("generation", key) is not None
                 if self.remaining == 0 or (not replayed and self.out_of_time()):
                     if n is None and self.remaining == 0:
-                        self.stopped = ""  # the budget is how long such a search is meant to be
+                        self.stopped = ""  # the budget defines how long such a search is
                     return
                 before = len(self.evaluations)
                 yield index
@@ -240,7 +240,7 @@ class Run(Generic[SpaceT_co]):
 
     @property
     def remaining(self) -> int | None:
-        """How many more estimates `budget.evaluations` allows; None without such a budget."""
+        """How many more estimates `budget.evaluations` allows; None: no limit."""
         if self._budget.evaluations is None:
             return None
         left = max(0, self._budget.evaluations - len(self.evaluations))
@@ -251,14 +251,14 @@ class Run(Generic[SpaceT_co]):
     def result(
         self, architecture: Architecture | None = None, weights: Weights | None = None, *, trace: Any = None
     ) -> Result:
-        """The search's result: `architecture`, or the best of all evaluations, with its metrics and the Pareto front.
+        """Return the search's result: `architecture`, or the best evaluated one, with its metrics and the Pareto front.
 
         Args:
-            weights: the shared weights behind it; they let the control compare it with random architectures.
-            trace: what `Strategy.explain` is to show; it stays in memory.
+            weights: the shared weights behind it, with which the control compares it with random architectures.
+            trace: argument for `Strategy.explain`; it stays in memory.
 
         Raises:
-            RunError: no architecture is given and no evaluation succeeded, or none keeps the constraints.
+            RunError: no architecture is given, and no evaluation succeeded or satisfied the constraints.
         """
         usable = [evaluation for evaluation in self.evaluations if evaluation.ok]
         if architecture is None:
@@ -277,27 +277,26 @@ class Run(Generic[SpaceT_co]):
         if not infeasible:
             reasons = sorted({evaluation.reason for evaluation in self.evaluations})
             return f"no candidate could be evaluated: {'; '.join(reasons[:3])}"
-        nearest = [
-            f"{bound} (the nearest had {bound.nearest(e.metrics for e in infeasible):g})" for bound in self.constraints
-        ]
-        return f"none of {len(self.evaluations)} candidates keeps {' and '.join(nearest)}; loosen constraints=[...]"
+        metrics = [evaluation.metrics for evaluation in infeasible]
+        nearest = [f"{bound} (the nearest had {bound.nearest(metrics):g})" for bound in self.constraints]
+        return f"none of {len(self.evaluations)} candidates satisfies {' and '.join(nearest)}; loosen constraints=[...]"
 
     def log(self, step: int, **metrics: float) -> None:
-        """Metrics of the search itself, to every logger."""
+        """Send metrics of the search itself to every logger."""
         for logger in self._machinery.loggers:
             logger.log_metrics(metrics, step)
 
     def keep(self, name: str, content: str | bytes, caption: str = "") -> Path:
-        """An artefact in the run's folder; an SVG or PNG with a caption is shown in the report.
+        """Write an artifact into the run's folder; the report shows an SVG or PNG with a caption.
 
         Raises:
-            RunError: `name` leads out of the run's folder of artefacts, or that folder is no longer there.
+            RunError: `name` leads out of the folder of artifacts, or the run's folder was removed.
         """
         self.journal.check_present()
         files = RunFolder(self.folder)
         path = files.artifacts / name
         if not path.resolve().is_relative_to(files.artifacts.resolve()):
-            raise RunError(f"an artefact cannot be called '{name}': that is no place in {files.artifacts}")
+            raise RunError(f"an artifact cannot have the name '{name}': that is not inside {files.artifacts}")
         with atomic(path) as temporary:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         self._kept[str(path.relative_to(self.folder))] = caption
@@ -306,27 +305,27 @@ class Run(Generic[SpaceT_co]):
         return path
 
     def say(self, text: str) -> None:
-        """A sentence for whoever watches; no part of what the run leaves."""
+        """Print a sentence, which is not recorded."""
         self._machinery.progress.say(text)
 
     def warn_of_budget(self, drawn: int, what: str) -> None:
-        """Say, now and in the result, that `budget.evaluations` ends before a strategy has learned from anything.
+        """Say, now and in the result, if `budget.evaluations` ends before the strategy can learn anything.
 
         Args:
-            drawn: how many candidates come before the first one that others have led to.
-            what: these, for the message: "strategy.population=50 are drawn at random".
+            drawn: number of candidates that do not depend on earlier ones.
+            what: the end of the message about them: "strategy.population=50 are drawn at random".
         """
         if self._budget.evaluations is not None and self._budget.evaluations <= drawn:
             note = (
-                f"budget.evaluations={self._budget.evaluations} is used up before anything is learned, since the first "
-                f"{what}: that is no more than random search"
+                f"budget.evaluations={self._budget.evaluations} is used up before anything is learned, because the "
+                f"first {what}: this is only a random search"
             )
             self.say(note)
             self.notes.append(note)
 
     @contextmanager
     def timed(self, label: str) -> Iterator[None]:
-        """Count the seconds inside towards `label` of `timing.json`."""
+        """Count the time inside this context towards `label` in `timing.json`."""
         with self._doing.at("", f"in '{label}'"), self._clock.counting(label):
             yield
 
@@ -337,7 +336,7 @@ class Run(Generic[SpaceT_co]):
 
     @property
     def device(self) -> str:
-        """Where estimates compute, as torch writes it."""
+        """The torch device of estimates."""
         return self._machinery.device
 
     @property
@@ -347,15 +346,14 @@ class Run(Generic[SpaceT_co]):
 
     def write_timing(self) -> Timing:
         """Write `timing.json`, and return its content."""
-        self._tick()  # a later start counts on from what this one shows
+        self._tick()  # a later start continues from the total that is shown
         seconds = {label: round(value, 3) for label, value in self._clock.parts.items()}
         timing = Timing(seconds=seconds, total=round(self.seconds, 3))
         write_json(RunFolder(self.folder).timing, vars(timing))
         return timing
 
     def close(self) -> None:
-        """Write down the time it took, and end the processes that were started for it; whoever made the run calls
-        this, however it ended."""
+        """Record the run's time and end its processes; its creator calls this, however the run ended."""
         self._doing.close()
         self._executor.close()
         if self.seconds > self._ticked + 1.0:
@@ -366,27 +364,27 @@ class Run(Generic[SpaceT_co]):
         return Context(self.space, self.data, self._machinery.device, self._machinery.threads, self.seed, weights)
 
     def out_of_time(self) -> bool:
-        """Whether `budget.seconds` is used up."""
+        """Return whether `budget.seconds` is used up."""
         if self._budget.seconds is None or self.seconds < self._budget.seconds:
             return False
         self.stopped = f"budget.seconds={self._budget.seconds:g} is used up"
         return True
 
     def _sync_is_due(self) -> bool:
-        """A sync takes milliseconds, a generation on a table microseconds: one a second keeps a power cut cheap."""
+        """Allow one sync per second: a sync takes milliseconds, but a generation on a table microseconds."""
         due = time.perf_counter() > self._synced + 1.0
         if due:
             self._synced = time.perf_counter()
         return due
 
     def _ends_with_epoch(self, budgeted: bool) -> bool:
-        """Whether a fit must stop here; the time until now is written down, since a killed fit has used it too."""
+        """Return whether a fit must stop here, and record the time, which counts even if the fit is killed."""
         if self.seconds > self._ticked + 1.0:
             self._tick()
         return budgeted and self.out_of_time()
 
     def _best(self) -> str:
-        """The best value so far of what the search follows foremost."""
+        """Return the best value so far of the main objective, for people."""
         if not self.objectives:
             return ""
         first = self.objectives[0]
@@ -400,14 +398,14 @@ class Run(Generic[SpaceT_co]):
 
 
 def _how_well(module: FitModule, epochs: int) -> tuple[str, str]:
-    """How many epochs a fit has behind it, and the latest one's accuracy on the images that it trained with."""
+    """Return how many epochs are done, and the training accuracy of the last one, for people."""
     values = module.history.get("train_accuracy", [])
     accuracy = f"training accuracy {values[-1]:.1%}" if values and values[-1] is not None else ""
     return f"epoch {max(map(len, module.history.values()), default=0)} of {epochs}", accuracy
 
 
 def _how_far(index: int, of: int | None, evaluations: int, budget: int | None) -> str:
-    """In generations where the strategy says how many there are, in estimates where the budget bounds them."""
+    """Return the progress in generations if their number is known, else in estimates."""
     if of is not None:
         return f"generation {index:,} of {of:,}"
     return f"{evaluations:,} of {counted(budget, 'estimate')}" if budget else counted(evaluations, "estimate")
@@ -418,6 +416,6 @@ def _report_only(objectives: Sequence[Objective]) -> frozenset[str]:
 
 
 def _without(hidden: frozenset[str], evaluation: Evaluation) -> Evaluation:
-    """The evaluation as a strategy may see it."""
-    open_ones = {name: value for name, value in evaluation.metrics.items() if name not in hidden}
-    return replace(evaluation, metrics=open_ones) if len(open_ones) < len(evaluation.metrics) else evaluation
+    """Return the evaluation as a strategy may see it."""
+    visible = {name: value for name, value in evaluation.metrics.items() if name not in hidden}
+    return replace(evaluation, metrics=visible) if len(visible) < len(evaluation.metrics) else evaluation

@@ -73,6 +73,8 @@ def test_violations():
 
 
 def test_bounds_that_no_value_keeps_are_refused():
-    with pytest.raises(OptionError, match="'params_m>=2' and 'params_m<=1' leave no candidate: no value keeps both"):
+    with pytest.raises(
+        OptionError, match="'params_m>=2' and 'params_m<=1' exclude all candidates: no value satisfies both"
+    ):
         Goals.of([Toy()], None, ["params_m<=1", "params_m>=2"])
     assert len(Goals.of([Toy()], None, ["params_m<=2", "params_m>=2"]).constraints) == 2

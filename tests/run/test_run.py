@@ -239,7 +239,7 @@ def test_an_altered_checkpoint_is_refused_and_can_be_done_without(tmp_path, data
         }
         path.write_bytes(other[harm])
     with pytest.raises(
-        RunError, match=r"ckpt was altered: .* Restore it from a copy, or delete it: the fit then begins"
+        RunError, match=r"ckpt was altered: .* Restore it from a copy, or delete it: the fit then starts again"
     ):
         fitted(tmp_path / "a", data)
     path.unlink()
@@ -352,12 +352,12 @@ def test_a_search_whose_candidates_all_fail_says_why(tmp_path, data):
         run.result()
 
 
-def test_artefacts_are_kept_with_their_captions(tmp_path, data):
+def test_artifacts_are_kept_with_their_captions(tmp_path, data):
     run = opened(tmp_path, data)
     run.keep("front.svg", "<svg/>", "the front")
     run.keep("more/table.csv", b"a,b\n")
     assert (tmp_path / "artifacts" / "front.svg").read_text() == "<svg/>"
     assert '"the front"' in (tmp_path / "artifacts.json").read_text()
     for outside in ("../result.json", "/tmp/elsewhere.svg"):
-        with pytest.raises(RunError, match="that is no place in"):
+        with pytest.raises(RunError, match="that is not inside"):
             run.keep(outside, "")

@@ -232,7 +232,7 @@ def test_nsga2_outlives_candidates_that_fail(tmp_path):
 
 
 def test_a_constraint_that_nothing_keeps_is_said(tmp_path):
-    with pytest.raises(Exception, match=r"none of 40 candidates keeps cost<=0 \(the nearest had [1-9]\d*\)"):
+    with pytest.raises(Exception, match=r"none of 40 candidates satisfies cost<=0 \(the nearest had [1-9]\d*\)"):
         searched(tmp_path, NSGA2(), 40, constraints=["cost<=0"])
 
 
