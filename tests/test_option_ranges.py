@@ -83,7 +83,7 @@ def test_every_plugin_with_numbers_was_driven():
 @pytest.mark.parametrize(
     ("strategy", "options", "sentence"),
     [
-        ("egnas", {"epochs": 6, "warmup_epochs": 6}, "strategy.warmup_epochs=6 leaves none of strategy.epochs=6"),
+        ("egnas", {"epochs": 6, "warmup_epochs": 6}, "strategy.warmup_epochs=6 leaves no epoch of strategy.epochs=6"),
         ("egnas", {"zeta": 0, "eta": 0}, "strategy.zeta=0 and strategy.eta=0 leave no fitness"),
         ("egnas", {"es_seed": 2**32}, "strategy.es_seed=4294967296: it must be a whole number, at least 0 and below"),
         ("nsga2", {"crossover_rate": 0, "mutation_rate": 0}, "make children equal to their parents"),

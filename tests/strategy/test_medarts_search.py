@@ -54,7 +54,7 @@ COMMAND = [*WORDS, "strategy.evaluation_channels=4", f"strategy.stages=[{','.joi
         ),
         (
             ["space=nasbench201", f"strategy.stages=[{TINY[0]},{TINY[1]}]"],
-            "cells of space 'nasbench201' are all of one type",
+            "space 'nasbench201' has a single cell type",
         ),
     ],
 )
@@ -79,8 +79,8 @@ def test_stages_grow_and_inherit_alphas(outcome):
         for path in (outcome.folder / "fits").rglob("weights.safetensors")
     } == set(family)
     page = (outcome.folder / "report.html").read_text()
-    assert "who descends from whom" in page
-    assert "two arrows into a member: it was crossed from both" in page
+    assert "lines lead from parents to children" in page
+    assert "a member with two lines was crossed from both" in page
     assert "through all stages: init/" in page
     assert "final/0 (2 epochs)" in page
     assert all(0 <= member["accuracy"] <= 1 for member in family.values())

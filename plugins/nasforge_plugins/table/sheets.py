@@ -30,7 +30,7 @@ def read(source: Path) -> Table | None:
     names are left out with a warning. The table has the name of the file.
 
     Returns:
-        None if it is none of these, or has no cells.
+        None if it is not one of these, or has no cells.
 
     Raises:
         DataError: it is broken, or a name or a number is ambiguous; the message names the column.

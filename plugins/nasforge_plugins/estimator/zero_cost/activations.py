@@ -49,7 +49,7 @@ def activation_overlap(probe: Probe) -> float:
 def _agreement(layers: list[Tensor]) -> Tensor:
     """The number of units in which two images agree, float64 (B, B), from bool (B, units) of each layer."""
     if not layers:
-        raise Degenerate("no gradient reaches a ReLU of it")
+        raise Degenerate("no gradient reaches any of its ReLUs")
     kernel = torch.zeros(len(layers[0]), len(layers[0]), dtype=torch.float64)
     for on in layers:
         signs = 2.0 * on.float() - 1.0

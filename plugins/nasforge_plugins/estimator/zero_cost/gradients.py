@@ -57,7 +57,7 @@ def grasp(probe: Probe) -> float:
     first = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
     used = [(w, g) for w, g in zip(weights, first, strict=True) if g is not None]
     if not any(bool(g.any()) for _, g in used):
-        raise Degenerate("no gradient reaches a layer of it")
+        raise Degenerate("no gradient reaches any of its layers")
     squares = torch.stack([(g.detach() * g).sum() for _, g in used]).sum()
     second = gradients_of(squares, [w for w, _ in used])
     return -sum(float((w.detach() * h).sum()) for (w, _), h in zip(used, second, strict=True) if h is not None)
@@ -164,5 +164,5 @@ def gradient_image_correlation(probe: Probe) -> float:
     assert kernel is not None  # a classifier has a logit
     values = eigenvalues(kernel / len(totals))
     if values[0] <= _SMALL**2:
-        raise Degenerate("the gradients by its images are alike")
+        raise Degenerate("its gradients by the images are alike")
     return abs(float(values.log().sum()))

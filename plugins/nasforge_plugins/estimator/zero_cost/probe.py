@@ -84,7 +84,7 @@ class Probe:
         gradients = gradients_of(loss, weights)
         reached = [(w, g) for w, g in zip(weights, gradients, strict=True) if g is not None]
         if not any(bool(gradient.any()) for _, gradient in reached):
-            raise Degenerate("no gradient reaches a layer of it")
+            raise Degenerate("no gradient reaches any of its layers")
         calls = [call for call in record.calls if call.gradient is not None]
         return LossPass([w.detach() for w, _ in reached], [g for _, g in reached], calls)
 

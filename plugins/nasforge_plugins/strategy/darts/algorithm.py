@@ -31,7 +31,7 @@ SUPERNETS: Mapping[str, Mapping[str, int | bool]] = {
     "darts": {"partial_channels": 1, "include_none": True},
     "pc_darts": {"include_none": True},
 }
-"""The published supernets, where a space leaves these open; of PC-DARTS the space knows K."""
+"""The options of the published supernets, for spaces that leave them open; K of PC-DARTS is the space's own."""
 
 
 def check_depth(supernet: Supernet, space: SearchSpace) -> None:
@@ -39,18 +39,18 @@ def check_depth(supernet: Supernet, space: SearchSpace) -> None:
     cells = supernet.options.get("cells", space.least_cells)
     if cells < space.least_cells:
         raise OptionError(
-            f"a supernet of {cells} cells has reductions alone, and no {next(iter(supernet.alpha_shapes))} cell would "
-            f"learn; space.cells={space.least_cells} is the least"
+            f"a supernet of {cells} cells has only reduction cells, so no {next(iter(supernet.alpha_shapes))} cell "
+            f"would learn; space.cells must be at least {space.least_cells}"
         )
 
 
 class DARTS(Strategy[WeightSharing]):
-    """DARTS: alphas follow the gradient of the validation loss, weights that of the training loss, step by step.
+    """DARTS: alphas descend the validation loss and weights descend the training loss, in alternating steps.
 
-    Each option's meaning and the paper's value stand beside it in `conf/strategy/darts.yaml`.
+    `conf/strategy/darts.yaml` explains each option and gives the paper's value.
 
     Raises:
-        OptionError: the warm-up leaves no epoch to the alphas; the supernet is too shallow for a normal cell.
+        OptionError: the warm-up leaves no epoch for the alphas, or the supernet is too shallow for a normal cell.
     """
 
     name: ClassVar[str] = "darts"
@@ -77,8 +77,8 @@ class DARTS(Strategy[WeightSharing]):
     ) -> None:
         if warmup_epochs >= epochs:
             raise OptionError(
-                f"strategy.warmup_epochs={warmup_epochs} leaves none of strategy.epochs={epochs} to the alphas; "
-                "it must be smaller"
+                f"strategy.warmup_epochs={warmup_epochs} leaves no epoch of strategy.epochs={epochs} for the "
+                "alphas; it must be smaller"
             )
         self.epochs, self.max_parameter_free = epochs, max_parameter_free
         self.supernet_of, self.supernet_options = supernet_of, supernet
@@ -93,7 +93,7 @@ class DARTS(Strategy[WeightSharing]):
         }
 
     def supernet(self, space: WeightSharing, data: SearchData) -> Supernet:
-        """What is trained, with fresh weights."""
+        """The supernet to train, with new weights."""
         choices = space.supernet_choices(vars(self.supernet_options), SUPERNETS[self.supernet_of])
         return space.supernet(data.input_shape, data.classes, **choices)
 
@@ -110,7 +110,7 @@ class DARTS(Strategy[WeightSharing]):
         return run.result(run.space.derive(module.mix), run.weights("supernet", module), trace=module)
 
     def explain(self, run: Run[WeightSharing], trace: GradientAlphas) -> None:
-        """How the mix moved, and whether the cell has collapsed.
+        """Show how the mixing weights moved, and warn if the cell has collapsed.
 
         Args:
             trace: the trained module.
@@ -120,6 +120,6 @@ class DARTS(Strategy[WeightSharing]):
         run.notes += collapse_warning(run.space.derive(trace.mix), run.space, self.max_parameter_free)
         if self.supernet_of == "pc_darts" and trace.supernet.options.get("partial_channels", 1) == 1:
             run.notes.append(
-                "every channel was mixed (K=1): of PC-DARTS, the warm-up and, where edges share a node, edge "
-                f"normalization are what acts on space '{run.space.name}'"
+                f"space '{run.space.name}' mixes all channels (K=1), so of PC-DARTS only the warm-up applies and, if "
+                "edges share a node, edge normalization"
             )

@@ -1,4 +1,4 @@
-"""DARTS's known failure: shared weights favour operations that have none, and the cell fills up with them."""
+"""DARTS's known failure: the derived cell fills up with operations that have no parameters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ PARAMETER_FREE = ("none", "skip_connect", "max_pool_3x3", "avg_pool_3x3")
 
 
 def parameter_free(architecture: Architecture, space: SearchSpace) -> tuple[int, int]:
-    """(operations without parameters, operations) of the space's first cell type, the normal one.
+    """Count (operations without parameters, operations) in the space's first cell type, the normal cell.
 
-    Reduction cells of published architectures are made of pools and skips; there they are no sign of a collapse. Of a
-    space that does not name its mix (`WeightSharing.mix_labels`) nothing is known: (0, 0).
+    Published reduction cells consist of pools and skips, so these are no sign of a collapse there. If the space
+    does not name its operations (`WeightSharing.mix_labels`), this returns (0, 0).
     """
     if not isinstance(space, WeightSharing) or not space.mix_labels:
         return 0, 0
@@ -21,10 +21,10 @@ def parameter_free(architecture: Architecture, space: SearchSpace) -> tuple[int,
 
 
 def collapse_warning(architecture: Architecture, space: SearchSpace, limit: int | None) -> list[str]:
-    """A sentence that names the collapse if more than `limit` operations have no parameters; nothing otherwise.
+    """Return a warning if more than `limit` operations have no parameters, otherwise an empty list.
 
     Args:
-        limit: None is half of the cell's operations; published cells of DARTS, PC-DARTS and P-DARTS have 2 or 3 of 8.
+        limit: None: half of the cell's operations; published cells of DARTS, PC-DARTS and P-DARTS have 2 or 3 of 8.
     """
     free, operations = parameter_free(architecture, space)
     limit = operations // 2 if limit is None else limit
@@ -32,7 +32,7 @@ def collapse_warning(architecture: Architecture, space: SearchSpace, limit: int 
         return []
     title = space.draw(architecture)[0].title
     return [
-        f"the search has collapsed, as DARTS is known to: {free} of {operations} operations of the {title} are skips, "
-        f"pools or none, which have no parameters; more than {limit} is called so (strategy.max_parameter_free). "
-        "Fewer epochs or a longer warm-up of the weights often help"
+        f"the search has collapsed, a known failure of DARTS: {free} of {operations} operations of the {title} are "
+        f"skips, pools or none, which have no parameters; more than {limit} count as a collapse "
+        "(strategy.max_parameter_free). Fewer epochs or a longer warm-up of the weights often help"
     ]

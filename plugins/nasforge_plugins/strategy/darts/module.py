@@ -24,15 +24,15 @@ class GradientAlphas(SupernetModule):
 
     Args:
         supernet, space, weights: see `SupernetModule`.
-        epochs: of the fit; so many mixes are kept in `trace`.
-        alphas, betas: (edges, columns) and (edges,) by cell type, to begin with; random ones if None. They are copied.
-        order: 1 takes the weights as they are (xi = 0), 2 unrolls one step of theirs (eqs. 7 and 8).
-        warmup_epochs: epochs of weights alone.
-        alpha_learning_rate, alpha_weight_decay: of Adam, which moves alphas and betas.
-        augment_validation: whether the alphas' images are augmented, as the published code has it.
+        epochs: number of epochs of the fit; `trace` has room for this many mixes.
+        alphas, betas: initial values by cell type, (edges, columns) and (edges,), which are copied; None draws them.
+        order: 1 uses the current weights (xi = 0), 2 unrolls one step of the weights (eqs. 7 and 8).
+        warmup_epochs: number of epochs that train only the weights.
+        alpha_learning_rate, alpha_weight_decay: options of Adam, which moves alphas and betas.
+        augment_validation: whether the alphas' images are augmented, as in the published code.
 
     Raises:
-        ValueError: alphas or betas to begin with that are not of this supernet's cell types and shapes.
+        ValueError: the initial alphas or betas do not have this supernet's cell types and shapes.
     """
 
     explains: ClassVar[Mapping[str, str]] = {
@@ -68,44 +68,44 @@ class GradientAlphas(SupernetModule):
 
     @property
     def trace(self) -> dict[str, Tensor]:
-        """Softmax of the alphas (epochs behind it + 1, edges, operations) by cell type: at the start and after each
-        epoch. Betas are left out, see `edge_weights`."""
+        """Softmax of the alphas (finished epochs + 1, edges, operations) by cell type, at the start and after each
+        epoch. It excludes the betas; see `edge_weights`."""
         done = max(map(len, self.history.values()), default=0)
         return {cell: getattr(self, f"trace_{cell}")[: done + 1] for cell in self.alphas}
 
     @property
     def edge_weights(self) -> dict[str, Tensor] | None:
-        """Betas (edges,) by cell type after their softmax over the edges into a node; None if there are none."""
+        """Softmax of the betas (edges,) over the edges into each node, by cell type; None without betas."""
         if self.betas is None:
             return None
         mix = self.mix  # alpha times beta: only the space knows which edges share a node
         return {cell: mix[cell].sum(-1) / rows.sum(-1) for cell, rows in self._softmaxed().items()}
 
     def work(self, epochs: int, batches: int) -> int:
-        """Batches of weights, and of alphas."""
+        """The number of batches for the weights plus those for the alphas."""
         return batches * (epochs + max(0, epochs - self.warmup_epochs))
 
     def configure_optimizers(self) -> Any:
-        """SGD for the weights, which Lightning steps; Adam for alphas and betas, which `training_step` does."""
+        """SGD for the weights, which Lightning steps, and Adam for alphas and betas, which `training_step` steps."""
         self._adam = torch.optim.Adam(self._architecture(), *self._alpha_options)
         if self._adam_state is not None:
             self._adam.load_state_dict(self._adam_state)
         return super().configure_optimizers()
 
     def on_train_epoch_start(self) -> None:
-        """Each epoch draws validation images of its own, with replacement across its steps."""
+        """Seed this epoch's draws of validation images, which are with replacement across steps."""
         super().on_train_epoch_start()
         self._draw = self.generator("validation")
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """A step of the alphas, once they are warm, and the loss of the weights under them."""
+        """Step the alphas, after the warm-up, and return the loss of the weights under them."""
         if self.current_epoch >= self.warmup_epochs:
             self._move_alphas(batch, self.data.images_in_batch(batch_index))
             self.advance()
         return super().training_step(batch, batch_index)
 
     def on_train_epoch_end(self) -> None:
-        """Record how the supernet does on the alphas' images, its mix, and how far the derived cell has collapsed."""
+        """Record the validation scores, the mix, and the parameter-free operations of the derived cell."""
         super().on_train_epoch_end()
         scores = self._validated()
         self.record(validation_loss=scores["cross_entropy"], validation_accuracy=scores["accuracy"])
@@ -114,12 +114,12 @@ class GradientAlphas(SupernetModule):
         self._trace(self.current_epoch + 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adam's moments belong to the epoch boundary as well."""
+        """Add Adam's moments to the checkpoint."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["nasforge_adam"] = self._adam.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """See `on_save_checkpoint`; `configure_optimizers`, which comes later, makes the optimizer."""
+        """Keep Adam's moments until `configure_optimizers`, which comes later, makes the optimizer."""
         super().on_load_checkpoint(checkpoint)
         self._adam_state = checkpoint["nasforge_adam"]
 
@@ -133,7 +133,7 @@ class GradientAlphas(SupernetModule):
         return cross_entropy(self.supernet(images, self._mix_of(architecture)), labels)
 
     def live(self) -> list[Tensor]:
-        """Alphas, then betas, as leaves that take gradients; they share the memory of the buffers."""
+        """Alphas, then betas, as leaf tensors with gradients that share the memory of the buffers."""
         return [tensor.detach().requires_grad_() for tensor in self._architecture()]
 
     def _move_alphas(self, training: Batch, size: int) -> None:
@@ -153,8 +153,8 @@ class GradientAlphas(SupernetModule):
         return self.validation_batch(chosen, self._draw if self.augment_validation else None)
 
     def _validated(self) -> dict[str, float]:
-        """`accuracy` and `cross_entropy` on all validation images, as they are. BatchNorm has each batch's statistics:
-        the running ones belong to weights and mixes of some hundred steps ago, half of them to validation images."""
+        """`accuracy` and `cross_entropy` on all validation images without augmentation. BatchNorm uses the statistics
+        of each batch, because the running ones belong to weights and mixes of the last few hundred steps."""
         training = self.supernet.training
         self.supernet.eval()
         with batch_statistics(self.supernet):
@@ -184,6 +184,6 @@ def _begin(what: str, own: Mapping[str, Tensor], given: Mapping[str, Tensor] | N
         return
     has, takes = ({cell: tuple(tensor.shape) for cell, tensor in named.items()} for named in (given, own))
     if has != takes:
-        raise ValueError(f"{what} to begin with are of {has}; this supernet takes {takes or 'none'}")
+        raise ValueError(f"the initial {what} have {has}; this supernet needs {takes or 'none'}")
     for cell, tensor in given.items():
         own[cell].copy_(tensor)

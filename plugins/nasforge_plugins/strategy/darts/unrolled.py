@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nasforge_plugins.strategy.darts.module import Batch, GradientAlphas
 
 SMALLEST = 1e-12
-"""Norm below which a gradient counts as zero: then the second derivatives add nothing."""
+"""A gradient with a smaller norm counts as zero, so that the second derivatives add nothing."""
 
 
 def unrolled_gradient(
@@ -22,12 +22,11 @@ def unrolled_gradient(
 ) -> list[Tensor]:
     """d L_val(w'(alpha), alpha) / d alpha with w' = w - xi (mu buffer + dL_train + lambda w), eqs. 7 and 8.
 
-    xi is the weights' learning rate now, mu their momentum, lambda their decay. The product with the second
-    derivative is a finite difference at w +- R dL_val/dw', R = distance / |dL_val/dw'|. The weights are left as they
-    were.
+    xi is the current learning rate of the weights, mu their momentum, lambda their decay. The product with the second
+    derivative is a finite difference at w +- R dL_val/dw' with R = distance / |dL_val/dw'|. The weights do not change.
 
     Args:
-        distance: of those two points from w (paper: 0.01).
+        distance: distance of those two points from w (paper: 0.01).
 
     Returns:
         One gradient for each tensor of `module.live()`.
@@ -55,8 +54,8 @@ def unrolled_gradient(
 
 
 def architecture_gradient(module: GradientAlphas, batch: Batch) -> list[Tensor]:
-    """d loss / d alpha under the weights as they are; the weights' own gradients, a third of the work, are left out.
-    It is zero for a cell type that a shallow supernet has no cell of."""
+    """d loss / d alpha at the current weights, without the gradients of the weights, which are a third of the work. It
+    is zero for a cell type that a shallow supernet lacks."""
     architecture = module.live()
     with _constant(module.weights_to_learn):
         return module.gradients(partial(module.loss, architecture=architecture), batch, architecture)

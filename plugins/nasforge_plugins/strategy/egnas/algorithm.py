@@ -1,8 +1,8 @@
 """EG-NAS: CMA-ES finds the directions in which the alphas move (Cai, Chen, Liu, Ling and Lai, AAAI 2024).
 
-The comments give the lines of the paper's Algorithm 1, its equations and its symbols. `EGNAS.search` is the whole,
-`EvolvedAlphas` one epoch of it, `EGNAS.step` and `EGNAS.evolve` the evolution strategies. `alphas.py` has eq. 6's
-similarity and what a direction is; docs/strategies.md lists where this departs from the paper.
+The comments give the lines of the paper's Algorithm 1, its equations and its symbols. `EGNAS.search` is the whole
+algorithm, `EvolvedAlphas` one epoch, `EGNAS.step` and `EGNAS.evolve` the evolution strategies. `alphas.py` has the
+similarity of eq. 6 and the directions of eq. 8; docs/strategies.md lists the differences from the paper.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from nasforge_plugins.strategy.egnas.alphas import Alphas, Direction, SearchIn, 
 from nasforge_plugins.strategy.egnas.clipping import CountedAlphas
 
 CODE = MappingProxyType({"partial_channels": 4, "include_none": False, "pool_normalization": False})
-"""The supernet of the published code, where a space leaves these open."""
+"""The supernet options of the published code, for spaces that leave them open."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ Judge = Callable[[Vector], Individual]
 
 
 class EGNAS(Strategy[WeightSharing]):
-    """EG-NAS: evolution strategies explore N directions an epoch, and the most accurate one moves the alphas.
+    """EG-NAS: evolution strategies explore N directions per epoch, and the most accurate one moves the alphas.
 
-    Each option's meaning and the paper's value stand beside it in `conf/strategy/egnas.yaml`.
+    `conf/strategy/egnas.yaml` explains each option and gives the paper's value.
     """
 
     name: ClassVar[str] = "egnas"
@@ -108,8 +108,8 @@ class EGNAS(Strategy[WeightSharing]):
     ) -> None:
         if warmup_epochs >= epochs:
             raise OptionError(
-                f"strategy.warmup_epochs={warmup_epochs} leaves none of strategy.epochs={epochs} to the alphas; "
-                "it must be smaller"
+                f"strategy.warmup_epochs={warmup_epochs} leaves no epoch of strategy.epochs={epochs} for the "
+                "alphas; it must be smaller"
             )
         if not zeta and not eta:
             raise OptionError("strategy.zeta=0 and strategy.eta=0 leave no fitness; one of them must be above 0")
@@ -136,7 +136,7 @@ class EGNAS(Strategy[WeightSharing]):
         return run.result(architecture, run.weights("supernet", module))
 
     def step(self, parent: Alphas, judge: Judge, epoch: int, rng: np.random.Generator) -> tuple[Vector, Individual]:
-        """Lines 4 to 16: the alphas after one step, and the individual whose direction they took."""
+        """Lines 4 to 16: the alphas after one step, and the individual whose direction they follow."""
         sigma = self.sigma if self.sigma_schedule == "constant" else max(0.02, self.sigma / (epoch + 1))
         shared = rng.standard_normal(parent.point.shape)
         candidates = []  # D
@@ -149,7 +149,7 @@ class EGNAS(Strategy[WeightSharing]):
         return parent.vector + self.step_size * s, best  # line 16, eq. 8: alpha_{t+1} = alpha_t + xi s_{t+1}
 
     def evolve(self, x: Vector, sigma: float, judge: Judge, rng: np.random.Generator) -> Individual:
-        """Lines 6 to 12: the fittest individual that CMA-ES meets from mean m = x and covariance C = I."""
+        """Lines 6 to 12: the fittest individual that CMA-ES finds, starting at mean m = x and covariance C = I."""
         es = cma_es(x, sigma, self.population, int(rng.integers(2**31)) if self.es_seed is None else self.es_seed)
         fittest = [judge(x)] if self.include_mean else []  # P
         for _ in range(self.generations):  # line 6
@@ -161,17 +161,17 @@ class EGNAS(Strategy[WeightSharing]):
         return min(fittest, key=lambda individual: individual.fitness)  # line 12
 
     def fitness(self, similarity: float, cross_entropy: float, accuracy: float, parent_accuracy: float) -> float:
-        """Eq. 7, minimized: an individual worse than its parent should resemble it, any other should differ from it."""
+        """Eq. 7, minimized: an individual worse than its parent should resemble it, others should differ from it."""
         sign = -1 if parent_accuracy > accuracy else 1  # Acc(alpha_t) > Acc(z)
         return self.zeta * cross_entropy + sign * self.eta * similarity  # zeta L1 -+ eta L2
 
     @property
     def judged_per_step(self) -> int:
-        """How many individuals a step of the alphas scores: N means, and N populations a generation."""
+        """The number of individuals that a step of the alphas scores: N means, and N populations per generation."""
         return self.samples * (self.include_mean + self.generations * self.population)
 
     def supernet(self, space: WeightSharing, data: SearchData) -> Supernet:
-        """The supernet to train, with fresh weights."""
+        """The supernet to train, with new weights."""
         choices = space.supernet_choices(vars(self.supernet_options), self.preferred)
         return space.supernet(data.input_shape, data.classes, **choices)
 
@@ -181,12 +181,12 @@ class EGNAS(Strategy[WeightSharing]):
 
 
 class EvolvedAlphas(CountedAlphas):
-    """An epoch t (line 2): the weights learn (line 3, `training_step` of the base class), then the alphas move."""
+    """One epoch t (line 2): the weights learn (line 3, `training_step` of the base class), then the alphas move."""
 
     explains: ClassVar[Mapping[str, str]] = {
-        "es_accuracy": "the individual of the evolution strategy whose direction the alphas took",
-        "parent_accuracy": "the alphas before that step, on the same few validation images",
-        "es_fitness": "that individual's cross-entropy and similarity to the alphas (eq. 7), the smaller the better",
+        "es_accuracy": "the individual of the evolution strategy whose direction the alphas follow",
+        "parent_accuracy": "the alphas before that step, on the same validation images",
+        "es_fitness": "the individual's cross-entropy and similarity to the alphas (eq. 7); smaller is better",
     }
 
     def __init__(self, supernet: Supernet, space: WeightSharing, method: EGNAS, **weights: Any) -> None:
@@ -194,23 +194,23 @@ class EvolvedAlphas(CountedAlphas):
         self.method = method
 
     def work(self, epochs: int, batches: int) -> int:
-        """Batches of the weights, and individuals of the evolution strategy."""
+        """The number of batches for the weights plus the number of individuals."""
         return epochs * batches + max(0, epochs - self.method.warmup_epochs) * self.method.judged_per_step
 
     def on_train_epoch_start(self) -> None:
-        """The published code moves the alphas before the epoch's weights."""
+        """Move the alphas before the weights, as in the published code."""
         super().on_train_epoch_start()
         if self.method.order == "es_first":
             self._move_alphas()
 
     def on_train_epoch_end(self) -> None:
-        """The paper moves the alphas after the epoch's weights."""
+        """Move the alphas after the weights, as in the paper."""
         super().on_train_epoch_end()
         if self.method.order == "weights_first":
             self._move_alphas()
 
     def _move_alphas(self) -> None:
-        """Lines 4 to 16, on validation images of this epoch's own; not in the warm-up."""
+        """Lines 4 to 16, on this epoch's validation images; skipped during the warm-up."""
         method = self.method
         if self.current_epoch < method.warmup_epochs:
             return
@@ -231,7 +231,7 @@ class EvolvedAlphas(CountedAlphas):
         self.record(es_accuracy=best.accuracy, parent_accuracy=parent_accuracy, es_fitness=best.fitness)
 
     def _judge(self, parent: Alphas, parent_accuracy: float, batches: list[Any], z: Vector) -> Individual:
-        """Line 8: one individual, on the images that its parent was scored on."""
+        """Line 8: score one individual on the same images as its parent."""
         scores = self._score(parent.mix(z), batches)
         cross_entropy, accuracy = scores["cross_entropy"], scores["accuracy"]  # eq. 6: L1
         similarity = parent.similarity(z, self.method.similarity)  # eq. 6: L2
@@ -244,7 +244,7 @@ class EvolvedAlphas(CountedAlphas):
 
 
 def cma_es(mean: Vector, sigma: float, population: int, seed: int) -> Any:
-    """nevergrad's CMA-ES with full covariance, begun at N(mean, sigma^2 I)."""
+    """nevergrad's CMA-ES with full covariance, starting from N(mean, sigma^2 I)."""
     parametrization = ng.p.Array(init=mean).set_mutation(sigma=sigma)
     parametrization.random_state = np.random.RandomState(seed)
     return ng.optimizers.ParametrizedCMA(popsize=population)(parametrization)

@@ -1,4 +1,4 @@
-"""Alphas as vectors, which an evolution strategy can move: their mix, similarity (eq. 6) and direction (eq. 8)."""
+"""Alphas as vectors for an evolution strategy: their mix, similarity (eq. 6) and direction (eq. 8)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Alphas:
     """The parent alpha_t of an epoch's individuals z.
 
     Args:
-        alphas: by cell type.
-        betas: by cell type; None without edge normalization.
+        alphas: alphas by cell type.
+        betas: betas by cell type; None without edge normalization.
         space: turns alphas and betas into mixing weights.
         search_in: whether individuals are alphas or probabilities (the softmax of alphas).
         row_normalize: whether each row of an individual is divided by its L2 norm before the softmax.
@@ -45,7 +45,7 @@ class Alphas:
         self.point = self.vector if search_in == "alpha" else self.probabilities(*self.named(self.vector))
 
     def named(self, vector: Vector) -> tuple[Named, Named | None]:
-        """The alphas and betas that a vector holds, float64."""
+        """The alphas and betas in a vector, float64."""
         shapes = [*self._alpha_shapes.values(), *self._beta_shapes.values()]
         parts = [p.view(s) for p, s in zip(_split(vector, shapes), shapes, strict=True)]
         alphas = dict(zip(self._alpha_shapes, parts, strict=False))
@@ -53,7 +53,7 @@ class Alphas:
         return alphas, betas or None
 
     def mix(self, z: Vector) -> Mix:
-        """The mixing weights of an individual, the softmax of its rows (eq. 1), float32."""
+        """The mixing weights of an individual: the softmax of its rows (eq. 1), float32."""
         return {cell: rows.float() for cell, rows in self.space.mix(*self._logits(z)).items()}
 
     def parent_mix(self) -> Mix:
@@ -63,7 +63,7 @@ class Alphas:
     def direction(self, z: Vector, kind: Direction) -> Vector:
         """s of eq. 8.
 
-        `raw` is what the paper prints: alphas grow by a factor of 1.6 an epoch until their softmax is one-hot. `prob`
+        `raw` is the paper's formula: alphas grow by a factor of 1.6 an epoch until their softmax is one-hot. `prob`
         is bounded, and what it adds to a whole row cancels in the next softmax. `double_prob` is the published code.
         """
         if kind == "raw":
@@ -75,7 +75,7 @@ class Alphas:
         return probabilities if kind == "prob" else self.probabilities(*self.named(probabilities))
 
     def similarity(self, z: Vector, kind: Similarity) -> float:
-        """L2 of eq. 6 between the parent and z, in the space of z: 1 is the same direction, 0 the opposite one."""
+        """L2 of eq. 6 between the parent and z, in the space of z: 1 for equal directions, 0 for opposite ones."""
         if kind == "flat":
             cosine = cosine_similarity(torch.from_numpy(self.point), torch.from_numpy(z), dim=0)
         else:
@@ -84,11 +84,11 @@ class Alphas:
         return 0.5 * (cosine.item() + 1)  # eq. 6
 
     def probabilities(self, alphas: Named, betas: Named | None) -> Vector:
-        """Softmax of each row of alphas; of betas, over the edges that enter a node."""
+        """Softmax of each row of alphas, and of betas over the edges that enter a node."""
         rows = {cell: logits.softmax(-1) for cell, logits in alphas.items()}
         if betas is None:
             return _row(rows, None)
-        # Only the space knows which edges share a node; with equal alphas its mix shows the betas' softmax alone.
+        # Only the space knows which edges share a node. With equal alphas, its mix is the softmax of the betas.
         equal = {cell: torch.zeros_like(logits) for cell, logits in alphas.items()}
         shared, plain = self.space.mix(equal, betas), self.space.mix(equal)
         return _row(rows, {cell: shared[cell].sum(-1) / plain[cell].sum(-1) for cell in betas})

@@ -1,4 +1,4 @@
-"""How EG-NAS's published code clips the gradients of the weights; the paper clips as DARTS does."""
+"""Gradient clipping as in EG-NAS's published code; the paper clips like DARTS."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from nasforge import Supernet, SupernetModule, WeightSharing
 
 
 class CountedAlphas(SupernetModule):
-    """A supernet whose clipping may count the alphas' gradients, as the published code's does.
+    """A supernet module whose gradient norm may include the alphas, as in the published code.
 
-    In that code the alphas gather gradients that nothing clears, and the norm that clips the weights counts them: the
-    weights move less and less. Nothing follows these gradients.
+    In that code, nothing clears the alphas' gradients, so they accumulate. The norm that clips the weights includes
+    them, so the weights move less and less. No optimizer uses these gradients.
 
     Args:
         supernet, space, weights: see `SupernetModule`.
-        counted: whether the norm counts them; otherwise this is a `SupernetModule`.
+        counted: whether the norm includes the alphas; if not, this is a plain `SupernetModule`.
     """
 
     def __init__(self, supernet: Supernet, space: WeightSharing, *, counted: bool, **weights: Any) -> None:
@@ -31,11 +31,11 @@ class CountedAlphas(SupernetModule):
 
     @property
     def leaves(self) -> list[Tensor]:
-        """The weights, and the alphas and betas of this step if they count."""
+        """The weights, and the alphas and betas of this step if the norm includes them."""
         return [*super().leaves, *self._live.values()]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """One step of the weights; if they count, the alphas get gradients as well."""
+        """One step of the weights; the alphas get gradients if the norm includes them."""
         if not self._counted:
             return super().training_step(batch, batch_index)
         images, labels = batch
@@ -60,5 +60,5 @@ class CountedAlphas(SupernetModule):
 
 
 def _named(alphas: dict[str, Tensor], betas: dict[str, Tensor] | None) -> dict[str, Tensor]:
-    """All tensors by the name of their buffer."""
+    """All tensors by buffer name."""
     return {f"alpha_{c}": t for c, t in alphas.items()} | {f"beta_{c}": t for c, t in (betas or {}).items()}

@@ -18,8 +18,8 @@ The comments give the paper's equations and sections, and the lines of its algor
     14      G_final <- searchTrain(G_final, Theta)
     15  Return G_final
 
-Selection and crossover are in `population.py`, stages and their images in `stages.py`; docs/strategies.md lists where
-this departs from the paper.
+Selection and crossover are in `population.py`, stages and their images in `stages.py`; docs/strategies.md lists the
+differences from the paper.
 """
 
 from __future__ import annotations
@@ -86,15 +86,15 @@ STAGES = (
 
 
 class MEDARTS(Strategy[WeightSharing]):
-    """ME-DARTS: many shallow DARTS supernets; those that stay on the Pareto front go on as deeper ones.
+    """ME-DARTS: many shallow DARTS supernets, of which those on the Pareto front continue as deeper ones.
 
-    Each option's meaning and the paper's value stand beside it in `conf/strategy/medarts.yaml`.
+    `conf/strategy/medarts.yaml` explains each option and gives the paper's value.
 
     Attributes:
-        paper: what null stands for in the supernet's options, where the space leaves them open: DARTS's supernet.
+        paper: DARTS's supernet options, which replace null if the space leaves them open.
 
     Raises:
-        OptionError: the stages do not go together.
+        OptionError: the stages are inconsistent.
     """
 
     name: ClassVar[str] = "medarts"
@@ -160,7 +160,7 @@ class MEDARTS(Strategy[WeightSharing]):
         )
 
     def founders(self, stage: Stage, images: FitData, run: Run[WeightSharing]) -> list[Member]:
-        """Line 2: the first population, with random alphas except for the member that begins at `start`."""
+        """Line 2: the first population, with random alphas except for the member that starts from `start`."""
         members = [Member(name=f"{stage.name}/{number}") for number in range(stage.population)]
         if self.start is not None:
             shapes = self.supernet(stage, images, run).alpha_shapes
@@ -168,7 +168,7 @@ class MEDARTS(Strategy[WeightSharing]):
         return members
 
     def train(self, member: Member, stage: Stage, images: FitData, run: Run[WeightSharing]) -> GradientAlphas:
-        """`searchTrain`: a supernet of the stage's depth, with new weights, learns from the member's alphas on."""
+        """`searchTrain`: train a supernet of the stage's depth with new weights, starting from the member's alphas."""
         supernet = self.supernet(stage, images, run)  # eqs. 1 and 2
         alphas = member.alphas  # III.C.4, Fig. 4: inherited
         module = GradientAlphas(supernet, run.space, epochs=stage.epochs, alphas=alphas, **self.module_options)
@@ -194,7 +194,7 @@ class MEDARTS(Strategy[WeightSharing]):
         )
 
     def explain(self, run: Run[WeightSharing], trace: Trace) -> None:
-        """The family, how the final member's mix moved, and what limits the result."""
+        """Show the family tree and how the final member's mix moved, and note what limits the result."""
         keep_family(run, trace)
         keep_mix(run, trace)
         run.notes += unequal_training(trace.members, self.stages)
@@ -202,11 +202,11 @@ class MEDARTS(Strategy[WeightSharing]):
         run.notes += approximations(run.space, trace, self.stages)
 
     def supernet(self, stage: Stage, images: FitData, run: Run[WeightSharing]) -> Supernet:
-        """A supernet of the stage's depth and width, with fresh weights."""
+        """A supernet of the stage's depth and width, with new weights."""
         return self.supernet_of(stage, images.train.shape, run.data.classes, run.space)
 
     def supernet_of(self, stage: Stage, shape: Shape, classes: int, space: WeightSharing) -> Supernet:
-        """As `supernet`, for images of `shape`; an error names the stage."""
+        """The same as `supernet`, for images of `shape`; an error names the stage."""
         asked = {"channels": stage.channels, "cells": stage.cells, **vars(self.supernet_options)}
         try:
             return space.supernet(shape, classes, **space.supernet_choices(asked, self.paper))
@@ -215,7 +215,7 @@ class MEDARTS(Strategy[WeightSharing]):
             raise type(error)(f"strategy.stages: '{stage.name}', on images of {side} pixels: {error}") from None
 
     def networks(self, space: WeightSharing, data: SearchData) -> Sequence[PlannedNetwork]:
-        """The supernets of each stage, which are all kept until it ends, and the network whose parameters count."""
+        """The supernets of each stage, which are kept until it ends, and the network whose parameters are counted."""
         shape = scaled(data.input_shape, scale_of(data, self.scale))
         stages = [
             PlannedNetwork.supernet(
@@ -232,16 +232,16 @@ class MEDARTS(Strategy[WeightSharing]):
         counted = PlannedNetwork.any_architecture(
             data,
             self.evaluation,
-            what="the network whose parameters count",
+            what="the network whose parameters are counted",
             lower="strategy.evaluation_channels or strategy.evaluation_cells",
         )
         return [*stages, counted]
 
     def planned(self, run: Run[WeightSharing]) -> tuple[tuple[Stage, ...], dict[str, FitData]]:
-        """The stages, and the images of each by its name; whatever can be refused is refused here.
+        """The stages, and the images of each stage by name. All checks are made here, before the search.
 
         Raises:
-            OptionError: a stage's images, width, depth or population do not go with the data or the space.
+            OptionError: a stage's images, width, depth or population do not fit the data or the space.
             ArchitectureError: `start` is not an architecture of the space.
         """
         check_images(self.stages, len(run.data.train), run.data.classes)

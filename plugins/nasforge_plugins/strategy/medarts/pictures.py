@@ -1,4 +1,4 @@
-"""What an ME-DARTS run shows: its family, the alphas of the final member and its ancestors, and notes."""
+"""The charts and notes of an ME-DARTS run: the family tree, and the mixing weights of the final lineage."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from nasforge_plugins.strategy.medarts.stages import Stage
 
 @dataclass(frozen=True)
 class Trace:
-    """What a search leaves to be explained.
+    """The content of a search's charts and notes.
 
     Attributes:
         members: every member of every stage.
         best: the final member.
         supernet: the supernet of `best`.
         scale: the factor by which all images were scaled.
-        controlled: whether its weights fit images of full size, on which the control scores.
+        controlled: whether its weights fit full-size images, on which the control scores.
     """
 
     members: Sequence[TrainedMember]
@@ -32,7 +32,7 @@ class Trace:
 
 
 def keep_family(run: Run[WeightSharing], trace: Trace) -> None:
-    """`members.json`, a file with the architecture of each member, and the family tree."""
+    """Keep `members.json`, a file with the architecture of each member, and the family tree."""
     relatives = [
         Relative(member.name, member.stage, member.params_m, member.accuracy, member.parents)
         for member in trace.members
@@ -46,13 +46,13 @@ def keep_family(run: Run[WeightSharing], trace: Trace) -> None:
     run.keep(
         "family.svg",
         family_tree(relatives, found=trace.best.name, x="parameters of the derived network, millions"),
-        "The population stage by stage, and who descends from whom"
-        + ("; two arrows into a member: it was crossed from both" if crossed else ""),
+        "The population stage by stage; lines lead from parents to children"
+        + (", and a member with two lines was crossed from both" if crossed else ""),
     )
 
 
 def keep_mix(run: Run[WeightSharing], trace: Trace) -> None:
-    """A heat map of the mixing weights for each cell type of the final member, through all stages."""
+    """Keep a heatmap of the mixing weights for each cell type of the final member, through all stages."""
     lines = lineages(trace.best, trace.members)
     for cell, svg in mix_over_time(trace.best.trace, run.space.mix_labels).items():
         through = ", ".join(
@@ -64,7 +64,7 @@ def keep_mix(run: Run[WeightSharing], trace: Trace) -> None:
 
 
 def lineages(member: TrainedMember, members: Sequence[TrainedMember]) -> dict[str, list[TrainedMember]]:
-    """By cell type, the members that its alphas came through, from the first stage on to `member` itself."""
+    """By cell type, the members that passed on its alphas, from the first stage to `member` itself."""
     by_name = {other.name: other for other in members}
     lines = {}
     for place, cell in enumerate(member.alphas):
@@ -76,13 +76,15 @@ def lineages(member: TrainedMember, members: Sequence[TrainedMember]) -> dict[st
 
 
 def unequal_training(members: Sequence[TrainedMember], stages: Sequence[Stage]) -> list[str]:
-    """A note for each stage in which the budget of seconds ended fits early: its members learned unequally."""
+    """A note for each stage in which `budget.seconds` ended fits early, so that members trained unequally."""
     notes = []
     for stage in stages:
         epochs = [member.epochs for member in members if member.stage == stage.name]
         if min(epochs) < stage.epochs:
             listed = ", ".join(map(str, epochs))
-            notes.append(f"out of time in stage '{stage.name}': its members had {listed} of {stage.epochs} epochs")
+            notes.append(
+                f"out of time in stage '{stage.name}': its members trained for {listed} of {stage.epochs} epochs"
+            )
     return notes
 
 
@@ -90,9 +92,9 @@ def approximations(space: WeightSharing, trace: Trace, stages: Sequence[Stage]) 
     """Notes on supernets that cannot grow, and on images of lower resolution."""
     notes = []
     if len(stages) > 1 and "cells" not in trace.supernet.options:
-        notes.append(f"supernets of space '{space.name}' have one depth: from stage to stage none grew")
+        notes.append(f"supernets of space '{space.name}' have a fixed depth, so they did not grow from stage to stage")
     if trace.scale != 1.0:
-        at_full_size = "scores them on images of full size"
-        control = at_full_size if trace.controlled else "is left out, since those of full size get another stem"
+        at_full_size = "scores them on full-size images"
+        control = at_full_size if trace.controlled else "is omitted, because full-size images need a different stem"
         notes.append(f"the supernets were trained on images scaled by {trace.scale:g}; the control {control}")
     return notes

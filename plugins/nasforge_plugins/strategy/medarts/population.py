@@ -1,4 +1,4 @@
-"""ME-DARTS's population: which members go on (section III.C.3), and how others descend from them (III.C.4)."""
+"""ME-DARTS's population: selection (section III.C.3), inheritance and crossover (III.C.4)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Size = Literal["max", "min"]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Member:
-    """A supernet G_i of the population, by what it hands on to the next stage.
+    """A supernet G_i of the population, without its weights, which no stage passes on.
 
     Attributes:
         name: the name of its fit, `<stage>/<number>`.
         parents: names of the members that its alphas come from.
-        alphas: (edges, columns) by cell type; None: random ones.
+        alphas: (edges, columns) by cell type; None for random ones.
         trace: its ancestors' mixing weights (epochs, edges, operations) by cell type.
     """
 
@@ -46,12 +46,12 @@ class TrainedMember(Member):
     """A member after its training.
 
     Attributes:
-        alphas: as they are now.
-        trace: mixing weights of its ancestors' training, then of its own.
-        epochs: how many it trained for itself.
-        accuracy: acc_valid, of the supernet on the half of the images that moves the alphas.
+        alphas: the trained alphas.
+        trace: mixing weights during its ancestors' training, then during its own.
+        epochs: number of epochs of its own training.
+        accuracy: acc_valid, the supernet's accuracy on the half of the images that moves the alphas.
         params_m: para_aug, the parameters of the evaluation network of `architecture` in millions.
-        architecture: derived from the alphas.
+        architecture: the architecture derived from the alphas.
     """
 
     alphas: Mapping[str, Tensor]
@@ -65,9 +65,9 @@ class TrainedMember(Member):
 
 
 def select(members: Sequence[TrainedMember], n: int, dominance: Dominance, size: Size) -> list[TrainedMember]:
-    """The `n` best, front by front; within a front the least crowded come first, then the most accurate.
+    """The `n` best members, front by front; within a front the least crowded come first, then the most accurate.
 
-    Of members with equal objectives all but one come last in their front: a copy adds no diversity.
+    Of members with equal objectives, all but one come last in their front, because copies add no diversity.
     """
     costs = normalized_costs(members, size)
     ranked: list[int] = []
@@ -106,7 +106,7 @@ class _StrictDominance:
     """Dominance as the paper prints it."""
 
     def calc_domination_matrix(self, F: np.ndarray, *_: Any) -> np.ndarray:
-        """1 where the row's candidate dominates the column's, -1 the other way round."""
+        """1 if the row's candidate dominates the column's, -1 if the column's dominates the row's, else 0."""
         better = (F[:, None] < F[None]).all(axis=2)  # eq. 7: better in every objective
         matrix: np.ndarray = better.astype(int) - better.T.astype(int)
         return matrix
@@ -116,7 +116,7 @@ class _StrictDominance:
 
 
 def next_generation(selected: Sequence[TrainedMember], stage: str, children: int) -> list[Member]:
-    """Heirs of `selected`, and `children` members crossed from pairs of them: the best pair first, each both ways."""
+    """Heirs of `selected`, and `children` crossed from pairs of them, best pair first, each pair in both orders."""
     pairs = [pair for a, b in itertools.combinations(selected, 2) for pair in ((a, b), (b, a))]
     names = (f"{stage}/{number}" for number in itertools.count())
     heirs = [inherit(parent, next(names)) for parent in selected]
@@ -124,7 +124,7 @@ def next_generation(selected: Sequence[TrainedMember], stage: str, children: int
 
 
 def inherit(parent: TrainedMember, name: str) -> Member:
-    """The same alphas in the next stage (Fig. 4); the weights of the deeper supernet are new."""
+    """A member with the same alphas for the next stage (Fig. 4); the weights of the deeper supernet are new."""
     return Member(name=name, parents=(parent.name,), alphas=parent.alphas, trace=parent.trace)
 
 
@@ -142,7 +142,7 @@ def cross(a: TrainedMember, b: TrainedMember, name: str) -> Member:
 def alphas_of(
     architecture: Architecture, space: WeightSharing, shapes: Mapping[str, tuple[int, int]]
 ) -> dict[str, Tensor]:
-    """Alphas that lean to an architecture: 1 on each of its operations, else 0; a column for `none` comes first."""
+    """Alphas that favor an architecture: 1 for each of its operations, else 0; a column for `none` comes first."""
     mix = space.mix_of(architecture)
     alphas = {cell: torch.zeros(shape) for cell, shape in shapes.items()}
     for cell, rows in alphas.items():

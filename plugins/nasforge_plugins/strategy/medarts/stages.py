@@ -1,4 +1,4 @@
-"""The stages of ME-DARTS: whether they can be run, before any of them is, and the images that each trains on."""
+"""The stages of ME-DARTS: checks before the search, and the images of each stage."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from nasforge import (
 
 Members = Annotated[int, Field(ge=1, le=10_000)]
 SMALLEST_SIDE = 16
-"""Pixels below which images are not halved unless asked for: two reductions would leave one pixel of 4x4 digits."""
+"""Smaller images are halved only on request: two reductions would leave a single pixel of 4x4 digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage: how many members it has, and how they are trained.
+    """One stage: the number of its members and how they are trained.
 
     Attributes:
         name: unique; the stage's fits are named after it.
         cells: depth of its supernets.
-        epochs: how long each member trains.
-        population: how many members it has.
-        channels: width of its supernets; the space's own if None.
-        images: how many, class-balanced, half of them for the weights; a larger stage has those of a smaller one and
-            more. All if None.
-        parents: how many members come from the stage before; the others are crossed from them. None: half of the
-            population, both of two, and all on a space with a single cell type.
+        epochs: number of epochs that each member trains.
+        population: number of members.
+        channels: width of its supernets; None for the space's own.
+        images: number of images, class-balanced, half of them for the weights; None for all. The images of a smaller
+            stage are among those of a larger one.
+        parents: number of members that come from the previous stage; the others are crossed from them. None means half
+            of the population, both of two, and all on a space with a single cell type.
     """
 
     name: str
@@ -54,73 +54,73 @@ class Stage:
 
     @property
     def survivors(self) -> int:
-        """How many members of the stage before go on to this one."""
+        """The number of members of the previous stage that continue in this one."""
         return self.parents or max((self.population + 1) // 2, min(self.population, 2))
 
     @property
     def children(self) -> int:
-        """How many members are crossed from the survivors."""
+        """The number of members that are crossed from the survivors."""
         return self.population - self.survivors
 
 
-# Whether they can be run
+# Checks before the search
 
 
 def check_stages(stages: Sequence[Stage]) -> None:
-    """Raise an `OptionError` that names a stage whose name or parents cannot be."""
+    """Raise an `OptionError` that names a stage with an invalid name or number of parents."""
     if not stages:
         raise OptionError("strategy.stages=[] trains nothing; the paper has three stages, of 4, 6 and 8 cells")
     names = [stage.name for stage in stages]
     for stage in stages:
         if names.count(stage.name) > 1:
             raise OptionError(
-                f"strategy.stages has two stages named '{stage.name}'; each needs a name of its own, for its fits"
+                f"strategy.stages has two stages named '{stage.name}'; names must differ, since they name fits"
             )
         if not re.fullmatch(r"\w[\w.-]*", stage.name):
             raise OptionError(
-                f"strategy.stages: '{stage.name}' cannot name a stage, since it names a folder too; "
-                "letters, digits, '_', '-' and '.' would do"
+                f"strategy.stages: '{stage.name}' cannot name a stage, because it also names a folder; "
+                "use letters, digits, '_', '-' and '.'"
             )
     if stages[0].parents:
-        raise OptionError(f"strategy.stages: '{stages[0].name}' is the first stage; parents=null is right there")
+        raise OptionError(f"strategy.stages: '{stages[0].name}' is the first stage; it must have parents=null")
     for before, stage in pairwise(stages):
         parents, limit = stage.survivors, min(before.population, stage.population)
         if parents > limit:
             raise OptionError(
-                f"strategy.stages: '{stage.name}' takes {parents} parents for a population of {stage.population}, and "
-                f"'{before.name}' has {before.population} members; parents={limit} would be the most"
+                f"strategy.stages: '{stage.name}' has {parents} parents for a population of {stage.population}, and "
+                f"'{before.name}' has {before.population} members; parents must be at most {limit}"
             )
         if stage.population > parents**2:
             raise OptionError(
-                f"strategy.stages: '{stage.name}' has a population of {stage.population}, and {parents} parents with "
-                f"their children are at most {parents**2}; it takes parents={_root(stage.population)}"
+                f"strategy.stages: '{stage.name}' has a population of {stage.population}, but {parents} parents with "
+                f"their children are at most {parents**2}; parents must be at least {_root(stage.population)}"
             )
 
 
 def without_crossing(stages: Sequence[Stage], space: str) -> tuple[Stage, ...]:
-    """The stages on a space of one cell type, where crossover has nothing to exchange: all members are heirs.
+    """The stages for a space with a single cell type, where crossover has nothing to exchange: all members are heirs.
 
     Raises:
-        OptionError: a stage asks for children, or for more members than the stage before has.
+        OptionError: a stage asks for children, or for more members than the previous stage has.
     """
     for stage in stages:
         if stage.parents and stage.children:
             raise OptionError(
-                f"strategy.stages: '{stage.name}' crosses {stage.parents} parents, but the cells of space '{space}' "
-                f"are all of one type, with nothing to exchange; parents=null or {stage.population} crosses none"
+                f"strategy.stages: '{stage.name}' crosses {stage.parents} parents, but space '{space}' has a single "
+                f"cell type, so there is nothing to exchange; set parents=null or {stage.population}"
             )
     for before, stage in pairwise(stages):
         if stage.population > before.population:
             raise OptionError(
                 f"strategy.stages: '{stage.name}' has a population of {stage.population}, but '{before.name}' has "
-                f"{before.population} members, and the cells of space '{space}' are all of one type, so that crossing "
-                f"makes no more; population={before.population} is the most"
+                f"{before.population} members, and space '{space}' has a single cell type, so crossover cannot add "
+                f"members; population must be at most {before.population}"
             )
     return (stages[0], *(replace(stage, parents=stage.population) for stage in stages[1:]))
 
 
 def check_images(stages: Sequence[Stage], images: int, classes: int) -> None:
-    """Raise an `OptionError` that names a stage that asks for more images than there are, or for unequal classes."""
+    """Raise an `OptionError` that names a stage with more images than there are, or with unequal classes."""
     for stage in stages:
         asked, step = stage.images, 2 * classes
         if asked is None:
@@ -128,13 +128,13 @@ def check_images(stages: Sequence[Stage], images: int, classes: int) -> None:
         if asked > images:
             raise OptionError(
                 f"strategy.stages: '{stage.name}' asks for {asked} images, and there are {images} to search on; "
-                "images=null takes all of them"
+                "images=null uses all of them"
             )
         if asked % step:
             near = max(step, round(asked / step) * step)
             raise OptionError(
-                f"strategy.stages: '{stage.name}' asks for {asked} images, which do not divide evenly among {classes} "
-                f"classes in two halves; {min(near, images // step * step)} would do, or images=null for all"
+                f"strategy.stages: '{stage.name}' asks for {asked} images, which do not divide evenly into two halves "
+                f"of {classes} classes; {min(near, images // step * step)} would fit, or images=null for all"
             )
 
 
@@ -142,8 +142,8 @@ def check_depth(stage: Stage, supernet: Supernet, space: WeightSharing) -> None:
     """Raise an `OptionError` that names the stage if its supernet has no normal cell."""
     if stage.cells < space.least_cells:
         raise OptionError(
-            f"strategy.stages: '{stage.name}' has cells={stage.cells}, all of which are reductions, so that no "
-            f"{next(iter(supernet.alpha_shapes))} cell would learn; it takes at least {space.least_cells}"
+            f"strategy.stages: '{stage.name}' has cells={stage.cells}, all of which are reduction cells, so no "
+            f"{next(iter(supernet.alpha_shapes))} cell would learn; cells must be at least {space.least_cells}"
         )
 
 
@@ -155,15 +155,15 @@ def _root(population: int) -> int:
 
 
 def scale_of(data: SearchData, asked: float | None) -> float:
-    """The factor asked for; None is half, as in the paper, unless images are too small for it."""
+    """The requested factor; None means 1/2, as in the paper, unless images are too small."""
     return asked or (0.5 if min(data.input_shape[1:]) >= SMALLEST_SIDE else 1.0)
 
 
 def images_of(stage: Stage, data: SearchData, scale: float) -> FitData:
     """The stage's images: class-balanced (D_sample), then scaled by Lanczos (D_low).
 
-    Subsets are taken of each half, so that no stage trains on what another one is scored on. A larger stage's images
-    include those of a smaller one.
+    Subsets are taken from each half, so no stage trains on images that another one scores on. The images of a smaller
+    stage are among those of a larger one.
     """
     halves = data.halves()
     train, validation = halves.train, halves.validation
@@ -183,7 +183,7 @@ def scaled(shape: Shape, scale: float) -> Shape:
 
 
 def fits_full_size(supernet: Supernet, space: WeightSharing, data: SearchData, scale: float) -> bool:
-    """Whether the weights of a supernet trained on scaled images fit images of full size."""
+    """Whether the weights of a supernet trained on scaled images fit full-size images."""
     if scale == 1.0:
         return True
     options: Any = supernet.options

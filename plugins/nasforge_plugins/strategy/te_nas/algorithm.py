@@ -40,7 +40,7 @@ class TENAS(Strategy[WeightSharing]):
     """TE-NAS: prune a supernet at its initial weights, round by round, by what each removal does to its scores.
 
     The scores are the run's objectives: the condition of the neural tangent kernel and the number of linear regions by
-    default. Any estimator will do that scores the networks a space builds. `conf/strategy/te_nas.yaml` explains each
+    default. Any estimator that scores a space's networks will do. `conf/strategy/te_nas.yaml` explains each
     option and gives the paper's value.
 
     Raises:
@@ -79,8 +79,8 @@ class TENAS(Strategy[WeightSharing]):
             raise RunError("the search ended before its first round; resume it with a larger budget.seconds")
         if done < rounds:
             run.notes.append(
-                f"the search ended after {done} of {rounds} rounds: of the operations that were left on an edge, the "
-                "one that is missed most in the last round was taken"
+                f"the search ended after {done} of {rounds} rounds: each edge has the operation whose removal harmed "
+                "the scores most in the last round"
             )
         architecture = run.space.derive(self._weighed(run, scores, kept, importance, rounds))
         run.notes += scores.notes()
@@ -103,7 +103,7 @@ class TENAS(Strategy[WeightSharing]):
             if (seeds := estimator.options.get("seeds", 1)) > 1:
                 raise OptionError(
                     f"estimator.{estimator.name}.seeds={seeds}: all prunings of a draw begin with the same weights, so "
-                    f"that nothing new would be measured; strategy.repeats={seeds} draws weights anew"
+                    f"more seeds would measure the same; strategy.repeats={seeds} draws new weights"
                 )
 
     def ranked(self, scores: Scores, kept: Kept, places: Sequence[Place], number: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a person sees of TS-ENAS: how long it will take, how the population fared, and what inheritance was worth."""
+"""What a user sees of TS-ENAS: how long it will take, how the population fared, and what inheritance was worth."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _saved(generations: Sequence[Generation], inheritance: Inheritance) -> str:
 
 def _compared(inheritance: Inheritance) -> str:
     """The networks that were trained both ways, by the metric that their training is for."""
-    assert inheritance.trainer is not None  # there is a comparison
+    assert inheritance.trainer is not None  # a comparison needs a trainer
     objective, epochs = inheritance.trainer.objectives[0], inheritance.trainer.epochs
     inherited, alone = (
         statistics.fmean(evaluation.metrics[objective.metric] for evaluation in side)
