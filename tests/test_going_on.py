@@ -77,10 +77,10 @@ def test_an_interrupted_retraining_goes_on_as_the_sentence_says(command, run, fe
     before = files_of(folder)
     status, said, _ = command(*advice)
     assert (status, files_of(folder)) == (0, before)
-    assert "has ended before (finished) and is left as it is" in said
+    assert "already ended (finished) and is left unchanged" in said
     status, said, complaint = command(*words)
     assert files_of(folder) == before
-    assert "has ended before" in said if inside else "already holds a run" in complaint
+    assert "already ended" in said if inside else "already holds a run" in complaint
 
 
 @pytest.mark.parametrize(

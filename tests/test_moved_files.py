@@ -80,7 +80,7 @@ def test_and_knows_other_images(copied, mistake):
     arrays = dict(np.load(copied.parent / "mine.npz"))
     np.savez("other.npz", **{**arrays, "train_images": 255 - arrays["train_images"]})
     said = mistake("resume", str(copied), "budget.evaluations=3", "data.path=other.npz")
-    assert "the data are not those that the run" in said
+    assert "the data changed since the run" in said
 
 
 def test_bytes_of_the_result_do_not_depend_on_the_place(run, command, few_images, tmp_path):
@@ -113,7 +113,7 @@ def test_a_table_may_move_and_no_other_takes_its_place(inside, command):
     status, _, complaint = command(*words)
     assert (status, f"add {keys[0]}.path=PATH" in complaint) == (2, True)
     status, _, complaint = command(*words, *(f"{key}.path=other.safetensors" for key in keys))
-    assert (status, "are not those that the run" in complaint) == (2, True)
+    assert (status, "the data changed since the run" in complaint) == (2, True)
     before = len(Path("run/journal.jsonl").read_text().splitlines())
     status, _, complaint = command(*words, *(f"{key}.path=moved.safetensors" for key in keys))
     assert status == 0, complaint

@@ -123,7 +123,7 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(run, found, capsys)
     before = files_of(run)
     for changes in ([], ["budget.seconds=100000"], ["executor.workers=2"]):
         assert experiment.resume(run, changes).result == found.result
-        assert f"{run} has ended before (finished) and is left as it is\n" in capsys.readouterr().out
+        assert f"{run} already ended (finished) and is left unchanged\n" in capsys.readouterr().out
     assert files_of(run) == before
 
 
@@ -139,12 +139,12 @@ def test_a_search_stopped_by_time_says_so_and_an_extended_one_equals_the_undistu
     [
         (
             "strategy.epochs=9",
-            "'strategy.epochs=9' cannot change in a run that has begun; resume takes budget.KEY=VALUE",
+            "'strategy.epochs=9' cannot change after a run has begun; resume takes budget.KEY=VALUE",
         ),
         ("seed=1", "cannot change"),
         ("budget.seconds", "cannot change"),
-        ("executor.threads=2", "but for executor.threads and trainer.precision"),
-        ("trainer.precision=bf16-mixed", "but for executor.threads and trainer.precision"),
+        ("executor.threads=2", "except executor.threads and trainer.precision"),
+        ("trainer.precision=bf16-mixed", "except executor.threads and trainer.precision"),
         ("budget.evaluation=3", "no option budget.evaluation. Did you mean budget.evaluations?"),
         ("executor=rya", "no executor named 'rya'. Did you mean 'ray'?"),
     ],
@@ -177,7 +177,7 @@ def test_other_data_are_refused(run, images):
     (run / "result.json").unlink()
     try:
         np.savez(images, **arrays)
-        with pytest.raises(RunError, match="the data are not those that the run"):
+        with pytest.raises(RunError, match="the data changed since the run"):
             experiment.resume(run)
     finally:
         small.images(images)
@@ -236,7 +236,7 @@ def test_a_folder_that_is_no_run_is_named(tmp_path, call, lacks):
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("retrain.cutout=8", "would blank whole images of 8 x 8"),
+        ("retrain.cutout=8", "can blank whole images of 8 x 8"),
         ("space.channels=6", r"space\.channels=6|is not divisible"),
         ("control.samples=0", r"control\.samples=0: it must be a whole number, at least 1"),
     ],
@@ -251,7 +251,7 @@ def test_mistakes_are_found_before_anything_is_written(tmp_path, images, word, s
 def test_few_random_architectures_make_a_control_with_a_note(tmp_path, images):
     result = experiment.search(config(images, "control.samples=5", "retrain.seeds=0"), tmp_path / "run").result
     assert len(result["control"]["random"]) == 5
-    assert "control.samples=5: a percentile among fewer than 20 random architectures says little" in result["notes"]
+    assert "control.samples=5: a percentile among fewer than 20 random architectures means little" in result["notes"]
 
 
 def test_a_fit_that_was_killed_between_checkpoint_and_weights_keeps_them_even_out_of_time(tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def test_what_a_table_found_is_trained_without_the_table(found, tmp_path, monkey
         (["constraints=['params_m<1']"], r"constraint 'params_m<1' is invalid; write it like params_m<=1\.0"),
         (
             ["objectives=accuracy"],
-            r"objectives=accuracy: it must be a list of texts, objectives=\[accuracy,latency_ms\]",
+            r"objectives=accuracy: it must be a list of texts, such as objectives=\[accuracy,latency_ms\]",
         ),
         (["space=darts"], "is of space 'nasbench201' with 15625 architectures, but the run's space is 'darts'"),
         (["estimator.tabular.dataset=cifar1000"], "no data set in .* named 'cifar1000'"),

@@ -1,4 +1,4 @@
 """From a configuration to a folder with a result: search, resume, retrain.
 
-Imports everything below it: config, run, report, tables.
+Imports config, run, report and tables, and what is below them.
 """

@@ -1,4 +1,4 @@
-"""From a configuration to a result in a folder: search, resume, retrain, report."""
+"""Search, resume, retrain and report: from a configuration to a result in a folder."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ from nasforge.training.shared_weights import SharedWeights, random_architectures
 
 
 def search(config: Config, folder: Path, overrides: Sequence[str] = (), *, progress: Progress | None = None) -> Outcome:
-    """Search as `config` says and leave everything in `folder`, which must not hold a run yet.
+    """Search with `config`, and write everything into `folder`, which must not hold a run yet.
 
     Args:
-        config: resolved, as `configuration.compose` makes it.
-        overrides: the command line's words, recorded for whoever types the command again.
-        progress: says how far it is; at a terminal, or in lines, if None.
+        config: resolved, as from `configuration.compose`.
+        overrides: the command's arguments, recorded so that it can be repeated.
+        progress: shows the progress; None: on the terminal, or in lines.
 
     Raises:
-        NasforgeError: the configuration, the data or the folder is wrong; nothing has been written then.
+        NasforgeError: the configuration, the data or the folder is invalid; nothing was written.
     """
     folder = folder.absolute()
     _check_free(folder)
     if config["architecture"] is not None:
         raise OptionError(
-            f"a search looks for an architecture, so it takes none: architecture={typed(config['architecture'])}; "
+            f"a search finds an architecture, so it takes none: architecture={typed(config['architecture'])}; "
             "`nasforge retrain architecture=...` trains one"
         )
     parts = _search_parts(config, progress)
@@ -66,17 +66,17 @@ def resume(
     config_dir: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Go on with the search or the retraining in `folder`; one that has nothing left to do is left as it is.
+    """Continue the search or the retraining in `folder`; leave it unchanged if nothing is left to do.
 
     Args:
-        changes: overrides; they may set budget, executor, trainer, logger and callbacks anew.
-        how: a configuration from which all of these are taken instead.
+        changes: overrides of budget, executor, trainer, logger and callbacks, and new paths of data.
+        how: a configuration from which these sections are taken instead.
         config_dir: one more folder of configurations that `changes` may choose from.
-        progress: says how far it is; at a terminal, or in lines, if None.
+        progress: shows the progress; None: on the terminal, or in lines.
 
     Raises:
-        RunError: there is no run, another process writes it, or its journal, weights or data are not what they were.
-        OptionError: a change of something else.
+        RunError: there is no run, another process writes it, or its journal, weights or data were altered.
+        OptionError: `changes` change something else.
     """
     folder = folder.absolute()
     beginning = Beginning.of(folder)
@@ -89,8 +89,7 @@ def resume(
         with moved(config):
             parts = (_search_parts if beginning.command == "search" else _retrain_parts)(config, progress)
         if parts.fingerprint != beginning.data:
-            rest = "restore them, or start a new run"
-            raise RunError(f"the data are not those that the run in {folder} began with; {rest}")
+            raise RunError(f"the data changed since the run in {folder} began; restore it, or start a new run")
         beginning.restore(folder, parts.recorded)
         return _run(beginning, parts, journal)
 
@@ -99,11 +98,11 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
     """Train an architecture from scratch and test it.
 
     Args:
-        config: `architecture` is what `SearchSpace.read` takes; None takes what the run found.
-        folder: a search's folder if `run`, and the results go into a folder inside it; else where they go.
+        config: its `architecture` is a text for `SearchSpace.read`, or None for the architecture that the run found.
+        folder: the folder of a search if `run`, inside which the results get a folder; else the folder for the results.
 
     Raises:
-        NasforgeError: the configuration, the data or the folder is wrong.
+        NasforgeError: the configuration, the data or the folder is invalid.
     """
     folder = folder.absolute()
     files = RunFolder(folder)
@@ -128,7 +127,7 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
 
 
 def report(folder: Path) -> Path:
-    """Write the report and the drawings of the run in `folder` again."""
+    """Write the report and the drawings of the run in `folder` again; return the report's path."""
     folder = folder.absolute()
     parts = Parts(read_config(folder))
     files = RunFolder(folder)
@@ -144,7 +143,7 @@ def _check_free(folder: Path) -> None:
 
 @contextmanager
 def _in(folder: Path) -> Iterator[None]:
-    """Inside, stop signals end the run in order, and whoever is told of it learns what they left behind."""
+    """Let stop signals inside this context end the run in order, with an `Interrupted` that knows the run's folder."""
     try:
         with interruptible():
             yield
@@ -172,21 +171,19 @@ def _begin(
             return _run(beginning, parts, journal)
         except (OptionError, AbilityError, DataError):
             if empty and beginning.nothing_done(journal):
-                shutil.rmtree(
-                    folder
-                )  # what a strategy refuses when it begins leaves no more than what was checked before
+                shutil.rmtree(folder)  # a strategy that refuses at its start must leave nothing
             raise
 
 
 def _run(beginning: Beginning, parts: Parts, journal: Journal) -> Outcome:
-    """Run it from its first line; what the journal holds returns at once."""
+    """Run it from its first line; what is in the journal returns at once."""
     if beginning.architecture is None:
         return _search(parts, journal)
     return _retrain(parts, journal, Architecture.from_json(beginning.architecture), beginning.called)
 
 
 def _search_parts(config: Config, progress: Progress | None = None) -> Parts:
-    """All parts, so that what does not fit together is said before anything is written."""
+    """Build and check all parts of a search before anything is written."""
     parts = Parts(config, progress)
     parts.strategy.check_goals(parts.estimators, parts.goals.followed, parts.goals.constraints)
     parts.check_machinery()
@@ -198,7 +195,7 @@ def _search_parts(config: Config, progress: Progress | None = None) -> Parts:
 
 
 def _retrain_parts(config: Config, progress: Progress | None = None) -> Parts:
-    """Likewise, for a retraining."""
+    """Build and check the parts of a retraining."""
     parts = Parts(config, progress)
     if not parts.retraining.seeds:
         raise OptionError("retrain.seeds=0 leaves nothing to do; set it to 1 or more")
@@ -214,7 +211,7 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
         found = parts.strategy.search(run)
         parts.strategy.explain(run, found.trace)
         strategy = chosen(Beginning.of(run.folder).words, "strategy") or parts.strategy.name
-        known = {each.architecture: each.metrics for each in ledger if each.ok}  # what was only reported is among it
+        known = {each.architecture: each.metrics for each in ledger if each.ok}  # including report-only metrics
         metrics = {**known.get(found.architecture, {}), **found.metrics}
         front = [
             FrontMember(notation=str(each.architecture), metrics={**known.get(each.architecture, {}), **each.metrics})
@@ -257,10 +254,10 @@ def _retrain(parts: Parts, journal: Journal, architecture: Architecture, called:
 
 
 def _open(parts: Parts, journal: Journal, ledger: list[Evaluation] | None = None) -> Run:
-    """The run of a journal.
+    """Open the run of a journal.
 
     Args:
-        ledger: takes all that is known of each candidate, for people; None: nothing is to be estimated.
+        ledger: receives each evaluation, for people; None: the run estimates nothing.
     """
     folder, data, estimates = journal.path.parent, parts.search_data, ledger is not None
     goals = parts.goals if estimates else Goals()
@@ -283,7 +280,7 @@ def _open(parts: Parts, journal: Journal, ledger: list[Evaluation] | None = None
 
 
 def _images(parts: Parts) -> dict[str, Any]:
-    """What a run records of its data."""
+    """Return what a run records about its data."""
     data = parts.search_data
     return {
         "name": parts.data.name,
@@ -302,21 +299,21 @@ def _images(parts: Parts) -> dict[str, Any]:
 
 
 def _control(parts: Parts, run: Run, found: Result) -> tuple[Control, Architecture]:
-    """Score the found architecture and random ones alike, with the search's shared weights.
+    """Score the found architecture and random ones in the same way, with the search's shared weights.
 
-    The best of the random ones is what random search would have found with the same supernet.
+    Return the comparison, and the best random architecture, which random search would have found.
     """
-    scorer = next((one for one in parts.estimators if isinstance(one, SharedWeights)), SharedWeights())
+    scorer = next((part for part in parts.estimators if isinstance(part, SharedWeights)), SharedWeights())
     others = random_architectures(run.space, parts.control.samples, run.seed, "control", found.architecture)
     run.notes += parts.control.notes()
     scored = run.score([found.architecture, *others], scorer, weights=found.weights)
     if not scored[0].ok:
         raise RunError(f"the found architecture cannot be scored: {scored[0].reason}")
-    usable = [one for one in scored[1:] if one.ok]
-    if not usable:
+    accuracies = {evaluation.architecture: evaluation.metrics["accuracy"] for evaluation in scored[1:] if evaluation.ok}
+    if not accuracies:
         raise RunError(f"no random architecture can be scored: {scored[1].reason}")
-    best = max(usable, key=lambda one: one.metrics["accuracy"]).architecture
-    return control_verdict(scored[0].metrics["accuracy"], [one.metrics["accuracy"] for one in usable]), best
+    best = max(accuracies, key=lambda architecture: accuracies[architecture])
+    return control_verdict(scored[0].metrics["accuracy"], list(accuracies.values())), best
 
 
 def _retraining(parts: Parts, run: Run, architecture: Architecture, called: str = "found") -> Retrained:

@@ -1,4 +1,4 @@
-"""What a run is about to do, said before it begins, and how long the part of it takes that can be foreseen."""
+"""Print a run's plan before it begins, with the expected time of retraining."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from nasforge.wording import counted, duration
 
 
 def say_plan(parts: Parts, run: Run, architecture: Architecture | None = None) -> None:
-    """Say where the run is and what it does, phase by phase; what it says is no part of what the run leaves.
+    """Print the run's folder and its phases, which are not recorded.
 
     Args:
-        architecture: what is retrained; None: a search.
+        architecture: the architecture to retrain; None: a search.
     """
     progress = parts.progress
     progress.say(f"run      {run.folder}")
@@ -35,7 +35,7 @@ def say_plan(parts: Parts, run: Run, architecture: Architecture | None = None) -
 
 
 def _images(data: SearchData) -> str:
-    """How many training images, and of what, so that a folder that was read otherwise than meant is seen at once."""
+    """Describe the training images, so that a misread folder is noticed at once."""
     counts = dict(zip(data.class_names, data.class_counts, strict=True))
     each = ", ".join(f"{name} {count:,}" for name, count in counts.items()) if len(counts) <= FEW else ""
     size = " x ".join(map(str, data.input_shape[1:]))
@@ -45,7 +45,7 @@ def _images(data: SearchData) -> str:
 
 
 FEW = 12
-"""So many classes are named."""
+"""With more classes than this, none is named."""
 
 
 def _plan(parts: Parts, run: Run, architecture: Architecture | None) -> Iterator[tuple[str, str]]:
@@ -59,13 +59,13 @@ def _plan(parts: Parts, run: Run, architecture: Architecture | None) -> Iterator
 
 
 def _bounds(parts: Parts) -> str:
-    """The budget bounds the search alone, which people do not expect of it."""
+    """Describe the budget, and say that it limits only the search, which people do not expect."""
     budget = parts.budget
     evaluations = f"{counted(budget.evaluations, 'estimate')}" if budget.evaluations else ""
     seconds = duration(budget.seconds) if budget.seconds else ""
     bounds = " and ".join(bound for bound in (evaluations, seconds) if bound)
     follows = parts.strategy.shares_weights or parts.retraining.seeds
-    return f", at most {bounds}{'; what follows is not counted' if follows else ''}" if bounds else ""
+    return f", at most {bounds}{'; later phases are not counted' if follows else ''}" if bounds else ""
 
 
 def _retraining(parts: Parts, run: Run, architecture: Architecture | None) -> str:
@@ -83,11 +83,11 @@ def _retraining(parts: Parts, run: Run, architecture: Architecture | None) -> st
         ).to(run.device)
         pixels = torch.rand(min(batch, images), *run.data.input_shape, device=run.device)
         step = step_seconds(network, pixels)
-    return f"{what}, about {duration(networks * how.epochs * -(-images // batch) * step)} by the time of one step"
+    return f"{what}, about {duration(networks * how.epochs * -(-images // batch) * step)}, estimated from one step"
 
 
 def step_seconds(network: Network, images: Tensor) -> float:
-    """How long a training step of `network` on `images` (B, C, H, W) takes, its optimizer aside; the second of two."""
+    """Return the seconds of a second training step of `network` on `images` (B, C, H, W), without its optimizer."""
     labels, seconds = torch.zeros(len(images), dtype=torch.long, device=images.device), 0.0
     for _ in range(2):
         start = _now(images)

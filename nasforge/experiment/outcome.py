@@ -1,4 +1,4 @@
-"""The end of a run: what it leaves in its folder, and what a later start finds there."""
+"""The end of a run: write its files and print its summary, or read them in a later start."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from nasforge.run.run import Run
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left behind.
+    """The outcome of a search or a retraining.
 
     Attributes:
         folder: the run's folder.
-        architecture: the one found (or retrained).
-        result: the content of its `result.json`; `result.control.sentence`, or `result["control"]["sentence"]`.
+        architecture: the architecture that was found or retrained.
+        result: the content of `result.json`.
     """
 
     folder: Path
@@ -45,12 +45,12 @@ class Outcome:
 def finish(
     parts: Parts, run: Run, strategy: str, architecture: Architecture, ledger: Sequence[Evaluation], **sections: Any
 ) -> Outcome:
-    """Write what the run leaves, and say it.
+    """Write the run's files, and print its summary.
 
     Args:
-        strategy: its name, or "retrain".
-        ledger: all that is known of each candidate.
-        sections: those of `SearchResult` that not every run has.
+        strategy: name of the strategy, or "retrain".
+        ledger: all evaluations, with report-only metrics.
+        sections: the parts of `SearchResult` that not every run has.
     """
     run.journal.check_present()
     followed = [objective.metric for objective in run.objectives]
@@ -101,9 +101,9 @@ def _candidate(evaluation: Evaluation) -> Candidate:
 
 
 def ended(folder: Path, config: Mapping[str, Any], detail: Detail = Detail.ALL) -> Outcome | None:
-    """What the run in `folder` has left, if a start with `config` had nothing to do; that is said, and nothing changed.
+    """Return the outcome of the run in `folder`, and print it, if a start with `config` has nothing to do.
 
-    None if it has something to do, be it to write again what is missing or was altered.
+    None if it has something to do, such as to write missing or altered files again.
     """
     ending, files = Ending.of(folder), RunFolder(folder)
     if ending is None or not files.has_ended:
@@ -114,28 +114,28 @@ def ended(folder: Path, config: Mapping[str, Any], detail: Detail = Detail.ALL) 
     result: SearchResult = read_as(files.result, SearchResult)
     if not ending.leaves_nothing_to_do(_bounds(result, config)):
         return None
-    more = "" if ending.status == "finished" else "; with a larger budget it goes on"
+    more = "" if ending.status == "finished" else "; with a larger budget it continues"
     if detail is Detail.ALL:
-        print(f"{folder} has ended before ({ending.status}) and is left as it is{more}")
+        print(f"{folder} already ended ({ending.status}) and is left unchanged{more}")
     print_summary(result, folder, read_as(files.timing, Timing), detail=detail)
     return Outcome(folder, result.architecture, result)
 
 
 def _bounds(result: SearchResult, config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The budget; nothing bounds a retraining."""
+    """Return the budget; empty for a retraining, which has none."""
     return {} if result.strategy == "retrain" else config["budget"]
 
 
 def _count(evaluations: Sequence[Evaluation], followed: Sequence[str]) -> EvaluationCounts:
-    """How many; which metrics are the same for all candidates and so say nothing, unless they are followed; and, where
-    a table says what training each of them took, how long a search without it would have."""
+    """Count the evaluations, and find metrics, other than followed ones, that are equal for all candidates."""
     values: dict[str, set[float]] = {}
     for evaluation in evaluations:
         for name, value in evaluation.metrics.items() if evaluation.ok else ():
             values.setdefault(name, set()).add(value)
     distinct = len({evaluation.architecture for evaluation in evaluations})
-    every = [evaluation.metrics for evaluation in evaluations]
-    simulated = [metrics[TRAINING_TIME] for metrics in every if TRAINING_TIME in metrics]
+    simulated = [
+        metrics[TRAINING_TIME] for metrics in (each.metrics for each in evaluations) if TRAINING_TIME in metrics
+    ]
     return EvaluationCounts(
         requested=len(evaluations),
         distinct=distinct,
@@ -146,20 +146,20 @@ def _count(evaluations: Sequence[Evaluation], followed: Sequence[str]) -> Evalua
 
 
 def _flagged(evaluations: Sequence[Evaluation]) -> list[str]:
-    """One sentence on candidates some of whose metrics could not be measured."""
+    """Return a sentence about candidates with metrics that could not be measured, if there are any."""
     flagged = {each.architecture: each.reason for each in evaluations if each.ok and each.reason}
     if not flagged:
         return []
     distinct = len({evaluation.architecture for evaluation in evaluations})
     first, reason = next(iter(flagged.items()))
     return [
-        f"{len(flagged)} of {distinct} distinct candidates have metrics that could not be measured and hold their "
+        f"{len(flagged)} of {distinct} distinct candidates have metrics that could not be measured and have their "
         f"worst value (evaluations.json says which); the first: {first}: {reason}"
     ]
 
 
 def draw(parts: Parts, folder: Path, architecture: Architecture) -> Path:
-    """Write the drawings and the report; the report's path."""
+    """Write the drawings and the report; return the report's path."""
     graphs = list(parts.space.draw(architecture))
     for graph in graphs:
         draw_cell(graph, folder / graph.title.replace(" ", "_"))
@@ -167,7 +167,7 @@ def draw(parts: Parts, folder: Path, architecture: Architecture) -> Path:
 
 
 def existing(path: Path) -> Path:
-    """`path`, a file that a run writes at its end; `RunError` if it is not there."""
+    """Return `path`, a file that a run writes at its end; `RunError` if it is missing."""
     if not path.exists():
         raise RunError(f"{path} is missing: the run has not ended yet; `nasforge resume {path.parent}` continues it")
     return path

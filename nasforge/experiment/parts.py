@@ -1,4 +1,4 @@
-"""A configuration's parts: plug-ins built and checked against each other, before any data are read."""
+"""Build the parts of a configuration, and check them against each other, before any data is read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from nasforge.strategy import Strategy
 from nasforge.training.ranks import Ranks, ranks_of
 
 WORTH_READING = 20
-"""Random architectures that make a percentile among them worth reading."""
+"""Number of random architectures from which a percentile is meaningful."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,34 +42,34 @@ class Control:
     samples: Annotated[int, Field(ge=1, le=10_000)]
 
     def notes(self) -> list[str]:
-        """Whether a percentile among so few is worth reading."""
+        """Return a note if there are too few for a percentile."""
         if self.samples >= WORTH_READING:
             return []
         return [
-            f"control.samples={self.samples}: a percentile among fewer than {WORTH_READING} random architectures says "
+            f"control.samples={self.samples}: a percentile among fewer than {WORTH_READING} random architectures means "
             "little"
         ]
 
 
 SMALL_SIDE = 16
-"""Images up to this many pixels a side give threads so little to do that they mostly wait for each other: on two quiet
-cores a second one gains a tenth, on cores that are busy otherwise it costs several times the time."""
+"""Images up to this side in pixels give threads so little work that they mostly wait for each other: a second thread
+saves a tenth of the time on two idle cores, but takes several times as long on busy ones."""
 
 
 class Parts:
-    """What one configuration stands for.
+    """The objects that one configuration describes.
 
     Args:
         config: resolved.
-        progress: says what a run of it does; at a terminal, or in lines, if None.
+        progress: shows the run's progress; None: on the terminal, or in lines.
 
     Raises:
-        NasforgeError: a name, key, type or value is wrong, or parts do not fit each other; the message says which.
+        NasforgeError: a name, key, type or value is invalid, or parts do not work together; the message says which.
     """
 
     def __init__(self, config: Mapping[str, Any], progress: Progress | None = None) -> None:
         self.progress = progress or Progress()
-        check_whole(config)  # it may have been read from a file that anyone wrote
+        check_whole(config)  # anyone may have written the file that it comes from
         self.config = config
         self.seed: int = _seed(config["seed"])
         self.budget = checked(Budget, config["budget"], where="budget")
@@ -80,16 +80,16 @@ class Parts:
 
     @cached_property
     def strategy(self) -> Strategy[Any]:
-        """Built when a search begins; retraining has no use for it."""
+        """The strategy of a search; a retraining does not need it."""
         strategy: Strategy[Any] = build("strategy", self.config["strategy"])
         check_space("strategy", strategy, self.space)
         return strategy
 
     @cached_property
     def estimators(self) -> list[Estimator]:
-        """One or several, whose metrics are merged."""
+        """One or several estimators, whose metrics are merged."""
         if not self.config["estimator"]:
-            raise OptionError("estimator=[] leaves nobody to say what candidates are worth; name one, or several")
+            raise OptionError("estimator=[] leaves nothing to estimate candidates with; choose one or several")
         estimators: list[Estimator] = [build("estimator", options) for options in self.config["estimator"].values()]
         for estimator in estimators:
             check_space("estimator", estimator, self.space)
@@ -99,23 +99,23 @@ class Parts:
 
     @cached_property
     def goals(self) -> Goals:
-        """What the search follows, and the bounds of its candidates."""
+        """The objectives that the search follows, and its constraints."""
         objectives, constraints = _texts(self.config, "objectives"), _texts(self.config, "constraints")
         if (objectives or constraints) and not self.strategy.needs_estimates:
             key = "objectives" if objectives else "constraints"
-            raise OptionError(f"strategy '{self.strategy.name}' follows an objective of its own; leave {key}= out")
+            raise OptionError(f"strategy '{self.strategy.name}' has its own objective; omit {key}=")
         return Goals.of(self.estimators, objectives, constraints or [])
 
     @cached_property
     def reads_data(self) -> bool:
-        """Whether anything in this configuration looks at images."""
-        if self.retraining.seeds:  # asked first: to retrain, neither strategy nor estimators need be there
+        """Whether any part of this configuration reads images."""
+        if self.retraining.seeds:  # checked first, because a retraining needs neither strategy nor estimators
             return True
         return self.strategy.needs_data or any(estimator.needs_data for estimator in self.estimators)
 
     @cached_property
     def search_data(self) -> SearchData:
-        """The images that a search sees, read now, and found to fit the retraining that is to come."""
+        """The images that a search sees, after a check that the later retraining can use them."""
         if not self.reads_data:
             return cast(SearchData, NoData())
         data = self.data.for_search(self.seed)
@@ -125,19 +125,19 @@ class Parts:
         return data
 
     def check_estimators(self) -> None:
-        """Raise a `NasforgeError` if an estimator cannot do with these images."""
+        """Raise a `NasforgeError` if an estimator cannot use these images."""
         for estimator in self.estimators:
             if estimator.needs_data:
                 estimator.check_data(self.search_data)
 
     def check_networks(self) -> None:
-        """Raise a `NasforgeError` if a network that the search builds cannot be built, or fits into no memory."""
+        """Raise a `NasforgeError` if a network of the search cannot be built or does not fit into memory."""
         if not self.reads_data:
             return
         whole = PlannedNetwork.any_architecture(
             self.search_data,
             {},
-            what="the network at full size, whose parameters the result tells,",
+            what="the network at full size, whose parameters the result counts,",
             lower="space.evaluation_channels or space.evaluation_cells",
         )
         self._check_memory([whole, *self.strategy.networks(self.space, self.search_data)])
@@ -152,28 +152,28 @@ class Parts:
                 planned,
                 self.space,
                 device_of(trainer),
-                ranks=ranks.count if ranks.cuda else ranks.nodes,  # those of a node share its memory
+                ranks=ranks.count if ranks.cuda else ranks.nodes,  # processes on a node share its memory
                 half="16" in str(trainer.get("precision")),
             )
 
     @property
     def data_name(self) -> str:
-        """What the results are about: the data module, or the data set that the estimators have answers for."""
+        """The name of the data that results are about: the data module, or the data set of the estimators."""
         if self.reads_data:
             return str(self.data.name)
-        return ", ".join(dict.fromkeys(one.dataset for one in self.estimators if one.dataset))
+        return ", ".join(dict.fromkeys(estimator.dataset for estimator in self.estimators if estimator.dataset))
 
     @cached_property
     def threads(self) -> int:
-        """Of CPU work; resolved, since it is part of a run's identity."""
+        """The number of CPU threads; resolved, because it is part of a run's identity."""
         small = not self.reads_data or max(self.search_data.input_shape[1:]) <= SMALL_SIDE
         return self.executor.threads or self.executor.default_threads(small=small)
 
     @property
     def recorded(self) -> dict[str, Any]:
-        """The configuration, with what it leaves to the machine and the working folder: threads and paths.
+        """The configuration with the values that depend on the machine and the working directory: threads and paths.
 
-        Of estimators as far as they were built: a retraining has no use for them.
+        Paths of estimators are included only if they were built; a retraining does not build them.
         """
         given = self.config["estimator"]
         built = zip(given, vars(self).get("estimators", ()), strict=False)
@@ -186,21 +186,19 @@ class Parts:
 
     @property
     def fingerprint(self) -> str:
-        """Of the images, and of what the estimators read besides them; empty where nothing reads anything."""
-        images, others = (
-            self.search_data.fingerprint,
-            {one.name: one.fingerprint for one in vars(self).get("estimators", ()) if one.fingerprint},
-        )
+        """A hash of the images and of the estimators' other inputs; empty if there are none."""
+        images, estimators = self.search_data.fingerprint, vars(self).get("estimators", ())
+        others = {estimator.name: estimator.fingerprint for estimator in estimators if estimator.fingerprint}
         return digest([images, others]) if others else images
 
     @cached_property
     def executor(self) -> ExecutorOptions:
-        """Where candidates are estimated."""
+        """The options of the executor, which estimates candidates."""
         return executor_options(self.config["executor"])
 
     @cached_property
     def trainer(self) -> Mapping[str, Any]:
-        """Arguments of Lightning's trainer, found to be such as a run may set."""
+        """Arguments of Lightning's trainer, after a check that a run may set them."""
         return trainer_options(self.config["trainer"])
 
     @cached_property
@@ -209,12 +207,12 @@ class Parts:
         return ranks_of(self.trainer)
 
     def check_machinery(self) -> None:
-        """Raise a `NasforgeError` if this machine, or this installation, cannot compute as the configuration says."""
+        """Raise a `NasforgeError` if this machine or installation lacks what the configuration requires."""
         _ = self.ranks, self.executor
         check_watchers(self.config)
 
     def machinery(self, folder: Path) -> Machinery:
-        """Trainer arguments, threads, and a user's loggers and callbacks, which may write into the run's `folder`."""
+        """Return trainer arguments, threads, and the user's loggers and callbacks, which may write into `folder`."""
         return Machinery(
             trainer=self.trainer,
             threads=self.threads,
@@ -228,8 +226,8 @@ class Parts:
 
 def _texts(config: Mapping[str, Any], key: str) -> list[str] | None:
     value = config.get(key)
-    if value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
-        raise OptionError(f"{key}={value}: it must be a list of texts, {_EXAMPLES[key]} say")
+    if value is not None and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        raise OptionError(f"{key}={value}: it must be a list of texts, such as {_EXAMPLES[key]}")
     return value
 
 

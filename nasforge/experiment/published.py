@@ -1,4 +1,4 @@
-"""What is known beside a search: how a metric was measured, the best there is, and a found cell's true accuracies."""
+"""Known facts for comparison: how a metric was measured, its optimum, and the true accuracies of a found cell."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from nasforge.tables.files import read_table, tables
 from nasforge.tables.table import Column, Table
 
 METRIC = "test_accuracy"
-"""The column that results are reported by."""
+"""The column with reported results."""
 
 
 def explained(estimators: Sequence[Estimator]) -> dict[str, KnownMetric]:
-    """What the estimators know of each metric; of several that know the same, the last one counts."""
+    """Return what the estimators know about each metric; the last estimator that knows it counts."""
     about = {metric: text for estimator in estimators for metric, text in estimator.about.items()}
     optima = {metric: optimum for estimator in estimators for metric, optimum in estimator.optima.items()}
     return {metric: KnownMetric(about=about.get(metric), optimum=optima.get(metric)) for metric in {**about, **optima}}
@@ -27,11 +27,11 @@ def explained(estimators: Sequence[Estimator]) -> dict[str, KnownMetric]:
 def true_accuracies(
     space: SearchSpace, rows: Mapping[str, Architecture], dataset: str, paper: Mapping[str, float]
 ) -> TableLookup | None:
-    """What a table of `space` knows of them; None where none that knows `dataset` is at hand.
+    """Look up architectures in a table of `space`; None if there is no table with results on `dataset`.
 
     Args:
-        rows: architectures to look up, by what the row is called.
-        dataset: what the search read.
+        rows: architectures by name of their row.
+        dataset: the data of the search.
         paper: the accuracies that the strategy's paper reports, by data set.
 
     Raises:
@@ -42,9 +42,9 @@ def true_accuracies(
         return None
     columns = [column for column in table.columns if column.metric == METRIC]
     values = table.matrix(columns)
-    found = {name: values[table.row(space.encode(each))].tolist() for name, each in rows.items()}
-    every = {"mean of all": np.nanmean(values, axis=0).tolist(), "optimum": np.nanmax(values, axis=0).tolist()}
-    numbers = {name: _by_dataset(columns, row) for name, row in {**found, **every}.items()}
+    known = {name: values[table.row(space.encode(architecture))].tolist() for name, architecture in rows.items()}
+    summary = {"mean of all": np.nanmean(values, axis=0).tolist(), "optimum": np.nanmax(values, axis=0).tolist()}
+    numbers = {name: _by_dataset(columns, row) for name, row in {**known, **summary}.items()}
     return TableLookup(
         source=table.source,
         about=columns[0].about,
@@ -55,12 +55,12 @@ def true_accuracies(
 
 
 def why_not_looked_up(space: SearchSpace, dataset: str, paper: Mapping[str, float]) -> list[str]:
-    """What to tell people where `true_accuracies` has nothing that the strategy's paper reports."""
+    """Return a note if `true_accuracies` lacks a number that the strategy's paper reports."""
     if dataset not in paper:
         return []
     return [
-        f"no table of '{space.name}' that knows {dataset} is at hand, so the true accuracy of what was found was not "
-        "looked up; `nasforge table import` makes one (docs/tables.md)"
+        f"no table of '{space.name}' with results on {dataset} was found, so the true accuracy of the found "
+        "architecture was not looked up; `nasforge table import` makes one (docs/tables.md)"
     ]
 
 

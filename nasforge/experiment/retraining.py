@@ -1,4 +1,4 @@
-"""The evaluation phase: found networks trained from scratch, tested once at the last epoch."""
+"""The evaluation phase: train networks from scratch, and test each once after the last epoch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from nasforge.training.scoring import ordered_batches
 
 
 class Tested(TypedDict):
-    """Test accuracy of one training, and its confusion matrix, if there are not too many classes for one."""
+    """Test accuracy of one training, and its confusion matrix unless there are too many classes."""
 
     accuracy: float
     confusion: list[list[int]] | None
@@ -45,15 +45,15 @@ class Tested(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Retraining:
-    """How networks are trained for evaluation; `conf/config.yaml` says what each option is.
+    """How networks are trained for evaluation; `conf/config.yaml` explains all options.
 
     Attributes:
-        epochs: of each training; the last one is what is reported.
-        seeds: how often the found architecture is trained.
-        random: how many random architectures are trained alike, one of these seeds each.
+        epochs: number of epochs of each training; the last one is reported.
+        seeds: how many times the found architecture is trained, each with its own seed.
+        random: how many random architectures are trained in the same way, each with one of these seeds.
         channels, cells: size of the network.
-        drop_path: probability that the last epoch approaches.
-        cutout: side of the blanked square in pixels; 0 is none.
+        drop_path: probability that the epochs approach.
+        cutout: side of the blanked square in pixels; 0: none.
     """
 
     epochs: Count
@@ -72,19 +72,19 @@ class Retraining:
     auxiliary_weight: Factor
 
     def check(self, data: SearchData) -> None:
-        """Raise an `OptionError` if cutout does not fit the images."""
+        """Raise an `OptionError` if cutout is too large for the images."""
         if self.cutout >= min(data.input_shape[1:]):
             raise OptionError(
-                f"retrain.cutout={self.cutout} would blank whole images of {data.input_shape[1]} x "
-                f"{data.input_shape[2]}; it must be smaller than their side"
+                f"retrain.cutout={self.cutout} can blank whole images of {data.input_shape[1]} x "
+                f"{data.input_shape[2]}; it must be smaller than their sides"
             )
 
     def network(self, data: SearchData) -> PlannedNetwork:
-        """What is trained."""
+        """Return the network to train, for the check of memory."""
         return PlannedNetwork.any_architecture(
             data,
             {"channels": self.channels, "cells": self.cells, "auxiliary": self.auxiliary},
-            what="the network to be retrained",
+            what="the network to retrain",
             lower="retrain.channels, retrain.cells or retrain.batch_size",
             batch_size=min(self.batch_size, len(data.train)),
             required=True,
@@ -102,15 +102,15 @@ def retrain(
 ) -> Retrained:
     """Train `architecture` with every seed, and each of `random` with one.
 
-    Accuracies are on the test images, which are read here for the first time. Which of them the trainings of
-    `architecture` took for which other class goes into `confusion.json`, unless there are very many classes.
+    Accuracies are on the test images, which are read here for the first time. `confusion.json` says which classes
+    `architecture` confuses, unless there are very many.
 
     Args:
-        called: what its row is called.
+        called: the name of its row.
     """
-    # Its fits are called alike whatever it is called: their first weights are drawn from that name.
+    # The fits have the same names whatever `called` is, because their initial weights are drawn from that name.
     own = [_tested(run, data, how, f"retrain/found/seed-{seed}", architecture, seed) for seed in range(how.seeds)]
-    if (confusions := added(run.data.class_names, [one["confusion"] for one in own])) is not None:
+    if (confusions := added(run.data.class_names, [tested["confusion"] for tested in own])) is not None:
         confusions.write(run.folder)
     rows = [_row(run, how, called, architecture, list(range(how.seeds)), own)]
     for number, other in enumerate(random, 1):
@@ -145,7 +145,7 @@ def _row(
 
 
 def _tested(run: Run, data: DataModule, how: Retraining, name: str, architecture: Architecture, seed: int) -> Tested:
-    """Train on all training images; what the last epoch's network makes of the test images."""
+    """Train on all training images, and test the network of the last epoch."""
     with isolated(seed_of(run.seed, "weights of", name, seed)):
         network = run.space.build(
             architecture,
@@ -187,5 +187,5 @@ def _tested(run: Run, data: DataModule, how: Retraining, name: str, architecture
 
 
 def _deviation(values: Sequence[float]) -> float:
-    """The sample standard deviation; 0 for a single value."""
+    """Return the sample standard deviation; 0 for a single value."""
     return statistics.stdev(values) if len(values) > 1 else 0.0

@@ -1,4 +1,4 @@
-"""The section `trainer` of a configuration: what of Lightning's `Trainer` a run may set. None of it steers a search."""
+"""The section `trainer` of a configuration: arguments of Lightning's `Trainer` that do not steer a search."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from nasforge.run.resources import device_of
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerOptions:
-    """Arguments of `pytorch_lightning.Trainer`: where fits are computed, how precisely, and what is written of them.
+    """Arguments of `pytorch_lightning.Trainer`: where and how precisely to compute fits, and what to record of them.
 
     Attributes:
-        accelerator, devices: on what, and how many of it on each node; or which GPUs.
-        num_nodes: machines that share a fit.
-        strategy: how several devices share it; `auto` is DDP.
+        accelerator, devices: type of device, and the number of devices per node or a list of GPUs.
+        num_nodes: number of machines that share a fit.
+        strategy: how devices share a fit; `auto` is DDP.
         precision: of weights and activations, part of the run's identity; `bf16-mixed` multiplies in 16 bits.
-        profiler: measures what each step of a fit takes, into `fits/<name>/`.
-        log_every_n_steps: how often a logger hears of values of single steps.
+        profiler: measures the time of each step of a fit, and writes it into `fits/<name>/`.
+        log_every_n_steps: interval at which loggers receive values of single steps.
     """
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
@@ -48,30 +48,30 @@ _INSTEAD = {
     "max_time": "budget.seconds",
     "min_epochs": "strategy.epochs or retrain.epochs",
 }
-"""What to set in nasforge instead, for arguments of Lightning's trainer that people are used to."""
+"""Options of nasforge that replace well-known arguments of Lightning's trainer."""
 
 
 def trainer_options(section: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a section `trainer` gives Lightning's trainer.
+    """Return the arguments for Lightning's trainer from the section `trainer`.
 
     Raises:
-        OptionError: an argument that a run may not set, or a value that it cannot have; so, too, if an environment
-            variable gives Lightning an argument.
+        OptionError: an argument that a run may not set, or an invalid value, here or in an environment variable.
     """
-    may = ", ".join(inspect.signature(TrainerOptions).parameters)
+    allowed = inspect.signature(TrainerOptions).parameters
     for key in section:
-        if key in inspect.signature(pl.Trainer).parameters and key not in inspect.signature(TrainerOptions).parameters:
+        if key in inspect.signature(pl.Trainer).parameters and key not in allowed:
             instead = f"; set {_INSTEAD[key]} instead" if key in _INSTEAD else ""
             raise OptionError(
-                f"trainer.{key} would change what a run computes, or is nasforge's to set{instead}. trainer has: {may}."
+                f"trainer.{key} would change a run's results, or is set by nasforge{instead}. trainer has: "
+                f"{', '.join(allowed)}."
             )
     for variable in os.environ:
         if variable.startswith("PL_TRAINER_"):
-            raise OptionError(f"the environment variable {variable} would change what a run computes: unset it")
+            raise OptionError(f"the environment variable {variable} would change a run's results: unset it")
     options = vars(checked(TrainerOptions, section, where="trainer"))
     if options["precision"] != "32-true" and device_of(options) == "mps":
         raise OptionError(
-            f"trainer.precision={options['precision']}: an Apple GPU computes in 32-true; "
-            "trainer.accelerator=cpu would do"
+            f"trainer.precision={options['precision']}: an Apple GPU computes only in 32-true; "
+            "set trainer.accelerator=cpu"
         )
     return dict(options)

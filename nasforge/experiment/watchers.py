@@ -1,7 +1,7 @@
-"""Loggers and callbacks that watch a fit: made by name, from what installed packages offer, and from plain values.
+"""Build the loggers and callbacks that watch a fit, by name and from plain values.
 
-A run's folder may come from anyone, and it names its loggers and callbacks. So a name is all that it can give: neither
-a class nor a module is looked up that a file or a word of a command chose, and no value is more than a value.
+A run's folder may come from anyone, and it chooses loggers and callbacks. It can choose only among the names that
+installed packages register; no class or module of its choice is looked up, and values are only data.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from nasforge.registry.guests import STOPS
 from nasforge.registry.options import arguments
 
 SECTIONS = {"logger": "logger", "callbacks": "callback"}
-"""Of the configuration, and the kind that each holds: options by name."""
+"""Sections of the configuration, and the kind of plug-in in each."""
 _NEED_A_LOGGER = {"learning_rate_monitor"}
 
 
 def check_watchers(config: Mapping[str, Any]) -> None:
-    """Raise a `NasforgeError` if a logger or a callback cannot be had; none is made."""
+    """Raise a `NasforgeError` if a logger or a callback is unknown or has a wrong option, without building any."""
     for section in SECTIONS:
         for name, options in _section(config, section).items():
             _arguments(section, name, options)
@@ -31,16 +31,16 @@ def check_watchers(config: Mapping[str, Any]) -> None:
 
 
 def watchers(config: Mapping[str, Any], section: str, folder: Path) -> list[Any]:
-    """The loggers, or the callbacks, of a configuration.
+    """Build the loggers or the callbacks of a configuration.
 
     Args:
-        config: a whole one.
+        config: a complete configuration.
         section: `logger` or `callbacks`.
-        folder: the run's; it takes the place of the word RUN at the head of a text.
+        folder: the run's folder, which replaces the word RUN at the beginning of a value.
 
     Raises:
         UnknownNameError: no installed package has one of that name.
-        OptionError: an option is wrong, or the constructor refused them; the message says why.
+        OptionError: an option is invalid, or the constructor refuses it; the message says why.
     """
     return [_made(section, name, options, folder) for name, options in _section(config, section).items()]
 
@@ -48,45 +48,44 @@ def watchers(config: Mapping[str, Any], section: str, folder: Path) -> list[Any]
 def _section(config: Mapping[str, Any], section: str) -> Mapping[str, Any]:
     content = config.get(section) or {}
     if not isinstance(content, Mapping):
-        raise OptionError(f"{section}={content!r}: it must hold options by the name of a {SECTIONS[section]}")
+        raise OptionError(f"{section}={content!r}: it must hold options by name of a {SECTIONS[section]}")
     return content
 
 
 def _made(section: str, name: str, options: Any, folder: Path) -> Any:
     kind = SECTIONS[section]
-    taken = {key: _in_folder(value, folder) for key, value in _arguments(section, name, options).items()}
+    values = {key: _in_folder(value, folder) for key, value in _arguments(section, name, options).items()}
     try:
-        return registry(kind)[name](**taken)
+        return registry(kind)[name](**values)
     except (NasforgeError, *STOPS):
         raise
     except BaseException as error:
-        raise OptionError(f"{section}.{name} cannot be made: {reason(error)}") from error
+        raise OptionError(f"{section}.{name} cannot be built: {reason(error)}") from error
 
 
 def _arguments(section: str, name: str, options: Any) -> dict[str, Any]:
-    """The options, found to be what the constructor takes."""
+    """Return the options after checking that the constructor takes them."""
     kind = SECTIONS[section]
     if isinstance(options, Mapping) and "_target_" in options:
         raise OptionError(
-            f"{section}.{name}._target_: a {kind} is chosen by its name and not by its class. Available: "
-            f"{', '.join(sorted(registry(kind)))}; a package adds its own by an entry point nasforge.{kind}"
+            f"{section}.{name}._target_: a {kind} is chosen by its name, not by its class. Available: "
+            f"{', '.join(sorted(registry(kind)))}; a package adds its own with an entry point nasforge.{kind}"
         )
-    found = registry(kind)[str(name)]
-    taken = arguments(found, options or {}, where=f"{section}.{name}")
+    values = arguments(registry(kind)[str(name)], options or {}, where=f"{section}.{name}")
     if registry(kind).plugins[str(name)][0].package == "nasforge":
-        for key, value in taken.items():
+        for key, value in values.items():
             _check_place(f"{section}.{name}.{key}", value)
-    return taken
+    return values
 
 
 def _check_place(key: str, value: Any) -> None:
-    """Lightning opens whatever its file system library reads an address from, chains of archives and servers too."""
+    """Refuse addresses, because Lightning's file system library would open servers and chains of archives."""
     if isinstance(value, str | Path) and ("::" in str(value) or "://" in str(value)):
-        raise OptionError(f"{key}={value}: it must be a plain text, or a folder on this machine, and no address")
+        raise OptionError(f"{key}={value}: it must be plain text or a folder on this machine, not an address")
 
 
 def _in_folder(value: Any, folder: Path) -> Any:
-    """A path stays a path, a text a text."""
+    """Replace RUN at the beginning of a path or text by the run's folder; keep the type."""
     if not isinstance(value, str | Path) or Path(value).parts[:1] != ("RUN",):
         return value
     return type(value)(folder.joinpath(*Path(value).parts[1:]))

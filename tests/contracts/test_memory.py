@@ -112,7 +112,7 @@ SEARCH = ["strategy=random_search", "budget.evaluations=2", "retrain.seeds=0"]
 @pytest.mark.parametrize(
     ("words", "what", "lower"),
     [
-        ([f"retrain.channels={WIDE}"], "the network to be retrained", "retrain.channels"),
+        ([f"retrain.channels={WIDE}"], "the network to retrain", "retrain.channels"),
         ([f"space.channels={WIDE}"], "the supernet", "space.channels"),
         ([f"strategy.supernet.channels={WIDE}"], "the supernet", "strategy.supernet.channels"),
         (["strategy=darts", f"strategy.supernet.channels={WIDE}"], "the supernet", "strategy.supernet.channels"),
@@ -146,4 +146,4 @@ def test_every_network_of_a_run_is_counted_before_it_begins(mistake, few_images,
 
 
 def test_retraining_alone_is_counted_too(mistake):
-    assert "the network to be retrained" in mistake("retrain", "architecture=DARTS_V2", f"retrain.channels={WIDE}")
+    assert "the network to retrain" in mistake("retrain", "architecture=DARTS_V2", f"retrain.channels={WIDE}")

@@ -25,6 +25,6 @@ def test_without_a_table_it_is_said_that_nothing_was_looked_up(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     assert true_accuracies(NASBench201(), {}, "cifar10", PAPER) is None
     (note,) = why_not_looked_up(NASBench201(), "cifar10", PAPER)
-    assert "no table of 'nasbench201' that knows cifar10 is at hand" in note
+    assert "no table of 'nasbench201' with results on cifar10 was found" in note
     assert "nasforge table import" in note
     assert why_not_looked_up(NASBench201(), "digits", PAPER) == []  # no table could

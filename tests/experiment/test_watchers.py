@@ -74,7 +74,7 @@ def test_a_package_adds_its_own(counting, tmp_path):
 
 
 def test_what_a_packages_class_refuses_is_said(counting, tmp_path):
-    with pytest.raises(OptionError, match=r"callbacks\.picky cannot be made: RuntimeError: level 3 is not for me"):
+    with pytest.raises(OptionError, match=r"callbacks\.picky cannot be built: RuntimeError: level 3 is not for me"):
         watchers({"callbacks": {"picky": {"level": 3}}}, "callbacks", tmp_path)
 
 
@@ -89,18 +89,18 @@ def test_what_a_packages_class_refuses_is_said(counting, tmp_path):
         ({"callbacks": {"counting": {"every": {"_target_": "os.system"}}}}, "callbacks.counting.every="),
         ({"callbacks": {"early_stopping": {}}}, "no callback named 'early_stopping'. Available: counting, "),
         ({"callbacks": {"learning_rate_monitor": {}}}, "callbacks.learning_rate_monitor has nowhere to write to"),
-        ({"callbacks": [1, 2]}, "callbacks=[1, 2]: it must hold options by the name of a callback"),
+        ({"callbacks": [1, 2]}, "callbacks=[1, 2]: it must hold options by name of a callback"),
         ({"logger": {"csv": [1, 2]}}, "logger.csv=[1, 2]: it must hold the options save_dir, "),
         ({"logger": {"csv": {}}}, "logger.csv.save_dir is missing"),
         ({"logger": {"cvs": {}}}, "no logger named 'cvs'. Did you mean 'csv'?"),
         ({"logger": {1: {}}}, "no logger named '1'"),
         ({"logger": {"lost": {}}}, "logger 'lost' of counting cannot be loaded: ModuleNotFoundError"),
-        ({"logger": {"csv": {"save_dir": "reference::file:///x.json"}}}, "a folder on this machine, and no address"),
-        ({"logger": {"tensorboard": {"save_dir": "x", "sub_dir": "github://a"}}}, "and no address"),
+        ({"logger": {"csv": {"save_dir": "reference::file:///x.json"}}}, "a folder on this machine, not an address"),
+        ({"logger": {"tensorboard": {"save_dir": "x", "sub_dir": "github://a"}}}, "not an address"),
         ({"logger": {"csv": {"save_dir": "RUN", "_partial_": True}}}, "there is no option logger.csv._partial_"),
         (
             {"callbacks": {"x": {"_target_": "collections.OrderedDict"}}},
-            "callbacks.x._target_: a callback is chosen by its name and not by its class. Available: counting, ",
+            "callbacks.x._target_: a callback is chosen by its name, not by its class. Available: counting, ",
         ),
     ],
 )

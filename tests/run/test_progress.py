@@ -82,9 +82,9 @@ def test_a_search_says_where_it_is_what_follows_and_each_epoch(command, few_imag
     lines = said.splitlines()
     assert re.fullmatch(r"run +/.*/run", lines[0])
     assert lines.pop(1) == "data     38 training images of 8 x 8, 3 classes: 0 13, 1 12, 2 13"
-    assert lines[1] == "1 of 3   search: egnas on darts with arrays, at most 17 minutes; what follows is not counted"
+    assert lines[1] == "1 of 3   search: egnas on darts with arrays, at most 17 minutes; later phases are not counted"
     assert lines[2] == "2 of 3   control: the found and 20 random architectures with the shared weights"
-    assert re.match(r"3 of 3   retraining: 2 networks for 2 epochs on \d+ images, about \d+ seconds? by", lines[3])
+    assert re.match(r"3 of 3   retraining: 2 networks for 2 epochs on \d+ images, about \d+ seconds?, est", lines[3])
     epochs = [re.sub(r"accuracy [\d.]+%(, .* left)?", "accuracy", line) for line in lines if "fit supernet" in line]
     assert epochs == [f"search (1 of 3): fit supernet, epoch {n} of 3, training accuracy" for n in (1, 2, 3)]
     assert sum("control (2 of 3): estimate (supernet), " in line for line in lines) == 21
