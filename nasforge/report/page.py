@@ -59,7 +59,7 @@ def _content(run: RunFolder, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "front": front_table(result.front, objectives),
         "hypervolume": hypervolume_sentence(evaluations, objectives),
         "best": _best(result, evaluations),
-        "known": known_rows(result, objectives),
+        "known": known_rows(result),
         "reading": data.get("reading", ""),
         "classes": class_rows(data, confusions),
         "matrix": matrix(confusions),
@@ -181,10 +181,8 @@ def _picture(svg: str, name: str, caption: str, scale: float = 1.0) -> Markup:
 
 def _brief(value: Any) -> str:
     """A fact on one line; a long list becomes its length."""
-    if isinstance(value, dict):
-        value = [f"{name}: {number}" for name, number in value.items()]
     if isinstance(value, Mapping):
-        return _brief([f"{key}: {item}" for key, item in value.items()])
+        value = [f"{key}: {item}" for key, item in value.items()]
     if isinstance(value, list):
         return f"{len(value)} in data.json" if len(value) > 20 else ", ".join(str(item) for item in value)
     return str(value)

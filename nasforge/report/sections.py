@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,35 +12,23 @@ from nasforge.statistics.confusion import MOST_SHOWN, Confusions
 from nasforge.wording import amount, is_share, sentence_case, words
 
 
-def known_rows(result: SearchResult, objectives: Sequence[Objective]) -> list[list[str]]:
+def known_rows(result: SearchResult) -> list[list[str]]:
     """Rows of (metric, found value, optimum, regret, how it was measured), with the followed metrics first.
 
     Regret is the difference between the found architecture and the best one in the space. If a search follows several
     objectives, only accuracies have a regret, because the smallest network is not the goal.
-
-    Args:
-        objectives: the objectives that the search followed.
     """
     known, metrics = result.known, result.metrics
-    followed = [objective.metric for objective in objectives]
+    followed = [goal.metric for goal in result.goals]
     rows = []
-    for name in dict.fromkeys([*(metric for metric in followed if metric in known), *known]):
-        if name not in metrics:
-            continue
+    for name in [name for name in dict.fromkeys([*followed, *known]) if name in known and name in metrics]:
         metric, optimum, value = result.by_metric.get(name, name), known[name].optimum, metrics[name]
         best = regret = "–"
         if optimum is not None:
             best = amount(metric, optimum)
             regret = _regret(metric, abs(optimum - value)) if is_share(metric) or followed == [name] else regret
-        rows.append(
-            [
-                words(metric) + (", followed" if name in followed else ""),
-                amount(metric, value),
-                best,
-                regret,
-                sentence_case(known[name].about or ""),
-            ]
-        )
+        title = words(metric) + (", followed" if name in followed else "")
+        rows.append([title, amount(metric, value), best, regret, sentence_case(known[name].about or "")])
     return rows if any(row[2] != "–" for row in rows) else []
 
 
