@@ -1,9 +1,10 @@
-"""Candidates in two processes against one, and what it costs to send one away.
+"""Throughput of candidates in two processes against one, and the cost of sending a candidate to a process.
 
     python benchmarks/candidate_throughput.py [--candidates 12] [--empty 200] [--repeats 3]
 
-A candidate is a second of CPU work (a fixed number of matrix products, timed once on this machine); an empty one
-answers at once. Metrics must be the same wherever a candidate was. Writes `benchmarks/results/candidate_throughput.md`.
+A candidate is a second of CPU work (a fixed number of matrix products, timed once on this machine); an empty candidate
+returns at once. Metrics must not depend on the process that computed them. Writes
+`benchmarks/results/candidate_throughput.md`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SPACE, DATA = NASBench201(), tiny_data()
 
 
 class Products(Estimator):
-    """So many products of two matrices."""
+    """A given number of matrix products."""
 
     name = "products"
     objectives = (Objective("value", "max"),)
@@ -45,14 +46,14 @@ class Products(Estimator):
 
 
 def one_second() -> int:
-    """How many products that is here and now."""
+    """The number of products that take one second on this machine."""
     start = time.perf_counter()
     Products(200).estimate(Architecture.of("", {}), None)  # type: ignore[arg-type]
     return round(200 / (time.perf_counter() - start))
 
 
 def timed(executor: Executor, estimator: Estimator, count: int, data: SearchData = DATA) -> tuple[float, list[float]]:
-    """Seconds, and values in order; processes are there already."""
+    """Seconds and values, in order, with processes that have already started."""
     some = Architecture.of(SPACE.name, {"cell": ("none",) * 6}, "a cell")
     work = [(some, Context(SPACE, data, "cpu", 1, seed)) for seed in range(count)]
     start = time.perf_counter()
@@ -78,10 +79,10 @@ def main() -> None:
         for _ in range(options.repeats):
             seconds = {}
             for workers, executor in ((1, one), (2, two)):
-                timed(executor, Products(1), 4)  # it is there, and holds what it needs
+                timed(executor, Products(1), 4)  # starts the processes and sends the estimator
                 seconds[workers], values = timed(executor, work, options.candidates)
-                assert values[:2] == expected, "a candidate's value depends on where it was"
-                executor.close() if name == "ray" else None  # one Ray at a time
+                assert values[:2] == expected, "a candidate's value depends on its process"
+                executor.close() if name == "ray" else None  # only one Ray may run
             ratios.append(seconds[1] / seconds[2])
         executor = make(2)
         timed(executor, Products(1), 4)
@@ -110,6 +111,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from candidate_throughput import main as importable  # workers of Ray import the estimator's module
+    from candidate_throughput import main as importable  # Ray's workers import the estimator's module
 
     importable()

@@ -1,9 +1,9 @@
-"""Alter each file of a run in turn, and count what search, resume, retrain, report and compare make of it.
+"""Alter each file of a run in turn, and count how search, resume, retrain, report and compare react.
 
     python benchmarks/damaged_folders.py
 
-An outcome is right if the command ends as it does with the whole folder, or with one sentence and exit status 2. It is
-wrong if it ends otherwise (exit status 1, a traceback, several lines), with another result, or if anything is executed.
+An outcome is right if the command ends as with the intact folder, or with one sentence and exit status 2. It is wrong
+if the command ends otherwise (exit status 1, a traceback, several lines), has another result, or executes anything.
 Two runs are altered: one that has ended, and one that was killed in the second epoch of its supernet.
 """
 
@@ -31,14 +31,14 @@ COMMANDS = ("search", "resume", "retrain", "report", "compare")
 
 
 class Payload:
-    """What no reader may unpickle."""
+    """A pickle that runs code, which no reader may load."""
 
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
         return os.system, ("touch executed",)
 
 
 def hostile(path: Path) -> bytes:
-    """What someone might put in the place of a file to harm who reads it."""
+    """Malicious content of the same file type."""
     if path.suffix in (".yaml", ".yml"):
         return b'seed: !!python/object/apply:os.system ["touch executed"]\n'
     if path.suffix in (".json", ".jsonl"):
@@ -49,7 +49,7 @@ def hostile(path: Path) -> bytes:
 
 
 def harmed(path: Path, harm: str, other: Path) -> bool:
-    """Alter `path`; whether that could be done. `other` is the same file of another run."""
+    """Alter `path`, and return whether that was possible; `other` is the same file of another run."""
     content = path.read_bytes()
     if harm == "missing":
         path.unlink()
@@ -72,7 +72,7 @@ def harmed(path: Path, harm: str, other: Path) -> bool:
 
 
 def images(path: Path) -> list[str]:
-    """Words of a search of a second in which everything happens, on 48 real digits."""
+    """Command line of a search of one second, with every step of a run, on 48 real digits."""
     import numpy as np
     from sklearn.datasets import load_digits
 
@@ -88,7 +88,7 @@ def images(path: Path) -> list[str]:
 
 
 def ran(*words: str) -> tuple[int, str]:
-    """The exit status of a command in this process, and what it complained of."""
+    """The exit status and standard error of a command in this process."""
     said, complaint = io.StringIO(), io.StringIO()
     before, shown = sys.argv[:], warnings.showwarning
     sys.argv[1:] = []
@@ -105,7 +105,7 @@ def ran(*words: str) -> tuple[int, str]:
 
 
 def words_of(command: str, run: Path, words: list[str]) -> list[str]:
-    """A command that reads the folder."""
+    """The arguments of a command that reads the folder."""
     if command == "search":
         return [*words, f"hydra.run.dir={run}"]
     if command == "retrain":
@@ -114,7 +114,7 @@ def words_of(command: str, run: Path, words: list[str]) -> list[str]:
 
 
 def outcome(command: str, run: Path, words: list[str], expected: tuple[int, bytes]) -> str:
-    """What became of it, in a word or two; a wrong one begins with WRONG."""
+    """The outcome in a few words; a wrong one begins with WRONG."""
     status, complaint = ran(*words_of(command, run, words))
     lines = [line for line in complaint.splitlines() if line.startswith("nasforge: ") and "warning:" not in line]
     if any(Path(folder, "executed").exists() for folder in (".", run, run.parent)):
@@ -144,7 +144,7 @@ def altered(run: Path, other: Path, place: Path, files: Sequence[str]) -> Iterat
         if (
             file.suffix in (".svg", ".png", ".html")
             or file.name == ".lock"
-            or not any(one in str(file) for one in files)
+            or not any(part in str(file) for part in files)
         ):
             continue
         for harm in HARMS:
@@ -182,7 +182,7 @@ Row = tuple[str, str, str, str, str]
 def campaign(
     root: Path, files: Sequence[str] = ("",), commands: Sequence[str] = COMMANDS, every: int = 1
 ) -> Iterator[Row]:
-    """Every so many'th alteration of files whose path has one of `files` in it."""
+    """Every n-th alteration of files whose path contains one of `files`."""
     number = 0
     os.chdir(root)
     words = images(root / "images.npz")
@@ -207,7 +207,7 @@ def campaign(
 
 def main() -> None:
     command_line = parser(__doc__, every=1)
-    command_line.add_argument("--files", nargs="*", default=[""], help="only files whose path has one of these in it")
+    command_line.add_argument("--files", nargs="*", default=[""], help="only files whose path contains one of these")
     command_line.add_argument("--commands", nargs="*", default=COMMANDS, choices=COMMANDS)
     arguments = command_line.parse_args()
     rows = []

@@ -1,12 +1,12 @@
 """Do rankings of architectures under fewer images and lower resolution agree with those on all data? (ME-DARTS, sec. 4)
 
     python benchmarks/data_approximation.py [--networks 10] [--images 2000] [--epochs 8] [--channels 4] [--cells 3]
-    python benchmarks/data_approximation.py --full      # a GPU's work: the paper's 10 networks, 8 cells, 100 epochs
+    python benchmarks/data_approximation.py --full      # needs a GPU: the paper's 10 networks, 8 cells, 100 epochs
 
-Random architectures of the DARTS space are trained from scratch on real CIFAR-10, each setting alike, and scored on the
-same held-out training images (scaled as the setting says). Each setting is a run of nasforge's own: killed and started
-again, nothing that was finished is trained again. `again` is all data once more with other seeds: what no approximation
-can agree better than. Writes `benchmarks/results/data_approximation.md`.
+Random architectures of the DARTS space are trained from scratch on real CIFAR-10 in each setting, and scored on the
+same held-out training images, scaled as in the setting. Each setting is a run of nasforge, so the command resumes after
+a kill. `again` uses all data with other seeds; no approximation can agree better than that. Writes
+`benchmarks/results/data_approximation.md`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MEAN, DEVIATION = (0.49139968, 0.48215841, 0.44653091), (0.24703223, 0.24348513,
 
 @dataclass(frozen=True)
 class Setting:
-    """What networks are trained on: a share of the images, at a share of their resolution."""
+    """Training data: a fraction of the images, at a fraction of their resolution."""
 
     name: str
     share: float = 1.0
@@ -69,7 +69,7 @@ SETTINGS = (
 
 
 class Approximated(Estimator):
-    """Held-out accuracy after a training on part of the data."""
+    """Held-out accuracy after training on part of the data."""
 
     name: ClassVar[str] = "approximated"
     objectives = (Objective("accuracy", "max"),)
@@ -96,7 +96,7 @@ class Approximated(Estimator):
 
 
 def accuracies(setting: Setting, options: argparse.Namespace) -> np.ndarray:
-    """(networks,) of the same random architectures in the same order."""
+    """Accuracies (networks,) of the same random architectures in the same order."""
     space = build("space", {"name": "darts"})
     rng = np.random.default_rng(0)
     asked = [space.sample(rng) for _ in range(options.networks)]
@@ -116,8 +116,8 @@ def accuracies(setting: Setting, options: argparse.Namespace) -> np.ndarray:
             machinery=Machinery(trainer=trainer, threads=options.threads),
         )
         found = run.estimate(asked)
-    print(setting.name, [f"{one.metrics['accuracy']:.3f}" for one in found], flush=True)
-    return np.array([one.metrics["accuracy"] for one in found])
+    print(setting.name, [f"{evaluation.metrics['accuracy']:.3f}" for evaluation in found], flush=True)
+    return np.array([evaluation.metrics["accuracy"] for evaluation in found])
 
 
 def images(n: int) -> SearchData:

@@ -2,10 +2,10 @@
 
     python benchmarks/gradient_family.py [digits] [cifar10] [--seeds 3] [--runs runs/gradient_family]
 
-Each strategy searches with `STEPS`' number of steps, stages and populations of ME-DARTS counted together; what it finds
-is trained from scratch alike and tested once. `digits` are scikit-learn's; `cifar10` are 2,000 training and 2,000 test
-images of real CIFAR-10, scaled to 16x16. Every search and training is a run of nasforge's own: killed and started
-again, the study goes on where it was. Writes `benchmarks/results/gradient_family.md`.
+Each strategy takes the same number of steps, `STEPS`, with all stages and members of ME-DARTS counted together. Each
+found network has the same training from scratch and is tested once. `digits` are scikit-learn's; `cifar10` are 2,000
+training and 2,000 test images of real CIFAR-10, scaled to 16x16. Every search and training is a run of nasforge, so the
+command resumes after a kill. Writes `benchmarks/results/gradient_family.md`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from searches import searched
 os.environ.setdefault("NASFORGE_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
 BATCH, EPOCHS = 50, {"digits": 6, "cifar10": 4}
 STRATEGIES = ("medarts", "darts", "pc_darts")
-STAGES = {  # populations 4, 2, 1; of small images, none is scaled further
+STAGES = {  # populations 4, 2, 1; small images are not scaled further
     "digits": [("init", 4, 2, 4, 300), ("mid", 6, 1, 2, 300), ("final", 8, 4, 1, None)],
     "cifar10": [("init", 4, 1, 4, 500), ("mid", 6, 2, 2, 500), ("final", 8, 2, 1, None)],
 }
@@ -36,11 +36,11 @@ IMAGES = {"digits": 1437, "cifar10": 2000}
 RETRAIN = {"epochs": 8, "channels": 8, "cells": 5, "seeds": 1}
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 RANDOM = 2
-"""Random cells that are trained beside each seed of the first strategy."""
+"""Number of random cells trained with each seed of the first strategy."""
 
 
 def steps(images: int | None, of: str) -> int:
-    """Steps of the weights in one epoch: half of the images are theirs."""
+    """Steps of the weights in one epoch, which uses half of the images."""
     return math.ceil((images or IMAGES[of]) // 2 / BATCH)
 
 
@@ -55,7 +55,7 @@ def words(strategy: str, data: str, seed: int, images: Path) -> list[str]:
         keys = ("name", "cells", "epochs", "population", "images")
         stages = [dict(zip(keys, stage, strict=True)) for stage in STAGES[data]]
         written = [", ".join(f"{k}: {'null' if v is None else v}" for k, v in stage.items()) for stage in stages]
-        return [*chosen, "strategy.scale=1.0", f"strategy.stages=[{', '.join(f'{{{one}}}' for one in written)}]"]
+        return [*chosen, "strategy.scale=1.0", f"strategy.stages=[{', '.join(f'{{{stage}}}' for stage in written)}]"]
     warmup = [f"strategy.warmup_epochs={EPOCHS[data] // 3}"] if strategy == "pc_darts" else []
     return [*chosen, f"strategy.epochs={EPOCHS[data]}", *warmup]
 
@@ -131,7 +131,7 @@ def main() -> None:
         f"the derived network (C={RETRAIN['channels']}, {RETRAIN['cells']} cells) is trained from scratch for "
         f"{RETRAIN['epochs']} epochs and tested once. Mean ± sample deviation over {options.seeds} seeds; p: two-sided "
         "Mann-Whitney U test, uncorrected: with three against six networks it is 0.024 at the least. With populations "
-        "of 4, 2 and 1 ME-DARTS selects and inherits, and crosses nobody."
+        "of 4, 2 and 1, ME-DARTS selects and inherits but never applies crossover."
     )
     write("gradient_family", "Searching by gradient with equally many steps", about, parts)
 

@@ -2,8 +2,8 @@
 
     python benchmarks/kill_and_resume.py --kills 100 [--searches egnas random_search nsga2]
 
-Every run is a process of its own, forked from a server that has imported everything but computed nothing. Some kills
-strike at a named place (half-way through a line of the journal, say), the others after a random time.
+Every run is a separate process, forked from a server that has imported everything but computed nothing. Some kills
+happen at a named place, such as halfway through a line of the journal, the others after a random time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PRELOAD = [
     "nasforge_plugins.space.darts",
     "nasforge_plugins.estimator.training",
 ]
-PLACES = {  # name: (module, class, function) whose n-th call is the last thing that happens
+PLACES = {  # name: (module, class, function); the process dies at its n-th call
     "supernet fit": ("nasforge.training.modules", "FitModule", "on_train_batch_end"),
     "ES step": ("nasforge_plugins.strategy.egnas.algorithm", "EvolvedAlphas", "_judge"),
     "checkpoint": ("nasforge.training.fit", "_EpochCheckpoint", "on_train_epoch_end"),
@@ -51,7 +51,7 @@ OTHERS = {
 
 
 def images(path: Path) -> None:
-    """150 of scikit-learn's digits as one's own `.npz`."""
+    """Write 150 of scikit-learn's digits to an `.npz`."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -60,7 +60,7 @@ def images(path: Path) -> None:
 
 
 def words(data: Path) -> list[str]:
-    """A search of a few seconds in which everything happens."""
+    """A search of a few seconds with every step of a run."""
     supernet = ["space.channels=4", "space.cells=2", "space.partial_channels=2"]
     return [*supernet, "strategy.epochs=3", "strategy.warmup_epochs=1", "strategy.population=3", *_common(data)]
 
@@ -108,9 +108,9 @@ def start(
     command: Sequence[str] = (),
     number: int = signal.SIGKILL,
 ) -> multiprocessing.Process:
-    """Begin the search in `folder`, or go on with it, in a process that dies at the `call`-th call of `place`.
+    """Begin or resume the search in `folder`, in a process that dies at the `call`-th call of `place`.
 
-    The search is that of `words(data)`, or of another `command`; it dies of signal `number`.
+    The search is that of `words(data)`, or another `command`; signal `number` kills it.
     """
     context: Any = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
@@ -121,7 +121,7 @@ def start(
 
 
 def finish(folder: Path, data: Path, command: Sequence[str] = ()) -> dict[str, bytes]:
-    """Run to the end, and return what must not depend on how it got there."""
+    """Run to the end, and return the files that must not depend on interruptions."""
     process = start(folder, data, command=command)
     process.join()
     if process.exitcode != 0:
@@ -171,7 +171,7 @@ def _arm(place: str, call: int, number: int = signal.SIGKILL) -> None:
 
 
 def campaign(root: Path, search: str, kills: int, rng: random.Random) -> tuple[bool, str]:
-    """Kill one kind of search so often; whether all runs ended equal, and a row of the table."""
+    """Kill one search `kills` times; return whether all runs ended equal, and a row of the table."""
     compose, places = SEARCHES[search]
     data = root / "images.npz"
     command = compose(data)
@@ -185,11 +185,11 @@ def campaign(root: Path, search: str, kills: int, rng: random.Random) -> tuple[b
     while counts.total() < kills:
         runs += 1
         folder = root / f"{search}-{runs}"
-        for _ in range(rng.randint(1, 4)):  # several kills of one run, as a bad night would have it
+        for _ in range(rng.randint(1, 4)):  # several kills of one run
             place = rng.choice([*places, "random moment", "random moment"])
             number = rng.choice([signal.SIGKILL, signal.SIGABRT])
             armed = "" if place == "random moment" else place
-            call = rng.randint(1, rng.choice([1, 3, 12]))  # some places are passed but once or twice
+            call = rng.randint(1, rng.choice([1, 3, 12]))  # some places are called only once or twice
             process = start(folder, data, armed, call, command, number)
             process.join(rng.uniform(0.1, seconds) if place == "random moment" else None)
             if process.exitcode is None and process.pid:

@@ -2,10 +2,10 @@
 
     python benchmarks/ntk_ga_search.py [--seeds 10] [--cells 50] [--runs runs/ntk_ga_search]
 
-Every search scores equally many cells on real CIFAR-10 images, without training any. The GA returns what has the
-smallest sum of ranks in its last population; random search what has the smallest sum of ranks among all that it drew;
-`parameters` the largest of the same random cells. True accuracies come from the table, and no search sees them. Every
-search is a run of nasforge's own: killed and started again, the study goes on where it was. Writes
+Every search scores the same number of cells on real CIFAR-10 images, without training. The GA returns the cell with the
+smallest sum of ranks in its last population; random search returns the one with the smallest sum among all its cells;
+`parameters` is the largest of the same random cells. True accuracies come from the table, which no search sees. Every
+search is a run of nasforge, so the command resumes after a kill. Writes
 `benchmarks/results/ntk_ga_search.md`.
 """
 
@@ -37,7 +37,7 @@ GA = {
 
 
 def study(seeds: int, cells: int, runs: Path) -> dict[str, list[float]]:
-    """True test accuracies of what was found, in percent."""
+    """True test accuracies of the found cells, in percent."""
     truth, root, space = test_accuracies(), cifar10_root(runs), NASBench201()
 
     def accuracy(notation: str) -> float:

@@ -96,7 +96,7 @@ def rows(cell: str, batch: int, repeats: int, device: torch.device) -> list[str]
     lines = []
     for name, difference in differences.items():
         ratios = sorted(slow / quick for slow, quick in zip(seconds["loop"], seconds[name], strict=True))
-        medians = [statistics.median(seconds[one]) for one in ("loop", name)]
+        medians = [statistics.median(seconds[version]) for version in ("loop", name)]
         ratio = f"**{statistics.median(ratios):.2f}** | {ratios[0]:.2f} to {ratios[-1]:.2f}"
         lines.append(f"| {cell} | {name} | {medians[0]:.3f} | {medians[1]:.3f} | {ratio} | {difference:.0e} |")
         print(lines[-1], flush=True)

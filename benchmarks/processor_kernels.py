@@ -112,7 +112,7 @@ def rows(instructions: str, tried: list[Case], found: list[float | str]) -> Iter
             wrong.append((case, outcome))
     for kind, all_of_it in sorted(by_kind.items()):
         bad = sum(case.kind == kind for case, _ in wrong)
-        largest = max((one for one in all_of_it if not isinstance(one, str)), default=0.0)
+        largest = max((error for error in all_of_it if not isinstance(error, str)), default=0.0)
         yield f"| {instructions} | {kind} | {len(all_of_it)} | {bad} | {largest:.1e} |"
     for case, outcome in wrong[:5]:
         yield f"| {instructions} | {', '.join(map(str, case))} | | {outcome} | |"

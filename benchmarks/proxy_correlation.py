@@ -116,7 +116,7 @@ def scored(
             found += run.estimate(cells[start : start + TOGETHER])
             if time.perf_counter() - began > seconds and len(found) < len(cells):
                 sys.exit(f"{len(found)} of {len(cells)} cells are scored; the same command goes on")
-    return found, sum(one.seconds for one in found)
+    return found, sum(evaluation.seconds for evaluation in found)
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
@@ -132,7 +132,7 @@ def shown(value: float) -> str:
 def column(found: Sequence[Evaluation], proxy: str) -> np.ndarray:
     """A proxy's values with the better ones above; a candidate that failed has none."""
     sign = 1.0 if PROXIES[proxy].direction == "max" else -1.0
-    return np.array([sign * one.metrics.get(proxy, np.nan) for one in found])
+    return np.array([sign * evaluation.metrics.get(proxy, np.nan) for evaluation in found])
 
 
 def against_published(published: Published, rows: list[int], found: list[Evaluation]) -> list[str]:
@@ -141,7 +141,7 @@ def against_published(published: Published, rows: list[int], found: list[Evaluat
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for proxy in found[0].metrics:
-        ours, flagged = column(found, proxy), sum(f"{proxy} is its worst" in one.reason for one in found)
+        ours, flagged = column(found, proxy), sum(f"{proxy} is its worst" in evaluation.reason for evaluation in found)
         a = published.first[proxy][rows] if proxy != "zen" else published.zen[rows]
         b = published.second[proxy][rows] if proxy != "zen" else np.full(len(rows), np.nan)
         reached = spearman(ours, a)
@@ -167,7 +167,7 @@ def against_accuracy(published: Published, rows: list[int], found: list[Evaluati
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for proxy in found[0].metrics:
-        ours, flagged = column(found, proxy), sum(f"{proxy} is its worst" in one.reason for one in found)
+        ours, flagged = column(found, proxy), sum(f"{proxy} is its worst" in evaluation.reason for evaluation in found)
         theirs = published.zen if proxy == "zen" else published.first.get(proxy, np.full(len(published.zen), np.nan))
         here, there = spearman(ours[of_a], truth[of_a]), spearman(theirs[rows][of_a], truth[of_a])
         whole = ON_ALL.get(proxy, np.nan)

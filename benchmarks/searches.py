@@ -1,4 +1,4 @@
-"""What several studies of searches need: CIFAR-10 as a plain file, and searches that are run once."""
+"""Helpers of several studies: CIFAR-10 as a plain file, and searches that run once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_accuracies() -> dict[str, float]:
 
 
 def searched(folder: Path, command: Sequence[str]) -> dict[str, Any]:
-    """The run's result; one that was broken is resumed, a finished one is read."""
+    """Return the result of a run; resume an interrupted run, and read a finished one."""
     if not (folder / "result.json").exists():
         if (folder / "journal.jsonl").exists():
             experiment.resume(folder, [])

@@ -121,7 +121,9 @@ def with_journal(cluster: SimulatedCluster, count: int) -> None:
         nothing: Any = None
         context = Context(nothing, NoData(), "cpu", 1, 0)  # type: ignore[arg-type]
         for start in range(0, count, count // POINTS):
-            assert all(one.ok for one in estimates.of(candidates(start, start + count // POINTS), context))
+            assert all(
+                evaluation.ok for evaluation in estimates.of(candidates(start, start + count // POINTS), context)
+            )
 
 
 def resident() -> int:

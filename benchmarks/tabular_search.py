@@ -110,7 +110,7 @@ def double(seeds: int, evaluations: int = 200) -> list[str]:
         goals = Goals.of([table, latency], ["accuracy", "latency_ms"], ())
         every = [_known(row, table, latency) for row in range(table.table.rows)]
         front = ParetoFront(every, goals.followed)
-        costs = np.array([[objective.cost(one.metrics) for objective in goals.followed] for one in front])
+        costs = np.array([[objective.cost(member.metrics) for objective in goals.followed] for member in front])
         ideal, nadir = costs.min(axis=0), costs.max(axis=0)
         true = normalized_hypervolume(costs, ideal, nadir)
 
@@ -135,8 +135,8 @@ def hypervolume_gap(
     seed: int,
 ) -> float:
     """How much of the true front's hypervolume a search missed, in [0, 1]."""
-    asked = searched(strategy, estimators, [one.metric for one in goals.followed], evaluations, seed)
-    found = np.array([[one.cost(objective) for objective in goals.followed] for one in asked])
+    asked = searched(strategy, estimators, [objective.metric for objective in goals.followed], evaluations, seed)
+    found = np.array([[evaluation.cost(objective) for objective in goals.followed] for evaluation in asked])
     return 1 - normalized_hypervolume(found, *bounds) / true
 
 

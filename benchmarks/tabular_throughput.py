@@ -67,15 +67,15 @@ def strategy_alone(name: str, known: Mapping[Architecture, Evaluation], requests
     asked: list[Architecture] = []
     while len(asked) < requests:
         some = strategy.ask()[: requests - len(asked)]
-        strategy.tell([known[one] for one in some])
+        strategy.tell([known[architecture] for architecture in some])
         asked += some
     return asked
 
 
 def table_alone(architectures: list[Architecture]) -> None:
     context = Context(SPACE, NoData(), "cpu", 1, 0)  # type: ignore[arg-type]
-    for one in architectures:
-        TABLE.estimate_many([one], context)
+    for architecture in architectures:
+        TABLE.estimate_many([architecture], context)
 
 
 def journal_alone(lines: list[dict[str, Any]]) -> None:
@@ -92,8 +92,8 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def rows(strategy: str, requests: int, repeats: int) -> list[str]:
     evaluations, lines = whole(strategy, requests)
-    known = {one.architecture: one for one in evaluations}
-    if strategy_alone(strategy, known, requests) != [one.architecture for one in evaluations]:
+    known = {evaluation.architecture: evaluation for evaluation in evaluations}
+    if strategy_alone(strategy, known, requests) != [evaluation.architecture for evaluation in evaluations]:
         raise SystemExit(f"{strategy} asked for something else when alone")
     parts: dict[str, Callable[[], Any]] = {
         "whole": lambda: whole(strategy, requests),

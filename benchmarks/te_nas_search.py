@@ -1,10 +1,10 @@
-"""TE-NAS on NAS-Bench-201 with real CIFAR-10 images: where what it finds stands in the table.
+"""TE-NAS on NAS-Bench-201 with real CIFAR-10 images: how its cells rank in the table.
 
     python benchmarks/te_nas_search.py [--seeds 4] [--runs runs/te_nas_search]
 
-Nothing is trained and no search sees the table. Beside each found cell stands its percentile among all 15,625 of them,
-and beside all of them the mean of the table and the cell with the most parameters, which costs nothing to name. Every
-search is a run of nasforge's own: killed and started again, the study goes on where it was. Writes
+Nothing is trained, and no search sees the table. The results list the percentile of each found cell among all 15,625,
+the mean of the table, and the cell with the most parameters, which is known without a search. Every search is a run of
+nasforge, so the command resumes after a kill. Writes
 `benchmarks/results/te_nas_search.md`.
 """
 

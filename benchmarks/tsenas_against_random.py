@@ -2,11 +2,10 @@
 
     python benchmarks/tsenas_against_random.py [--seeds 3] [--runs runs/tsenas_against_random]
 
-Both search on 2,000 training images of real Fashion-MNIST; what each finds is trained from scratch alike and tested
-once, beside random networks. TS-ENAS's supernet counts: its epoch is as many as it trains chains in a step. Random
-search trains its candidates from scratch, each for as many epochs as an heir, as many epochs in all. Every search is a
-run of nasforge's own: killed and started again, the study goes on where it was. Writes
-`benchmarks/results/tsenas_against_random.md`.
+Both search on 2,000 training images of real Fashion-MNIST. The found networks and random ones have the same training
+from scratch and are tested once. An epoch of TS-ENAS's supernet counts once for each chain in a step. Random search
+trains candidates from scratch, each for as many epochs as an heir, until the total is equal. Every search is a run of
+nasforge, so the command resumes after a kill. Writes `benchmarks/results/tsenas_against_random.md`.
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ COMMAND = [
 ]  # fmt: skip
 SEARCH = ["population=6", "generations=4", "fine_population=2", "fine_generations=3", "refresh=2", "from_scratch=0"]
 RANDOM = 2
-"""Random networks that are trained beside each seed of TS-ENAS."""
+"""Number of random networks trained with each seed of TS-ENAS."""
 
 
 def small_fashion_mnist(path: Path) -> None:
-    """The first training and test images as one's own arrays."""
+    """Write the first training and test images to an `.npz`."""
     if path.exists():
         return
     whole = Path(os.environ.get("NASFORGE_DATA", path.parent)) / "fashion_mnist.npz"
@@ -59,7 +58,7 @@ def small_fashion_mnist(path: Path) -> None:
 
 
 def outcome(runs: Path, name: str, command: Sequence[str]) -> dict[str, Any]:
-    """The run's `result.json`; one that was broken is resumed, a finished one is read."""
+    """Return the `result.json` of a run; resume an interrupted run, and read a finished one."""
     folder = runs / f"{name}_{digest(list(command))[:8]}"
     return {**searched(folder, command), "folder": folder}
 

@@ -109,7 +109,7 @@ def table(
     truth = accuracies(worth)
     sides = {name: accuracies(side) for name, side in heirs.items()}
     sides["1 epoch from scratch"] = accuracies(alone)
-    sides["parameters"] = np.array([one.metrics["params_m"] for one in worth])
+    sides["parameters"] = np.array([evaluation.metrics["params_m"] for evaluation in worth])
     draws = np.random.default_rng(0).integers(len(truth), size=(BOOTSTRAP, len(truth)))
     resampled = {
         name: np.array([kendalltau(values[draw], truth[draw]).statistic for draw in draws])
@@ -125,7 +125,7 @@ def table(
     lines += [f"| {LONG} epochs from scratch | {100 * truth.mean():.1f} ± {100 * truth.std(ddof=1):.1f} | 1 | |", ""]
     scratch = resampled["1 epoch from scratch"]
     for name, side in heirs.items():
-        shares = [one.metrics["inherited"] for one in side]
+        shares = [evaluation.metrics["inherited"] for evaluation in side]
         lines.append(
             f"- {name}, less that from scratch: {interval(resampled[name] - scratch)} (95 %), above zero in "
             f"{np.mean(resampled[name] > scratch):.1%} of {BOOTSTRAP:,} resamples of {len(truth)} chromosomes; "
@@ -136,7 +136,7 @@ def table(
 
 
 def accuracies(evaluations: Sequence[Evaluation]) -> np.ndarray:
-    return np.array([one.metrics["accuracy"] for one in evaluations])
+    return np.array([evaluation.metrics["accuracy"] for evaluation in evaluations])
 
 
 def interval(values: np.ndarray) -> str:
@@ -145,7 +145,7 @@ def interval(values: np.ndarray) -> str:
 
 
 def seconds(evaluations: Sequence[Evaluation]) -> str:
-    return f"{np.mean([one.seconds for one in evaluations]):.1f}"
+    return f"{np.mean([evaluation.seconds for evaluation in evaluations]):.1f}"
 
 
 def main() -> None:

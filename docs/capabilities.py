@@ -1,8 +1,8 @@
-"""Prints docs/capabilities.md: which strategies, spaces and estimators go together, by what their classes say.
+"""Print docs/capabilities.md: which strategies, spaces and estimators work together, from their class attributes.
 
     python docs/capabilities.py > docs/capabilities.md
 
-Tables of published results say themselves which space they are of, so they must be at hand (`nasforge doctor`).
+A table of published results names its space, so the tables must be installed (`nasforge doctor`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from nasforge.registry.entry_points import build, registry
 Classes = Mapping[str, type[Any]]
 
 TEXT = """\
-# What goes with what
+# What works together
 
-Printed by `python docs/capabilities.py` from what the classes say of themselves; a test compares. A search needs a
-`yes` in all three of its pairs. `tests/test_capabilities.py` runs each pair with a `yes`, small, and has all else
-refused before data are read, with a sentence that names both sides, what is missing, and what would fit.
+`python docs/capabilities.py` prints this page from class attributes, and a test compares the two. A search needs a
+`yes` for each of its three pairs. `tests/test_capabilities.py` runs a small search for each `yes`, and checks that all
+other pairs are refused before data are read, in a sentence that names both parts, what is missing, and what would fit.
 
 ## Abilities of spaces
 
@@ -45,13 +45,13 @@ refused before data are read, with a sentence that names both sides, what is mis
 
 
 def built_in(kind: str) -> Classes:
-    """Classes by name, of what ships in the box."""
-    found = registry(kind)
-    return {name: found[name] for name, (first, *_) in found.plugins.items() if first.package == "nasforge"}
+    """The built-in classes by name."""
+    known = registry(kind)
+    return {name: known[name] for name, (first, *_) in known.plugins.items() if first.package == "nasforge"}
 
 
 def abilities(spaces: Classes) -> dict[str, type[Any]]:
-    """What a space may be besides a space, by name."""
+    """The abilities of spaces by name."""
     bases = {base for space in spaces.values() for base in space.__mro__ if issubclass(base, SearchSpace)}
     homes = ("nasforge.", "nasforge_plugins.shared.")
     found = {base for base in bases - {SearchSpace} if base.__module__.startswith(homes)}

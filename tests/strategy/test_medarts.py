@@ -244,7 +244,7 @@ def test_notes_name_scaled_images_and_supernets_that_cannot_grow():
     supernet.options = {"channels": 4}
     notes = approximations(DARTSSpace(), Trace([], member("a/0"), supernet, 0.5, False), stages())
     assert "supernets of space 'darts' have a fixed depth" in notes[0]
-    assert "images scaled by 0.5; the control is left out" in notes[1]
+    assert "images scaled by 0.5; the control is omitted" in notes[1]
 
 
 # Images
