@@ -155,7 +155,7 @@ def test_what_abilities_allow_runs(strategy, space, estimator, config, tmp_path)
     assert found.result["failures"] == []
     if STRATEGIES[strategy].needs_estimates:
         answers = json.loads((found.folder / "evaluations.json").read_text())
-        assert any(one["status"] == "ok" for one in answers)
+        assert any(answer["status"] == "ok" for answer in answers)
     assert bool(found.result["control"]) is STRATEGIES[strategy].shares_weights
 
 
@@ -187,7 +187,7 @@ def test_every_other_triple_is_refused_before_anything_is_read(strategy, shared_
     monkeypatch.setenv("NASFORGE_DATA", str(shared_data("nasbench201.npz").parent))
     monkeypatch.setattr(Parts, "search_data", property(lambda parts: pytest.fail("images were read")))
     plain = compose(["retrain.seeds=0"]).config
-    for _, space, estimator in (one for one in REFUSED if one[0] == strategy):
+    for _, space, estimator in (case for case in REFUSED if case[0] == strategy):
         config = {
             **plain,
             "strategy": section("strategy", strategy),

@@ -45,8 +45,8 @@ def configured(kind):
     """(name, options) of every YAML of a kind."""
     for path in sorted((ROOT / "conf" / kind).glob("*.yaml")):
         options = yaml.safe_load(path.read_text())
-        parts = {place.partition("@")[2]: name for one in options.pop("defaults", []) if isinstance(one, dict)
-                 for place, name in one.items() if place.startswith(f"/{kind}@")}  # fmt: skip
+        parts = {place.partition("@")[2]: name for default in options.pop("defaults", []) if isinstance(default, dict)
+                 for place, name in default.items() if place.startswith(f"/{kind}@")}  # fmt: skip
         options = {"name": options.pop("name"), **{part: {"name": name} for part, name in parts.items()}, **options}
         yield path.stem, options
 

@@ -115,7 +115,7 @@ MORE = {
 }
 
 
-@pytest.mark.parametrize(("strategy", "more"), [*((one, 0) for one in NOTES), ("nsga2", 1), ("local_search", 1)])
+@pytest.mark.parametrize(("strategy", "more"), [*((name, 0) for name in NOTES), ("nsga2", 1), ("local_search", 1)])
 def test_a_budget_that_ends_with_the_first_population_is_random_search_and_says_so(command, few_images, strategy, more):
     words = [f"strategy={strategy}", *SCORED, "data=arrays", f"data.path={few_images}", *MORE.get(strategy, [])]
     words += [] if strategy == "tsenas" else ["space=nasbench201"]
@@ -125,7 +125,7 @@ def test_a_budget_that_ends_with_the_first_population_is_random_search_and_says_
     assert status == 0, complaint
     note = f"budget.evaluations={budget} is used up before anything is learned, because the first {NOTES[strategy]}"
     notes = json.loads(Path("run/result.json").read_text())["notes"]
-    assert any(one.startswith(note) for one in notes) == (not more)
+    assert any(recorded.startswith(note) for recorded in notes) == (not more)
     assert (note in " ".join(printed.split())) == (not more)
 
 

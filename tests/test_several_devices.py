@@ -141,5 +141,5 @@ def test_what_is_not_there_is_said_at_once(mistake, words, sentence):
 def other_of(pid):
     """The process that shares the fits of process `pid`."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    below = [int(one) for one in children.read_text().split()] if children.exists() else []
-    return next((one for one in below if "ranks" in Path(f"/proc/{one}/cmdline").read_text()), None)
+    below = [int(part) for part in children.read_text().split()] if children.exists() else []
+    return next((process for process in below if "ranks" in Path(f"/proc/{process}/cmdline").read_text()), None)

@@ -25,8 +25,8 @@ def trace(times):
 
 def drawn(picture):
     """(hue, opacity, number of rectangles) of each path that is filled."""
-    paths = [one.attrib for one in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}path")]
-    return [(one["fill"], float(one["fill-opacity"]), one["d"].count("M")) for one in paths if "fill" in one]
+    paths = [element.attrib for element in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}path")]
+    return [(path["fill"], float(path["fill-opacity"]), path["d"].count("M")) for path in paths if "fill" in path]
 
 
 def test_the_strongest_operation_has_the_darkest_shade_of_its_family():

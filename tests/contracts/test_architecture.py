@@ -82,4 +82,9 @@ def test_the_front_keeps_duplicates_and_drops_the_dominated():
     evaluations = [Evaluation(CHAIN, {"accuracy": a, "params_m": p}) for a, p in points]
     evaluations.append(Evaluation(CHAIN, {"accuracy": 1.0, "params_m": 0.0}, "failed", "broke"))
     front = ParetoFront(evaluations, objectives)
-    assert [tuple(one.metrics.values()) for one in front] == [(0.9, 3.0), (0.8, 1.0), (0.9, 3.0), (0.95, 4.0)]
+    assert [tuple(member.metrics.values()) for member in front] == [
+        (0.9, 3.0),
+        (0.8, 1.0),
+        (0.9, 3.0),
+        (0.95, 4.0),
+    ]

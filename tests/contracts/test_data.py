@@ -24,7 +24,7 @@ def generator(seed=0):
 def test_normalisation_is_torchvisions():
     batch = images()
     theirs = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
-    expected = torch.stack([theirs(Image.fromarray(one.permute(1, 2, 0).numpy())) for one in batch])
+    expected = torch.stack([theirs(Image.fromarray(image.permute(1, 2, 0).numpy())) for image in batch])
     before = batch.clone()
     assert torch.allclose(Preprocessing(MEAN, STD).normalize(batch), expected, atol=1e-6, rtol=1e-6)
     assert torch.equal(batch, before)
@@ -134,12 +134,12 @@ def reachable(root, depth=6):
     seen, front = {}, [root]
     for _ in range(depth):
         following = []
-        for one in front:
-            if id(one) in seen or isinstance(one, (str, int, float, torch.Tensor, type)) or one is None:
+        for member in front:
+            if id(member) in seen or isinstance(member, (str, int, float, torch.Tensor, type)) or member is None:
                 continue
-            seen[id(one)] = one
-            following += list(getattr(one, "__dict__", {}).values())
-            following += list(one) if isinstance(one, (tuple, list)) else []
+            seen[id(member)] = member
+            following += list(getattr(member, "__dict__", {}).values())
+            following += list(member) if isinstance(member, (tuple, list)) else []
         front = following
     return list(seen.values())
 
@@ -164,8 +164,8 @@ def test_nothing_that_a_search_holds_leads_to_its_data_module():
     _ = data.search_validation, data.train.fingerprint, data.fingerprint
     assert not hasattr(data, "test")
     assert not any("test" in name for name in dir(data) if not name.startswith("_"))
-    for one in reachable(data):
-        assert not isinstance(one, DataModule), type(one)
+    for part in reachable(data):
+        assert not isinstance(part, DataModule), type(part)
 
 
 def test_halves_are_disjoint_balanced_and_seeded():

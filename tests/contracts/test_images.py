@@ -72,7 +72,7 @@ def test_subsets_are_nested_and_seeded():
     images = made()
     sizes = [3, 10, 25, 60]
     nested = [members(images.subset(n, seed=4)) for n in sizes]
-    assert [len(one) for one in nested] == sizes
+    assert [len(subset) for subset in nested] == sizes
     assert all(small < large for small, large in pairwise(nested))
     assert torch.equal(images.subset(10, 4).positions, images.subset(10, 4).positions)
     assert members(images.subset(10, 4)) != members(images.subset(10, 5))

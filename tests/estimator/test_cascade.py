@@ -94,8 +94,8 @@ def test_what_some_references_lack_does_not_stand_in_the_way_of_others():
     cascade.first = cascade.then = Picky()
     cascade.score, cascade.objectives = Picky.objectives[0], Picky.objectives
     context = Context(space, tiny_data(), "cpu", 1, seed=0)
-    some = {int(space.encode(one).sum()): one for one in map(space.decode, np.eye(6, dtype=int).cumsum(0) * 4)}
-    answers = LocalExecutor(1).run(cascade, [(one, context) for one in some.values()])
+    some = {int(space.encode(each).sum()): each for each in map(space.decode, np.eye(6, dtype=int).cumsum(0) * 4)}
+    answers = LocalExecutor(1).run(cascade, [(architecture, context) for architecture in some.values()])
     said = {number: answer.status for number, (_, answer) in zip(some, answers, strict=True)}
     assert said == {4: "infeasible", 8: "infeasible", 12: "infeasible", 16: "ok", 20: "ok", 24: "ok"}
 
@@ -133,4 +133,6 @@ def test_shared_weights_have_no_place_in_it(table):
 def test_it_trains_whom_it_lets_pass():
     cascade = build("estimator", {"name": "cascade"})
     assert (cascade.epochs, cascade.channels, cascade.held_out) == (3, 8, 0.2)
-    assert [one.metric for one in cascade.objectives] == [one.metric for one in cascade.then.objectives]
+    assert [objective.metric for objective in cascade.objectives] == [
+        objective.metric for objective in cascade.then.objectives
+    ]

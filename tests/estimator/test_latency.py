@@ -60,8 +60,8 @@ def test_several_devices_give_a_metric_each():
 @pytest.mark.usefixtures("shared")
 def test_it_stands_beside_a_table_of_accuracies():
     parts = [build("estimator", {"name": name}) for name in ("tabular", "latency")]
-    assert [one.metric for one in composed(parts)][-1] == "latency_ms"
-    assert len({one.metric for one in composed(parts)}) == 6
+    assert [objective.metric for objective in composed(parts)][-1] == "latency_ms"
+    assert len({objective.metric for objective in composed(parts)}) == 6
 
 
 @pytest.mark.usefixtures("shared")
@@ -84,7 +84,7 @@ def path(tmp_path):
 
 
 def test_only_latencies_are_devices(path):
-    assert [one.metric for one in Latency(path=path, device="phone").objectives] == ["latency_ms"]
+    assert [objective.metric for objective in Latency(path=path, device="phone").objectives] == ["latency_ms"]
     with pytest.raises(UnknownNameError, match=r"no device in .* named 'raspi4'. Available: phone"):
         Latency(path=path)
 

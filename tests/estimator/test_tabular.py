@@ -62,7 +62,7 @@ def context(space):
 
 
 def answers(estimator, some):
-    return dict(LocalExecutor(1).run(estimator, [(one, context(Stairs())) for one in some]))
+    return dict(LocalExecutor(1).run(estimator, [(architecture, context(Stairs())) for architecture in some]))
 
 
 ALL = [Stairs().decode(vector) for vector in np.ndindex(3, 2)]
@@ -78,7 +78,7 @@ def test_every_architecture_gets_its_own_row(written):
         metrics = estimator.estimate(one, context(Stairs())).metrics
         assert metrics == {column.metric: table.values(column)[row] for column in (ACCURACY, TESTED, SIZE)}
     together = [estimate.metrics for estimate in estimator.estimate_many(ALL, context(Stairs()))]
-    assert together == [estimator.estimate(one, context(Stairs())).metrics for one in ALL]
+    assert together == [estimator.estimate(architecture, context(Stairs())).metrics for architecture in ALL]
 
 
 def test_it_says_what_it_gives(written):
@@ -91,13 +91,15 @@ def test_it_says_what_it_gives(written):
     assert not estimator.needs_data
     assert estimator.dataset == "digits"
     assert estimator.fingerprint == estimator.table.fingerprint
-    columns = {one.metric: estimator.table.values(one) for one in (ACCURACY, TESTED, SIZE)}
+    columns = {column.metric: estimator.table.values(column) for column in (ACCURACY, TESTED, SIZE)}
     assert estimator.optima == {
         "accuracy": columns["accuracy"].max(),
         "test_accuracy": columns["test_accuracy"].max(),
         "params_m": columns["params_m"].min(),
     }
-    assert estimator.about == {one.metric: one.about for one in (ACCURACY, TESTED, SIZE) if one.about}
+    assert estimator.about == {
+        objective.metric: objective.about for objective in (ACCURACY, TESTED, SIZE) if objective.about
+    }
 
 
 def test_another_tables_answers_have_other_keys(written):

@@ -114,7 +114,7 @@ class Wards(SearchSpace):
 
 def answers(estimator, space, some, data=None):
     context = Context(space, data or tiny_data(), "cpu", 1, seed=0)
-    return [answer for _, answer in LocalExecutor(1).run(estimator, [(one, context) for one in some])]
+    return [answer for _, answer in LocalExecutor(1).run(estimator, [(architecture, context) for architecture in some])]
 
 
 # Contracts
@@ -148,7 +148,7 @@ class TestOnAGuest(OnEverySpace):
 
 
 def test_directions_are_those_of_the_papers():
-    down = {one.metric for one in small().objectives if one.direction == "min"}
+    down = {objective.metric for objective in small().objectives if objective.direction == "min"}
     assert down == {
         "ntk_condition", "ntk_condition_decoupled", "activation_overlap", "gradient_image_correlation",
     }  # fmt: skip
@@ -192,7 +192,7 @@ def test_candidates_see_the_same_images_and_none_twice():
         seen.append([probe.images for *_, probe in small("snip", batches=4)._probes(space.read("resnet"), context)])
         proxies = small("snip", "linear_regions", batches=4)._probes(space.read("resnet"), context)
         crops = [probe.images for name, _, probe in proxies if name == "linear_regions"]
-        assert len({tuple(one.flatten().tolist()) for one in crops}) == 4, "crops of their own for each batch"
+        assert len({tuple(crop.flatten().tolist()) for crop in crops}) == 4, "crops of their own for each batch"
         seen[-1] += crops
     assert all(torch.equal(a, b) for a, b in zip(*seen, strict=True))
     assert len(torch.unique(torch.cat(seen[0][:4]), dim=0)) == 32

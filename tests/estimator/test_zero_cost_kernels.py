@@ -179,7 +179,7 @@ def test_products_of_a_layer_are_its_gradients_for_each_sample(layer):
     with LayerCalls([layer.weight]) as record:
         totals = layer(x).square().flatten(1).sum(1)
     totals.sum().backward()
-    rows = [torch.autograd.grad(layer(one[None]).square().sum(), layer.weight)[0].flatten() for one in x]
+    rows = [torch.autograd.grad(layer(image[None]).square().sum(), layer.weight)[0].flatten() for image in x]
     assert torch.allclose(_per_sample(record.calls[0], 3), torch.stack(rows), rtol=1e-10, atol=1e-12)
 
 

@@ -193,7 +193,7 @@ def test_linear_regions_of_two_kinks_on_a_line_are_three():
 def test_synflow_of_two_linear_layers(images, labels):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 4), nn.Linear(4, CLASSES, bias=False))
-    first, bias, second = (one.detach().double().abs() for one in network.parameters())
+    first, bias, second = (parameter.detach().double().abs() for parameter in network.parameters())
     through_first = second.sum(0) @ first.sum(1)  # each weight's path product, summed over paths from an image of ones
     through_second = second.sum(0) @ (first.sum(1) + bias)
     expected = math.log(float(through_first + through_second))
@@ -215,7 +215,7 @@ def test_zen_by_hand(images, labels):
     weight = torch.randn(4, 2, 2, 2).double()
     inputs = torch.randn(IMAGES, 2, 3, 3)
     moved = inputs + 0.01 * torch.randn(IMAGES, 2, 3, 3)
-    maps, maps_moved = (F.conv2d(one.double(), weight).transpose(0, 1).flatten(1) for one in (inputs, moved))
+    maps, maps_moved = (F.conv2d(x.double(), weight).transpose(0, 1).flatten(1) for x in (inputs, moved))
     spread = [(m - m.mean(1, True)) / (m.var(1, correction=0, keepdim=True) + 1e-5).sqrt() for m in (maps, maps_moved)]
     distance = (spread[0] - spread[1]).abs().sum() / IMAGES
     expected = distance.log() + maps.var(1, correction=0).mean().sqrt().log()

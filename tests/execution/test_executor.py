@@ -107,11 +107,11 @@ def opened(tmp_path):
 
 
 def test_failures_are_contained_and_reasons_kept(opened):
-    asked = [candidate(one) for one in ("1", "raise", "nan", "infeasible", "memory", "unnamed", "2", "exit")]
+    asked = [candidate(gene) for gene in ("1", "raise", "nan", "infeasible", "memory", "unnamed", "2", "exit")]
     found = opened(Scripted()).of(asked, context())
-    assert [one.architecture for one in found] == asked
+    assert [evaluation.architecture for evaluation in found] == asked
     states = ["ok", "failed", "failed", "infeasible", "failed", "failed", "ok", "failed"]
-    assert [one.status for one in found] == states
+    assert [evaluation.status for evaluation in found] == states
     assert found[1].reason == "ValueError: no such layer"
     assert found[2].reason == "value is not a finite number"
     assert found[3].reason == "params_m<=1.0 is broken"
@@ -257,14 +257,14 @@ def exits(architectures):
 @pytest.mark.parametrize("answer", [lambda some: [Estimate({"value": 1.0})] * (len(some) - 1), lambda some: []])
 def test_too_few_answers_are_nobodys(opened, answer):
     found = opened(Batched(answer)).of([candidate("1"), candidate("2")], context())
-    assert {one.status for one in found} == {"failed"}
+    assert {evaluation.status for evaluation in found} == {"failed"}
     assert found[0].reason.endswith("answers for 2 architectures: it must return one for each, in order")
 
 
 @pytest.mark.parametrize("answer", [exits, lambda some: None])
 def test_where_many_at_once_fail_each_is_tried_alone(opened, answer):
     found = opened(Batched(answer)).of([candidate("1"), candidate("2")], context())
-    assert [one.metrics for one in found] == [{"value": 1.0}, {"value": 2.0}]
+    assert [evaluation.metrics for evaluation in found] == [{"value": 1.0}, {"value": 2.0}]
 
 
 def test_a_flag_is_the_reason_of_an_evaluation_that_may_be_used_now_and_after_a_restart(opened):

@@ -64,7 +64,7 @@ class Together(Scripted):
         return Estimate({"value": float(len(architecture["behaviour"]))})
 
     def estimate_many(self, architectures, context):
-        return [self.estimate(one, context) for one in architectures]
+        return [self.estimate(architecture, context) for architecture in architectures]
 
 
 class Images:
@@ -149,7 +149,7 @@ def test_a_candidate_that_has_failed_so_is_tried_again_on_resume(local, tmp_path
     for _ in range(3):
         with closing(Journal(tmp_path)) as journal:
             estimates = Estimates(tmp_path, journal, [Scripted(tmp_path)], local, Progress())
-            statuses += [one.status for one in estimates.of([architecture], context)]
+            statuses += [evaluation.status for evaluation in estimates.of([architecture], context)]
     assert statuses == ["failed", "ok", "ok"]
     assert len(processes(tmp_path, "kills twice")) == 3
 

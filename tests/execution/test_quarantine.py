@@ -39,7 +39,7 @@ class Many(Deadly):
     needs_data = True
 
     def estimate_many(self, architectures, context):
-        return [self.estimate(one, context) for one in architectures]
+        return [self.estimate(architecture, context) for architecture in architectures]
 
 
 class Toy:
@@ -73,8 +73,8 @@ def quarantine(tmp_path):
         return opened[-1]
 
     yield executor
-    for one in opened:
-        one.close()
+    for closable in opened:
+        closable.close()
 
 
 def test_a_candidate_is_noted_before_it_is_estimated(tmp_path, quarantine):

@@ -46,8 +46,8 @@ def refused(**sections):
 
 def test_shipped_loggers_are_made_in_the_runs_folder(tmp_path):
     made = watchers(compose(["logger=[csv,tensorboard]"]).config, "logger", tmp_path)
-    assert [type(one) for one in made] == [CSVLogger, TensorBoardLogger]
-    assert [one.save_dir for one in made] == [str(tmp_path)] * 2
+    assert [type(logger) for logger in made] == [CSVLogger, TensorBoardLogger]
+    assert [logger.save_dir for logger in made] == [str(tmp_path)] * 2
 
 
 def test_the_shipped_callback_is_made(tmp_path):

@@ -55,7 +55,7 @@ def next_start(folder):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         with closing(Journal(folder)) as journal, closing(Doing(folder, journal)) as doing:
-            return [str(one.message) for one in said], dict(doing.deaths)
+            return [str(warning.message) for warning in said], dict(doing.deaths)
 
 
 @pytest.mark.parametrize(

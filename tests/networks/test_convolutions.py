@@ -31,8 +31,9 @@ def test_no_operation_has_a_strided_1x1_of_the_librarys(name, stride):
 def test_no_network_and_no_supernet_has_a_strided_1x1_of_the_librarys(name):
     space = build("space", {"name": name})
     rng = np.random.default_rng(0)
-    for one in [*space.presets.values(), *(space.sample(rng) for _ in range(5))]:
-        assert layout_of(space.build(one, (3, 16, 16), 4, channels=4, cells=3)) == torch.channels_last, one
+    for architecture in [*space.presets.values(), *(space.sample(rng) for _ in range(5))]:
+        network = space.build(architecture, (3, 16, 16), 4, channels=4, cells=3)
+        assert layout_of(network) == torch.channels_last, architecture
     if isinstance(space, WeightSharing):
         assert layout_of(space.supernet((3, 16, 16), 4, channels=8, cells=3)) == torch.channels_last
 

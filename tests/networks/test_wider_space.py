@@ -37,7 +37,7 @@ class Weights(Estimator):
     def estimate(self, architecture, context):
         self.asked += 1
         network = context.space.build(architecture, context.data.input_shape, context.data.classes, channels=4, cells=1)
-        return Estimate({"weights": float(sum(one.numel() for one in network.parameters()))})
+        return Estimate({"weights": float(sum(parameter.numel() for parameter in network.parameters()))})
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_what_it_does_not_have_is_built_beside_what_it_has(run):
     wider, own = WithFlat(run.space), run.space.sample(np.random.default_rng(0))
     other = Architecture.of("flat", {})
     found = run.score([other, own], run.estimators[0], space=wider)
-    assert [one.status for one in found] == ["ok", "ok"]
+    assert [evaluation.status for evaluation in found] == ["ok", "ok"]
     assert found[0].metrics["weights"] == 2 * (3 * 8 * 8 + 1)
     assert found[1].metrics == run.estimate([own])[0].metrics  # one that it has is the same in both
     assert run.score([other, own], run.estimators[0], space=wider) == found

@@ -200,7 +200,7 @@ def test_fits_of_one_group_share_charts_by_kind(tmp_path):
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(history))
     charts = fit_charts(RunFolder(tmp_path))
-    assert [(group, [one.title for one in drawn]) for group, drawn in charts] == [
+    assert [(group, [chart.title for chart in drawn]) for group, drawn in charts] == [
         ("supernet", ["accuracy", "loss"]),
         ("retrain", ["accuracy", "loss"]),
     ]

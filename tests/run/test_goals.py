@@ -20,9 +20,9 @@ class Twin(Toy):
 
 
 def test_all_open_objectives_are_followed_unless_named():
-    assert [one.metric for one in Goals.of([Toy()], None, []).followed] == ["accuracy", "params_m"]
-    assert [one.metric for one in Goals.of([Toy()], ["params_m"], []).followed] == ["params_m"]
-    assert [one.metric for one in Goals.of([Toy()], None, []).given] == ["accuracy", "params_m", "test"]
+    assert [objective.metric for objective in Goals.of([Toy()], None, []).followed] == ["accuracy", "params_m"]
+    assert [objective.metric for objective in Goals.of([Toy()], ["params_m"], []).followed] == ["params_m"]
+    assert [objective.metric for objective in Goals.of([Toy()], None, []).given] == ["accuracy", "params_m", "test"]
 
 
 class Timed(Toy):
@@ -30,8 +30,8 @@ class Timed(Toy):
 
 
 def test_what_a_training_took_is_followed_only_by_name():
-    assert [one.metric for one in Goals.of([Timed()], None, []).followed] == ["accuracy"]
-    assert [one.metric for one in Goals.of([Timed()], ["train_seconds"], []).followed] == ["train_seconds"]
+    assert [objective.metric for objective in Goals.of([Timed()], None, []).followed] == ["accuracy"]
+    assert [objective.metric for objective in Goals.of([Timed()], ["train_seconds"], []).followed] == ["train_seconds"]
 
 
 def test_two_estimators_may_not_give_the_same_metric():

@@ -118,7 +118,7 @@ def test_a_front_is_shown_with_all_that_was_followed(command, shared_data, monke
     front = json.loads(Path("run/result.json").read_text())["front"]
     assert f"Pareto front: {len(front)} architectures that no other one dominates" in said
     shown = "".join(said.split())
-    assert all(one["notation"] in shown for one in front[:12])
+    assert all(member["notation"] in shown for member in front[:12])
 
 
 def test_a_quiet_search_prints_nothing(command, shared_data, monkeypatch, capfd):

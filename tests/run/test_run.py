@@ -300,7 +300,7 @@ class Counting(AskTellStrategy):
         return [Architecture.of("line", {"x": x}) for x in range(self.next - 3, self.next)]
 
     def tell(self, evaluations):
-        self.told.append([one.metrics["value"] for one in evaluations])
+        self.told.append([evaluation.metrics["value"] for evaluation in evaluations])
 
 
 @pytest.mark.parametrize("ending", ["killed after an epoch", "stopped in order"])
@@ -335,9 +335,9 @@ def test_strategies_see_no_report_only_metric(tmp_path, data):
     assert [objective.metric for objective in run.objectives] == ["value"]
     result = Counting().search(run)
     seen = [*run.evaluations, *run.score([result.architecture], Constant()), *run.estimate([result.architecture])]
-    assert {name for one in seen for name in one.metrics} == {"value"}
+    assert {name for evaluation in seen for name in evaluation.metrics} == {"value"}
     assert set(result.metrics) == {"value"}
-    assert all({"value", "test_value"} == set(one.metrics) for one in ledger)  # people see it
+    assert all({"value", "test_value"} == set(evaluation.metrics) for evaluation in ledger)  # people see it
 
 
 def test_a_loop_without_end_is_refused(tmp_path, data):

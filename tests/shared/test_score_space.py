@@ -17,7 +17,7 @@ THREE = [
 
 
 def someone(number, *scores, status="ok", reason=""):
-    metrics = dict(zip((one.metric for one in THREE), scores, strict=False))
+    metrics = dict(zip((objective.metric for objective in THREE), scores, strict=False))
     return Evaluation(Architecture.of("any", {"number": number}, str(number)), metrics, status, reason)
 
 

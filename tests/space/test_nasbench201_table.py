@@ -41,12 +41,12 @@ def cells(space, table):
 def test_strings_and_vectors_are_the_tables(space, table, cells):
     assert list(OPERATIONS) == table["op_names"].tolist()
     assert [list(edge) for edge in EDGES] == table["edges"].tolist()
-    assert [str(one) for one in cells] == table["arch_str"].tolist()
-    assert np.array_equal([space.encode(one) for one in cells], table["ops"])
+    assert [str(cell) for cell in cells] == table["arch_str"].tolist()
+    assert np.array_equal([space.encode(cell) for cell in cells], table["ops"])
 
 
 def test_function_keys_part_the_cells_as_the_table_does(space, table, cells):
-    keys = [space.function_key(one) for one in cells]
+    keys = [space.function_key(cell) for cell in cells]
     pairs = set(zip(keys, table["iso_class"].tolist(), strict=True))
     assert len(pairs) == len(set(keys)) == len(set(table["iso_class"].tolist())) == 6_466
     assert len(set(cells)) == 15_625

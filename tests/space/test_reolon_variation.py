@@ -80,10 +80,10 @@ def test_the_first_block_is_swapped_with_another(rng):
 def test_flags_move_at_the_seeds_rates(rng):
     before = genome(EXAMPLE)
     after = [variation.with_flags_mutated(before, rng) for _ in range(5000)]
-    assert np.mean([one.shared != before.shared for one in after]) == pytest.approx(0.04, abs=0.01)
-    assert np.mean([one.dataset != before.dataset for one in after]) == pytest.approx(0.24 * 0.9, abs=0.02)
-    assert {one.dataset for one in after} == set(range(10))
-    assert {one.blocks for one in after} == {before.blocks}
+    assert np.mean([mutant.shared != before.shared for mutant in after]) == pytest.approx(0.04, abs=0.01)
+    assert np.mean([mutant.dataset != before.dataset for mutant in after]) == pytest.approx(0.24 * 0.9, abs=0.02)
+    assert {mutant.dataset for mutant in after} == set(range(10))
+    assert {mutant.blocks for mutant in after} == {before.blocks}
 
 
 def test_a_new_node_begins_with_one_operation(rng):

@@ -70,7 +70,7 @@ class Hills(Estimator):
 
 
 EVERY = [Grid().decode(vector) for vector in product(range(4), repeat=5)]
-TRUTH = [Evaluation(one, Hills().estimate(one, None).metrics) for one in EVERY[1:]]
+TRUTH = [Evaluation(each, Hills().estimate(each, None).metrics) for each in EVERY[1:]]
 
 
 def searched(folder, strategy, evaluations, *, seed=0, objectives=None, constraints=()):
@@ -139,7 +139,7 @@ def test_candidates_to_estimate_side_by_side_are_asked_for_together(strategy, tm
 @pytest.mark.parametrize("seed", range(3))
 def test_random_search_finds_the_same_however_many_are_drawn_at_a_time(seed, tmp_path):
     found = [searched(tmp_path / str(batch), RandomSearch(batch=batch), 40, seed=seed) for batch in (1, 7, 16, 100)]
-    assert all(one == found[0] for one in found[1:])
+    assert all(result == found[0] for result in found[1:])
 
 
 def test_an_optimizer_that_takes_one_point_at_a_time_is_named():
@@ -149,17 +149,19 @@ def test_an_optimizer_that_takes_one_point_at_a_time_is_named():
 
 def test_random_search_draws_uniformly(tmp_path):
     _, evaluations = searched(tmp_path, RandomSearch(), 2000)
-    first = Counter(one.architecture["v"][0] for one in evaluations)
+    first = Counter(evaluation.architecture["v"][0] for evaluation in evaluations)
     assert all(abs(count - 500) < 5 * np.sqrt(2000 * 0.25 * 0.75) for count in first.values())
 
 
 def test_random_search_can_choose_by_the_sum_of_ranks(tmp_path):
     result, evaluations = searched(tmp_path, RandomSearch(select="rank_sum"), 100)
-    usable = [one for one in evaluations if one.ok]
-    sums = rankdata([-one.metrics["accuracy"] for one in usable]) + rankdata([one.metrics["cost"] for one in usable])
+    usable = [evaluation for evaluation in evaluations if evaluation.ok]
+    sums = rankdata([-candidate.metrics["accuracy"] for candidate in usable]) + rankdata(
+        [candidate.metrics["cost"] for candidate in usable]
+    )
     assert result.architecture == usable[int(np.argmin(sums))].architecture
     foremost, _ = searched(tmp_path / "other", RandomSearch(), 100)
-    assert foremost.metrics["accuracy"] == max(one.metrics["accuracy"] for one in usable)
+    assert foremost.metrics["accuracy"] == max(candidate.metrics["accuracy"] for candidate in usable)
     assert foremost.architecture != result.architecture
 
 
@@ -188,29 +190,31 @@ def test_evolution_lets_the_oldest_die_and_breeds_the_best_of_a_sample():
 
 def test_local_search_ends_each_climb_on_a_local_optimum(tmp_path):
     found, evaluations = searched(tmp_path, LocalSearch(), 600)
-    accuracy = {one.architecture: one.metrics["accuracy"] for one in TRUTH}
+    accuracy = {evaluation.architecture: evaluation.metrics["accuracy"] for evaluation in TRUTH}
     around = neighbors(Grid(), found.architecture)
     assert len(around) == len(set(around)) == 15
-    assert all(accuracy.get(one, -1) <= found.metrics["accuracy"] for one in around)
+    assert all(accuracy.get(neighbor, -1) <= found.metrics["accuracy"] for neighbor in around)
     assert len(evaluations) == 600
 
 
 def test_nsga2_finds_the_true_front(tmp_path):
     found, evaluations = searched(tmp_path, NSGA2(population=40), 2000)
-    true = {(one.metrics["accuracy"], one.metrics["cost"]) for one in ParetoFront(TRUTH, Hills.objectives)}
-    front = {(one.metrics["accuracy"], one.metrics["cost"]) for one in found.front}
+    true = {
+        (candidate.metrics["accuracy"], candidate.metrics["cost"]) for candidate in ParetoFront(TRUTH, Hills.objectives)
+    }
+    front = {(candidate.metrics["accuracy"], candidate.metrics["cost"]) for candidate in found.front}
     assert len(front & true) >= 0.9 * len(true)
     for first in range(0, 2000, 40):  # no generation has twins
-        assert len({one.architecture for one in evaluations[first : first + 40]}) == 40
+        assert len({evaluation.architecture for evaluation in evaluations[first : first + 40]}) == 40
 
 
 def test_nsga2_keeps_to_constraints(tmp_path):
     found, evaluations = searched(tmp_path, NSGA2(), 400, constraints=["cost<=6"])
-    assert all(one.metrics["cost"] <= 6 for one in found.front)
-    feasible = [one for one in TRUTH if Constraint.read("cost<=6").violation(one.metrics) == 0]
-    assert found.metrics["accuracy"] == max(one.metrics["accuracy"] for one in feasible)
+    assert all(evaluation.metrics["cost"] <= 6 for evaluation in found.front)
+    feasible = [evaluation for evaluation in TRUTH if Constraint.read("cost<=6").violation(evaluation.metrics) == 0]
+    assert found.metrics["accuracy"] == max(evaluation.metrics["accuracy"] for evaluation in feasible)
     late = evaluations[-100:]
-    kept = sum(one.status == "ok" for one in late) / len(late)
+    kept = sum(evaluation.status == "ok" for evaluation in late) / len(late)
     assert kept > 2 * len(feasible) / len(EVERY)  # it stays where constraints hold
 
 
@@ -228,7 +232,7 @@ def test_nsga2_outlives_candidates_that_fail(tmp_path):
     found = NSGA2().search(run)
     journal.close()
     assert found.architecture["v"][0] >= 2
-    assert sum(one.status == "failed" for one in run.evaluations[100:]) < 50
+    assert sum(evaluation.status == "failed" for evaluation in run.evaluations[100:]) < 50
 
 
 def test_a_constraint_that_nothing_keeps_is_said(tmp_path):
@@ -240,7 +244,7 @@ def test_a_constraint_that_nothing_keeps_is_said(tmp_path):
 def test_optimizers_of_nevergrad_by_name(optimizer, tmp_path):
     found, evaluations = searched(tmp_path, Nevergrad(optimizer=optimizer, horizon=60), 60)
     assert len(evaluations) == 60
-    assert found.metrics["accuracy"] > np.median([one.metrics["accuracy"] for one in TRUTH])
+    assert found.metrics["accuracy"] > np.median([evaluation.metrics["accuracy"] for evaluation in TRUTH])
 
 
 def test_an_optimizer_that_cannot_be_set_up_says_what_it_asserts(tmp_path):

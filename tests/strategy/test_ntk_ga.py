@@ -108,7 +108,7 @@ def test_an_individual_leaves_when_it_is_old(a_run, monkeypatch):
 
     ages = []
     strategy = NTKGA(**{**SMALL, "generations": 4, "tournament": Arena(period=0)}, max_age=2)
-    monkeypatch.setattr(NTKGA, "log", lambda self, g, population, run: ages.append([one.age for one in population]))
+    monkeypatch.setattr(NTKGA, "log", lambda self, g, population, run: ages.append([each.age for each in population]))
     strategy.search(a_run("nasbench201", estimator=Worse()))
     assert ages == [[1] * 3, [2] * 3, [0] * 3, [1] * 3]
 
@@ -167,7 +167,7 @@ def test_it_outlives_candidates_that_fail(a_run):
 
     run = a_run("nasbench201", estimator=Fragile())
     found = NTKGA(**{**SMALL, "offspring": 20, "tournament": Arena(period=0)}).search(run)
-    assert "failed" in {one.status for one in run.evaluations}
+    assert "failed" in {evaluation.status for evaluation in run.evaluations}
     assert found.architecture["cell"][0] != "none"
 
 
@@ -189,7 +189,7 @@ def test_flagged_candidates_are_ranked_last_and_the_search_goes_on(a_run):
     empty = run.space.read("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
     strategy = NTKGA(**SMALL)
     pool = strategy.scored([empty, run.space.presets["resnet"]], run)
-    assert all(np.isfinite(one.costs).all() for one in pool)
+    assert all(np.isfinite(evaluation.costs).all() for evaluation in pool)
     assert strategy.selected(pool, 1)[0].architecture != empty
     assert run.evaluations[0].ok
     assert run.evaluations[0].reason
@@ -347,7 +347,7 @@ def test_a_search_that_is_killed_in_a_tournament_goes_on_from_its_journal(a_run,
     asked = []
     monkeypatch.setattr(Size, "estimate", lambda self, one, context: asked.append(one))
     assert NTKGA(**SMALL).search(again) == straight
-    assert done.count('"estimate"') == len({one.architecture for one in again.evaluations})
+    assert done.count('"estimate"') == len({evaluation.architecture for evaluation in again.evaluations})
     assert not asked, "what was scored before the tournament came back"
 
 
@@ -415,7 +415,7 @@ class Weights(Estimator):
 
     def estimate(self, architecture, context):
         network = context.space.build(architecture, context.data.input_shape, context.data.classes, channels=4, cells=1)
-        sizes = [float(one.numel()) for one in network.parameters()]
+        sizes = [float(parameter.numel()) for parameter in network.parameters()]
         return Estimate({"layers": float(len(sizes)), "weights": sum(sizes), "largest": max(sizes)})
 
 
@@ -456,7 +456,7 @@ def test_where_nobody_of_the_last_has_a_score_a_note_stands_for_the_picture(a_ru
 
     run = a_run("nasbench201", estimator=Rare())
     populations = [[run.space.presets["resnet"]], [run.space.presets["all_skip"]]]
-    run.estimate([one for population in populations for one in population])
+    run.estimate([candidate for population in populations for candidate in population])
     keep_pictures(run, populations, 3)
     assert [note for note in run.notes if note.startswith("the last population is not shown beside known networks")]
     assert (run.folder / "artifacts" / "scores.svg").exists()

@@ -29,7 +29,7 @@ def test_equal_rows_do_not_beat_each_other():
 def test_ranks_are_scipys():
     costs = np.random.default_rng(0).integers(0, 6, (30, 3)).astype(float)
     assert rank_sums(costs) == pytest.approx(sum(rankdata(column) for column in costs.T))
-    by_hand = [sum(int(other < own) for row in costs for other, own in zip(row, one, strict=True)) for one in costs]
+    by_hand = [sum(int(other < own) for row in costs for other, own in zip(row, cost, strict=True)) for cost in costs]
     assert list(comparisons_lost(costs)) == by_hand
 
 

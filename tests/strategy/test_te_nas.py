@@ -38,12 +38,12 @@ class Tally(Estimator):
         if self.broken:
             raise ValueError("no tally today")
         if architecture.space == context.space.name:
-            return Estimate({one.metric: 1.0 for one in self.objectives})
+            return Estimate({objective.metric: 1.0 for objective in self.objectives})
         cost = 0.0
         for cell, table in self.table.items():
-            kept = np.array([[one == "1" for one in row] for row in architecture[cell]])
+            kept = np.array([[bit == "1" for bit in row] for row in architecture[cell]])
             cost += float(table[kept].sum())
-        return Estimate({one.metric: cost for one in self.objectives})
+        return Estimate({objective.metric: cost for objective in self.objectives})
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_relu_of_what_was_pruned_parts_no_regions(space, a_run):
     prunings = prunings_of(run)
     names = {cell: operations for cell, (_, operations) in run.space.mix_labels.items()}
     pools = {
-        cell: np.tile([one == "avg_pool_3x3" for one in names[cell]], (edges, 1))
+        cell: np.tile([name == "avg_pool_3x3" for name in names[cell]], (edges, 1))
         for cell, (edges, _) in prunings.shapes.items()
     }
     plain = run.space.build(run.space.derive(prunings.mix(pools)), (1, 8, 8), 4, channels=4, cells=prunings.least_cells)

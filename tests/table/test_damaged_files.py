@@ -57,7 +57,7 @@ def test_a_damaged_file_is_a_table_or_one_sentence(tmp_path, write):
     whole, rng = path.read_bytes(), np.random.default_rng(0)
     contents = list(harmed(whole, rng, 8))
     if write is as_file:  # what is damaged before it is compressed is found by no checksum
-        contents += [bz2.compress(one, 1) for one in harmed(bz2.decompress(whole), rng, 3)]
+        contents += [bz2.compress(damaged, 1) for damaged in harmed(bz2.decompress(whole), rng, 3)]
     for content in contents:
         path.write_bytes(content)
         found = outcome(path)

@@ -20,7 +20,7 @@ def vectors():
 
 
 def strings(ops):
-    names = [[OPERATIONS[one] for one in vector] for vector in ops]
+    names = [[OPERATIONS[choice] for choice in vector] for vector in ops]
     return np.array([f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|" for a, b, c, d, e, f in names])
 
 
@@ -87,8 +87,8 @@ def test_every_number_stands_in_the_row_of_its_architecture_string(published, sh
     columns = by_key(published)
     with np.load(shared_data("nasbench201.npz")) as arrays:
         for index in np.random.default_rng(3).integers(15625, size=200):
-            operations = [one.split("~")[0] for one in str(arrays["arch_str"][index]).split("|") if "~" in one]
-            row = np.ravel_multi_index([OPERATIONS.index(one) for one in operations], (5,) * 6)
+            operations = [part.split("~")[0] for part in str(arrays["arch_str"][index]).split("|") if "~" in part]
+            row = np.ravel_multi_index([OPERATIONS.index(operation) for operation in operations], (5,) * 6)
             for dataset in DATASETS:
                 assert columns[f"{dataset}/accuracy"][row] == arrays[f"{dataset}_valid_acc_12ep"][index] / 100
                 assert columns[f"{dataset}/params_m"][row] == arrays[f"{dataset}_params_m"][index]

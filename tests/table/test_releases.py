@@ -21,11 +21,11 @@ forms = pytest.mark.parametrize("write", FORMS)
 def row(string):
     """By the digits of the string, without our own reader."""
     operations = [part.split("~")[0] for part in string.replace("+", "").split("|") if part]
-    return np.ravel_multi_index([OPERATIONS.index(one) for one in operations], CARDINALITIES)
+    return np.ravel_multi_index([OPERATIONS.index(operation) for operation in operations], CARDINALITIES)
 
 
 def number(table, key, string):
-    (column,) = [one for one in table.columns if one.key == key]
+    (column,) = [column for column in table.columns if column.key == key]
     return table.values(column)[row(string)]
 
 
@@ -80,8 +80,8 @@ def test_only_test_images_are_report_only_and_the_followed_column_comes_first(tm
     for dataset in table.datasets:
         columns = table.of_dataset(dataset)
         assert columns[0].metric == "accuracy"
-        assert {one.metric for one in columns if one.report_only} == {"test_accuracy", "test_accuracy_12ep"}
-        assert {one.metric for one in columns if one.direction == "max"} == {
+        assert {column.metric for column in columns if column.report_only} == {"test_accuracy", "test_accuracy_12ep"}
+        assert {column.metric for column in columns if column.direction == "max"} == {
             *("accuracy", "accuracy_200ep", "test_accuracy", "test_accuracy_12ep")
         }
 
@@ -137,9 +137,9 @@ def test_the_first_release_timed_only_its_short_trainings_on_cifar10(tmp_path):
         short, long = of_one["12"], of_one["200"]
         short["dataset_seed"] = {"cifar10-valid": [111, 777]}
         short["all_results"] = {key: one for key, one in short["all_results"].items() if key[0] == "cifar10-valid"}
-        for one in long["all_results"].values():
-            scores = {key: score for key, score in one["eval_acc1es"].items() if key.endswith("@199")}
-            one.update(train_times=None, eval_acc1es=scores, eval_times={})
+        for training in long["all_results"].values():
+            scores = {key: score for key, score in training["eval_acc1es"].items() if key.endswith("@199")}
+            training.update(train_times=None, eval_acc1es=scores, eval_times={})
     table = read(as_pth(tmp_path, content))
     assert {"cifar10/accuracy", "cifar10/train_seconds", "cifar100/accuracy_200ep"} <= set(keys(table))
     assert not {"cifar10/test_accuracy_12ep", "cifar100/accuracy", "cifar100/train_seconds"} & set(keys(table))
@@ -150,8 +150,8 @@ def test_the_first_release_timed_only_its_short_trainings_on_cifar10(tmp_path):
 @forms
 def test_trained_weights_are_left_unread(write, tmp_path):
     content = release()
-    for one in content[0]["200"]["all_results"].values():
-        one["net_state_dict"] = {"weight": torch.rand(3, 3), "count": torch.tensor(7)}
+    for training in content[0]["200"]["all_results"].values():
+        training["net_state_dict"] = {"weight": torch.rand(3, 3), "count": torch.tensor(7)}
     assert read(write(tmp_path, content)).fingerprint == read(as_folder(tmp_path / "again", release())).fingerprint
 
 
@@ -256,11 +256,11 @@ def broken(change):
             "architecture 1 does not have the published form (ValueError: a training of 1000000000000 epochs)",
         ),
         (
-            lambda content: [one.update(arch_str="8:8:8:8:8") for one in content[1].values()],
+            lambda content: [record.update(arch_str="8:8:8:8:8") for record in content[1].values()],
             "is of NATS-Bench's size space (8:8:8:8:8), and nasforge has no such space",
         ),
         (
-            lambda content: [one.update(arch_str=DEEP.replace("1x1", "7x7")) for one in content[1].values()],
+            lambda content: [record.update(arch_str=DEEP.replace("1x1", "7x7")) for record in content[1].values()],
             "names the operation 'nor_conv_7x7'; the operations are none, skip_connect,",
         ),
     ],

@@ -16,7 +16,9 @@ from nasforge_plugins.table.cells import CARDINALITIES, OPERATIONS, rows_of_indi
 
 INDICES = (6111, 9930, 857, 11472, 0)
 CELLS = [str(from_index(index)) for index in INDICES]
-ROWS = [np.ravel_multi_index([OPERATIONS.index(one) for one in from_index(i)["cell"]], CARDINALITIES) for i in INDICES]
+ROWS = [
+    np.ravel_multi_index([OPERATIONS.index(name) for name in from_index(i)["cell"]], CARDINALITIES) for i in INDICES
+]
 VALID, TEST = [84.0, 80.0, 10.0, 81.5, 70.25], [94.37, 93.5, 10.0, 93.97, 90.0]
 PARAMS, LATENCY = [1.07, 1.2, 0.0733, 0.8, 0.3], [10.0, 12.5, 3.5, 9.0, 5.0]
 SHEET = {"arch_str": CELLS, "cifar10_valid_acc": VALID, "cifar10-test": TEST, "cifar10_params": PARAMS}
@@ -102,7 +104,7 @@ def test_every_form_gives_the_same_numbers(saved, form):
     assert (table.space, table.name) == ("nasbench201", form.partition(".")[0])
     found = numbers(table)
     for (key, unit), column in zip(KEYS.items(), (VALID, TEST, PARAMS), strict=True):
-        assert found[key] == pytest.approx([unit * one for one in column], rel=1e-15)
+        assert found[key] == pytest.approx([unit * value for value in column], rel=1e-15)
     for column in table.columns:
         assert np.isfinite(table.values(column)).sum() == len(CELLS)
         assert column.report_only == (column.metric == "test_accuracy")
@@ -162,7 +164,7 @@ def test_v_taos_and_mini_nas_benchs_columns_are_known(read):
     ],
 )
 def test_the_unit_in_a_name_counts(read, name, key, scale):
-    found = numbers(read(**{name: [one / scale for one in LATENCY]}))
+    found = numbers(read(**{name: [value / scale for value in LATENCY]}))
     assert found[key] == pytest.approx(LATENCY)
 
 
@@ -194,7 +196,7 @@ def test_columns_that_say_nothing_are_left_out_with_a_warning(read):
         ({"edgegpu_latency": LATENCY}, "'edgegpu_latency' does not say its unit; name it by one of latency_ms, laten"),
         ({"fpga_energy": LATENCY}, "does not say its unit; name it by one of energy_mj, energy_j, energy_uj, or leave"),
         ({"cifar10_train_time": LATENCY}, "name it by one of train_time_s, train_time_seconds, train_time_minutes"),
-        ({"raspi4_latency_ms": [one / 1000 for one in LATENCY]}, "must be in milliseconds, but goes up to 0.0125"),
+        ({"raspi4_latency_ms": [value / 1000 for value in LATENCY]}, "must be in milliseconds, but goes up to 0.0125"),
         ({"raspi4_latency_ms": [0, *LATENCY[1:]]}, "'raspi4_latency_ms' holds 0; a latency must be above 0"),
         ({"fpga_energy_mJ": [-1, *LATENCY[1:]]}, "'fpga_energy_mJ' holds -1; it must be above 0"),
         ({"valid_acc": VALID}, "'valid_acc' does not say its data set; name it cifar10_valid_acc"),
@@ -203,7 +205,10 @@ def test_columns_that_say_nothing_are_left_out_with_a_warning(read):
             "'params' does not say its data set",
         ),
         ({"cifar10_valid_acc": VALID, "cifar10-val": VALID}, "and 'cifar10-val' are both cifar10/accuracy"),
-        ({"cifar10_valid_acc": VALID, "cifar10_test_acc": [one / 100 for one in TEST]}, "'cifar10_test_acc' only to"),
+        (
+            {"cifar10_valid_acc": VALID, "cifar10_test_acc": [share / 100 for share in TEST]},
+            "'cifar10_test_acc' only to",
+        ),
         ({"cifar10_valid_acc": [*VALID[1:], "much"]}, "'cifar10_valid_acc' holds 'much', entry 5; it must hold number"),
         ({"cifar10_valid_acc": [*VALID[1:], "93,97"]}, "holds '93,97', entry 5"),
         ({"cifar10_valid_acc": [*VALID[1:], "inf"]}, "'cifar10_valid_acc' holds inf; an accuracy is"),
@@ -253,9 +258,9 @@ def test_the_command_makes_a_table_of_it(saved, command, tmp_path, name):
 
 
 def test_indices_are_those_of_the_space():
-    vectors = [[OPERATIONS.index(one) for one in from_index(index)["cell"]] for index in range(0, 15625, 97)]
+    vectors = [[OPERATIONS.index(name) for name in from_index(index)["cell"]] for index in range(0, 15625, 97)]
     rows = rows_of_indices(np.arange(0, 15625, 97), "here")
-    assert rows.tolist() == [np.ravel_multi_index(one, CARDINALITIES) for one in vectors]
+    assert rows.tolist() == [np.ravel_multi_index(vector, CARDINALITIES) for vector in vectors]
 
 
 # HW-NAS-Bench
@@ -272,7 +277,7 @@ def hardware(numbers=np.array):
     }
 
 
-@pytest.mark.parametrize("kind", [np.array, list, lambda values: [np.float64(one) for one in values]])
+@pytest.mark.parametrize("kind", [np.array, list, lambda values: [np.float64(value) for value in values]])
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_hw_nas_benchs_pickle_is_read(saved, kind, protocol):
     table = hw_nas_bench.read(saved("HW-NAS-Bench-v1_0.pickle", pickle.dumps(hardware(kind), protocol)))

@@ -111,7 +111,7 @@ class InBatches(Brightness):
 
 class TooFew(Brightness):
     def estimate_many(self, architectures, context):
-        return [self.estimate(one, context) for one in architectures[1:]]
+        return [self.estimate(architecture, context) for architecture in architectures[1:]]
 
 
 class Plain(Brightness):

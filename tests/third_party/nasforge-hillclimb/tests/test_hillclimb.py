@@ -35,7 +35,7 @@ def climber():
 
 def told(climber, accuracy):
     asked = climber.ask()
-    climber.tell([Evaluation(one, {"accuracy": accuracy}) for one in asked])
+    climber.tell([Evaluation(architecture, {"accuracy": accuracy}) for architecture in asked])
     return asked
 
 
