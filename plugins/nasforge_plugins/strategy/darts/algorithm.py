@@ -116,7 +116,7 @@ class DARTS(Strategy[WeightSharing]):
             trace: the trained module.
         """
         for cell, svg in mix_over_time(trace.trace, run.space.mix_labels, trace.edge_weights).items():
-            run.keep(f"mix_{cell}.svg", svg, f"How the mixing weights of the {cell} cell moved")
+            run.keep(f"mix_{cell}.svg", svg, f"Mixing weights over time: {cell}")
         run.notes += collapse_warning(run.space.derive(trace.mix), run.space, self.max_parameter_free)
         if self.supernet_of == "pc_darts" and trace.supernet.options.get("partial_channels", 1) == 1:
             run.notes.append(

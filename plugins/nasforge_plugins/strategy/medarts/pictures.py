@@ -58,9 +58,7 @@ def keep_mix(run: Run[WeightSharing], trace: Trace) -> None:
         through = ", ".join(
             f"{member.name} ({member.epochs} epoch{'' if member.epochs == 1 else 's'})" for member in lines[cell]
         )
-        run.keep(
-            f"mix_{cell}.svg", svg, f"How the mixing weights of the {cell} cell moved, through all stages: {through}"
-        )
+        run.keep(f"mix_{cell}.svg", svg, f"Mixing weights over time: {cell}, through all stages: {through}")
 
 
 def lineages(member: TrainedMember, members: Sequence[TrainedMember]) -> dict[str, list[TrainedMember]]:

@@ -91,7 +91,7 @@ class TENAS(Strategy[WeightSharing]):
         """A chart for each cell type: which operations were left after each round."""
         rows = {cell: torch.stack([mix[cell] for mix in trace]) for cell in trace[0]}
         for cell, svg in mix_over_time(rows, run.space.mix_labels, time="round").items():
-            run.keep(f"mix_{cell}.svg", svg, f"Which operations of the {cell} cell were left, round by round")
+            run.keep(f"mix_{cell}.svg", svg, f"Remaining operations after each round: {cell}")
 
     def check_goals(
         self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]
