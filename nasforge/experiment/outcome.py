@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasforge.architecture import Architecture, Evaluation
 from nasforge.charts.drawing import draw_cell
@@ -26,6 +26,9 @@ from nasforge.run.goals import TRAINING_TIME
 from nasforge.run.progress import Detail
 from nasforge.run.run import Run
 
+if TYPE_CHECKING:
+    from nasforge import LoadedRun
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -40,6 +43,15 @@ class Outcome:
     folder: Path
     architecture: Architecture
     result: SearchResult
+
+    def load(self, *, seed: int | None = None) -> LoadedRun:
+        """Return the run with its trained network, as `nasforge.load` does."""
+        from nasforge import load
+
+        return load(self.folder, seed=seed)
+
+    def _repr_html_(self) -> str:
+        return self.load()._repr_html_()
 
 
 def finish(

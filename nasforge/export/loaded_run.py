@@ -19,6 +19,7 @@ from nasforge.journal.run_folder import RunFolder
 from nasforge.report.notebook import notebook_html
 from nasforge.result import Candidate, SearchResult
 from nasforge.space import Network, SearchSpace, Shape
+from nasforge.wording import quantity
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -198,7 +199,9 @@ class LoadedRun:
             graphs, problem = self.space.draw(self.space.validate(self.architecture)), ""
         except NasforgeError as error:  # a package that is gone must not hide the rest
             graphs, problem = [], str(error)
-        return notebook_html(self.folder, self.result, graphs, [self._headline, self._accuracy, problem])
+        known = self.result.by_metric
+        metrics = ", ".join(quantity(known.get(name, name), value) for name, value in self.result.metrics.items())
+        return notebook_html(self.folder, self.result, graphs, [self._headline, metrics, self._accuracy, problem])
 
     @property
     def _headline(self) -> str:

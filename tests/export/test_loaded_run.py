@@ -131,6 +131,14 @@ def test_a_notebook_shows_names_from_elsewhere_as_text(searched):
     assert "&lt;script&gt;" in page
 
 
+def test_the_outcome_of_a_search_shows_and_loads_its_run(searched):
+    run = nasforge.load(searched / "trained")
+    outcome = nasforge.Outcome(run.folder, run.architecture, run.result)
+    assert outcome._repr_html_() == run._repr_html_()
+    assert outcome.load(seed=2).seed == 2
+    assert f"SynFlow {run.result.metrics['synflow']:.4g}" in outcome._repr_html_()
+
+
 # Networks that were trained later
 
 
