@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         AbilityError as AbilityError,
         ArchitectureError as ArchitectureError,
         DataError as DataError,
+        ExportError as ExportError,
         NasforgeError as NasforgeError,
         OptionError as OptionError,
         RunError as RunError,
@@ -71,6 +72,10 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     )
     from nasforge.export.classifier import (
         Classifier as Classifier,
+    )
+    from nasforge.export.exporter import (
+        Exporter as Exporter,
+        FoundNetwork as FoundNetwork,
     )
     from nasforge.export.loaded_run import (
         LoadedRun as LoadedRun,
@@ -225,8 +230,8 @@ _HOMES = {
     "networks.mixing": "drop_path scaled_norm softmax_per_node weighted_sum",
     "networks.convolutions": "PointwiseConv2d pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
-    "errors": "AbilityError ArchitectureError DataError NasforgeError OptionError RunError UnknownNameError "
-    "reason text_of unknown",
+    "errors": "AbilityError ArchitectureError DataError ExportError NasforgeError OptionError RunError "
+    "UnknownNameError reason text_of unknown",
     "estimator": "Context Estimate Estimator Infeasible Weights",
     "training.fit": "train",
     "experiment.forecast": "step_seconds",
@@ -241,6 +246,7 @@ _HOMES = {
     "export.classifier": "Classifier",
     "export.loaded_run": "LoadedRun load",
     "export.transform": "Transform fitted",
+    "export.exporter": "Exporter FoundNetwork",
     "pareto": "rank_sums",
     "registry.option_groups": "AdamOptions MixtureOptions SGDOptions SupernetOptions now_grouped",
     "registry.places": "data_folder user_path",

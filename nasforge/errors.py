@@ -32,6 +32,10 @@ class DataError(NasforgeError):
     """Data files are missing or damaged, or hold data of the wrong shape."""
 
 
+class ExportError(NasforgeError):
+    """A network that cannot be written in the form that was asked for."""
+
+
 class RunError(NasforgeError):
     """A run's folder is missing, locked or damaged, or belongs to another configuration."""
 

@@ -149,3 +149,17 @@ def in_process(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory, few_images):
+    """The folder of a finished search that trained the network it found three times. Copy it to change it."""
+    import nasforge
+
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    words = ("estimator=zero_cost", "estimator.zero_cost.proxies=[synflow]", "budget.evaluations=3", "data=arrays")
+    sizes = ("retrain.epochs=1", "retrain.channels=4", "retrain.cells=3", "retrain.random=1", "retrain.seeds=3")
+    nasforge.search(
+        "random_search", "darts", run_dir=folder, quiet=True, overrides=[*words, *sizes, f"data.path={few_images}"]
+    )
+    return folder

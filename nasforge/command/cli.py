@@ -248,6 +248,14 @@ def _report(words: list[str]) -> int:
     return 0
 
 
+def _export(words: list[str]) -> int:
+    from nasforge.command.export import export_network
+
+    config_dir, words = _config_dir(words)
+    named = bool(words) and (os.path.isdir(words[0]) or not ("=" in words[0] or words[0].startswith(("~", "-"))))
+    return export_network(words[named:], _run_folder("export", words) if named else None, config_dir)
+
+
 def _compare(words: list[str]) -> int:
     from nasforge.compare.command import compare_runs
 
@@ -292,6 +300,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "retrain": _retrain,
     "report": _report,
+    "export": _export,
     "compare": _compare,
     "table": _table,
     "list": _list,

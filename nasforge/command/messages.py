@@ -25,6 +25,9 @@ Commands (`search` is the default)
   retrain RUN [KEY=VALUE]...    train the architecture of a run from scratch;
                                 without RUN: architecture=NAME or =FILE
   report RUN                    write the report and the drawings again
+  export RUN [--to FORMATS]     write the trained network as plain Python and
+                                ONNX, or in other formats; without RUN:
+                                architecture=NAME, with random weights
   compare RUN... [out=FOLDER]   compare runs and sweeps: tables, curves and
                                 rank tests
   table import SOURCE [TARGET]  convert a benchmark's published files to a

@@ -172,4 +172,6 @@ def operation(name: str, channels: int, stride: int = 1, affine: bool = True) ->
     """Make the operation `name` at width `channels`; an `UnknownNameError` lists the known names."""
     if name not in OPERATIONS:
         raise unknown("operation", name, OPERATIONS)
-    return OPERATIONS[name](channels, stride, affine)
+    made = OPERATIONS[name](channels, stride, affine)
+    made.label = name  # type: ignore[assignment]  # what an exported network calls it
+    return made

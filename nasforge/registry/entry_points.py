@@ -22,6 +22,9 @@ CONTRACTS = {
 }
 """The class that each kind of plug-in must inherit from."""
 
+EXPORTERS = {"exporter": "nasforge.export.exporter:Exporter"}
+"""The formats in which `nasforge export` writes networks."""
+
 WATCHERS = {"logger": "pytorch_lightning.loggers:Logger", "callback": "pytorch_lightning.callbacks:Callback"}
 """The same for what may watch a fit. These classes are Lightning's; packages offer theirs as they offer plug-ins."""
 
@@ -143,8 +146,8 @@ class Registry(Mapping[str, type[Any]]):
 
 @cache
 def registry(kind: str) -> Registry:
-    """Return the plug-ins of `kind`: space, strategy, estimator, data, logger or callback."""
-    if kind not in CONTRACTS and kind not in WATCHERS:
+    """Return the plug-ins of `kind`: space, strategy, estimator, data, exporter, logger or callback."""
+    if kind not in CONTRACTS | EXPORTERS | WATCHERS:
         raise unknown("kind of plug-in", kind, CONTRACTS)
     return Registry(kind)
 
@@ -228,12 +231,12 @@ def _imported(plugin: Plugin, kind: str) -> Any:
 
 
 def _check_contract(cls: Any, plugin: Plugin, kind: str) -> None:
-    module, _, name = (CONTRACTS | WATCHERS)[kind].partition(":")
+    module, _, name = (CONTRACTS | EXPORTERS | WATCHERS)[kind].partition(":")
     if not (isinstance(cls, type) and issubclass(cls, getattr(importlib.import_module(module), name))):
         raise UnknownNameError(
             f"{kind} '{plugin.name}' of {plugin.package} is not a {name}: "
             f"{plugin.module}.{plugin.attribute} must be a class that inherits from "
-            f"{'nasforge' if kind in CONTRACTS else module}.{name}"
+            f"{'nasforge' if kind in CONTRACTS | EXPORTERS else module}.{name}"
         )
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))

@@ -17,11 +17,16 @@ AUXILIARY_SIDE = 7
 
 
 class EvaluationCell(nn.Module):
-    """One cell of a stacked network: both inputs are converted to C channels, and each node sums two operations."""
+    """One cell of a stacked network: both inputs are converted to C channels, and each node sums two operations.
+
+    Attributes:
+        label: what an exported network calls it.
+    """
 
     def __init__(self, nodes: Any, concat: Any, widths: tuple[int, int], channels: int, strides: tuple[bool, bool]):
         super().__init__()
         reduction, reduction_before = strides
+        self.label = f"{'reduction' if reduction else 'normal'} cell{' after a reduction' if reduction_before else ''}"
         preprocess = FactorizedReduce if reduction_before else ReLUConvBN
         self.preprocess0 = preprocess(widths[0], channels)
         self.preprocess1 = ReLUConvBN(widths[1], channels)

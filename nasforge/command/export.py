@@ -1,0 +1,69 @@
+"""The command `nasforge export`: its arguments, and what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nasforge.errors import OptionError
+
+DEFAULT = "python,onnx"
+USAGE = "nasforge export RUN [--to python,onnx,...] [--seed N] [--out FOLDER] [--fold]"
+
+
+def export_network(words: Sequence[str], named: Path | None, config_dir: str | None) -> int:
+    """Write a network in each of the formats after `--to`.
+
+    Args:
+        words: flags, and if `named` is None the configuration of an architecture as KEY=VALUE.
+        named: the run's folder; None: `architecture=` says what is exported, with random weights.
+    """
+    flags, overrides = _parsed(words)
+    from nasforge.config.configuration import compose
+    from nasforge.export.found import found_in, untrained
+    from nasforge.export.loaded_run import load
+    from nasforge.export.writing import export, exporters
+
+    names = list(dict.fromkeys(str(flags.pop("to", DEFAULT)).split(",")))
+    seed, out, fold = flags.pop("seed", None), flags.pop("out", None), bool(flags.pop("fold", False))
+    chosen = exporters(names, flags)
+    if named is None:
+        found, folder = untrained(compose(overrides, config_dir=config_dir).config, fold=fold), Path("export")
+    else:
+        if overrides:
+            raise OptionError(f"export of a run takes flags only, not {overrides[0]}: {USAGE}")
+        run = load(named, seed=seed)
+        found, folder = found_in(run, fold=fold), named / "export"
+    folder = Path(str(out)) if out is not None else folder
+    print(found.title)
+    for written in export(found, chosen, folder):
+        print(f"{written.exporter}: {', '.join(map(str, written.paths))}")
+        print(f"  same logits as the network, to {written.error:.0e} of the largest")
+        for note in written.notes:
+            print(f"  {note}")
+    return 0
+
+
+def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Split into flags, with their values, and other words. A flag without a value is true."""
+    flags: dict[str, Any] = {}
+    overrides: list[str] = []
+    remaining = iter(words)
+    for word in remaining:
+        if not word.startswith("--"):
+            overrides.append(word)
+            continue
+        flag, equals, value = word[2:].partition("=")
+        if flag in ("to", "seed", "out") and not equals:
+            value = next(remaining, "")
+            if not value or value.startswith("--"):
+                raise OptionError(f"--{flag} needs a value: {USAGE}")
+            equals = "="
+        flags[flag.replace("-", "_")] = value if flag in ("to", "out") else yaml.safe_load(value) if equals else True
+    seed = flags.get("seed")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise OptionError(f"--seed={seed}: it must be the number of a training, such as 0")
+    return flags, overrides

@@ -1,0 +1,82 @@
+"""Source code: one file that needs torch and safetensors alone, with the weights beside it."""
+
+from __future__ import annotations
+
+import importlib.util
+import pprint
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nasforge import CellGraph, Exporter, FoundNetwork
+
+
+class Python(Exporter):
+    """A readable `.py` with the found operations only, and the weights as safetensors.
+
+    The file has `load()`, `prepare(image)` and `predict(image)`, and classifies the image files that it is given when
+    it is run.
+    """
+
+    name = "python"
+
+    def write(self, found: FoundNetwork, folder: Path) -> Sequence[Path]:
+        """`NAME.py` and `NAME.safetensors`."""
+        code, weights = folder / f"{found.name}.py", folder / f"{found.name}.safetensors"
+        code.write_text(source_file(found), encoding="utf-8")
+        save_file(dict(found.plain.weights), weights)
+        weights.chmod(code.stat().st_mode)  # otherwise only its owner could read it
+        return code, weights
+
+    def logits(self, folder: Path, found: FoundNetwork, images: Tensor) -> Tensor:
+        """Import the file, and run the network that it loads."""
+        spec = importlib.util.spec_from_file_location(found.name, folder / f"{found.name}.py")
+        assert spec is not None  # it is the path of a Python file
+        assert spec.loader is not None
+        module: Any = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        with torch.no_grad():
+            logits: Tensor = module.load()(images)
+        return logits
+
+
+def source_file(found: FoundNetwork) -> str:
+    """The whole text of the Python file."""
+    template = files(__package__).joinpath("network.py.jinja").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    transform = found.classifier.transform
+    return environment.from_string(template).render(
+        name=found.name,
+        title=_quoted(found.title),
+        facts={_quoted(key): _quoted(value) for key, value in found.facts.items()},
+        cells=[(_quoted(graph.title), [_quoted(line) for line in node_lines(graph)]) for graph in found.cells],
+        network=found.plain.name,
+        source=found.plain.source,
+        functional="F." in found.plain.source,
+        classes=pprint.pformat(found.classifier.class_names, width=100, compact=True),
+        shape=transform.input_shape,
+        mean=transform.mean,
+        std=transform.std,
+        image_mode={1: "L", 3: "RGB"}.get(transform.input_shape[0]),
+    )
+
+
+def node_lines(graph: CellGraph) -> Iterator[str]:
+    """What each node of a cell is made of: `2 <- sep_conv_3x3(0), skip_connect(1)`."""
+    for target, label in enumerate(graph.nodes):
+        arriving = [(graph.nodes[source], name) for source, to, name in graph.edges if to == target]
+        if arriving:
+            yield f"{label} <- {', '.join(f'{name}({source})' if name else source for source, name in arriving)}"
+
+
+def _quoted(text: str) -> str:
+    """The text as it may stand in a docstring."""
+    return text.replace("\\", "\\\\").replace('"""', "'''").replace("\n", " ")
