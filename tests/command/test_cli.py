@@ -83,7 +83,7 @@ def test_list_shows_each_plug_in_with_package_version_and_first_line(command):
     (egnas,) = [line for line in said.splitlines() if line.startswith("  egnas ")]
     assert f"nasforge {__version__}" in egnas
     assert egnas.endswith(
-        "EG-NAS: evolution strategies explore N directions an epoch, and the most accurate one moves the alphas."
+        "EG-NAS: evolution strategies explore N directions per epoch, and the most accurate one moves the alphas."
     )
     assert "nasbench201" not in command("list", "strategy")[1]
 
