@@ -26,6 +26,10 @@ _FLAGS = {
     *("--multirun", "-m", "--shell-completion", "-sc", "--config-path", "-cp", "--config-name", "-cn"),
     *("--config-dir", "-cd", "--info", "-i"),  # not --experimental-rerun, which reads a pickle
 }
+_WITH_VALUE = {
+    *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--info", "-i"),
+}
+"""Flags that may be followed by their value as a separate word."""
 
 
 def main() -> None:
@@ -139,8 +143,7 @@ def _search(words: list[str]) -> int:
             failures.append(error)
 
     def hydra_main(words: Sequence[str]) -> None:
-        # Hydra requires overrides to be adjacent, unlike `strategy=egnas -m seed=1,2`.
-        sys.argv[1:] = [*flags, *sorted(words, key=lambda word: word not in ("-m", "--multirun"))]
+        sys.argv[1:] = [*flags, *_flags_last(words)]
         hydra.main(version_base="1.3", config_path="pkg://nasforge.conf", config_name="config")(job)()
 
     with _whole_errors(), translated([word for word in words if "=" in word]), summed_up(words):
@@ -151,6 +154,16 @@ def _search(words: list[str]) -> int:
     if failures:
         raise failures[0]
     return 0
+
+
+def _flags_last(words: Sequence[str]) -> list[str]:
+    """Return the words with flags and their values last: Hydra requires overrides to be adjacent."""
+    overrides: list[str] = []
+    flags: list[str] = []
+    for before, word in zip(["", *words[:-1]], words, strict=True):
+        takes_it = before in _WITH_VALUE and "=" not in word
+        (flags if word.startswith("-") or takes_it else overrides).append(word)
+    return [*overrides, *flags]
 
 
 @contextmanager

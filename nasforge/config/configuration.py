@@ -74,7 +74,6 @@ def compose(overrides: Sequence[str], *, config_dir: str | PathLike[str] | None 
         UnknownNameError: there is no such plug-in, experiment or other configuration.
         OptionError: a key, a type or an override is invalid; the message says what would be right.
     """
-    check_choices(overrides)
     with translated(overrides):
         config, words = with_new_words(overrides, lambda words: _compose(words, config_dir), config_dir)
         return Composition(plain(config), Path(str(config.hydra.run.dir)), words)
@@ -84,6 +83,7 @@ def with_new_words(
     words: Sequence[str], use: Callable[[Sequence[str]], Used], config_dir: str | PathLike[str] | None = None
 ) -> tuple[Used, Sequence[str]]:
     """Return `use(words)` and the words. If they contain options that a plug-in has renamed, replace these and warn."""
+    check_choices(words)
     try:
         return use(words), words
     except ConfigCompositionException:
@@ -122,10 +122,18 @@ def _parts(word: str) -> tuple[str, str, str]:
 
 
 def check_choices(overrides: Sequence[str]) -> None:
-    """Raise an `OptionError` for a list of choices that names one twice, which Hydra would silently accept."""
+    """Raise an `OptionError` for a group that is removed, chosen by anything but names, or given one name twice."""
     for word in overrides:
-        group, _, listed = word.partition("=")
-        names = re.findall(r"[\w-]+", listed) if group in GROUPS and listed.startswith("[") else []
+        group, _, value = word.lstrip("~").partition("=")
+        if group not in GROUPS:
+            continue
+        if word.startswith("~") and group in SECTIONS:
+            raise OptionError(f"{word} removes a section that is required; choose another one with {group}=NAME")
+        if value.startswith("{") or value.lower() == "null":
+            raise OptionError(
+                f"{word} must name a plug-in, as in {group}=NAME; options are set one by one, as in {group}.KEY=VALUE"
+            )
+        names = re.findall(r"[\w-]+", value) if re.fullmatch(r"\[[^][]*\]", value) else []
         if twice := [name for name in names if names.count(name) > 1]:
             raise OptionError(f"{word} names {twice[0]} twice")
 
@@ -142,9 +150,7 @@ def recomposed(
         NasforgeError: as for `compose`.
     """
     check_whole(recorded)  # Hydra would obey a key `defaults` or `hydra`, and anyone may have written the file
-    for word in overrides:
-        if word.startswith("~") and word[1:].partition("=")[0] in GROUPS:
-            raise OptionError(f"{word} removes a section that is required; choose another one instead")
+    check_choices(overrides)
 
     def composed(words: Sequence[str], base: Mapping[str, Any] = recorded) -> DictConfig:
         nothing_chosen: list[Any] = [{group: [] if group == "estimator" else None} for group in GROUPS]

@@ -321,7 +321,7 @@ def test_report_takes_a_run(command, called):
         (["estimator=[tabular,tabular]"], "estimator=[tabular,tabular] names tabular twice"),
         (["logger=[csv,csv]"], "logger=[csv,csv] names csv twice"),
         (["estimator=[]"], "estimator=[] leaves nothing to estimate candidates with"),
-        (["~estimator"], "Could not delete 'estimator'"),
+        (["~estimator"], "~estimator removes a section that is required; choose another one with estimator=NAME"),
         (["-m", "seed=range(0)"], "this sweep has no job: one of its lists or ranges is empty"),
         (["strategy=egnas", "-m", "seed=range(0)"], "this sweep has no job: one of its lists or ranges is empty"),
         (["+typo.key=1"], "there is no option typo. There are: "),
@@ -480,6 +480,19 @@ def test_a_file_where_the_folder_should_be_is_named(mistake):
 
 
 # Faults
+
+
+@pytest.mark.parametrize("words", [("seed=7", "--cfg", "job", "space=darts"), ("--info", "config", "seed=7")])
+def test_flags_may_stand_between_overrides(command, words):
+    status, stdout, complaint = command(*words)
+    assert (status, complaint) == (0, "")
+    assert "seed: 7" in stdout.splitlines()
+
+
+def test_a_removed_section_is_named_rather_than_its_options(mistake):
+    assert "~data removes a section that is required; choose another one with data=NAME" in mistake(
+        "~data", "data.path=x"
+    )
 
 
 def test_a_full_disk_is_one_sentence(command, monkeypatch):

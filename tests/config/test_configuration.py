@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from nasforge import NasforgeError, OptionError, UnknownNameError
-from nasforge.config.configuration import compose, recomposed
+from nasforge.config.configuration import GROUPS, compose, recomposed
 from nasforge.journal.records import flat
 
 CONFIG = {
@@ -115,9 +115,11 @@ def test_a_plug_in_without_configuration_is_named(guest):
         ("seed=[1", "'seed=[1' cannot be read"),
         ("seed=${nowhere}", "Interpolation key 'nowhere' not found"),
         ("seed=???", "seed must be given: add seed=VALUE"),
-        ("strategy=null", "choose a plug-in by its name, as in strategy=egnas"),
+        *((f"{group}=null", f"{group}=null must name a plug-in, as in {group}=NAME") for group in GROUPS),
+        *((f"{group}={{}}", f"options are set one by one, as in {group}.KEY=VALUE") for group in GROUPS),
+        ("estimator={training: {}}", "must name a plug-in, as in estimator=NAME"),
         ("budget=5", "budget=5: it must be a section of the configuration"),
-        ("~strategy", "strategy=None: it must be a section of the configuration"),
+        ("~strategy", "~strategy removes a section that is required; choose another one with strategy=NAME"),
         ("~seed", "the configuration needs the key seed"),
         ("~nothing", "'nothing' does not exist"),
     ],
