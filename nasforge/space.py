@@ -272,7 +272,7 @@ class WeightSharing(SearchSpace):
         for option, value in requested.items():
             if value is not None and option not in self.supernet_options:
                 raise OptionError(
-                    f"{option}={str(value).lower()} does not go with space '{self.name}', whose supernet has no such "
+                    f"{option}={str(value).lower()} does not work with space '{self.name}', whose supernet has no such "
                     f"option; {option}=null would be right"
                 )
 

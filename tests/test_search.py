@@ -279,7 +279,7 @@ def test_a_fit_that_was_killed_between_checkpoint_and_weights_keeps_them_even_ou
     [
         (
             ["strategy=darts", "strategy.supernet.partial_channels=4"],
-            "partial_channels=4 does not go with space 'nasbench201'",
+            "partial_channels=4 does not work with space 'nasbench201'",
         ),
         (["strategy=random_search", "estimator=training"], "'random_search' runs until its budget is used up"),
         (

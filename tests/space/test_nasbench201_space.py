@@ -219,11 +219,11 @@ def test_ties_keep_the_first_operation_and_rows_of_zeros_are_none(space):
     [
         (
             {"partial_channels": 4},
-            "partial_channels=4 does not go with space 'nasbench201': its cells mix all channels",
+            "partial_channels=4 does not work with space 'nasbench201': its cells mix all channels",
         ),
         ({"partial_channels": 4}, "partial_channels=null or 1 would be right"),
-        ({"include_none": False}, "include_none=false does not go with space 'nasbench201': `none` is one of its five"),
-        ({"pool_normalization": True}, "pool_normalization=true does not go with space 'nasbench201': no BatchNorm"),
+        ({"include_none": False}, "include_none=false does not work with space 'nasbench201': `none` is one of its"),
+        ({"pool_normalization": True}, "pool_normalization=true does not work with space 'nasbench201': no BatchNorm"),
         ({"channels": 0}, "space.channels=0 must be at least 1"),
         ({"cells": 0}, "space.cells=0 must be at least 1"),
     ],

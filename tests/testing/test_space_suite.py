@@ -636,6 +636,6 @@ def test_what_a_person_asks_for_is_refused_where_a_space_has_it_not():
         "channels": None,
     }
     asked = space.supernet_choices({"include_none": False}, preferred)
-    with pytest.raises(OptionError, match=r"include_none=false does not go with space 'steps'.*null would be right"):
+    with pytest.raises(OptionError, match=r"include_none=false does not work with space 'steps'.*null would be right"):
         space.supernet((3, 8, 8), 2, **asked)
     assert Forgetting().supernet_choices({"include_none": None}, preferred) == preferred

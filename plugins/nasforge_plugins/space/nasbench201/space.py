@@ -163,7 +163,7 @@ class NASBench201(WeightSharing, VectorEncoded):
         for option, (value, allowed, reason) in lacking.items():
             if value is not None and value != allowed:
                 raise OptionError(
-                    f"{option}={_shown(value)} does not go with space '{self.name}': {reason}; "
+                    f"{option}={_shown(value)} does not work with space '{self.name}': {reason}; "
                     f"{option}=null or {_shown(allowed)} would be right"
                 )
         return NASBench201Supernet(
