@@ -161,6 +161,7 @@ def test_a_plug_in_knows_no_other_kind(path):
 PLAIN_WORDS = {"arrays", "cascade", "digits", "latency", "supernet", "tabular", "training"}
 """Names of plug-ins that are also words of a sentence: they count only as a whole text, or after an equals sign."""
 EXAMPLES = {
+    "command/api.py": {"arrays"},  # reads the file of images that were in memory
     "command/messages.py": {"egnas", "cifar10", "tabular"},  # the first commands of `nasforge --help`
     "config/configuration.py": {"egnas"},  # how to write an override
     "devices/environment.py": {"nevergrad"},  # the library, whose version a run records

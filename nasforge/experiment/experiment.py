@@ -48,7 +48,7 @@ def search(config: Config, folder: Path, overrides: Sequence[str] = (), *, progr
         NasforgeError: the configuration, the data or the folder is invalid; nothing was written.
     """
     folder = folder.absolute()
-    _check_free(folder)
+    check_free(folder)
     if config["architecture"] is not None:
         raise OptionError(
             f"a search finds an architecture, so it takes none: architecture={typed(config['architecture'])}; "
@@ -107,7 +107,7 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
     folder = folder.absolute()
     files = RunFolder(folder)
     if not run:
-        _check_free(folder)
+        check_free(folder)
     with moved(config) if run else nullcontext():
         parts, called = _retrain_parts(config), "found"
     if config["architecture"] is not None:
@@ -136,7 +136,8 @@ def report(folder: Path) -> Path:
         return draw(parts, folder, parts.space.read(str(existing(files.architecture))))
 
 
-def _check_free(folder: Path) -> None:
+def check_free(folder: Path) -> None:
+    """Raise a `RunError` if `folder` holds a run."""
     if RunFolder(folder).journal.exists():
         raise RunError(f"{folder} already holds a run; `nasforge resume {folder}` continues it")
 
@@ -165,7 +166,7 @@ def _begin(
     called: str = "found",
 ) -> Outcome:
     beginning = Beginning(command, parts.recorded, list(words), parts.fingerprint, architecture, called)
-    empty = not folder.exists() or not any(folder.iterdir())
+    empty = not folder.exists() or set(folder.iterdir()) <= {RunFolder(folder).images}
     with _in(folder), closing(beginning.journal(folder)) as journal:
         try:
             return _run(beginning, parts, journal)

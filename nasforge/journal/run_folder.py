@@ -12,6 +12,7 @@ class RunFolder:
     Attributes:
         journal: the file that makes a folder the folder of a run.
         words: of the command line.
+        images: those that a search was given in memory.
         candidates: weights of candidates that were trained.
         artifacts: what a strategy kept for people; `captions` says what stands below each.
     """
@@ -23,6 +24,7 @@ class RunFolder:
         self.config = path / "config.yaml"
         self.words = path / "overrides.json"
         self.data = path / "data.json"
+        self.images = path / "images.npz"
         self.environment = path / "environment.json"
         self.fits = path / "fits"
         self.weights = path / "weights"
