@@ -87,7 +87,7 @@ class Progress:
         finally:
             self._bars.remove_task(bar.task)
             self._depth -= 1
-            if self._depth == 0:
+            if self._depth == 0 and not self._bars.disable:  # rich before 14.3 stops disabled bars with an empty line
                 self._bars.stop()
 
 
