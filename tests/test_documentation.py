@@ -28,3 +28,15 @@ class TestKernels(SpaceContract):
     @pytest.fixture
     def space(self, shown):
         return shown.Kernels()
+
+
+def test_what_from_python_shows_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", (DOCS / "from_python.md").read_text(), re.DOTALL):
+        exec(block, names)
+    assert names["outcome"].architecture == names["run"].architecture
+    assert names["logits"].shape == (8, 10)
+    assert sum(names["probabilities"].values()) == pytest.approx(1)
+    assert len(names["evaluations"]) == 4
+    assert len(names["last"]) == 3

@@ -115,7 +115,10 @@ class Transform:
             opaque = image[: 1 if channels < 3 else 3].permute(1, 2, 0).contiguous().numpy()
             return fitted(Image.fromarray(opaque[..., 0] if channels < 3 else opaque), self.input_shape)
         if channels != self.input_shape[0]:
-            raise DataError(f"images have {channels} channels, but the network reads {self.input_shape[0]}")
+            raise DataError(
+                f"images have {channels} channels, but the network reads {self.input_shape[0]}; "
+                "a batch of gray images needs an axis of one channel, images[..., None]"
+            )
         return torch.cat([fitted(Image.fromarray(plane.numpy()), (1, *self.input_shape[1:])) for plane in image])
 
 
