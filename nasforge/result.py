@@ -122,6 +122,11 @@ class Spread(Section):
     std: float
 
 
+def median_seed(by_seed: Mapping[int, float]) -> int:
+    """Return the seed with the median accuracy; of two in the middle, the one with the lower accuracy."""
+    return sorted(by_seed, key=by_seed.__getitem__)[(len(by_seed) - 1) // 2]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainedNetwork(Spread):
     """An architecture trained from scratch, once with each of `seeds`, and its size in millions."""

@@ -205,6 +205,16 @@ def test_the_confusion_matrix_of_the_retrained_network_adds_up_to_its_accuracy(f
     assert np.trace(counts) / counts.sum() == pytest.approx(np.mean(accuracies))
 
 
+def test_the_report_shows_what_the_median_network_gets_wrong(found):
+    mistakes = json.loads((found.folder / "mistakes.json").read_text())
+    row = found.result.retrain.rows[0]
+    accuracy = row.test_accuracy[row.seeds.index(mistakes["seed"])]
+    assert mistakes["total"] == round((1 - accuracy) * found.result.retrain.images) > 0
+    assert all(mistake["true_class"] != mistake["predicted_class"] for mistake in mistakes["kept"])
+    page = (found.folder / "report.html").read_text()
+    assert all(f"data:image/png;base64,{mistake['png']}" in page for mistake in mistakes["kept"])
+
+
 def test_a_published_cell_is_retrained_by_its_name(tmp_path, images):
     words = (
         "architecture=DARTS_V2",

@@ -10,7 +10,7 @@ from typing import Annotated, TypedDict
 from pydantic import Field
 
 from nasforge.architecture import Architecture
-from nasforge.data import DataModule, FitData, SearchData
+from nasforge.data import DataModule, FitData, Preprocessing, SearchData
 from nasforge.errors import OptionError
 from nasforge.memory import PlannedNetwork
 from nasforge.networks.sizes import architecture_size
@@ -28,19 +28,24 @@ from nasforge.registry.ranges import (
     Probability,
     WeightDecay,
 )
-from nasforge.result import Retrained, Spread, TrainedNetwork
+from nasforge.result import Retrained, Spread, TrainedNetwork, median_seed
 from nasforge.run.run import Run
-from nasforge.statistics.confusion import MOST_KEPT, accuracy, added, confusion
+from nasforge.statistics.confusion import MOST_KEPT, accuracy, added, confusion, predictions
+from nasforge.statistics.mistakes import Mistakes, pictured, wrong_ones
 from nasforge.statistics.verdicts import training_verdict
 from nasforge.training.modules import NetworkModule
 from nasforge.training.scoring import ordered_batches
 
 
 class Tested(TypedDict):
-    """Test accuracy of one training, and its confusion matrix unless there are too many classes."""
+    """Test accuracy of one training, its confusion matrix unless there are too many classes, and some mistakes.
+
+    `mistakes` is what `wrong_ones` returns; None in journals of older versions.
+    """
 
     accuracy: float
     confusion: list[list[int]] | None
+    mistakes: list[list[int]] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +108,7 @@ def retrain(
     """Train `architecture` with every seed, and each of `random` with one.
 
     Accuracies are on the test images, which are read here for the first time. `confusion.json` says which classes
-    `architecture` confuses, unless there are very many.
+    `architecture` confuses, unless there are very many. `mistakes.json` has images that it gets wrong.
 
     Args:
         called: the name of its row.
@@ -112,6 +117,7 @@ def retrain(
     own = [_tested(run, data, how, f"retrain/found/seed-{seed}", architecture, seed) for seed in range(how.seeds)]
     if (confusions := added(run.data.class_names, [tested["confusion"] for tested in own])) is not None:
         confusions.write(run.folder)
+    _write_mistakes(run, data, own)
     rows = [_row(run, how, called, architecture, list(range(how.seeds)), own)]
     for number, other in enumerate(random, 1):
         seed = (number - 1) % how.seeds
@@ -172,18 +178,37 @@ def _tested(run: Run, data: DataModule, how: Retraining, name: str, architecture
         FitData(data.train, None, preprocessing, how.batch_size, data.workers),
         budgeted=False,
     )
+    return _test(run, data, name, module, preprocessing)
+
+
+def _test(run: Run, data: DataModule, name: str, module: NetworkModule, preprocessing: Preprocessing) -> Tested:
+    """Test the network of a fit, unless the journal holds its test."""
     weights = run.weights(name, module).digest
     known = run.journal.find("test", f"{name}/{weights}")
     if known is not None:
-        return {"accuracy": float(known["accuracy"]), "confusion": known.get("confusion")}
+        return {
+            "accuracy": float(known["accuracy"]),
+            "confusion": known.get("confusion"),
+            "mistakes": known.get("mistakes"),
+        }
     with run.timed("test"):
-        network.eval().to(run.device)
+        module.network.eval().to(run.device)
         batches = ordered_batches(data.test, preprocessing, 500, run.device)
-        matrix = confusion(network, ((images.to(module.dtype), labels) for images, labels in batches), run.data.classes)
+        converted = ((images.to(module.dtype), labels) for images, labels in batches)
+        predicted = predictions(module.network, converted)
+    matrix = confusion(predicted, run.data.classes)
     kept = matrix.tolist() if run.data.classes <= MOST_KEPT else None
-    tested: Tested = {"accuracy": accuracy(matrix), "confusion": kept}
+    tested: Tested = {"accuracy": accuracy(matrix), "confusion": kept, "mistakes": wrong_ones(predicted)}
     run.journal.write("test", f"{name}/{weights}", **tested)
     return tested
+
+
+def _write_mistakes(run: Run, data: DataModule, own: Sequence[Tested]) -> None:
+    """Write what the network with the median accuracy gets wrong, unless its test is from an older version."""
+    seed = median_seed({seed: tested["accuracy"] for seed, tested in enumerate(own)})
+    if (wrong := own[seed]["mistakes"]) is not None:
+        total = round((1 - own[seed]["accuracy"]) * len(data.test))
+        Mistakes(seed=seed, total=total, kept=pictured(data.test, wrong, run.data.class_names)).write(run.folder)
 
 
 def _deviation(values: Sequence[float]) -> float:

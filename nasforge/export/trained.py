@@ -22,7 +22,7 @@ from nasforge.journal.run_folder import RunFolder
 from nasforge.randomness import isolated
 from nasforge.registry.entry_points import build
 from nasforge.registry.options import checked
-from nasforge.result import SearchResult, TrainedNetwork
+from nasforge.result import SearchResult, TrainedNetwork, median_seed
 from nasforge.run.beginning import Config, read_config
 from nasforge.run.ending import check_left
 from nasforge.space import Network, SearchSpace
@@ -47,7 +47,7 @@ class Accuracy:
     @property
     def median_seed(self) -> int:
         """The seed of the network with the median accuracy; of two in the middle, the less accurate one."""
-        return sorted(self.by_seed, key=self.by_seed.__getitem__)[(len(self.by_seed) - 1) // 2]
+        return median_seed(self.by_seed)
 
 
 @dataclass(frozen=True, eq=False)

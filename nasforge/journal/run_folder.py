@@ -34,6 +34,7 @@ class RunFolder:
         self.evaluations = path / "evaluations.json"
         self.architecture = path / "architecture.json"
         self.confusion = path / "confusion.json"
+        self.mistakes = path / "mistakes.json"
         self.timing = path / "timing.json"
         self.result = path / "result.json"
         self.report = path / "report.html"
@@ -56,7 +57,7 @@ class RunFolder:
     def left(self) -> Iterator[Path]:
         """All files that `report`, `compare` and `retrain` read, as far as they exist."""
         facts = (self.captions, self.data, self.environment, self.timing)
-        for path in (self.result, self.architecture, self.evaluations, self.confusion, *facts):
+        for path in (self.result, self.architecture, self.evaluations, self.confusion, self.mistakes, *facts):
             if path.is_file():
                 yield path
         yield from (path for path in sorted(self.artifacts.rglob("*")) if path.is_file())

@@ -21,6 +21,7 @@ from nasforge.report.sections import class_rows, known_rows, matrix
 from nasforge.report.summary import in_folder, time_ahead
 from nasforge.result import Candidate, Control, Retrained, SearchResult, Timing
 from nasforge.statistics.confusion import Confusions
+from nasforge.statistics.mistakes import Mistakes
 from nasforge.statistics.verdicts import conclusion
 from nasforge.wording import amount, sentence_case, words
 
@@ -63,6 +64,7 @@ def _content(run: RunFolder, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "reading": data.get("reading", ""),
         "classes": class_rows(data, confusions),
         "matrix": matrix(confusions),
+        "mistakes": read_as(run.mistakes, Mistakes) if run.owns(run.mistakes) else None,
         "artifacts": _artifacts(run),
         "config": _text(run, run.config),
         "facts": {

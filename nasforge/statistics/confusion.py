@@ -22,12 +22,15 @@ MOST_SHOWN = 40
 
 
 @torch.no_grad()
-def confusion(forward: Any, batches: Iterable[tuple[Tensor, Tensor]], classes: int) -> np.ndarray:
-    """Int64 (classes, classes): how many images of a row's class `forward(images) -> logits` takes for a column's."""
-    counts = torch.zeros(classes * classes, dtype=torch.int64)
-    for images, labels in batches:
-        pairs = labels * classes + forward(images).argmax(1)
-        counts += torch.bincount(pairs.cpu(), minlength=classes * classes)
+def predictions(forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Int64 (images, 2): the class of each image, and the class that `forward(images) -> logits` predicts."""
+    return torch.cat([torch.stack([labels, forward(images).argmax(1)], dim=1).cpu() for images, labels in batches])
+
+
+def confusion(predicted: Tensor, classes: int) -> np.ndarray:
+    """Int64 (classes, classes): how many images of a row's class were taken for a column's; from `predictions`."""
+    labels, guesses = predicted.unbind(1)
+    counts = torch.bincount(labels * classes + guesses, minlength=classes * classes)
     matrix: np.ndarray = counts.view(classes, classes).numpy()
     return matrix
 

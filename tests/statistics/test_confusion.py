@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from nasforge.statistics.confusion import Confusions, accuracy, added, confusion
+from nasforge.statistics.confusion import Confusions, accuracy, added, confusion, predictions
 
 LOGITS = torch.eye(3)[[0, 0, 1, 2, 2, 0]]
 LABELS = torch.tensor([0, 1, 1, 2, 2, 2])
@@ -11,7 +11,7 @@ LABELS = torch.tensor([0, 1, 1, 2, 2, 2])
 
 def test_rows_are_true_classes_and_columns_what_they_are_taken_for():
     batches = [(LOGITS[:4], LABELS[:4]), (LOGITS[4:], LABELS[4:])]
-    matrix = confusion(lambda images: images, batches, 3)
+    matrix = confusion(predictions(lambda images: images, batches), 3)
     assert matrix.tolist() == [[1, 0, 0], [1, 1, 0], [1, 0, 2]]
     assert accuracy(matrix) == 4 / 6
 
