@@ -200,8 +200,10 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     )
     from nasforge.training.modules import (
         FitModule as FitModule,
-        NetworkModule as NetworkModule,
         SupernetModule as SupernetModule,
+    )
+    from nasforge.training.network_module import (
+        NetworkModule as NetworkModule,
     )
     from nasforge.training.scoring import (
         batch_statistics as batch_statistics,
@@ -263,7 +265,8 @@ _HOMES = {
     "tables.array_files": "ArrayFile open_arrays",
     "tables.table": "Column Table",
     "tables.files": "find_table",
-    "training.modules": "FitModule NetworkModule SupernetModule",
+    "training.modules": "FitModule SupernetModule",
+    "training.network_module": "NetworkModule",
     "training.weight_store": "WeightStore entries",
     "networks.weight_inheritance": "WeightInheritance",
     "networks.wider_space": "WiderSpace",

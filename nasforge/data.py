@@ -58,8 +58,12 @@ class Preprocessing:
         if self.flip:
             flipped = portion.of(torch.rand(portion.whole, generator=generator)).to(images.device) < 0.5
             images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
-        images = self.normalize(images)
+        images = self.normalize(self.distort(images, generator, portion))
         return _cutout(images, self.cutout, generator, portion) if self.cutout else images
+
+    def distort(self, images: Tensor, generator: torch.Generator, portion: Portion) -> Tensor:
+        """Return uint8 images (B, C, H, W) as a subclass distorts them before normalization; here unchanged."""
+        return images
 
 
 def _random_crop(images: Tensor, pad: int, generator: torch.Generator, portion: Portion) -> Tensor:

@@ -129,7 +129,11 @@ def median_seed(by_seed: Mapping[int, float]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedNetwork(Spread):
-    """An architecture trained from scratch, once with each of `seeds`, and its size in millions."""
+    """An architecture trained from scratch, once with each of `seeds`, and its size in millions.
+
+    Attributes:
+        stopped_after: number of epochs of each training; None if none was stopped early.
+    """
 
     name: str
     notation: str
@@ -137,6 +141,7 @@ class TrainedNetwork(Spread):
     test_accuracy: Sequence[float]
     params_m: float
     macs_m: float
+    stopped_after: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,7 +265,7 @@ class SearchResult(Section):
         return {**asdict(self, dict_factory=_written), "architecture": self.architecture.to_json()}
 
 
-_LEFT_OUT_IF_UNKNOWN = ("about", "optimum", "epochs", "runs", "label", "unit")
+_LEFT_OUT_IF_UNKNOWN = ("about", "optimum", "epochs", "runs", "label", "unit", "stopped_after")
 
 
 def _written(fields: Sequence[tuple[str, Any]]) -> dict[str, Any]:

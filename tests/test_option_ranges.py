@@ -12,7 +12,7 @@ import yaml
 
 from nasforge import OptionError, build
 from nasforge.experiment.parts import Control
-from nasforge.experiment.retraining import Retraining
+from nasforge.experiment.retraining_options import Retraining
 from nasforge.registry.entry_points import registry
 from nasforge.registry.options import checked, described
 from nasforge.run.resources import Budget
@@ -52,7 +52,8 @@ ZERO = {  # options that 0 turns off, or of which none is a sensible amount
     "data.arrays": "pad workers",
     "data.image_folder": "pad workers",
     **dict.fromkeys(("data.cifar10", "data.cifar100", "data.digits", "data.fashion_mnist"), "workers"),
-    "retrain": "seeds random momentum weight_decay cutout drop_path auxiliary_weight",
+    "retrain": "seeds random momentum weight_decay cutout drop_path auxiliary_weight label_smoothing warmup_epochs ema "
+    "mixup cutmix held_out",
 }
 
 

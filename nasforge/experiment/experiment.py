@@ -33,6 +33,7 @@ from nasforge.run.resources import device_of
 from nasforge.run.run import Run
 from nasforge.statistics.verdicts import control_verdict
 from nasforge.stopping import Interrupted, interruptible
+from nasforge.training.recipe import changed_options
 from nasforge.training.shared_weights import SharedWeights, random_architectures
 
 
@@ -119,7 +120,8 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
     else:
         raise OptionError("retrain needs a run's folder, or architecture= with a preset's name or a JSON file")
     if run:
-        key = digest([architecture.to_json(), identity(parts.recorded), parts.fingerprint])[:8]
+        recorded = {**parts.recorded, "retrain": changed_options(config["retrain"])}
+        key = digest([architecture.to_json(), identity(recorded), parts.fingerprint])[:8]
         folder = files.retraining(key)
         if RunFolder(folder).journal.exists():
             return resume(folder, how=config)

@@ -15,7 +15,7 @@ from nasforge.data import DataModule, NoData, SearchData
 from nasforge.errors import OptionError
 from nasforge.estimator import Estimator
 from nasforge.execution.options import ExecutorOptions, executor_options
-from nasforge.experiment.retraining import Retraining
+from nasforge.experiment.retraining_options import Retraining
 from nasforge.experiment.trainer_options import trainer_options
 from nasforge.experiment.watchers import check_watchers, watchers
 from nasforge.journal.journal import digest

@@ -4,41 +4,25 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, TypedDict
-
-from pydantic import Field
+from typing import TypedDict
 
 from nasforge.architecture import Architecture
-from nasforge.data import DataModule, FitData, Preprocessing, SearchData
-from nasforge.errors import OptionError
-from nasforge.memory import PlannedNetwork
+from nasforge.data import DataModule
+from nasforge.experiment.retraining_options import Retraining
 from nasforge.networks.sizes import architecture_size
 from nasforge.randomness import isolated, seed_of
-from nasforge.registry.ranges import (
-    BatchSize,
-    Cells,
-    Channels,
-    Clip,
-    Count,
-    CountOrZero,
-    Factor,
-    LearningRate,
-    Momentum,
-    Probability,
-    WeightDecay,
-)
 from nasforge.result import Retrained, Spread, TrainedNetwork, median_seed
 from nasforge.run.run import Run
 from nasforge.statistics.confusion import MOST_KEPT, accuracy, added, confusion, predictions
 from nasforge.statistics.mistakes import Mistakes, pictured, wrong_ones
 from nasforge.statistics.verdicts import training_verdict
-from nasforge.training.modules import NetworkModule
+from nasforge.training.network_module import NetworkModule
 from nasforge.training.scoring import ordered_batches
+from nasforge.wording import counted
 
 
-class Tested(TypedDict):
-    """Test accuracy of one training, its confusion matrix unless there are too many classes, and some mistakes.
+class Test(TypedDict):
+    """Test accuracy of one network, its confusion matrix unless there are too many classes, and some mistakes.
 
     `mistakes` is what `wrong_ones` returns; None in journals of older versions.
     """
@@ -48,52 +32,10 @@ class Tested(TypedDict):
     mistakes: list[list[int]] | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Retraining:
-    """How networks are trained for evaluation; `conf/config.yaml` explains all options.
+class Tested(Test):
+    """The test of the network that one training left after `epochs` epochs."""
 
-    Attributes:
-        epochs: number of epochs of each training; the last one is reported.
-        seeds: how many times the found architecture is trained, each with its own seed.
-        random: how many random architectures are trained in the same way, each with one of these seeds.
-        channels, cells: size of the network.
-        drop_path: probability that the epochs approach.
-        cutout: side of the blanked square in pixels; 0: none.
-    """
-
-    epochs: Count
-    seeds: Annotated[int, Field(ge=0, le=1_000)]
-    random: Annotated[int, Field(ge=0, le=1_000)]
-    channels: Channels
-    cells: Cells
-    batch_size: BatchSize
-    learning_rate: LearningRate
-    momentum: Momentum
-    weight_decay: WeightDecay
-    clip: Clip
-    cutout: CountOrZero
-    drop_path: Probability
-    auxiliary: bool
-    auxiliary_weight: Factor
-
-    def check(self, data: SearchData) -> None:
-        """Raise an `OptionError` if cutout is too large for the images."""
-        if self.cutout >= min(data.input_shape[1:]):
-            raise OptionError(
-                f"retrain.cutout={self.cutout} can blank whole images of {data.input_shape[1]} x "
-                f"{data.input_shape[2]}; it must be smaller than their sides"
-            )
-
-    def network(self, data: SearchData) -> PlannedNetwork:
-        """Return the network to train, for the check of memory."""
-        return PlannedNetwork.any_architecture(
-            data,
-            {"channels": self.channels, "cells": self.cells, "auxiliary": self.auxiliary},
-            what="the network to retrain",
-            lower="retrain.channels, retrain.cells or retrain.batch_size",
-            batch_size=min(self.batch_size, len(data.train)),
-            required=True,
-        )
+    epochs: int
 
 
 def retrain(
@@ -123,6 +65,7 @@ def retrain(
         seed = (number - 1) % how.seeds
         tested = _tested(run, data, how, f"retrain/random {number}/seed-{seed}", other, seed)
         rows.append(_row(run, how, f"random {number}", other, [seed], [tested]))
+    run.notes += stopping_notes(rows, how)
     others = [accuracy for row in rows[1:] for accuracy in row.test_accuracy]
     images = len(data.test)
     return Retrained(
@@ -138,6 +81,7 @@ def _row(
     run: Run, how: Retraining, name: str, architecture: Architecture, seeds: list[int], tested: Sequence[Tested]
 ) -> TrainedNetwork:
     accuracies = [each["accuracy"] for each in tested]
+    epochs = [each["epochs"] for each in tested]
     size = {"channels": how.channels, "cells": how.cells}
     return TrainedNetwork(
         name=name,
@@ -146,12 +90,13 @@ def _row(
         test_accuracy=accuracies,
         mean=statistics.fmean(accuracies),
         std=_deviation(accuracies),
+        stopped_after=epochs if min(epochs) < how.epochs else None,
         **architecture_size(run.space, architecture, run.data.input_shape, run.data.classes, **size),
     )
 
 
 def _tested(run: Run, data: DataModule, how: Retraining, name: str, architecture: Architecture, seed: int) -> Tested:
-    """Train on all training images, and test the network of the last epoch."""
+    """Train on all training images but those held out, and test the network of the last epoch."""
     with isolated(seed_of(run.seed, "weights of", name, seed)):
         network = run.space.build(
             architecture,
@@ -169,19 +114,15 @@ def _tested(run: Run, data: DataModule, how: Retraining, name: str, architecture
         clip=how.clip,
         drop_path=how.drop_path,
         auxiliary_weight=how.auxiliary_weight,
+        recipe=how,
+        classes=run.data.classes,
     )
-    preprocessing = replace(data.preprocessing, cutout=how.cutout)
-    run.fit(
-        module,
-        name,
-        how.epochs,
-        FitData(data.train, None, preprocessing, how.batch_size, data.workers),
-        budgeted=False,
-    )
-    return _test(run, data, name, module, preprocessing)
+    fit_data = how.fit_data(data.train, run.data.preprocessing, seed=run.seed, workers=data.workers)
+    run.fit(module, name, how.epochs, fit_data, budgeted=False)
+    return {**_test(run, data, name, module), "epochs": len(module.history["train_loss"])}
 
 
-def _test(run: Run, data: DataModule, name: str, module: NetworkModule, preprocessing: Preprocessing) -> Tested:
+def _test(run: Run, data: DataModule, name: str, module: NetworkModule) -> Test:
     """Test the network of a fit, unless the journal holds its test."""
     weights = run.weights(name, module).digest
     known = run.journal.find("test", f"{name}/{weights}")
@@ -193,14 +134,30 @@ def _test(run: Run, data: DataModule, name: str, module: NetworkModule, preproce
         }
     with run.timed("test"):
         module.network.eval().to(run.device)
-        batches = ordered_batches(data.test, preprocessing, 500, run.device)
+        batches = ordered_batches(data.test, run.data.preprocessing, 500, run.device)
         converted = ((images.to(module.dtype), labels) for images, labels in batches)
         predicted = predictions(module.network, converted)
     matrix = confusion(predicted, run.data.classes)
     kept = matrix.tolist() if run.data.classes <= MOST_KEPT else None
-    tested: Tested = {"accuracy": accuracy(matrix), "confusion": kept, "mistakes": wrong_ones(predicted)}
-    run.journal.write("test", f"{name}/{weights}", **tested)
-    return tested
+    test: Test = {"accuracy": accuracy(matrix), "confusion": kept, "mistakes": wrong_ones(predicted)}
+    run.journal.write("test", f"{name}/{weights}", **test)
+    return test
+
+
+def stopping_notes(rows: Sequence[TrainedNetwork], how: Retraining) -> list[str]:
+    """Return a sentence about the trainings that stopped early; none if all epochs were trained."""
+    stopped = [
+        f"{row.name} with seed {seed} after epoch {epoch}"
+        for row in rows
+        for seed, epoch in zip(row.seeds, row.stopped_after or (), strict=False)
+        if epoch < how.epochs
+    ]
+    if not stopped:
+        return []
+    return [
+        f"of {how.epochs} epochs, training stopped early because the accuracy on the held-out images had not improved "
+        f"for {counted(how.patience or 0, 'epoch')}: {', '.join(stopped)}"
+    ]
 
 
 def _write_mistakes(run: Run, data: DataModule, own: Sequence[Tested]) -> None:

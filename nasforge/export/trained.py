@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from nasforge.config.configuration import check_whole
 from nasforge.errors import OptionError, RunError
 from nasforge.experiment.outcome import existing
-from nasforge.experiment.retraining import Retraining
+from nasforge.experiment.retraining_options import Retraining
 from nasforge.export.classifier import Classifier
 from nasforge.export.transform import Transform
 from nasforge.journal.journal import altered, file_digest, read_backwards
@@ -146,7 +146,8 @@ class FinishedFolder:
             )
         path = self._weights(f"retrain/found/seed-{seed}")
         prefix = "network."  # the name of the network in the module that was trained
-        weights = {name.removeprefix(prefix): tensor for name, tensor in load_file(path).items()}
+        tensors = load_file(path).items()
+        weights = {name.removeprefix(prefix): tensor for name, tensor in tensors if name.startswith(prefix)}
         try:
             network.load_state_dict(weights)
         except RuntimeError:

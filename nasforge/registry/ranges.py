@@ -31,3 +31,5 @@ Clip = Annotated[float, Field(ge=1e-6, le=1_000_000)]
 """Gradient norm."""
 Factor = Annotated[float, Field(ge=0, le=1_000)]
 """Weight of a term in a loss or a fitness."""
+Concentration = Annotated[float, Field(ge=0, le=100)]
+"""Alpha of a symmetric Beta distribution; 0 draws nothing."""

@@ -12,6 +12,7 @@ from nasforge.journal.journal import Journal, atomic, content, read_first, write
 from nasforge.journal.records import read_yaml, well_formed, yaml_of
 from nasforge.journal.run_folder import RunFolder
 from nasforge.run.identity import differences
+from nasforge.training.recipe import with_recipe
 
 _SECTIONS = ("budget", "control", "retrain", "space", "strategy", "estimator", "data", "trainer", "executor")
 Config = dict[str, Any]
@@ -124,13 +125,13 @@ def chosen(words: Sequence[str], group: str) -> str | None:
 
 
 def read_config(folder: Path) -> Config:
-    """Return the resolved configuration of a run's last start.
+    """Return the resolved configuration of a run's last start, with defaults for options that came later.
 
     Raises:
         RunError: `folder` holds no run, or its configuration is damaged or was changed.
     """
     if (beginning := Beginning.if_known(folder)) is not None:
-        return beginning.config_now(folder)
+        return with_recipe(beginning.config_now(folder))
     if not folder.is_dir():
         raise RunError(f"there is no folder {folder}")
     path = RunFolder(folder).config
@@ -138,7 +139,7 @@ def read_config(folder: Path) -> Config:
         raise RunError(f"{folder} is not a run's folder: it has no {path.name}")
     config: Config = read_yaml(path)
     _check_sections(path, config)
-    return config
+    return with_recipe(config)
 
 
 def _check_sections(path: Path, config: Mapping[str, Any]) -> None:

@@ -79,15 +79,17 @@ class Fits:
             return self._replay(module, name, finished)
         checkpoint = self.folder(name) / f"{key}.ckpt"
         self._check(checkpoint, key, name)
-        if checkpoint.exists() and exhausted():  # the fit stays where an earlier start stopped it
+        if checkpoint.exists() and (exhausted() or _restored(module, checkpoint).stopped_early):
+            # The fit stays where an earlier start stopped it.
             done = _epochs_done(_restored(module, checkpoint))
         else:
             arguments = {"name": name, "epochs": epochs, "seed": self._seed, "trainer": self._trainer}
             fit = Fit(module, data, self._threads, {**arguments, "checkpoint": checkpoint}, callbacks)
             saving = partial(self._saving, key)
             done = self._ranks.train(fit, exhausted=exhausted, began=began, loggers=loggers, saving=saving)
-        self._commit(module, name, key, complete=done >= epochs)
-        if done >= epochs:
+        complete = done >= epochs or module.stopped_early
+        self._commit(module, name, key, complete=complete)
+        if complete:
             checkpoint.unlink(missing_ok=True)
         return module
 

@@ -208,6 +208,7 @@ def train(
             inside.enter_context(synchronised(module.networks))
         lightning = pl.Trainer(
             max_epochs=epochs,
+            accumulate_grad_batches=module.accumulate,
             callbacks=own,
             logger=list(loggers) or False,
             use_distributed_sampler=False,

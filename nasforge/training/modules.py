@@ -1,4 +1,4 @@
-"""The Lightning modules that `Run.fit` trains: a supernet's weights, or one network's."""
+"""The Lightning modules that `Run.fit` trains: what all fits share, and a supernet's weights."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from torch.nn.functional import cross_entropy
 from nasforge.data import FitData
 from nasforge.devices.portions import ALONE, Member
 from nasforge.errors import NasforgeError
-from nasforge.networks.convolutions import layout_of
 from nasforge.randomness import generator_of, rng_of, seed_everything, seed_of
-from nasforge.space import Mix, Network, Supernet, WeightSharing
+from nasforge.space import Mix, Supernet, WeightSharing
+from nasforge.training.recipe import Schedule
+from nasforge.training.schedules import scheduler
 from nasforge.training.scoring import means, totals
 
 Batch = tuple[Tensor, Tensor]
@@ -44,6 +45,7 @@ class FitModule(pl.LightningModule):
             the data. It is part of the fit's key.
         advance: moves the progress bar by one unit of `work`; set by `Run.fit`.
         history: metric name -> one value per epoch (None where an epoch has none).
+        accumulate: number of batches whose gradients make one step of the optimizer.
         explains: what each metric is that the class itself records, in a few words; shown with the curves.
     """
 
@@ -53,6 +55,7 @@ class FitModule(pl.LightningModule):
         "train_accuracy": "on the augmented training images, while the weights move",
         "train_loss": "cross-entropy on the augmented training images, while the weights move",
     }
+    accumulate = 1
     advance: Callable[[], object] = dict  # does nothing, and can be pickled
 
     def __init__(self, *, clip: float) -> None:
@@ -148,15 +151,24 @@ class FitModule(pl.LightningModule):
         self.advance()
 
     @property
+    def stopped_early(self) -> bool:
+        """Whether the module has ended its fit before the last epoch; a function of its history."""
+        return False
+
+    @property
     def weights_to_learn(self) -> list[nn.Parameter]:
         """The parameters that the weights' optimizer moves."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
-    def learn(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The mean cross-entropy of logits (B, classes); it counts towards the epoch's recorded loss and accuracy."""
-        loss = cross_entropy(logits, labels)
+    def learn(self, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The mean cross-entropy of logits (B, classes); it counts towards the epoch's recorded loss and accuracy.
+
+        Args:
+            labels: classes (B,), or weights of the classes (B, classes), the largest of which counts for the accuracy.
+        """
+        loss = cross_entropy(logits, labels, label_smoothing=label_smoothing)
         with torch.no_grad():
-            correct = (logits.argmax(1) == labels).sum()
+            correct = (logits.argmax(1) == (labels if labels.ndim == 1 else labels.argmax(1))).sum()
             self._seen += torch.stack([loss * len(labels), correct, torch.full_like(loss, len(labels))])
         return loss
 
@@ -207,12 +219,23 @@ class FitModule(pl.LightningModule):
         """See `on_save_checkpoint`."""
         self.history = checkpoint["nasforge_history"]
 
-    def sgd(self, learning_rate: float, final: float, momentum: float, weight_decay: float) -> Any:
-        """SGD with a cosine schedule per epoch from `learning_rate` to `final` over the whole fit."""
-        optimizer = torch.optim.SGD(self.weights_to_learn, learning_rate, momentum, weight_decay=weight_decay)
-        epochs = self.trainer.max_epochs
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs or 1, final)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+    def sgd(
+        self,
+        learning_rate: float,
+        final: float,
+        momentum: float,
+        weight_decay: float,
+        *,
+        nesterov: bool = False,
+        schedule: Schedule = "cosine",
+        warmup: int = 0,
+    ) -> Any:
+        """SGD with a schedule per epoch from `learning_rate` to `final` over the whole fit; see `scheduler`."""
+        weights = self.weights_to_learn
+        optimizer = torch.optim.SGD(weights, learning_rate, momentum, weight_decay=weight_decay, nesterov=nesterov)
+        epochs = self.trainer.max_epochs or 1
+        rates = scheduler(optimizer, epochs=epochs, final=final, schedule=schedule, warmup=warmup)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "epoch"}}
 
 
 class SupernetModule(FitModule):
@@ -280,49 +303,6 @@ class SupernetModule(FitModule):
         order = torch.from_numpy(self.rng("validation").permutation(len(self.data.validation)))
         draw = self.generator("validation augmentation") if augment else None
         return [self.validation_batch(chosen, draw) for chosen in torch.split(order[: n * size], size)]
-
-
-class NetworkModule(FitModule):
-    """Trains one network from scratch, as DARTS (section A.2.1) evaluates cells.
-
-    Args:
-        network: what `SearchSpace.build` returns.
-        learning_rate, momentum, weight_decay, clip: SGD, cosine to 0.
-        drop_path: the probability rises linearly from 0 in the first epoch towards this value.
-        auxiliary_weight: of the auxiliary head's loss, if the network has one.
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        *,
-        learning_rate: float,
-        momentum: float,
-        weight_decay: float,
-        clip: float,
-        drop_path: float = 0.0,
-        auxiliary_weight: float = 0.0,
-    ) -> None:
-        super().__init__(clip=clip)
-        self.network = network.to(memory_format=layout_of(network))
-        self._sgd = (learning_rate, 0.0, momentum, weight_decay)
-        self._drop_path, self._auxiliary_weight = drop_path, auxiliary_weight
-
-    def on_train_epoch_start(self) -> None:
-        """Set this epoch's drop-path probability, p * epoch / epochs."""
-        super().on_train_epoch_start()
-        self.network.drop_path = self._drop_path * self.current_epoch / (self.trainer.max_epochs or 1)
-
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """One step; the auxiliary head's loss is added."""
-        images, labels = batch
-        logits, auxiliary = self.network.with_auxiliary(images)
-        loss = self.learn(logits, labels)
-        return loss if auxiliary is None else loss + self._auxiliary_weight * cross_entropy(auxiliary, labels)
-
-    def configure_optimizers(self) -> Any:
-        """SGD with a cosine schedule to 0."""
-        return self.sgd(*self._sgd)
 
 
 def supernet_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

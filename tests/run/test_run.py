@@ -30,7 +30,7 @@ from nasforge.journal.journal import Journal
 from nasforge.run.resources import Budget, Machinery
 from nasforge.run.run import Run
 from nasforge.space import Network
-from nasforge.training.modules import NetworkModule
+from nasforge.training.network_module import NetworkModule
 
 
 class Small(Network):

@@ -18,9 +18,10 @@ from nasforge.randomness import generator_of
 from nasforge.registry.entry_points import registry
 from nasforge.testing import tiny_data
 from nasforge.training.fit import Placement
-from nasforge.training.modules import NetworkModule
+from nasforge.training.network_module import NetworkModule
 from nasforge.training.rank_options import Started, started_by_others
 from nasforge.training.ranks import Fit, Ranks, ranks_of
+from nasforge.training.recipe import PLAIN, Recipe
 from nasforge_plugins.strategy.darts.module import GradientAlphas
 from nasforge_plugins.strategy.egnas.algorithm import EvolvedAlphas
 from nasforge_plugins.strategy.ntk_ga.tournament import AlphaTournament, LogitMixtures, SharedTournament
@@ -56,10 +57,14 @@ def supernet(space, **options):
     return space.supernet(SHAPE, 2, channels=4, cells=CELLS[space.name], **options)
 
 
-def network():
+RECIPE = Recipe(accumulate=3, ema=0.9, label_smoothing=0.1, mixup=0.4, cutmix=1.0, warmup_epochs=1, held_out=0.5)
+
+
+def network(recipe=PLAIN):
     space = plugin("space", "darts")()
     one = space.sample(np.random.default_rng(0))
-    return NetworkModule(space.build(one, SHAPE, 2, channels=4, cells=3), **SGD, drop_path=0.0)
+    built = space.build(one, SHAPE, 2, channels=4, cells=3)
+    return NetworkModule(built, **SGD, drop_path=0.0, recipe=recipe, classes=2)
 
 
 def egnas():
@@ -109,6 +114,7 @@ def alpha_tournament():
 
 MODULES = {
     "a network": network,
+    "a network with a recipe": lambda: network(RECIPE),
     "EG-NAS": egnas,
     "DARTS": darts,
     "DARTS, second order": lambda: darts(order=2, space="nasbench201"),
@@ -131,7 +137,7 @@ def fitted(ranks, make, epochs, tmp_path, precision="64-true"):
 
 @pytest.mark.parametrize("kind", MODULES)
 def test_two_ranks_reach_what_one_does(two, kind, tmp_path):
-    epochs = 2 if kind in ("a network", "EG-NAS") else 1
+    epochs = 2 if kind == "EG-NAS" or kind.startswith("a network") else 1
     alone, shared = (fitted(ranks, MODULES[kind], epochs, tmp_path) for ranks in (Ranks(), two))
     state = shared.state_dict()
     for name, tensor in alone.state_dict().items():
