@@ -25,11 +25,13 @@ def export_network(words: Sequence[str], named: Path | None, config_dir: str | N
     from nasforge.config.configuration import compose
     from nasforge.export.found import found_in, untrained
     from nasforge.export.loaded_run import load
-    from nasforge.export.writing import export, exporters
+    from nasforge.export.writing import export, exporters, lacking
 
+    chosen_by_user = "to" in flags
     names = list(dict.fromkeys(str(flags.pop("to", DEFAULT)).split(",")))
     seed, out, fold = flags.pop("seed", None), flags.pop("out", None), bool(flags.pop("fold", False))
-    chosen = exporters(names, flags)
+    left_out = {} if chosen_by_user or flags else {name: packages for name in names if (packages := lacking(name))}
+    chosen = exporters([name for name in names if name not in left_out], flags)
     if named is None:
         found, folder = untrained(compose(overrides, config_dir=config_dir).config, fold=fold), Path("export")
     else:
@@ -44,6 +46,8 @@ def export_network(words: Sequence[str], named: Path | None, config_dir: str | N
         print(f"  same logits as the network, to {written.error:.0e} of the largest")
         for note in written.notes:
             print(f"  {note}")
+    for name, packages in left_out.items():
+        print(f"{name}: not written; it needs packages that are not installed: pip install {' '.join(packages)}")
     return 0
 
 

@@ -26,6 +26,7 @@ class FoundNetwork:
         title: what it is, in a sentence.
         facts: what else to tell, such as its accuracy and how to reproduce it, by name.
         calibration: reads training images, uint8 (B, C, H, W), for formats that measure activations.
+        test: reads test images, uint8 (B, C, H, W), and their labels (B,), to report an accuracy and for nothing else.
         cells: drawings of its architecture.
         trained: whether it has weights from training; otherwise they are random.
         fold: whether to fold each BatchNorm into the convolution before it.
@@ -36,6 +37,7 @@ class FoundNetwork:
     title: str
     facts: Mapping[str, str]
     calibration: Callable[[], Tensor]
+    test: Callable[[], tuple[Tensor, Tensor]]
     cells: Sequence[CellGraph] = ()
     trained: bool = True
     fold: bool = False
@@ -50,11 +52,11 @@ class FoundNetwork:
         """The plain network, which every format but source code is made of; float32, on the CPU, in eval mode."""
         return self.plain.build()
 
-    def images(self, count: int) -> Tensor:
-        """Return `count` images (B, C, H, W) of random pixels, normalized as the network reads them."""
+    def pixels(self, count: int) -> Tensor:
+        """Return `count` images of random pixels, uint8 (B, C, H, W)."""
         generator = torch.Generator().manual_seed(2)
         shape = (count, *self.classifier.transform.input_shape)
-        return self.classifier.transform(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator))
+        return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
 class Exporter(ABC):
@@ -66,7 +68,7 @@ class Exporter(ABC):
     name: ClassVar[str]
     """The registry name, which people type after `--to`."""
     packages: ClassVar[Mapping[str, str]] = {}
-    """Packages that it needs besides nasforge's own: module -> what to install."""
+    """Packages that it needs besides nasforge's own: module -> what to install, as pip is told."""
     tolerance: ClassVar[float] = TOLERANCE
     """The largest difference of logits, relative to the largest logit, that is right for the format."""
 
@@ -75,8 +77,8 @@ class Exporter(ABC):
         """Write the network's files into an existing folder, and return their paths, the main one first."""
 
     @abstractmethod
-    def logits(self, folder: Path, found: FoundNetwork, images: Tensor) -> Tensor:
-        """Run what was written on normalized images (B, C, H, W), and return its logits (B, classes)."""
+    def logits(self, folder: Path, found: FoundNetwork, pixels: Tensor) -> Tensor:
+        """Run what was written on images, uint8 (B, C, H, W), and return its logits, float32 (B, classes)."""
 
     def check(self, folder: Path, found: FoundNetwork) -> float:
         """Compare what was written with the network, for one image and for several.
@@ -87,12 +89,12 @@ class Exporter(ABC):
         Raises:
             ExportError: it is above `tolerance`.
         """
-        network, errors = found.classifier.network, []
+        classifier, errors = found.classifier, []
         for count in (1, 5):
-            images = found.images(count)
+            pixels = found.pixels(count)
             with torch.no_grad():
-                expected = network(images)
-            logits = self.logits(folder, found, images)
+                expected = classifier.network(classifier.transform(pixels))
+            logits = self.logits(folder, found, pixels)
             errors.append(compare(logits, expected, f"what --to {self.name} wrote", self.tolerance))
         return max(errors)
 

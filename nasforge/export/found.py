@@ -36,11 +36,13 @@ def found_in(run: LoadedRun, *, fold: bool = False) -> FoundNetwork:
     retrained = training.result.retrain
     assert retrained is not None  # otherwise `training` raises
     accuracy = run.test_accuracy
+    count = len(accuracy.by_seed)
     seed = accuracy.median_seed if run.seed is None else run.seed
     images = f" of {retrained.images:,} test images" if retrained.images else ""
+    over_seeds = f"; {percent(accuracy.mean)} ± {percent(accuracy.std)} over {count} seeds" if count > 1 else ""
     facts = {
         "Architecture": str(run.architecture),
-        "Test accuracy": f"{percent(accuracy.by_seed[seed])}{images}; {accuracy} over {len(accuracy.by_seed)} seed(s)",
+        "Test accuracy": f"{percent(accuracy.by_seed[seed])}{images}{over_seeds}",
     }
     if retrained.random is not None:
         random = f"{percent(retrained.random.mean)} ± {percent(retrained.random.std)}"
@@ -60,6 +62,7 @@ def found_in(run: LoadedRun, *, fold: bool = False) -> FoundNetwork:
         cells=run.space.draw(run.space.validate(run.architecture)),
         fold=fold,
         calibration=_calibration(training.config),
+        test=_test(training.config),
     )
 
 
@@ -93,6 +96,7 @@ def untrained(config: Mapping[str, Any], *, fold: bool = False) -> FoundNetwork:
         trained=False,
         fold=fold,
         calibration=_calibration(config),
+        test=_test(config),
     )
 
 
@@ -104,5 +108,15 @@ def _calibration(config: Mapping[str, Any]) -> Callable[[], Tensor]:
         chosen = data.subset(min(CALIBRATION, len(data.train))).train
         pixels: Tensor = chosen[torch.arange(len(chosen))][0]
         return pixels
+
+    return images
+
+
+def _test(config: Mapping[str, Any]) -> Callable[[], tuple[Tensor, Tensor]]:
+    """Reads test images and their labels when they are asked for."""
+
+    def images() -> tuple[Tensor, Tensor]:
+        test = Parts(config).data.test
+        return test[torch.arange(len(test))]
 
     return images

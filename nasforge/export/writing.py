@@ -48,11 +48,16 @@ def exporters(names: Sequence[str], options: Mapping[str, Any]) -> list[Exporter
         exporter: Exporter = build(
             "exporter", {"name": name, **{option: value for option, value in options.items() if option in own}}
         )
-        missing = [install for module, install in exporter.packages.items() if find_spec(module) is None]
-        if missing:
+        if missing := lacking(name):
             raise OptionError(f"--to {name} needs packages that are not installed: pip install {' '.join(missing)}")
         built.append(exporter)
     return built
+
+
+def lacking(name: str) -> list[str]:
+    """What must be installed before the exporter can run, as pip is told."""
+    packages = registry("exporter")[name].packages
+    return list(dict.fromkeys(install for module, install in packages.items() if find_spec(module) is None))
 
 
 def export(found: FoundNetwork, chosen: Sequence[Exporter], folder: Path) -> Iterator[Written]:

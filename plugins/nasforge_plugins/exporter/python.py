@@ -34,26 +34,39 @@ class Python(Exporter):
         weights.chmod(code.stat().st_mode)  # otherwise only its owner could read it
         return code, weights
 
-    def logits(self, folder: Path, found: FoundNetwork, images: Tensor) -> Tensor:
-        """Import the file, and run the network that it loads."""
+    def logits(self, folder: Path, found: FoundNetwork, pixels: Tensor) -> Tensor:
+        """Import the file, and run the network that it loads on what it normalizes."""
         spec = importlib.util.spec_from_file_location(found.name, folder / f"{found.name}.py")
         assert spec is not None  # it is the path of a Python file
         assert spec.loader is not None
         module: Any = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         with torch.no_grad():
-            logits: Tensor = module.load()(images)
+            logits: Tensor = module.load()(module.normalize(pixels))
         return logits
 
 
 def source_file(found: FoundNetwork) -> str:
     """The whole text of the Python file."""
-    template = files(__package__).joinpath("network.py.jinja").read_text(encoding="utf-8")
+    transform = found.classifier.transform
+    return filled(
+        "network.py.jinja",
+        found,
+        classes=pprint.pformat(found.classifier.class_names, width=100, compact=True),
+        shape=transform.input_shape,
+        mean=transform.mean,
+        std=transform.std,
+        image_mode={1: "L", 3: "RGB"}.get(transform.input_shape[0]),
+    )
+
+
+def filled(template: str, found: FoundNetwork, **values: object) -> str:
+    """The text of a template of this folder about a network; what it says of it may stand in a docstring."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    transform = found.classifier.transform
-    return environment.from_string(template).render(
+    text = files(__package__).joinpath(template).read_text(encoding="utf-8")
+    return environment.from_string(text).render(
         name=found.name,
         title=_quoted(found.title),
         facts={_quoted(key): _quoted(value) for key, value in found.facts.items()},
@@ -61,11 +74,7 @@ def source_file(found: FoundNetwork) -> str:
         network=found.plain.name,
         source=found.plain.source,
         functional="F." in found.plain.source,
-        classes=pprint.pformat(found.classifier.class_names, width=100, compact=True),
-        shape=transform.input_shape,
-        mean=transform.mean,
-        std=transform.std,
-        image_mode={1: "L", 3: "RGB"}.get(transform.input_shape[0]),
+        **values,
     )
 
 
