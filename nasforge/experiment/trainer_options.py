@@ -39,7 +39,7 @@ class TrainerOptions:
 
 
 _INSTEAD = {
-    "accumulate_grad_batches": "data.batch_size",
+    "accumulate_grad_batches": "retrain.accumulate or data.batch_size",
     "callbacks": "callbacks=NAME",
     "fast_dev_run": "strategy.epochs or retrain.epochs",
     "gradient_clip_val": "strategy.optimizer.clip or retrain.clip",

@@ -18,7 +18,7 @@ from nasforge.journal.run_folder import RunFolder
 from nasforge.report.curves import FitChart, fit_charts
 from nasforge.report.pages import write_page
 from nasforge.report.sections import class_rows, known_rows, matrix
-from nasforge.report.summary import in_folder, time_ahead
+from nasforge.report.summary import in_folder, interval_words, time_ahead
 from nasforge.result import Candidate, Control, Retrained, SearchResult, Timing
 from nasforge.statistics.confusion import Confusions
 from nasforge.statistics.mistakes import Mistakes
@@ -104,7 +104,14 @@ def _trained(retrain: Retrained | None) -> list[dict[str, Any]]:
     rows = retrain.rows if retrain else []
     every = [accuracy for row in rows for accuracy in row.test_accuracy]
     low, way = min(every, default=0.0), max(every, default=1.0) - min(every, default=0.0) or 1.0
-    return [{**vars(row), "places": [100 * (value - low) / way for value in row.test_accuracy]} for row in rows]
+    return [
+        {
+            **vars(row),
+            "interval": interval_words(row, retrain) if retrain else "",
+            "places": [100 * (value - low) / way for value in row.test_accuracy],
+        }
+        for row in rows
+    ]
 
 
 def _shares(timing: Timing) -> list[dict[str, Any]]:

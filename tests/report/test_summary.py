@@ -65,6 +65,12 @@ def test_it_fits_a_terminal_and_keeps_paths_and_commands_whole():
     assert "\x1b" not in text
 
 
+def test_an_accuracy_has_its_interval_if_the_number_of_test_images_is_known():
+    (row,) = [line for line in summary(retrain=replace(RETRAIN, images=1000)).splitlines() if line.startswith("found")]
+    assert row.split()[4:7] == ["96.93", "to", "98.70%"]  # scipy's binomtest(980, 1000).proportion_ci(0.95, "wilson")
+    assert " to " not in next(line for line in summary(retrain=RETRAIN).splitlines() if line.startswith("found"))
+
+
 def test_what_estimates_said_of_the_architecture():
     text = summary(
         metrics={"accuracy": 0.5, "params_m": 0.55}, evaluations=EvaluationCounts(requested=500, distinct=244)

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from nasforge.result import Control, TrainingVerdict
-from nasforge.statistics.intervals import Interval, Sample, detectable, mean_difference, needed, share_below
+from nasforge.statistics.intervals import Interval, Sample, detectable, mean_difference, needed, share_below, share_of
 from nasforge.statistics.verdicts import conclusion, control_verdict, training_verdict
 
 
@@ -29,6 +29,13 @@ def test_equal_accuracies_still_have_the_error_of_the_test_set():
     far_apart = [0.5, 0.9]
     assert Sample.of(far_apart, images=360).deviation == Sample.of(far_apart).deviation  # the larger one counts
     assert mean_difference(Sample.of([0.5, 0.5]), Sample.of([0.5, 0.5])) == Interval(0, 0)
+
+
+@pytest.mark.parametrize("right", [0, 3, 350, 360])
+def test_an_accuracy_has_wilsons_interval(right):
+    expected = stats.binomtest(right, 360).proportion_ci(0.95, "wilson")
+    found = share_of(right / 360, 360)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 @pytest.mark.parametrize("below", [0, 7, 18, 20])
