@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasforge.architecture import Objective
-from nasforge.charts.plots import SMALL, axes_of, known, legend, scale_axis, whole_numbers
+from nasforge.charts.plots import SMALL, Mark, axes_of, known, legend, marks_of, scale_axis, whole_numbers
 from nasforge.charts.svg import LIGHT, svg_of
 from nasforge.pareto import undominated
 from nasforge.result import Candidate
-from nasforge.wording import words
+from nasforge.wording import quantity, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def best_so_far(rows: Sequence[Candidate], objective: Objective) -> str:
-    """A chart of each estimate of the objective, and of the best feasible one so far."""
+@dataclass(frozen=True)
+class MarkedChart:
+    """A chart with a mark for each of its most important points."""
+
+    svg: str
+    marks: tuple[Mark, ...] = ()
+
+
+def best_so_far(rows: Sequence[Candidate], objective: Objective) -> MarkedChart:
+    """A chart of each estimate of the objective, and of the best feasible one so far; its improvements are marked."""
     metric = objective.metric
     values = np.array([row.metrics[metric] if _measured(row, metric) else np.nan for row in rows])
     ok = np.array([row.status == "ok" for row in rows], dtype=bool)
@@ -31,11 +40,17 @@ def best_so_far(rows: Sequence[Candidate], objective: Objective) -> str:
     axes.step(number, best, where="post", color=LIGHT["found"], linewidth=1.7, label="best so far")
     whole_numbers(axes)
     legend(axes)
-    return svg_of(figure)
+    better = np.flatnonzero(np.diff(objective.sign * best, prepend=np.inf) < 0)
+    if np.isfinite(best).any():
+        better = np.union1d(better, np.flatnonzero(np.isfinite(best))[:1])
+    texts = [
+        f"estimate {place + 1}: {quantity(objective, best[place])}. {rows[place].notation}" for place in better.tolist()
+    ]
+    return MarkedChart(svg_of(figure), marks_of(axes, np.stack([number, best], axis=1)[better], texts))
 
 
-def front(rows: Sequence[Candidate], first: Objective, second: Objective) -> str:
-    """A chart of candidates in the plane of two objectives, `first` on the y axis, with their Pareto front."""
+def front(rows: Sequence[Candidate], first: Objective, second: Objective) -> MarkedChart:
+    """A chart of candidates in the plane of two objectives, `first` on the y axis, with their marked Pareto front."""
     both = [row for row in rows if _measured(row, first.metric) and _measured(row, second.metric)]
     points = np.array([(row.metrics[second.metric], row.metrics[first.metric]) for row in both]).reshape(-1, 2)
     ok = np.array([row.status == "ok" for row in both], dtype=bool)
@@ -43,9 +58,11 @@ def front(rows: Sequence[Candidate], first: Objective, second: Objective) -> str
     scale_axis(axes, "x", second, points[:, 0])
     scale_axis(axes, "y", first, points[:, 1])
     _candidates(axes, points, ok)
-    front_line(axes, points[ok], [second.sign, first.sign], LIGHT["found"], "Pareto front of these two")
+    members = front_line(axes, points[ok], [second.sign, first.sign], LIGHT["found"], "Pareto front of these two")
     legend(axes)
-    return svg_of(figure)
+    notations = {tuple(point): row.notation for point, row in zip(points.tolist(), both, strict=True)}
+    texts = [f"{quantity(first, y)}, {quantity(second, x)}. {notations[x, y]}" for x, y in members.tolist()]
+    return MarkedChart(svg_of(figure), marks_of(axes, members, texts))
 
 
 def front_line(axes: Axes, points: np.ndarray, signs: Sequence[int], color: str, label: str) -> np.ndarray:

@@ -41,6 +41,27 @@ class Curve:
     dashed: bool = False
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A point of a chart that shows a text on hover and on focus.
+
+    Attributes:
+        x, y: from the left and from the top, in percent of the picture.
+    """
+
+    x: float
+    y: float
+    text: str
+
+
+def marks_of(axes: Axes, points: np.ndarray, texts: Sequence[str]) -> tuple[Mark, ...]:
+    """Marks at points (n, 2) in the coordinates of `axes`, whose figure must not change afterwards."""
+    axes.figure.canvas.draw()  # lays the figure out
+    places = 100 * axes.figure.transFigure.inverted().transform(axes.transData.transform(points))
+    marks = [Mark(round(x, 2), round(100 - y, 2), text) for (x, y), text in zip(places.tolist(), texts, strict=True)]
+    return tuple(mark for mark in marks if 0 <= mark.x <= 100 and 0 <= mark.y <= 100)
+
+
 def curves(lines: Sequence[Curve], *, percent: bool = False) -> str:
     """A chart of lines over epochs."""
     figure, axes = axes_of(SMALL, "epoch", "")

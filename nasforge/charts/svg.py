@@ -26,13 +26,13 @@ PALETTE = {
     "sep-soft": ("#e3edfd", "#1b2d4d"),
     "dil": ("#7a3fc2", "#b892f2"),
     "dil-soft": ("#efe6fb", "#32234d"),
-    "pool": ("#b35c00", "#f0a34a"),
+    "pool": ("#a55400", "#f0a34a"),
     "pool-soft": ("#fdeed9", "#43300f"),
-    "skip": ("#2b7d49", "#6cc58b"),
+    "skip": ("#277544", "#6cc58b"),
     "skip-soft": ("#e2f4e8", "#18361f"),
-    "other": ("#0f7b83", "#4fc4cc"),
+    "other": ("#0d737a", "#4fc4cc"),
     "other-soft": ("#dcf3f4", "#113638"),
-    "none": ("#98a2b0", "#78838f"),
+    "none": ("#66717f", "#8f9aa8"),
     "none-soft": ("#f4f6f8", "#232a33"),
 }
 LIGHT = {name: light for name, (light, _) in PALETTE.items()}

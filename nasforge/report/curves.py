@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from nasforge.charts.plots import SERIES, Curve, curves
+from nasforge.charts.plots import SERIES, Curve, curves, known
 from nasforge.journal.run_folder import RunFolder
-from nasforge.wording import words
+from nasforge.wording import amount, words
 
 _SHARED = ("accuracy", "loss")
 """Kinds of metric whose training, validation and search curves share one chart."""
@@ -27,11 +27,13 @@ class FitChart:
         title: the kind, such as "accuracy".
         svg: the picture.
         about: (label of a curve, what it shows), if the module explains it.
+        ends: the last values, for those who do not see the picture: "; in the end: train 80.7 %".
     """
 
     title: str
     svg: str
     about: tuple[tuple[str, str], ...] = ()
+    ends: str = ""
 
 
 def fit_charts(run: RunFolder, *, called: str = "found") -> list[tuple[str, list[FitChart]]]:
@@ -55,7 +57,8 @@ def _group(read: Mapping[str, Mapping[str, Any]], called: str) -> list[FitChart]
     for kind in sorted(kinds, key=lambda kind: _SHARED.index(kind) if kind in _SHARED else len(_SHARED)):
         lines = _many(fits, kind, called) if len(fits) > 1 else _one(next(iter(fits.values())), kind)
         explained = tuple((_label(metric, kind), text) for metric, text in about.items() if _kind(metric) == kind)
-        charts.append(FitChart(words(kind), curves(lines, percent=kind == "accuracy"), explained))
+        svg = curves(lines, percent=kind == "accuracy")
+        charts.append(FitChart(words(kind), svg, explained, _ends(lines, kind)))
     return charts
 
 
@@ -82,6 +85,13 @@ def _many(fits: Histories, kind: str, called: str) -> list[Curve]:
                 Curve(part if first else "", metrics[name], color, name.startswith("train") and names[1:] != [])
             )
     return sorted(lines, key=lambda line: line.color == "found")  # drawn last, so on top
+
+
+def _ends(lines: Sequence[Curve], kind: str) -> str:
+    """The last values of the curves in the legend."""
+    last = [(line.label, [value for value in line.values if known(value)][-1:]) for line in lines]
+    named = [f"{label} {amount(kind, float(value[0] or 0))}".strip() for label, value in last if value]
+    return f"; in the end: {', '.join(named[:6])}" if named else ""
 
 
 def _kind(metric: str) -> str:

@@ -27,9 +27,9 @@ def texts(svg):
 
 
 def test_scores_over_many_decades_are_shown_by_these():
-    assert {"100", "10000"} <= set(texts(best_so_far(SPREAD, NTK)))
-    assert {"100", "10000"} <= set(texts(front(SPREAD, NTK, OVERLAP)))
-    assert "10000" not in texts(best_so_far(SPREAD[2:], NTK))
+    assert {"100", "10000"} <= set(texts(best_so_far(SPREAD, NTK).svg))
+    assert {"100", "10000"} <= set(texts(front(SPREAD, NTK, OVERLAP).svg))
+    assert "10000" not in texts(best_so_far(SPREAD[2:], NTK).svg)
 
 
 def test_accuracies_stay_in_percent_however_far_they_spread():
@@ -40,7 +40,7 @@ def test_accuracies_stay_in_percent_however_far_they_spread():
 
 def test_who_holds_a_worst_value_is_in_no_picture_and_does_not_stretch_the_box():
     for draw in (lambda rows: best_so_far(rows, NTK), lambda rows: front(rows, NTK, OVERLAP)):
-        ticks = texts(draw([*SPREAD, FLAGGED]))
+        ticks = texts(draw([*SPREAD, FLAGGED]).svg)
         assert not [text for text in ticks if "1e+1" in text or "outside" in text]
     assert hypervolume_sentence([*SPREAD, FLAGGED], [NTK, OVERLAP]) == hypervolume_sentence(SPREAD, [NTK, OVERLAP])
 
@@ -52,3 +52,20 @@ def test_outliers_are_those_of_the_scale_that_is_drawn():
     _, axes = axes_of(SMALL, "", "")
     axes.set_yscale("log")
     assert look_at(axes, points) == 0
+
+
+def test_marks_lie_where_the_points_of_the_front_are_drawn():
+    rows = [row(60.0, -40.0), row(10.0, -90.0), row(40.0, -120.0), row(70.0, -130.0)]
+    chart = front(rows, NTK, OVERLAP)
+    assert len(chart.marks) == 3
+    assert all(0 < mark.x < 100 and 0 < mark.y < 100 for mark in chart.marks)
+    width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', chart.svg).groups())
+    drawn = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"', chart.svg)
+    for mark in chart.marks:
+        x, y = mark.x * width / 100, mark.y * height / 100
+        assert min(abs(float(u) - x) + abs(float(v) - y) for u, v in drawn) < 1
+
+
+def test_each_improvement_is_marked():
+    chart = best_so_far([row(60.0, -40.0), row(70.0, -40.0), row(10.0, -40.0)], NTK)
+    assert [mark.text.split(":")[0] for mark in chart.marks] == ["estimate 1", "estimate 3"]
