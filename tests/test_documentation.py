@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nasforge.testing import SpaceContract
+from nasforge.training.recipe import DEFAULTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -40,3 +41,9 @@ def test_what_from_python_shows_runs_from_top_to_bottom(tmp_path, monkeypatch):
     assert sum(names["probabilities"].values()) == pytest.approx(1)
     assert len(names["evaluations"]) == 4
     assert len(names["last"]) == 3
+
+
+def test_the_page_on_retraining_explains_every_option_of_a_recipe():
+    rows = re.findall(r"^\| (`[^|]*`) \|", (DOCS / "retraining.md").read_text(), re.MULTILINE)
+    words = {word for row in rows for word in re.findall(r"`(\w+)=", row)}
+    assert words >= set(DEFAULTS)

@@ -38,7 +38,7 @@ class PolicyPreprocessing(Preprocessing):
 
     def _distorted(self, image: Tensor, seed: int) -> Tensor:
         torch.default_generator.manual_seed(seed)
-        distorted: Tensor = _policy(self.policy)(image)
+        distorted: Tensor = policy_of(self.policy)(image)
         return distorted
 
 
@@ -48,7 +48,8 @@ def with_policy(preprocessing: Preprocessing, policy: Augmentation) -> Preproces
 
 
 @cache
-def _policy(name: Augmentation) -> Any:
+def policy_of(name: Augmentation) -> Any:
+    """Return the transform of torchvision with that name."""
     from torchvision.transforms import v2
 
     if name == "autoaugment":

@@ -150,6 +150,16 @@ def test_killed_and_resumed_a_training_with_everything_ends_alike(undisturbed, f
     assert left(tmp_path / "run") == left(undisturbed)
 
 
+def test_mixed_precision_resumes_to_the_same_bits(undisturbed, few_images, tmp_path):
+    words = [*WORDS, "trainer.precision=bf16-mixed", "retrain.seeds=1", "retrain.random=0"]
+    mixed = training(few_images, tmp_path / "mixed", *words)
+    kill(words_for(few_images, *words), tmp_path / "killed", "checkpoint", 2)
+    experiment.resume(tmp_path / "killed")
+    assert left(tmp_path / "killed") == left(mixed)
+    name = Path("fits", "retrain", "found", "seed-0", "weights.safetensors")
+    assert (mixed / name).read_bytes() != (undisturbed / name).read_bytes()
+
+
 def test_the_reported_network_is_the_average_of_the_last_epoch(undisturbed):
     tensors = load_file(undisturbed / "fits" / "retrain" / "found" / "seed-0" / "weights.safetensors")
     assert {name.partition(".")[0] for name in tensors} == {"network", "raw"}
