@@ -160,7 +160,7 @@ def _flags_last(words: Sequence[str]) -> list[str]:
     """Return the words with flags and their values last: Hydra requires overrides to be adjacent."""
     overrides: list[str] = []
     flags: list[str] = []
-    for before, word in zip(["", *words[:-1]], words, strict=True):
+    for before, word in zip(["", *words], words, strict=False):
         takes_it = before in _WITH_VALUE and "=" not in word
         (flags if word.startswith("-") or takes_it else overrides).append(word)
     return [*overrides, *flags]
