@@ -16,7 +16,7 @@ class Interrupted(BaseException):
 
     Attributes:
         number: number of the signal.
-        folder: folder of the stopped run, once it is known.
+        folder: folder of the stopped run, if `nasforge resume` can continue it.
         again: the command that continues the work, if it is not `nasforge resume`.
     """
 

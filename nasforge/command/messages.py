@@ -93,20 +93,22 @@ def explained(error: BaseException) -> tuple[int, str]:
     if isinstance(error, SweepError):
         return error.status, "jobs of this sweep failed; see their messages above"
     if isinstance(error, Interrupted):
-        resume = f"nasforge resume {os.path.relpath(error.folder)}" if error.folder else "the same command again"
-        return 128 + error.number, f"interrupted; continue with: {error.again or resume}"
+        return 128 + error.number, f"interrupted; continue with: {error.again or _again(error)}"
     if isinstance(error, KeyboardInterrupt):
         return 130, "interrupted before anything was saved; run the same command again"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" ({error.filename})" if error.filename else ""
-        return 1, f"the disk is full{where}; free some space, then `nasforge resume` the run: finished work is saved"
+        return 1, f"the disk is full{where}; free some space, then continue with: {_again(error)}"
     if out_of_memory(error):
-        return (
-            1,
-            f"out of memory ({text_of(error)}); free some, then `nasforge resume` the run: finished work is saved",
-        )
+        return 1, f"out of memory ({text_of(error)}); free some, then continue with: {_again(error)}"
     if isinstance(error, FileNotFoundError) and not error.filename:  # from os.getcwd
         return 2, "the folder that this command runs in no longer exists; change into another one"
     if isinstance(error, OSError) and error.errno in _OF_FILES:
         return 2, f"{error.strerror}: {shortened(str(error.filename or 'a file that this command writes'))}"
     return 1, f"this is a bug in nasforge or a plug-in: {reason(error)}. NASFORGE_TRACEBACK=1 shows where"
+
+
+def _again(error: BaseException) -> str:
+    """Return how to continue after an error: `resume` if it ended a run that has a journal, and so keeps its work."""
+    folder = getattr(error, "folder", None)
+    return f"nasforge resume {os.path.relpath(folder)}" if folder else "the same command again"

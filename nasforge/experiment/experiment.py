@@ -32,7 +32,7 @@ from nasforge.run.progress import Progress
 from nasforge.run.resources import device_of
 from nasforge.run.run import Run
 from nasforge.statistics.verdicts import control_verdict
-from nasforge.stopping import Interrupted, interruptible
+from nasforge.stopping import interruptible
 from nasforge.training.recipe import changed_options
 from nasforge.training.shared_weights import SharedWeights, random_architectures
 
@@ -146,17 +146,16 @@ def check_free(folder: Path) -> None:
 
 @contextmanager
 def _in(folder: Path) -> Iterator[None]:
-    """Let stop signals inside this context end the run in order, with an `Interrupted` that knows the run's folder."""
+    """Let stop signals inside this context end the run in order; an error that ends it knows the folder to resume."""
     try:
         with interruptible():
             yield
-    except Interrupted as error:
-        error.folder = folder if RunFolder(folder).journal.exists() else None
+    except BaseException as error:
+        if RunFolder(folder).journal.exists():
+            vars(error)["folder"] = folder
+        if isinstance(error, FileNotFoundError) and not folder.exists():
+            raise gone(folder) from error
         raise
-    except FileNotFoundError as error:
-        if folder.exists():
-            raise
-        raise gone(folder) from error
 
 
 def _begin(

@@ -489,6 +489,11 @@ def test_flags_may_stand_between_overrides(command, words):
     assert "seed: 7" in stdout.splitlines()
 
 
+def test_without_a_word_it_searches(command, called):
+    assert command()[0] == 0
+    assert [kind for kind, *_ in called] == ["search"]
+
+
 def test_a_removed_section_is_named_rather_than_its_options(mistake):
     assert "~data removes a section that is required; choose another one with data=NAME" in mistake(
         "~data", "data.path=x"
@@ -499,8 +504,10 @@ def test_a_full_disk_is_one_sentence(command, monkeypatch):
     failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "runs/x/journal.jsonl"))
     status, _, complaint = command()
     assert status == 1
-    assert complaint.startswith("nasforge: the disk is full (runs/x/journal.jsonl); free some space")
-    assert len(complaint.splitlines()) == 1
+    assert complaint == (
+        "nasforge: the disk is full (runs/x/journal.jsonl); "
+        "free some space, then continue with: the same command again\n"
+    )
 
 
 def test_a_lack_of_memory_is_one_sentence(command, monkeypatch):
