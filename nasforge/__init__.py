@@ -205,6 +205,10 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     from nasforge.training.network_module import (
         NetworkModule as NetworkModule,
     )
+    from nasforge.training.run_logger import (
+        RunFacts as RunFacts,
+        RunLogger as RunLogger,
+    )
     from nasforge.training.scoring import (
         batch_statistics as batch_statistics,
         one_hot_l1 as one_hot_l1,
@@ -267,6 +271,7 @@ _HOMES = {
     "tables.files": "find_table",
     "training.modules": "FitModule SupernetModule",
     "training.network_module": "NetworkModule",
+    "training.run_logger": "RunFacts RunLogger",
     "training.weight_store": "WeightStore entries",
     "networks.weight_inheritance": "WeightInheritance",
     "networks.wider_space": "WiderSpace",

@@ -50,10 +50,17 @@ def isolated(seed: int) -> Iterator[None]:
     Hence a fit or an estimate that is replayed from the journal, and draws nothing, leaves the same state as one that
     is computed.
     """
+    with preserved():
+        seed_everything(seed)
+        yield
+
+
+@contextmanager
+def preserved() -> Iterator[None]:
+    """Restore the state of the global generators after this context."""
     numpy_state, python_state = np.random.get_state(), random.getstate()
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices):
-        seed_everything(seed)
         try:
             yield
         finally:

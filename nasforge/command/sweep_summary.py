@@ -18,10 +18,8 @@ from nasforge.command.messages import SweepError
 from nasforge.errors import OptionError, RunError, reason
 from nasforge.journal.journal import write_json
 from nasforge.journal.records import read_json
+from nasforge.journal.run_folder import JOBS
 from nasforge.stopping import Interrupted, interruptible
-
-RECORDS = ".jobs"
-"""Folder in a sweep's folder with a record of each job. Jobs may run in other processes and on other machines."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Record:
 
     def write(self, sweep: Path) -> None:
         """Write the record into a sweep's folder."""
-        write_json(sweep / RECORDS / f"{self.number}.json", asdict(self))
+        write_json(sweep / JOBS / f"{self.number}.json", asdict(self))
 
 
 class Sweep(Callback):
@@ -51,7 +49,7 @@ class Sweep(Callback):
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
         """Note the sweep's folder, and delete old records."""
         folder = Path(str(config.hydra.sweep.dir))
-        shutil.rmtree(folder / RECORDS, ignore_errors=True)
+        shutil.rmtree(folder / JOBS, ignore_errors=True)
         _begun.append(folder)
 
 
@@ -102,7 +100,7 @@ def again(words: Sequence[str], sweep: Path) -> str:
 
 def _summary(sweep: Path, words: Sequence[str]) -> list[Record]:
     """Print the jobs' states and the next commands; return the records in the jobs' order."""
-    paths = (sweep / RECORDS).glob("*.json")
+    paths = (sweep / JOBS).glob("*.json")
     records = sorted((Record(**read_json(path, dict)) for path in paths), key=lambda record: record.number)
     if not records:
         return []

@@ -16,6 +16,8 @@ _FOR = {
     "joblib": "runs the jobs of a sweep in parallel: hydra/launcher=joblib",
     "submitit": "runs the jobs of a sweep on a SLURM cluster: hydra/launcher=submitit_slurm",
     "ray-launcher": "runs the jobs of a sweep as Ray tasks: hydra/launcher=ray",
+    "wandb": "records runs in Weights & Biases: logger=wandb",
+    "mlflow": "records runs in MLflow: logger=mlflow",
     "test": "runs the suites of nasforge.testing for your own plug-ins",
 }
 _NO_EXTRAS = {"dev"}

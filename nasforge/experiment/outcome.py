@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nasforge.architecture import Architecture, Evaluation
 from nasforge.charts.drawing import draw_cell
 from nasforge.errors import RunError
+from nasforge.experiment.log_outcome import log_outcome
 from nasforge.experiment.next_steps import next_steps
 from nasforge.experiment.parts import Parts
 from nasforge.journal.journal import write_json
@@ -94,6 +95,7 @@ def finish(
     write_json(files.result, result.to_json())
     timing = run.write_timing()
     draw(parts, run.folder, architecture)
+    log_outcome(run, result)
     Ending.write(run.journal, result.status, _bounds(result, parts.config))
     print_summary(result, run.folder, timing, detail=parts.progress.detail)
     return Outcome(run.folder, architecture, result)

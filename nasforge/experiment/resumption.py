@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any
 
 from nasforge.errors import OptionError
+from nasforge.experiment.watchers import check_destinations
 from nasforge.registry.places import path_keys
 from nasforge.run.identity import check_cluster, computed_as, key_of, may_change
 
@@ -36,11 +37,13 @@ def resumed(
             )
     if not changes:
         check_cluster(config, changes)
+        check_destinations(config, changes)
         return dict(config)
     from nasforge.config.configuration import recomposed
 
     changed = recomposed(config, changes, config_dir=config_dir)
     check_cluster(changed, changes)
+    check_destinations(changed, changes)
     return computed_as(config, changed)
 
 
@@ -61,6 +64,7 @@ def retrained(
     changed = recomposed(config, words, config_dir=config_dir)
     if changed["data"]["name"] != config["data"]["name"] and "executor.threads" not in map(key_of, words):
         changed["executor"]["threads"] = None  # the number was chosen for the size of the search's images
+    check_destinations(changed, words)
     return changed
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+JOBS = ".jobs"
+"""Folder in a sweep's folder with a record of each job. Jobs may run in other processes and on other machines."""
+
 
 class RunFolder:
     """The paths of a run's files, whether they exist or not.
@@ -48,6 +51,11 @@ class RunFolder:
     def has_ended(self) -> bool:
         """Whether the run has written its result and its report."""
         return self.result.exists() and self.report.exists()
+
+    @property
+    def sweep(self) -> str:
+        """The name of the sweep that the run is a job of; empty if it is no job."""
+        return self.path.parent.name if (self.path.parent / JOBS).is_dir() else ""
 
     @property
     def histories(self) -> list[Path]:

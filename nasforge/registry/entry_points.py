@@ -33,7 +33,11 @@ _OF_LIGHTNING = {
         "csv": "pytorch_lightning.loggers:CSVLogger",
         "tensorboard": "pytorch_lightning.loggers:TensorBoardLogger",
     },
-    "callback": {"learning_rate_monitor": "pytorch_lightning.callbacks:LearningRateMonitor"},
+    "callback": {
+        "device_stats": "pytorch_lightning.callbacks:DeviceStatsMonitor",
+        "learning_rate_monitor": "pytorch_lightning.callbacks:LearningRateMonitor",
+        "model_summary": "pytorch_lightning.callbacks:RichModelSummary",
+    },
 }
 """Loggers and callbacks that come with Lightning and do not change any result."""
 

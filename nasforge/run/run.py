@@ -28,6 +28,7 @@ from nasforge.result import Result, Timing
 from nasforge.run.estimates import Estimates
 from nasforge.run.fits import Fits
 from nasforge.run.goals import Goals
+from nasforge.run.logs import BestSoFar, Logs
 from nasforge.run.resources import Budget, Machinery
 from nasforge.space import SearchSpace
 from nasforge.training.modules import FitModule, SupernetModule
@@ -84,6 +85,8 @@ class Run(Generic[SpaceT_co]):
         self._fits = Fits(
             folder, journal, seed=seed, threads=machinery.threads, trainer=machinery.trainer, ranks=machinery.ranks
         )
+        self.logs, self._bests = Logs(machinery.loggers, journal, self.say), BestSoFar(self.objectives)
+        self._generation, self._replayed = 0, False
         self._clock = Clock(journal.lines)
         self._synced = self._ticked = 0.0
         self.evaluations: list[Evaluation] = []
@@ -125,7 +128,7 @@ class Run(Generic[SpaceT_co]):
                 exhausted=lambda: self._ends_with_epoch(budgeted),
                 began=began,
                 callbacks=self._machinery.callbacks,
-                loggers=self._machinery.loggers,
+                loggers=self.logs.of_fit(name),
             )
             if bar.due:
                 bar.tell(*_how_well(module, epochs))
@@ -229,10 +232,15 @@ class Run(Generic[SpaceT_co]):
                     if n is None and self.remaining == 0:
                         self.stopped = ""  # the budget defines how long such a search is
                     return
-                before = len(self.evaluations)
-                yield index
+                before, self._replayed = len(self.evaluations), replayed
+                try:
+                    yield index
+                finally:
+                    self._replayed = False
                 if not replayed:
                     self.journal.write("generation", key, sync=self._sync_is_due(), seconds=round(self.seconds, 3))
+                    self._log_progress()
+                self._generation += 1
                 for _ in range(1 if n is not None else len(self.evaluations) - before):
                     bar()
                 if not replayed and bar.due:
@@ -282,9 +290,9 @@ class Run(Generic[SpaceT_co]):
         return f"none of {len(self.evaluations)} candidates satisfies {' and '.join(nearest)}; loosen constraints=[...]"
 
     def log(self, step: int, **metrics: float) -> None:
-        """Send metrics of the search itself to every logger."""
-        for logger in self._machinery.loggers:
-            logger.log_metrics(metrics, step)
+        """Send metrics of the search itself to every logger, unless an earlier start has sent them."""
+        if not self._replayed:
+            self.logs.metrics("search", step, metrics)
 
     def keep(self, name: str, content: str | bytes, caption: str = "") -> Path:
         """Write an artifact into the run's folder; the report shows an SVG or PNG with a caption.
@@ -356,6 +364,7 @@ class Run(Generic[SpaceT_co]):
         """Record the run's time and end its processes; its creator calls this, however the run ended."""
         self._doing.close()
         self._executor.close()
+        self.logs.close()
         if self.seconds > self._ticked + 1.0:
             self._tick()
         self._machinery.close()
@@ -388,9 +397,14 @@ class Run(Generic[SpaceT_co]):
         if not self.objectives:
             return ""
         first = self.objectives[0]
-        measured = [each for each in self.evaluations if each.ok and first.metric in each.metrics]
-        best = min(measured, key=lambda evaluation: evaluation.cost(first), default=None)
-        return f"best {quantity(first, best.metrics[first.metric])}" if best is not None else ""
+        best = self._bests.after(self.evaluations).get(first.metric)
+        return f"best {quantity(first, best)}" if best is not None else ""
+
+    def _log_progress(self) -> None:
+        """Log how far the search is after a generation."""
+        if self.logs:
+            bests = {f"best_{metric}": value for metric, value in self._bests.after(self.evaluations).items()}
+            self.logs.metrics("search", self._generation, {"evaluations": len(self.evaluations), **bests})
 
     def _tick(self) -> None:
         self._ticked = self.seconds

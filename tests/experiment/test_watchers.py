@@ -3,12 +3,14 @@
 import sys
 
 import pytest
-from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.callbacks import DeviceStatsMonitor, LearningRateMonitor, RichModelSummary
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from nasforge import NasforgeError, OptionError
 from nasforge.config.configuration import compose
 from nasforge.experiment.watchers import check_watchers, watchers
+from nasforge.registry.entry_points import registry
+from nasforge.registry.options import filled
 
 COUNTING = """
 from pytorch_lightning.callbacks import Callback
@@ -32,7 +34,7 @@ def counting(guest):
     """A package with a callback of its own, one that raises, a class that is none, and a logger of Lightning's."""
     offered = {
         "nasforge.callback": ["counting = counting:Counting", "picky = counting:Picky", "odd = counting:NoCallback"],
-        "nasforge.logger": ["mlflow = pytorch_lightning.loggers:MLFlowLogger", "lost = nowhere:Logger"],
+        "nasforge.logger": ["neptune = pytorch_lightning.loggers:NeptuneLogger", "lost = nowhere:Logger"],
     }
     guest("counting", offered, {"counting.py": COUNTING})
 
@@ -56,6 +58,26 @@ def test_the_shipped_callback_is_made(tmp_path):
     (made,) = watchers(config, "callbacks", tmp_path)
     assert isinstance(made, LearningRateMonitor)
     assert made.logging_interval == "epoch"
+
+
+@pytest.mark.parametrize("name", ["mlflow", "wandb"])
+def test_the_yaml_of_a_logger_has_the_defaults_of_its_class(name):
+    options = compose([f"logger={name}"]).config["logger"][name]
+    assert filled(registry("logger")[name], {}) == options
+
+
+def test_harmless_callbacks_are_made(tmp_path):
+    words = ["logger=csv", "callbacks=[device_stats,model_summary]", "callbacks.device_stats.cpu_stats=false"]
+    config = compose(words).config
+    check_watchers(config)
+    made = watchers(config, "callbacks", tmp_path)
+    assert {type(callback) for callback in made} == {DeviceStatsMonitor, RichModelSummary}
+
+
+def test_device_stats_of_a_cpu_need_a_package(monkeypatch):
+    config = compose(["logger=csv", "callbacks=device_stats"]).config
+    monkeypatch.setattr("nasforge.experiment.watchers.find_spec", lambda module: None)
+    assert "callbacks.device_stats needs psutil for the CPU. Install it with: pip install psutil" in refused(**config)
 
 
 def test_none_are_made_where_none_are_asked_for(tmp_path):

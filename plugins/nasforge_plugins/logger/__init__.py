@@ -1,0 +1,1 @@
+"""Loggers that record a whole run."""
