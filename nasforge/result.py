@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic_core import core_schema
 
 from nasforge.architecture import Architecture, Evaluation, Metrics, Objective, Status
+from nasforge.wording import counted
 
 if TYPE_CHECKING:
     from nasforge.estimator import Weights  # imports Lightning, which a report does not need
@@ -149,6 +150,7 @@ class Retrained(TrainingVerdict):
     """Networks trained from scratch and tested once.
 
     Attributes:
+        epochs: number of epochs, unless a training stopped early.
         images: number of test images.
         rows: the found architecture, then the random ones.
         random: mean and deviation over all random architectures.
@@ -158,6 +160,17 @@ class Retrained(TrainingVerdict):
     images: int | None = None
     rows: Sequence[TrainedNetwork]
     random: Spread | None = None
+
+    @property
+    def duration(self) -> str:
+        """How long the networks were trained, in words: "6 epochs", "up to 6 epochs" if some stopped early."""
+        early = any(row.stopped_after for row in self.rows)
+        return f"{'up to ' if early else ''}{counted(self.epochs, 'epoch')}"
+
+    def epochs_of(self, seed: int) -> int:
+        """Return the number of epochs for which the first architecture was trained with `seed`."""
+        row = self.rows[0]
+        return row.stopped_after[list(row.seeds).index(seed)] if row.stopped_after else self.epochs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from nasforge.export.transform import Transform
 from nasforge.journal.records import read_json
 from nasforge.journal.run_folder import RunFolder
 from nasforge.randomness import isolated
+from nasforge.wording import counted
 
 CALIBRATION = 512
 """The number of training images from which ranges of activations are measured."""
@@ -50,7 +51,7 @@ def found_in(run: LoadedRun, *, fold: bool = False) -> FoundNetwork:
     if result.control is not None:
         facts["In the search"] = result.control.sentence
     facts |= size_facts(run.network, run.input_shape)
-    facts["Training"] = f"{retrained.epochs} epochs on {training.result.data}, seed {seed}"
+    facts["Training"] = f"{counted(retrained.epochs_of(seed), 'epoch')} on {training.result.data}, seed {seed}"
     words = read_json(RunFolder(run.folder).words, list) if RunFolder(run.folder).words.exists() else []
     facts["How to reproduce it"] = f"{shlex.join(['nasforge', *map(str, words)])} (nasforge {__version__})"
     verb = "trained" if result.strategy == "retrain" else f"found by {result.strategy}"

@@ -67,7 +67,7 @@ def print_summary(
         _say(console, f"\nTest accuracy in the table ({result.table.about})")
         console.print(_known(result.table))
     if result.retrain:
-        _say(console, f"\nTrained from scratch for {counted(result.retrain.epochs, 'epoch')}")
+        _say(console, f"\nTrained from scratch for {result.retrain.duration}")
         console.print(_table(result.retrain))
     sentence, better = conclusion(result.control, result.retrain)
     if sentence:

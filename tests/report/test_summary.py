@@ -71,6 +71,13 @@ def test_an_accuracy_has_its_interval_if_the_number_of_test_images_is_known():
     assert " to " not in next(line for line in summary(retrain=RETRAIN).splitlines() if line.startswith("found"))
 
 
+def test_trainings_that_stopped_early_have_their_own_numbers_of_epochs():
+    assert "Trained from scratch for 6 epochs" in summary(retrain=RETRAIN)
+    early = replace(RETRAIN, rows=[replace(RETRAIN.rows[0], stopped_after=[4, 6, 5]), *RETRAIN.rows[1:]])
+    assert "Trained from scratch for up to 6 epochs" in summary(retrain=early)
+    assert [result.epochs_of(seed) for result in (early, RETRAIN) for seed in (0, 2)] == [4, 5, 6, 6]
+
+
 def test_what_estimates_said_of_the_architecture():
     text = summary(
         metrics={"accuracy": 0.5, "params_m": 0.55}, evaluations=EvaluationCounts(requested=500, distinct=244)
