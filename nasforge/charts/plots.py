@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 SERIES = ("sep", "pool", "skip", "dil", "other", "found")
 """Colors of curves, in order."""
 
-SMALL, WIDE = (440.0, 230.0), (760.0, 0.0)
+SMALL = (440.0, 230.0)
+WIDE = (760.0, 0.0)
 """Width and height in points; a page shows a point as a pixel."""
 MIDDLE = 560.0
 """A width that stays legible on a phone."""
