@@ -14,7 +14,7 @@ from nasforge.devices.environment import environment
 from nasforge.devices.machine import accelerators, disk, memory, processors
 from nasforge.diagnosis.kernel_trials import LIBRARY, broken_operations
 from nasforge.diagnosis.soundness import fault
-from nasforge.errors import DataError, NasforgeError, text_of
+from nasforge.errors import DataError, text_of
 from nasforge.execution.options import available_threads
 from nasforge.networks.operations import OPERATIONS
 from nasforge.registry.entry_points import CONTRACTS, build, registry
@@ -158,7 +158,7 @@ def _plugins() -> Iterator[Row]:
         for name, claims in registry(kind).plugins.items():
             counts.update(f"{claim.package} {claim.version}".strip() for claim in claims)
             guests = {claim.package for claim in claims} - {"nasforge"}
-            if problem := _fault(kind, name, ours=not guests):
+            if problem := fault(kind, name):
                 broken.append((f"{kind}={name}", f"UNUSABLE: {problem}"))
                 blamed |= guests
     yield from ((package, f"{count} plug-in{'s' * (count > 1)}") for package, count in counts.items())
@@ -167,14 +167,3 @@ def _plugins() -> Iterator[Row]:
         packages = ", ".join(sorted(blamed))
         remedy = f"fix, update or uninstall {packages}" if blamed else "fix or reinstall the packages named above"
         yield "what to do", f"{remedy}; everything else works without them"
-
-
-def _fault(kind: str, name: str, *, ours: bool) -> str:
-    """Return what is wrong with a plug-in. Tests cover our configurations, but not the libraries that they need."""
-    if not ours:
-        return fault(kind, name)
-    try:
-        _ = registry(kind)[name]
-    except NasforgeError as error:
-        return str(error)
-    return ""

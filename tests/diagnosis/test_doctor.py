@@ -13,6 +13,7 @@ import torch
 from nasforge.config.extras import Extra, extras
 from nasforge.devices import machine
 from nasforge.registry.entry_points import CONTRACTS, registry
+from nasforge_plugins.strategy.nsga2 import NSGA2
 
 TITLES = ["Versions", "Devices", "Kernels", "Extras", "Data", "Tables", "Plug-ins"]
 
@@ -90,6 +91,17 @@ def test_a_library_of_ours_that_is_broken_is_no_reason_to_uninstall_us(said, mon
     plugins = said()["Plug-ins"]
     assert "strategy=nsga2 UNUSABLE: strategy 'nsga2' of nasforge cannot be loaded: ModuleNotFoundError" in plugins
     assert "uninstall" not in plugins
+
+
+def test_our_configurations_are_built_as_those_of_others(said, monkeypatch):
+    class Changed(NSGA2):
+        def __init__(self) -> None:
+            super().__init__()
+
+    monkeypatch.setitem(registry("strategy")._classes, "nsga2", Changed)
+    plugins = said()["Plug-ins"]
+    assert "strategy=nsga2 UNUSABLE: strategy 'nsga2' of nasforge: strategy/nsga2.yaml has " in plugins
+    assert "which Changed does not take" in plugins
 
 
 # Extras
