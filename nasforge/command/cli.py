@@ -252,12 +252,14 @@ def _retrain(words: list[str]) -> int:
 
 
 def _report(words: list[str]) -> int:
+    follow = "--follow" in words
+    words = [word for word in words if word != "--follow"]
     folder = _run_folder("report", words)
     if len(words) > 1:
-        raise OptionError(f"report takes only one run's folder, not also '{words[1]}'")
+        raise OptionError(f"report takes only one run's folder and --follow, not also '{words[1]}'")
     from nasforge.experiment import experiment
 
-    print(experiment.report(folder))
+    print(experiment.follow_report(folder) if follow else experiment.report(folder))
     return 0
 
 

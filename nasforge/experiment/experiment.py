@@ -13,6 +13,7 @@ from nasforge.architecture_files import typed
 from nasforge.devices.environment import environment
 from nasforge.devices.threads import threads
 from nasforge.errors import AbilityError, DataError, OptionError, RunError
+from nasforge.experiment.following import follow, report_so_far
 from nasforge.experiment.forecast import say_plan
 from nasforge.experiment.outcome import Outcome, draw, ended, existing, finish
 from nasforge.experiment.parts import Parts
@@ -129,13 +130,33 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
 
 
 def report(folder: Path) -> Path:
-    """Write the report and the drawings of the run in `folder` again; return the report's path."""
+    """Write the report and the drawings of the run in `folder` again; return the report's path.
+
+    The report of a run that has not ended shows what it has done so far.
+    """
     folder = folder.absolute()
-    parts = Parts(read_config(folder))
+    config = read_config(folder)
     files = RunFolder(folder)
-    existing(files.result)
     with nullcontext() if check_left(folder) else well_formed(folder):
+        if not files.result.exists():
+            return report_so_far(folder, config)
+        parts = Parts(config)
         return draw(parts, folder, parts.space.read(str(existing(files.architecture))))
+
+
+def follow_report(folder: Path) -> Path:
+    """Write the report of the run in `folder` whenever it has done something, until it ends; return the report's path.
+
+    The run goes on in another process.
+    """
+    folder = folder.absolute()
+    config = read_config(folder)
+
+    def write() -> None:
+        with well_formed(folder):
+            report_so_far(folder, config, followed=True)
+
+    return follow(folder, write, lambda: report(folder))
 
 
 def check_free(folder: Path) -> None:

@@ -85,7 +85,7 @@ class Fits:
         else:
             arguments = {"name": name, "epochs": epochs, "seed": self._seed, "trainer": self._trainer}
             fit = Fit(module, data, self._threads, {**arguments, "checkpoint": checkpoint}, callbacks)
-            saving = partial(self._saving, key)
+            saving = partial(self._saving, module, name, key)
             done = self._ranks.train(fit, exhausted=exhausted, began=began, loggers=loggers, saving=saving)
         complete = done >= epochs or module.stopped_early
         self._commit(module, name, key, complete=complete)
@@ -94,12 +94,13 @@ class Fits:
         return module
 
     @contextmanager
-    def _saving(self, key: str, checkpoint: Path) -> Iterator[Path]:
+    def _saving(self, module: FitModule, name: str, key: str, checkpoint: Path) -> Iterator[Path]:
         """Write the line before its checkpoint: a kill between the two leaves the earlier one, also recorded."""
         self._journal.check_present()
         with atomic(checkpoint) as temporary:
             yield temporary
             self._journal.write("checkpoint", key, sync=True, digest=file_digest(temporary))
+        self._show(module, name)
 
     def _check(self, checkpoint: Path, key: str, name: str) -> None:
         """Raise a `RunError` if there is a checkpoint that the journal does not record."""

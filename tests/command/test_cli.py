@@ -308,7 +308,7 @@ def test_report_takes_a_run(command, called):
         (["resume", "."], "not a run's folder"),
         (["report"], "report needs a run's folder"),
         (["report", "nowhere"], "nowhere"),
-        (["report", "a", "b"], "report takes only one run's folder, not also 'b'"),
+        (["report", "a", "b"], "report takes only one run's folder and --follow, not also 'b'"),
         (["retrain"], "retrain needs a run's folder, or architecture="),
         (["retrain", "nowhere"], "there is no folder nowhere"),
         (["retrain", "-m", "seed=1,2"], "retrain takes KEY=VALUE and --config-dir, not -m"),

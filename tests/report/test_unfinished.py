@@ -1,0 +1,99 @@
+"""The report of a run that goes on: what is there so far, again and again, until the run ends."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nasforge.experiment import following
+from nasforge.journal.deaths import RECORD
+from nasforge.stopping import Interrupted
+
+LEFT_AT_THE_END = (
+    "result.json",
+    "report.html",
+    "architecture.json",
+    "evaluations.json",
+    "timing.json",
+    "mistakes.json",
+)
+
+
+@pytest.fixture
+def going_on(tmp_path, trained_run):
+    """A copy of the run as it was after its second candidate, with the note of the process that works on it."""
+    folder = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    for name in LEFT_AT_THE_END:
+        (folder / name).unlink()
+    shutil.rmtree(folder / "fits")
+    lines = (folder / "journal.jsonl").read_text().splitlines(keepends=True)
+    second = [number for number, line in enumerate(lines) if json.loads(line)["kind"] == "estimate"][1]
+    (folder / "journal.jsonl").write_text("".join(lines[: second + 1]))
+    (folder / RECORD).write_text(json.dumps(["another process", "candidate", "at candidate 3"]))
+    return folder
+
+
+def test_it_shows_what_is_there_so_far_and_that_the_run_goes_on(command, going_on):
+    status, printed, _ = command("report", str(going_on))
+    assert (status, printed.strip()) == (0, str(going_on / "report.html"))
+    page = (going_on / "report.html").read_text()
+    assert "This run goes on: it is at candidate 3." in page
+    assert "2 candidates" in page
+    assert "Best so far" in page
+    assert re.search(r"<h1>[^<]+ [\d.e+-]+, the best so far</h1>", page)
+    assert page.count("<code>") == 2
+    assert "refresh" not in page
+
+
+def test_without_a_process_it_says_how_to_continue(command, going_on):
+    (going_on / RECORD).unlink()
+    assert command("report", str(going_on))[0] == 0
+    page = (going_on / "report.html").read_text()
+    assert f"This run was stopped before its end; `nasforge resume {going_on}` continues it." in page
+
+
+def test_following_writes_each_change_and_ends_with_the_final_report(command, going_on, trained_run, monkeypatch):
+    seen = []
+
+    def sleep(seconds):
+        seen.append((going_on / "report.html").read_text())
+        if len(seen) == 1:
+            lines = (trained_run / "journal.jsonl").read_text().splitlines(keepends=True)
+            third = [line for line in lines if json.loads(line)["kind"] == "estimate"][2]
+            with (going_on / "journal.jsonl").open("a") as journal:
+                journal.write(third)
+        else:
+            shutil.copytree(trained_run, going_on, dirs_exist_ok=True)
+            (going_on / RECORD).unlink()
+
+    monkeypatch.setattr(following.time, "sleep", sleep)
+    assert command("report", "--follow", str(going_on))[0] == 0
+    assert ["2 candidates" in seen[0], "3 candidates" in seen[1]] == [True, True]
+    assert all('<meta http-equiv="refresh"' in page for page in seen)
+    final = (going_on / "report.html").read_text()
+    assert "refresh" not in final
+    assert "test accuracy" in final
+    assert not list(going_on.glob(".report*"))
+
+
+def test_following_a_run_that_has_ended_writes_its_report_once(command, trained_run, tmp_path):
+    folder = Path(shutil.copytree(trained_run, tmp_path / "ended"))
+    before = (folder / "report.html").read_bytes()
+    assert command("report", str(folder), "--follow")[0] == 0
+    assert (folder / "report.html").read_bytes().count(b"test accuracy") == before.count(b"test accuracy")
+
+
+def test_ctrl_c_says_how_to_follow_on(command, going_on, monkeypatch):
+    def stop(seconds):
+        raise Interrupted(2)
+
+    monkeypatch.setattr(following.time, "sleep", stop)
+    status, _, complaint = command("report", str(going_on), "--follow")
+    assert status == 130
+    assert complaint == f"nasforge: interrupted; continue with: nasforge report {going_on} --follow\n"
+
+
+def test_nothing_to_follow_is_one_sentence(mistake):
+    assert "there is no folder" in mistake("report", "nowhere", "--follow")
