@@ -160,6 +160,7 @@ class _Recorder(TorchFunctionMode):
         self._frames: list[_Frame] = []
         self._muted = False
         self._forwards: dict[str, Forward] = {}
+        self._zeros: dict[int, Tensor] = {}  # results of a multiplication by 0, by id
 
     def run(self, images: Tensor) -> dict[str, Forward]:
         modules = list(self._network.modules())
@@ -178,11 +179,31 @@ class _Recorder(TorchFunctionMode):
         name = resolve_name(func)
         if not self._muted and self._frames and name is not None and (tensors := _tensors(out)):
             writes = (kwargs and kwargs.get("inplace")) or (name.endswith("_") and not name.endswith("__"))
+            if self._adds_zero(name, args, out):
+                return out
             if writes or not any(out is argument for argument in args):
                 self._add(name, args, kwargs or {}, tensors, not isinstance(out, Tensor))
         if name == "torch.Tensor.__setitem__" and not self._muted:
             raise ExportError(f"module '{self._frames[-1].path}' writes into a tensor by index")
         return out
+
+    def _adds_zero(self, name: str, args: Any, out: Any) -> bool:
+        """Whether a sum has a term that is zero everywhere, such as `none` in a cell; the result is the other term."""
+        if name in ("torch.Tensor.mul", "torch.Tensor.mul_") and isinstance(args[1], float) and not args[1]:
+            self._zeros[id(out)] = out
+        if name not in ("torch.Tensor.add", "torch.Tensor.add_") or not all(isinstance(term, Tensor) for term in args):
+            return False
+        other = [term for term in args if id(term) not in self._zeros]
+        if len(other) == 2 or any(term.shape != out.shape for term in args):
+            return False
+        known = self._argument(self._frames[-1], other[0] if other else args[0])
+        if other:
+            self._zeros.pop(id(out), None)
+        else:
+            self._zeros[id(out)] = out
+        self._frames[-1].known[id(out)] = known
+        self._frames[-1].alive.append(out)
+        return True
 
     def _add(
         self, name: str, args: Any, kwargs: Any, tensors: Sequence[Tensor], unpacked: bool, submodule: bool = False

@@ -173,5 +173,6 @@ def operation(name: str, channels: int, stride: int = 1, affine: bool = True) ->
     if name not in OPERATIONS:
         raise unknown("operation", name, OPERATIONS)
     made = OPERATIONS[name](channels, stride, affine)
-    made.label = name  # type: ignore[assignment]  # what an exported network calls it
+    if type(made) is nn.Sequential:
+        made.label = name  # type: ignore[assignment]  # what an exported network calls it
     return made

@@ -178,3 +178,17 @@ def test_what_cannot_be_written_is_refused_with_the_path_of_the_module(child, sa
 def test_a_difference_of_logits_is_an_error():
     with pytest.raises(ExportError, match=r"the file computes other logits than the network: they differ by 1.0e-03"):
         compare(torch.tensor([1.0, 2.002]), torch.tensor([1.0, 2.0]), "the file")
+
+
+def test_edges_without_an_operation_are_left_out():
+    space, _ = architectures("nasbench201")
+    cell = space.read("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|nor_conv_1x1~1|none~2|")
+    network = space.build(cell, SHAPE, 10, channels=4, cells=1).eval()
+    plain = PlainNetwork.of(network, SHAPE)
+    assert "* 0.0" not in plain.source
+    (forward,) = (node for node in ast.walk(ast.parse(plain.source)) if isinstance(node, ast.ClassDef)
+                  and node.name == "EvaluationCell")  # fmt: skip
+    assert "operation_4" in ast.unparse(forward)
+    assert "operation_1" not in ast.unparse(forward)
+    nothing = space.build(space.read("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"), SHAPE, 10, channels=4, cells=1)
+    torch.testing.assert_close(logits(PlainNetwork.of(nothing.eval(), SHAPE).build()), logits(nothing))
