@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nasforge.architecture import CellGraph
 from nasforge.export.classifier import Classifier
-from nasforge.export.plain import TOLERANCE, PlainNetwork, compare
+from nasforge.plain.network import TOLERANCE, PlainNetwork, compare
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from nasforge.errors import ExportError
-from nasforge.export.plain import PlainNetwork, compare
 from nasforge.networks.sizes import network_size
+from nasforge.plain.network import PlainNetwork, compare
 from nasforge.registry.entry_points import registry
 
 SPACES = ("darts", "nasbench201", "reolon", "tsenas")

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nasforge.errors import ExportError
-from nasforge.export.classes import groups_of, parts_of
-from nasforge.export.recording import is_layer, record
-from nasforge.export.source import source_of
+from nasforge.plain.groups import groups_of
+from nasforge.plain.parts import parts_of
+from nasforge.plain.recording import is_layer, record
+from nasforge.plain.source import source_of
 from nasforge.space import Shape
 
 TOLERANCE = 1e-5

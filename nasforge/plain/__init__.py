@@ -1,0 +1,4 @@
+"""Writes what a network computes as source code that needs torch alone: `network.py` first.
+
+Imports only the contracts.
+"""
