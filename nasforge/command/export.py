@@ -10,8 +10,7 @@ import yaml
 
 from nasforge.errors import OptionError
 
-DEFAULT = "python,onnx"
-USAGE = "nasforge export RUN [--to python,onnx,...] [--seed N] [--out FOLDER] [--fold]"
+USAGE = "nasforge export RUN [--to FORMAT,...] [--seed N] [--out FOLDER] [--fold]"
 
 
 def export_network(words: Sequence[str], named: Path | None, config_dir: str | None) -> int:
@@ -25,10 +24,10 @@ def export_network(words: Sequence[str], named: Path | None, config_dir: str | N
     from nasforge.config.configuration import compose
     from nasforge.export.found import found_in, untrained
     from nasforge.export.loaded_run import load
-    from nasforge.export.writing import export, exporters, lacking
+    from nasforge.export.writing import defaults, export, exporters, lacking
 
     chosen_by_user = "to" in flags
-    names = list(dict.fromkeys(str(flags.pop("to", DEFAULT)).split(",")))
+    names = list(dict.fromkeys(str(flags.pop("to")).split(","))) if chosen_by_user else defaults()
     seed, out, fold = flags.pop("seed", None), flags.pop("out", None), bool(flags.pop("fold", False))
     left_out = {} if chosen_by_user or flags else {name: packages for name in names if (packages := lacking(name))}
     chosen = exporters([name for name in names if name not in left_out], flags)
@@ -66,8 +65,16 @@ def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
             if not value or value.startswith("--"):
                 raise OptionError(f"--{flag} needs a value: {USAGE}")
             equals = "="
-        flags[flag.replace("-", "_")] = value if flag in ("to", "out") else yaml.safe_load(value) if equals else True
+        flags[flag.replace("-", "_")] = value if flag in ("to", "out") else _value(flag, value) if equals else True
     seed = flags.get("seed")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise OptionError(f"--seed={seed}: it must be the number of a training, such as 0")
     return flags, overrides
+
+
+def _value(flag: str, text: str) -> Any:
+    """Return the value of a flag, which is written as in YAML."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise OptionError(f"--{flag}={text}: it must be a number, a word, or true or false") from None

@@ -10,8 +10,9 @@ from typing import Any
 
 from nasforge.experiment.parts import Parts
 from nasforge.journal.deaths import RECORD
+from nasforge.journal.doing import is_worked_on
 from nasforge.journal.run_folder import RunFolder
-from nasforge.report.unfinished import is_worked_on, write_unfinished
+from nasforge.report.unfinished import write_unfinished
 from nasforge.run.beginning import Beginning, Config
 from nasforge.run.goals import Goals
 from nasforge.stopping import Interrupted, interruptible

@@ -67,6 +67,8 @@ class Exporter(ABC):
 
     name: ClassVar[str]
     """The registry name, which people type after `--to`."""
+    by_default: ClassVar[bool] = False
+    """Whether `nasforge export` writes this format if people do not choose any."""
     packages: ClassVar[Mapping[str, str]] = {}
     """Packages that it needs besides nasforge's own: module -> what to install, as pip is told."""
     tolerance: ClassVar[float] = TOLERANCE

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nasforge import __version__
 from nasforge.architecture_files import typed
 from nasforge.errors import OptionError
 from nasforge.experiment.parts import Parts
@@ -21,6 +19,7 @@ from nasforge.export.transform import Transform
 from nasforge.journal.records import read_json
 from nasforge.journal.run_folder import RunFolder
 from nasforge.randomness import isolated
+from nasforge.run.beginning import Beginning
 from nasforge.wording import counted
 
 CALIBRATION = 512
@@ -52,8 +51,10 @@ def found_in(run: LoadedRun, *, fold: bool = False) -> FoundNetwork:
         facts["In the search"] = result.control.sentence
     facts |= size_facts(run.network, run.input_shape)
     facts["Training"] = f"{counted(retrained.epochs_of(seed), 'epoch')} on {training.result.data}, seed {seed}"
-    words = read_json(RunFolder(run.folder).words, list) if RunFolder(run.folder).words.exists() else []
-    facts["How to reproduce it"] = f"{shlex.join(['nasforge', *map(str, words)])} (nasforge {__version__})"
+    beginning = Beginning.if_known(run.folder)
+    if beginning is not None and beginning.command_line:
+        version = read_json(RunFolder(run.folder).environment, dict).get("nasforge", "of unknown version")
+        facts["How to reproduce it"] = f"{beginning.command_line} (nasforge {version})"
     verb = "trained" if result.strategy == "retrain" else f"found by {result.strategy}"
     return FoundNetwork(
         name=file_name(result.strategy, training.result.data),

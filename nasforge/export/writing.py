@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from nasforge.errors import ExportError, NasforgeError, OptionError, on_one_line, text_of
@@ -54,6 +56,11 @@ def exporters(names: Sequence[str], options: Mapping[str, Any]) -> list[Exporter
     return built
 
 
+def defaults() -> list[str]:
+    """The exporters that are used if people do not choose any."""
+    return [name for name, exporter in registry("exporter").working.items() if exporter.by_default]
+
+
 def lacking(name: str) -> list[str]:
     """What must be installed before the exporter can run, as pip is told."""
     packages = registry("exporter")[name].packages
@@ -63,26 +70,31 @@ def lacking(name: str) -> list[str]:
 def export(found: FoundNetwork, chosen: Sequence[Exporter], folder: Path) -> Iterator[Written]:
     """Write `found` in each format, into a folder that is made if it is not there, and compare it with the network.
 
+    Files reach the folder, and replace older ones there, only after the comparison.
+
     Raises:
-        ExportError: the network cannot be written in a format, or what was written computes something else; its files
-            are removed.
+        ExportError: the network cannot be written in a format, or what was written computes something else.
     """
     _ = found.module  # refused before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     for exporter in chosen:
-        paths: Sequence[Path] = ()
-        try:
-            paths = exporter.write(found, folder)
-            error = exporter.check(folder, found)
-        except NasforgeError:
-            _remove(paths)
-            raise
-        except Exception as problem:  # of a format's own library, which has its own kinds of error
-            _remove(paths)
-            raise ExportError(f"--to {exporter.name} failed: {on_one_line(text_of(problem))}") from problem
-        yield Written(exporter.name, paths, error, exporter.notes(folder, found))
+        with TemporaryDirectory(prefix=".export-", dir=folder) as temporary:
+            place = Path(temporary)
+            try:
+                paths = exporter.write(found, place)
+                error = exporter.check(place, found)
+                notes = exporter.notes(place, found)
+            except NasforgeError:
+                raise
+            except Exception as problem:  # of a format's own library, which has its own kinds of error
+                raise ExportError(f"--to {exporter.name} failed: {on_one_line(text_of(problem))}") from problem
+            for path in place.iterdir():
+                _replace(path, folder / path.name)
+            yield Written(exporter.name, [folder / path.relative_to(place) for path in paths], error, notes)
 
 
-def _remove(paths: Sequence[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
+def _replace(path: Path, target: Path) -> None:
+    """Move a file or a folder to where an older one may be."""
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    path.replace(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import fcntl
 import json
 import os
 import shlex
@@ -19,6 +20,7 @@ from typing import IO
 from nasforge.journal import deaths
 from nasforge.journal.deaths import RECORD, STACK, Death, cause, last_death
 from nasforge.journal.journal import Journal
+from nasforge.journal.run_folder import RunFolder
 from nasforge.stopping import held_back
 
 TWICE = 2
@@ -40,7 +42,7 @@ class Doing:
 
     def __init__(self, folder: Path, journal: Journal) -> None:
         """Begin a start of the run in `folder`, and warn if the start before it died."""
-        self._process = f"{_BORN} {os.getpid()}"
+        self._process = _process()
         death = last_death(folder, alive=self._process)
         if death:
             _record(folder, journal, death)
@@ -71,6 +73,24 @@ class Doing:
             yield
         finally:
             self.note(*before)
+
+
+def is_worked_on(folder: Path) -> bool:
+    """Return whether a process works on the run in `folder`: its note remains after a kill, but its lock does not."""
+    if last_death(folder, alive=_process()) is None:
+        return (folder / RECORD).exists()  # this process, whose lock would go if it were tried
+    try:
+        with RunFolder(folder).lock.open() as file:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:  # somebody holds it
+        return True
+    return False
+
+
+def _process() -> str:
+    return f"{_BORN} {os.getpid()}"
 
 
 def _record(folder: Path, journal: Journal, death: Death) -> None:

@@ -15,6 +15,8 @@ from nasforge.plain.calls import Batch, Call, Forward, Own, Slice, Value
 from nasforge.plain.layout import bare, wrapped
 from nasforge.plain.parts import Part
 
+IMPORTED = frozenset(("torch", "nn", "F", "Tensor", "self"))
+"""Names that a variable must not take."""
 INSIDE = 60
 """The longest expression that is written inside another one."""
 _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@", "pow": "**"}
@@ -63,7 +65,7 @@ class Body:
         named = call.submodule and self._reads[value] > 1
         name = self._part.renamed[call.function] if named else "x"
         number, free = 0, name
-        while free in self._holders and self._reads[self._holders[free]]:
+        while free in IMPORTED or (free in self._holders and self._reads[self._holders[free]]):
             number += 1
             free = f"{name}{'_' if name[-1].isdigit() else ''}{number}"
         self._holders[free] = value

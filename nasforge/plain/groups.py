@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,6 +11,10 @@ from typing import Any
 
 from nasforge.plain.parameters import Size, free_name, parameters_of, separate
 from nasforge.plain.parts import Part
+
+_BESIDE = ("torch", "nn", "F", "Tensor", "sys", "Path", "Any", "load_file", "load", "normalize", "prepare", "predict")
+TAKEN = frozenset((*dir(builtins), *keyword.kwlist, *_BESIDE))
+"""Names that a class or function must not have: those of Python, of imports, and of what exporters write beside it."""
 
 
 @dataclass(eq=False)
@@ -49,7 +55,7 @@ def groups_of(root: Part) -> list[Group]:
     _collect(root, groups)
     ordered = list(groups.values())
     used = Counter(id(child) for group in ordered for child in group.children.values())
-    taken = {"nn", "F", "torch", "Tensor", "Path"}
+    taken = set(TAKEN)
     for group in ordered:
         kind = group.one.kind
         if kind == "class" or (kind == "sequence" and used[id(group)] > 1 and len(group.one.children) > 1):

@@ -81,8 +81,11 @@ class PlainNetwork:
 
 def compare(logits: Tensor, expected: Tensor, what: str, tolerance: float = TOLERANCE) -> float:
     """Return the largest difference of logits, relative to the largest logit; an `ExportError` above `tolerance`."""
+    if logits.shape != expected.shape:
+        shapes = f"{tuple(logits.shape)} instead of {tuple(expected.shape)}"
+        raise ExportError(f"{what} computes logits of another shape than the network: {shapes}")
     error = float((logits - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
-    if logits.shape != expected.shape or not error <= tolerance:
+    if not error <= tolerance:
         raise ExportError(f"{what} computes other logits than the network: they differ by {error:.1e} of the largest")
     return error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -131,7 +132,7 @@ def _attribute(module: nn.Module, path: str, taken: Mapping[str, Part]) -> str:
     short = words if words.isidentifier() else f"{container.removesuffix('s')}_{words}"
     short = re.sub(r"\W", "_", short)
     own = {name for name, _ in module.named_children()} | set(taken)
-    return short if short not in own else re.sub(r"\W", "_", path)
+    return short if short not in own and not keyword.iskeyword(short) else re.sub(r"\W", "_", path)
 
 
 def _layer(module: nn.Module, path: str) -> Part:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from nasforge.run.beginning import Beginning
 
 def provenance(run: RunFolder) -> dict[str, Any]:
     """What the last section of a report shows."""
-    environment = facts(run, run.environment)
+    environment, beginning = facts(run, run.environment), Beginning.if_known(run.path)
     commit = str(environment.get("commit", ""))
     return {
-        "command": _command(run),
+        "command": beginning.command_line if beginning else "",
         "versions": [f"{name} {environment[name]}" for name in ("nasforge", "torch", "python") if name in environment],
         "commit": "" if commit.endswith("-dirty") else commit,
         "changed": commit.removesuffix("-dirty") if commit.endswith("-dirty") else "",
@@ -27,19 +26,6 @@ def provenance(run: RunFolder) -> dict[str, Any]:
             "Environment": environment,
         },
     }
-
-
-def _command(run: RunFolder) -> str:
-    """The command that makes the same search anywhere; empty if the run is a retraining, or of an older version."""
-    beginning = Beginning.if_known(run.path)
-    if beginning is None or beginning.command != "search":
-        return ""
-    words = [word for word in beginning.words if not word.lstrip("+").startswith("hydra.")]
-    given = {word.lstrip("+").partition("=")[0] for word in words}
-    # These have defaults that the time and the machine determine, and are part of what the run computes.
-    fixed = {"seed": beginning.config["seed"], "executor.threads": beginning.config["executor"].get("threads")}
-    words += [f"{key}={value}" for key, value in fixed.items() if key not in given and value is not None]
-    return shlex.join(["nasforge", *words])
 
 
 def text(run: RunFolder, path: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nasforge.journal.deaths import last_death
+from nasforge.journal.doing import is_worked_on
 from nasforge.journal.journal import read_backwards, read_last
 from nasforge.journal.run_folder import RunFolder
 from nasforge.report.candidates import best_sentence, best_table, candidate_charts
@@ -19,11 +20,6 @@ from nasforge.wording import counted, duration
 
 REFRESH = 1
 """Seconds after which a browser reads the page of a run that is followed again."""
-
-
-def is_worked_on(folder: Path) -> bool:
-    """Whether a process works on the run in `folder`, or was killed while it did."""
-    return last_death(folder) is not None
 
 
 def write_unfinished(folder: Path, config: Mapping[str, Any], goals: Goals, *, followed: bool = False) -> Path:
@@ -80,6 +76,7 @@ def _state(folder: Path) -> str:
     clock = read_last(folder, "clock")
     after = f" It has taken {duration(clock['seconds'])} so far." if clock else ""
     doing = last_death(folder)
-    if doing is None:
-        return f"This run was stopped before its end; `nasforge resume {folder}` continues it.{after}"
-    return f"This run goes on: it is {doing.what}.{after}"
+    if doing is not None and is_worked_on(folder):
+        return f"This run goes on: it is {doing.what}.{after}"
+    stopped = f"was killed {doing.what}" if doing else "was stopped before its end"
+    return f"This run {stopped}; `nasforge resume {folder}` continues it.{after}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,6 +40,18 @@ class Beginning:
     data: str
     architecture: Mapping[str, Any] | None = None
     called: str = "found"
+
+    @property
+    def command_line(self) -> str:
+        """The command that makes the same search anywhere; empty for a retraining."""
+        if self.command != "search":
+            return ""
+        words = [word for word in self.words if not word.lstrip("+").startswith("hydra.")]
+        given = {word.lstrip("+").partition("=")[0] for word in words}
+        # These have defaults that the time and the machine determine, and are part of what the run computes.
+        fixed = {"seed": self.config["seed"], "executor.threads": self.config["executor"].get("threads")}
+        words += [f"{key}={value}" for key, value in fixed.items() if key not in given and value is not None]
+        return shlex.join(["nasforge", *words])
 
     def journal(self, folder: Path) -> Journal:
         """Make `folder` the folder of a run, complete even if killed early: `resume` writes what is missing.

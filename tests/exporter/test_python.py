@@ -1,14 +1,19 @@
 """`nasforge export --to python`: a file that runs where nasforge is not installed; mistakes are one sentence."""
 
 import ast
+import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import nasforge
+from nasforge import Exporter, ExportError
+from nasforge.export.found import found_in
+from nasforge.export.writing import export
 
 ALONE = """
 import sys
@@ -109,6 +114,7 @@ def test_an_architecture_that_was_never_trained_says_so(command, tmp_path, few_i
         (["--to", "python", "--int4"], "--int4 is not an option of --to python; they have no options"),
         (["--to"], "--to needs a value: nasforge export RUN "),
         (["--to", "python", "--seed", "9"], "were trained with the seeds 0, 1, 2"),
+        (["--to", "python", "--int8=["], "--int8=[: it must be a number, a word, or true or false"),
         (["--to", "python", "--seed", "x"], "--seed=x: it must be the number of a training, such as 0"),
         (["--to", "python", "space=darts"], "export of a run takes flags only, not space=darts: nasforge export RUN "),
     ],
@@ -128,3 +134,33 @@ def test_a_run_without_a_trained_network_says_how_to_train_one(mistake, tmp_path
     assert f"`nasforge retrain {folder} retrain.seeds=1` trains the one it found" in mistake(
         "export", str(folder), "--to=python"
     )
+
+
+def test_the_command_that_reproduces_it_has_seed_and_version(exported, run):
+    text = ast.get_docstring(ast.parse(exported.read_text()))
+    (line,) = [line for line in text.splitlines() if line.startswith("How to reproduce it: ")]
+    version = json.loads((run / "environment.json").read_text())["nasforge"]
+    assert " seed=0 " in line
+    assert " executor.threads=" in line
+    assert line.endswith(f" (nasforge {version})")
+
+
+class Broken(Exporter):
+    """Writes a file, and then computes something else."""
+
+    name = "broken"
+
+    def write(self, found, folder):
+        (folder / "model.bin").write_text("new")
+        return [folder / "model.bin"]
+
+    def logits(self, folder, found, pixels):
+        return torch.zeros(len(pixels), len(found.classifier.class_names))
+
+
+def test_a_file_that_computes_something_else_leaves_the_older_one(run, tmp_path):
+    (tmp_path / "model.bin").write_text("old")
+    with pytest.raises(ExportError, match="what --to broken wrote computes other logits than the network"):
+        list(export(found_in(nasforge.load(run)), [Broken()], tmp_path))
+    assert (tmp_path / "model.bin").read_text() == "old"
+    assert not list(tmp_path.glob(".export-*"))

@@ -192,3 +192,35 @@ def test_edges_without_an_operation_are_left_out():
     assert "operation_1" not in ast.unparse(forward)
     nothing = space.build(space.read("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"), SHAPE, 10, channels=4, cells=1)
     torch.testing.assert_close(logits(PlainNetwork.of(nothing.eval(), SHAPE).build()), logits(nothing))
+
+
+class Normalize(nn.Sequential):
+    """Its name is that of a function in the exported file."""
+
+
+class Names(nn.Module):
+    """Keys that are words of Python, or what the file imports."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleDict({"class": nn.Linear(3, 3), "lambda": nn.Linear(3, 3), "torch": nn.Linear(3, 3)})
+        self.first, self.second = (Normalize(nn.Linear(3, 3), nn.ReLU()) for _ in range(2))
+
+    def forward(self, images):
+        x = self.parts["lambda"](self.parts["class"](images.mean((2, 3))))
+        torch_like = self.parts["torch"](x)
+        return self.second(self.first(torch_like)) + torch.cat([torch_like[:, :1], torch_like[:, 1:]], dim=1)
+
+
+def test_names_in_the_source_mean_nothing_else():
+    network = Names().eval()
+    plain = PlainNetwork.of(network, (3, 4, 4))
+    assert "def normalize(" not in plain.source
+    images = torch.randn(2, 3, 4, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(plain.build()(images), network(images))
+
+
+def test_another_shape_of_logits_is_an_error():
+    with pytest.raises(ExportError, match=r"logits of another shape than the network: \(2, 1\) instead of \(2, 3\)"):
+        compare(torch.ones(2, 1), torch.ones(2, 3), "the file")

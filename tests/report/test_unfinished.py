@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,9 +23,28 @@ LEFT_AT_THE_END = (
 )
 
 
+HOLD = """
+import fcntl, sys
+lock = open(sys.argv[1], "a")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def worker(going_on):
+    """A process that holds the lock of the run, as the one that works on it does."""
+    command = [sys.executable, "-c", HOLD, str(going_on / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"locked\n"
+        yield process
+        process.kill()
+
+
 @pytest.fixture
 def going_on(tmp_path, trained_run):
-    """A copy of the run as it was after its second candidate, with the note of the process that works on it."""
+    """A copy of the run as it was after its second candidate, with the note of the process that worked on it."""
     folder = Path(shutil.copytree(trained_run, tmp_path / "run"))
     for name in LEFT_AT_THE_END:
         (folder / name).unlink()
@@ -35,7 +56,7 @@ def going_on(tmp_path, trained_run):
     return folder
 
 
-def test_it_shows_what_is_there_so_far_and_that_the_run_goes_on(command, going_on):
+def test_it_shows_what_is_there_so_far_and_that_the_run_goes_on(command, going_on, worker):
     status, printed, _ = command("report", str(going_on))
     assert (status, printed.strip()) == (0, str(going_on / "report.html"))
     page = (going_on / "report.html").read_text()
@@ -47,6 +68,20 @@ def test_it_shows_what_is_there_so_far_and_that_the_run_goes_on(command, going_o
     assert "refresh" not in page
 
 
+def test_after_a_kill_it_says_where_the_run_was_and_how_to_continue(command, going_on, worker):
+    worker.kill()
+    worker.wait()
+    assert command("report", str(going_on))[0] == 0
+    page = (going_on / "report.html").read_text()
+    assert f"This run was killed at candidate 3; `nasforge resume {going_on}` continues it." in page
+
+
+def test_following_a_killed_run_ends(command, going_on, monkeypatch):
+    monkeypatch.setattr(following, "PATIENCE", 0.1)
+    assert command("report", "--follow", str(going_on))[0] == 0
+    assert "This run was killed at candidate 3" in (going_on / "report.html").read_text()
+
+
 def test_without_a_process_it_says_how_to_continue(command, going_on):
     (going_on / RECORD).unlink()
     assert command("report", str(going_on))[0] == 0
@@ -54,7 +89,9 @@ def test_without_a_process_it_says_how_to_continue(command, going_on):
     assert f"This run was stopped before its end; `nasforge resume {going_on}` continues it." in page
 
 
-def test_following_writes_each_change_and_ends_with_the_final_report(command, going_on, trained_run, monkeypatch):
+def test_following_writes_each_change_and_ends_with_the_final_report(
+    command, going_on, worker, trained_run, monkeypatch
+):
     seen = []
 
     def sleep(seconds):

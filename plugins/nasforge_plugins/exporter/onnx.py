@@ -33,6 +33,7 @@ class ONNX(Exporter):
     """
 
     name = "onnx"
+    by_default = True
     packages: ClassVar[Mapping[str, str]] = dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "'nasforge[onnx]'")
 
     def __init__(self, *, normalize: bool = True, int8: bool = False) -> None:

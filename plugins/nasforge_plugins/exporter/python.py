@@ -25,6 +25,7 @@ class Python(Exporter):
     """
 
     name = "python"
+    by_default = True
 
     def write(self, found: FoundNetwork, folder: Path) -> Sequence[Path]:
         """`NAME.py` and `NAME.safetensors`."""
