@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nasforge.registry.entry_points import build
+from nasforge.registry.entry_points import build, registry
 
 pytest.importorskip("onnxruntime", reason="ONNX NOT CHECKED: pip install 'nasforge[onnx]'")
 pytest.importorskip("onnxscript", reason="ONNX NOT CHECKED: pip install 'nasforge[onnx]'")
@@ -34,6 +34,15 @@ def darts(make_found, tmp_path_factory):
 @pytest.mark.parametrize("name", ["nasbench201", "reolon", "tsenas"])
 def test_a_random_architecture_of_each_space_keeps_its_logits(name, make_found, tmp_path):
     exporter, found = onnx(), make_found(name)
+    exporter.write(found, tmp_path)
+    assert exporter.check(tmp_path, found) < 1e-5
+
+
+def test_adaptive_max_pooling_to_sides_that_do_not_divide_the_images(make_found, tmp_path):
+    space, rng = registry("space")["reolon"](), np.random.default_rng(0)
+    candidates = (make_found("reolon", space.sample(rng), shape=(3, 15, 18)) for _ in range(50))
+    found = next(found for found in candidates if "AdaptiveMaxPool2d" in found.plain.source)
+    exporter = onnx()
     exporter.write(found, tmp_path)
     assert exporter.check(tmp_path, found) < 1e-5
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from nasforge import Exporter, FoundNetwork
-from nasforge_plugins.exporter.pixels import what_is_written
+from nasforge_plugins.exporter.program import program_of
 from nasforge_plugins.exporter.quiet import quiet
 
 LARGEST_BATCH = 64
@@ -34,15 +33,12 @@ class ExecuTorch(Exporter):
 
     def write(self, found: FoundNetwork, folder: Path) -> Sequence[Path]:
         """`NAME.pte`."""
-        module, images = what_is_written(found, normalize=self._normalize)
-        batch = torch.export.Dim("batch", max=LARGEST_BATCH)
-        program: Any = torch.export.export(module, (images,), dynamic_shapes=({0: batch},))
+        program: Any = program_of(found, normalize=self._normalize, largest=LARGEST_BATCH)
         path = folder / f"{found.name}.pte"
         with quiet():
             from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
             from executorch.exir import to_edge_transform_and_lower
 
-            program = program.run_decompositions({torch.ops.aten.adaptive_max_pool2d.default: _adaptive_max_pool2d})
             lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
         path.write_bytes(lowered.buffer)
         return [path]
@@ -55,13 +51,3 @@ class ExecuTorch(Exporter):
         images = pixels if self._normalize else found.classifier.transform(pixels)
         logits: Tensor = method.execute([images])[0]
         return logits.clone()
-
-
-def _adaptive_max_pool2d(images: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Adaptive max pooling, which ExecuTorch lacks; nothing reads the second result, the places of the maxima."""
-    for axis, count in zip((2, 3), size, strict=True):
-        length = images.shape[axis]
-        bins = ((number * length // count, -(-(number + 1) * length // count)) for number in range(count))
-        maxima = [images.narrow(axis, start, end - start).amax(axis, keepdim=True) for start, end in bins]
-        images = torch.cat(maxima, axis)
-    return images, torch.zeros_like(images, dtype=torch.int64)

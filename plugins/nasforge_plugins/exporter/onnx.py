@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nasforge import Exporter, FoundNetwork
-from nasforge_plugins.exporter.pixels import what_is_written
+from nasforge_plugins.exporter.program import program_of
 from nasforge_plugins.exporter.quiet import quiet
 
 IMAGES, LOGITS = "images", "logits"
@@ -41,16 +41,10 @@ class ONNX(Exporter):
 
     def write(self, found: FoundNetwork, folder: Path) -> Sequence[Path]:
         """`NAME.onnx`, and with `int8` also `NAME.int8.onnx`."""
-        module, images = what_is_written(found, normalize=self._normalize)
+        exported = program_of(found, normalize=self._normalize)
         with quiet():
             program: Any = torch.onnx.export(
-                module,
-                (images,),
-                dynamo=True,
-                verbose=False,
-                input_names=[IMAGES],
-                output_names=[LOGITS],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                exported, dynamo=True, verbose=False, input_names=[IMAGES], output_names=[LOGITS]
             )
         program.model.doc_string = found.title
         program.model.metadata_props.update(metadata(found))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nasforge import Exporter, FoundNetwork
-from nasforge_plugins.exporter.pixels import what_is_written
+from nasforge_plugins.exporter.program import program_of
 
 
 class TorchProgram(Exporter):
@@ -30,8 +30,7 @@ class TorchProgram(Exporter):
 
     def write(self, found: FoundNetwork, folder: Path) -> Sequence[Path]:
         """`NAME.pt2`."""
-        module, images = what_is_written(found, normalize=self._normalize)
-        program = torch.export.export(module, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+        program = program_of(found, normalize=self._normalize)
         path = folder / f"{found.name}.pt2"
         classes = json.dumps(found.classifier.class_names, ensure_ascii=False)
         torch.export.save(program, path, extra_files={"classes.json": classes})
