@@ -94,8 +94,9 @@ def test_integers_of_a_trained_network_and_what_they_cost(run, command):
     assert said[0].items() <= said[1].items()
 
 
-def test_integers_of_random_weights_tell_no_accuracy(make_found, tmp_path):
-    exporter, found = onnx(int8=True), make_found("nasbench201")
+@pytest.mark.parametrize("name", ["nasbench201", "reolon"])
+def test_integers_of_random_weights_tell_no_accuracy(name, make_found, tmp_path):
+    exporter, found = onnx(int8=True), make_found(name)
     exporter.write(found, tmp_path)
     (note,) = exporter.notes(tmp_path, found)
     assert note.endswith(" of 40 test images")

@@ -92,7 +92,8 @@ class ONNX(Exporter):
 
         with tempfile.TemporaryDirectory() as folder, quiet():
             prepared = Path(folder) / path.name
-            quant_pre_process(path, prepared)
+            # ONNX's own inference of shapes suffices; the symbolic one is for transformers, and fails on some cells.
+            quant_pre_process(path, prepared, skip_symbolic_shape=True)
             quantization.quantize_static(
                 prepared, to, Reader(), quant_format=quantization.QuantFormat.QDQ, per_channel=True
             )
