@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ from nasforge.wording import quantity, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+MOST_DRAWN = 1000
+"""How many candidates a chart shows as points of their own; more overlap, and take long to draw."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +111,12 @@ def _measured(row: Candidate, metric: str) -> bool:
 
 
 def _candidates(axes: Axes, points: np.ndarray, ok: np.ndarray) -> None:
-    """Draw points (n, 2); those that are not `ok` violate a constraint."""
+    """Draw points (n, 2); those that are not `ok` violate a constraint. Of many, every second, third, ... is drawn."""
     outside = look_at(axes, points)
-    label = f"each candidate ({outside} outside)" if outside else "each candidate"
+    every = math.ceil(len(points) / MOST_DRAWN) or 1
+    label = "each candidate" if every == 1 else f"1 candidate in {every}"
+    label += f" ({outside} outside)" if outside else ""
+    points, ok = points[::every], ok[::every]
     axes.scatter(points[ok, 0], points[ok, 1], s=16, color=LIGHT["random"], linewidths=0, label=label)
     if not ok.all():
         x, y = points[~ok].T

@@ -56,8 +56,7 @@ class Mark:
 
 
 def marks_of(axes: Axes, points: np.ndarray, texts: Sequence[str]) -> tuple[Mark, ...]:
-    """Marks at points (n, 2) in the coordinates of `axes`, whose figure must not change afterwards."""
-    axes.figure.canvas.draw()  # lays the figure out
+    """Marks at points (n, 2) in the coordinates of `axes`, whose figure has been drawn and so laid out."""
     places = 100 * axes.figure.transFigure.inverted().transform(axes.transData.transform(points))
     marks = [Mark(round(x, 2), round(100 - y, 2), text) for (x, y), text in zip(places.tolist(), texts, strict=True)]
     return tuple(mark for mark in marks if 0 <= mark.x <= 100 and 0 <= mark.y <= 100)

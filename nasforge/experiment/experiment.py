@@ -139,7 +139,7 @@ def report(folder: Path) -> Path:
     files = RunFolder(folder)
     with nullcontext() if check_left(folder) else well_formed(folder):
         if not files.result.exists():
-            return report_so_far(folder, config)
+            return report_so_far(folder, config).write()
         parts = Parts(config)
         return draw(parts, folder, parts.space.read(str(existing(files.architecture))))
 
@@ -150,11 +150,11 @@ def follow_report(folder: Path) -> Path:
     The run goes on in another process.
     """
     folder = folder.absolute()
-    config = read_config(folder)
+    so_far = report_so_far(folder, read_config(folder), followed=True)
 
     def write() -> None:
         with well_formed(folder):
-            report_so_far(folder, config, followed=True)
+            so_far.write()
 
     return follow(folder, write, lambda: report(folder))
 

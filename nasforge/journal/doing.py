@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import fcntl
 import json
 import os
 import shlex
@@ -81,7 +80,7 @@ def is_worked_on(folder: Path) -> bool:
         return (folder / RECORD).exists()  # this process, whose lock would go if it were tried
     try:
         with RunFolder(folder).lock.open() as file:
-            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            os.lockf(file.fileno(), os.F_TEST, 0)  # a lock, however short, would refuse a run that starts now
     except FileNotFoundError:
         return False
     except OSError:  # somebody holds it

@@ -164,7 +164,7 @@ class Journal:
         text = self.path.read_bytes()
         good = 0
         for number, raw in enumerate(text.splitlines(keepends=True), start=1):
-            line = _checked(raw)
+            line = checked(raw)
             if line is None:
                 if number == 1:
                     raise RunError(f"{self.path} is damaged: its first line says how the run began; {_RESTORE}")
@@ -191,7 +191,7 @@ def gone(folder: Path) -> RunError:
 def read_first(folder: Path) -> dict[str, Any] | None:
     """Return the first line of a run's journal, without waiting for its writer; None if there is no such line."""
     with suppress(FileNotFoundError), RunFolder(folder).journal.open("rb") as file:
-        return _checked(file.readline())
+        return checked(file.readline())
     return None
 
 
@@ -208,7 +208,7 @@ def read_backwards(folder: Path, kind: str) -> Iterator[tuple[int, dict[str, Any
     with suppress(FileNotFoundError):
         lines = RunFolder(folder).journal.read_bytes().splitlines(keepends=True)
         for number, raw in zip(range(len(lines), 0, -1), reversed(lines), strict=True):
-            if kind.encode() in raw and (line := _checked(raw)) and line["kind"] == kind:
+            if kind.encode() in raw and (line := checked(raw)) and line["kind"] == kind:
                 yield number, line
 
 
@@ -230,8 +230,8 @@ def _with_checksum(line: dict[str, Any]) -> str:
     return json.dumps({"checksum": digest(line)[:16], **line})
 
 
-def _checked(raw: bytes) -> dict[str, Any] | None:
-    """Return the line without its checksum, or None if it is torn or altered."""
+def checked(raw: bytes) -> dict[str, Any] | None:
+    """Return a line of a journal without its checksum, or None if it is torn or altered."""
     try:
         line = json.loads(raw)
         checksum = line.pop("checksum")

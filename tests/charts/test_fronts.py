@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from nasforge import Objective
+from nasforge.charts import fronts
 from nasforge.charts.front_tables import hypervolume_sentence
 from nasforge.charts.fronts import best_so_far, front, look_at
 from nasforge.charts.plots import SMALL, axes_of, scale_axis
@@ -43,6 +44,16 @@ def test_who_holds_a_worst_value_is_in_no_picture_and_does_not_stretch_the_box()
         ticks = texts(draw([*SPREAD, FLAGGED]).svg)
         assert not [text for text in ticks if "1e+1" in text or "outside" in text]
     assert hypervolume_sentence([*SPREAD, FLAGGED], [NTK, OVERLAP]) == hypervolume_sentence(SPREAD, [NTK, OVERLAP])
+
+
+def test_of_many_candidates_a_chart_draws_a_part_and_says_so(monkeypatch):
+    monkeypatch.setattr(fronts, "MOST_DRAWN", 10)
+    rows = [row(float(i), -float(i % 7)) for i in range(1, 26)]
+    for chart in (best_so_far(rows, NTK), front(rows, NTK, OVERLAP)):
+        assert "1 candidate in 3" in texts(chart.svg)
+        points = re.search(r'id="PathCollection_1".*?</g>', chart.svg, re.S)[0].count("<use")
+        assert points == 9
+    assert len(front(rows, NTK, OVERLAP).marks) == len(front(rows[:6], NTK, OVERLAP).marks)  # the front is whole
 
 
 def test_outliers_are_those_of_the_scale_that_is_drawn():

@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from nasforge.architecture import Objective
 from nasforge.experiment import following
+from nasforge.experiment.following import report_so_far
 from nasforge.journal.deaths import RECORD
+from nasforge.report.unfinished import CandidatesSoFar
+from nasforge.result import Candidate
+from nasforge.run.beginning import read_config
+from nasforge.run.goals import Goals
 from nasforge.stopping import Interrupted
 
 LEFT_AT_THE_END = (
@@ -78,8 +84,27 @@ def test_after_a_kill_it_says_where_the_run_was_and_how_to_continue(command, goi
 
 def test_following_a_killed_run_ends(command, going_on, monkeypatch):
     monkeypatch.setattr(following, "PATIENCE", 0.1)
-    assert command("report", "--follow", str(going_on))[0] == 0
+    status, printed, complaint = command("report", "--follow", str(going_on))
+    assert (status, printed.strip()) == (0, str(going_on / "report.html"))
+    assert f"this run was killed at candidate 3; `nasforge resume {going_on}` continues it" in complaint
     assert "This run was killed at candidate 3" in (going_on / "report.html").read_text()
+
+
+def test_a_candidate_that_succeeds_when_it_is_tried_again_has_not_failed():
+    candidates = CandidatesSoFar(Goals(followed=(Objective("accuracy", "max"),)))
+    line = {"key": "a", "architecture": {"notation": "cell"}, "reason": "", "status": "ok"}
+    candidates.add(line | {"status": "failed", "reason": "out of memory", "metrics": {}})
+    candidates.add(line | {"metrics": {"accuracy": 0.5}})
+    assert candidates.complete() == [Candidate(notation="cell", metrics={"accuracy": 0.5}, status="ok")]
+
+
+def test_a_journal_that_was_replaced_is_shown_without_what_it_held_before(going_on):
+    config = read_config(going_on)
+    report = report_so_far(going_on, config, followed=True)
+    assert "2 candidates" in report.write().read_text()
+    journal = going_on / "journal.jsonl"
+    journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:-1]))
+    assert "1 candidate<" in report.write().read_text()
 
 
 def test_without_a_process_it_says_how_to_continue(command, going_on):
