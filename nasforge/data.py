@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from nasforge.devices.portions import Portion
 from nasforge.devices.threads import threads
+from nasforge.devices.transfer import sent
 from nasforge.errors import DataError, OptionError
 from nasforge.images import ImageSet, SeededBatches
 from nasforge.space import Shape
@@ -40,7 +41,7 @@ class Preprocessing:
 
     def normalize(self, images: Tensor) -> Tensor:
         """Convert uint8 (B, C, H, W) to float32 with zero mean and unit deviation per channel."""
-        mean, std = (torch.tensor(values, device=images.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        mean, std = (sent(torch.tensor(values), images.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
         return (images.float() / 255).sub_(mean).div_(std)
 
     def augment(self, images: Tensor, generator: torch.Generator, portion: Portion | None = None) -> Tensor:
@@ -56,7 +57,7 @@ class Preprocessing:
         if self.pad:
             images = _random_crop(images, self.pad, generator, portion)
         if self.flip:
-            flipped = portion.of(torch.rand(portion.whole, generator=generator)).to(images.device) < 0.5
+            flipped = sent(portion.of(torch.rand(portion.whole, generator=generator)), images.device) < 0.5
             images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
         images = self.normalize(self.distort(images, generator, portion))
         return _cutout(images, self.cutout, generator, portion) if self.cutout else images
@@ -71,7 +72,7 @@ def _random_crop(images: Tensor, pad: int, generator: torch.Generator, portion: 
     batch, channels, height, width = images.shape
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
     down, right = torch.randint(0, 2 * pad + 1, (2, portion.whole, 1), generator=generator)
-    shift = torch.stack([portion.of(down), portion.of(right)]).to(images.device)
+    shift = sent(torch.stack([portion.of(down), portion.of(right)]), images.device)
     rows = shift[0] + torch.arange(height, device=images.device)  # (B, H)
     columns = shift[1] + torch.arange(width, device=images.device)  # (B, W)
     # One gather over flat planes is four times as fast as indexing by image, channel, row and column.
@@ -83,8 +84,8 @@ def _random_crop(images: Tensor, pad: int, generator: torch.Generator, portion: 
 def _cutout(images: Tensor, side: int, generator: torch.Generator, portion: Portion) -> Tensor:
     """Set a square of `side` pixels around a random center to the mean; it may extend beyond the border."""
     _, _, height, width = images.shape
-    rows = portion.of(torch.randint(0, height, (portion.whole, 1, 1), generator=generator)).to(images.device)
-    columns = portion.of(torch.randint(0, width, (portion.whole, 1, 1), generator=generator)).to(images.device)
+    rows = sent(portion.of(torch.randint(0, height, (portion.whole, 1, 1), generator=generator)), images.device)
+    columns = sent(portion.of(torch.randint(0, width, (portion.whole, 1, 1), generator=generator)), images.device)
     low = side // 2
     row_offset = torch.arange(height, device=images.device).view(1, -1, 1) - rows + low
     column_offset = torch.arange(width, device=images.device).view(1, 1, -1) - columns + low
@@ -112,13 +113,16 @@ class FitData:
         """Return how many images the training batch `batch_index` of an epoch has."""
         return min(self.batch_size, len(self.train) - batch_index * self.batch_size)
 
+    def order(self, seed: int, *, rank: int = 0, ranks: int = 1) -> SeededBatches:
+        """Return the indices of each training batch, in the seeded order of each epoch."""
+        return SeededBatches(len(self.train), self.batch_size, seed, rank=rank, ranks=ranks)
+
     def loader(self, seed: int, *, rank: int = 0, ranks: int = 1) -> DataLoader[tuple[Tensor, Tensor]]:
         """Return a loader of training batches (uint8 images, labels) in the seeded order of each epoch."""
-        order = SeededBatches(len(self.train), self.batch_size, seed, rank=rank, ranks=ranks)
         return DataLoader(
             self.train,  # type: ignore[arg-type]  # its index is a tensor of indices, not one integer
             batch_size=None,
-            sampler=order,
+            sampler=self.order(seed, rank=rank, ranks=ranks),
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             # Otherwise the iterator draws from the global generator, and at a different point after a resume.

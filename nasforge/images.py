@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from nasforge.devices.transfer import sent
 from nasforge.errors import DataError
 
 
@@ -67,7 +68,7 @@ class ImageSet:
 
     def __getitem__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Return uint8 images (B, C, H, W) and labels (B,) at indices (B,) of this set."""
-        chosen = self.positions[indices]
+        chosen = self.positions[sent(indices, self.positions.device)]
         images = self.images[chosen]
         return (images if self.scale == 1 else lanczos(images, self.scale)), self.labels[chosen]
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import torch
 from pydantic import Field
 
 from nasforge.config.configuration import check_whole
@@ -30,6 +31,7 @@ from nasforge.run.resources import Budget, Machinery, device_of
 from nasforge.space import SearchSpace
 from nasforge.strategy import Strategy
 from nasforge.training.ranks import Ranks, ranks_of
+from nasforge.training.resident import check_room
 
 WORTH_READING = 20
 """Number of random architectures from which a percentile is meaningful."""
@@ -119,6 +121,7 @@ class Parts:
         if not self.reads_data:
             return cast(SearchData, NoData())
         data = self.data.for_search(self.seed)
+        check_room(data.train, torch.device(device_of(self.trainer)), self.trainer["data_on_device"])
         if self.retraining.seeds:
             self.retraining.check(data)
             self._check_memory([self.retraining.network(data)])

@@ -27,6 +27,8 @@ class TrainerOptions:
         precision: of weights and activations, part of the run's identity; `bf16-mixed` multiplies in 16 bits.
         profiler: measures the time of each step of a fit, and writes it into `fits/<name>/`.
         log_every_n_steps: interval at which loggers receive values of single steps.
+        data_on_device: whether images lie on the device as a whole, instead of coming through a loader; no argument of
+            Lightning's.
     """
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
@@ -36,6 +38,7 @@ class TrainerOptions:
     precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true"
     profiler: Literal["simple", "advanced", "pytorch"] | None = None
     log_every_n_steps: Annotated[int, Field(ge=1)] = 50
+    data_on_device: bool | Literal["auto"] = "auto"
 
 
 _INSTEAD = {

@@ -24,9 +24,13 @@ from nasforge.devices.synced_norm import synchronised
 from nasforge.journal.journal import atomic
 from nasforge.randomness import isolated, seed_of
 from nasforge.training.modules import FitModule
+from nasforge.training.resident import IndexedBatches, placed
 
 Saving = Callable[[Path], AbstractContextManager[Path]]
 """Like `atomic`: takes the path of a file, and gives the path to write it to until it is complete."""
+
+OWN_OPTIONS = ("data_on_device",)
+"""Options of the section `trainer` that are no arguments of Lightning's."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Placement:
 
     def arguments(self, trainer: Mapping[str, Any]) -> dict[str, Any]:
         """For `pytorch_lightning.Trainer`, whose processes have started already."""
-        where = {"strategy", "num_nodes", *(["devices"] if _counted(trainer) else [])}
+        where = {"strategy", "num_nodes", *OWN_OPTIONS, *(["devices"] if _counted(trainer) else [])}
         others = {key: value for key, value in trainer.items() if key not in where}
         if self.ranks == 1:  # whatever started this process, it shares the fit with no other
             return {"plugins": [LightningEnvironment()], "devices": 1, **others}
@@ -187,7 +191,7 @@ def train(
     Every draw comes from (seed, name, epoch, purpose); the global generators are left as they were.
 
     Args:
-        trainer: arguments of `pytorch_lightning.Trainer`, except for those that `placement` sets.
+        trainer: arguments of `pytorch_lightning.Trainer`, except for those that `placement` sets, and `data_on_device`.
         checkpoint: a file that is written after each epoch; if it exists, the fit continues from it.
         saving: gives the path to write it to.
         exhausted: called after each epoch; the fit stops if it returns true.
@@ -195,7 +199,6 @@ def train(
         placement: which of the processes that share the fit this is; None: it is the only one.
     """
     placement = placement or Placement()
-    module.bind(name, seed, data, Member(placement.rank, placement.ranks))
     if trainer.get("precision") == "64-true":
         module.double()  # Lightning does so too, but only after it has restored the checkpoint
     last = [_EpochCheckpoint(checkpoint, saving)] if checkpoint else []
@@ -219,9 +222,12 @@ def train(
         )
         if placement.ranks > 1:  # Lightning's handlers would message ranks that wait for something else
             lightning._signal_connector.register_signal_handlers = _no_handlers  # type: ignore[method-assign]
-        loader = data.loader(seed_of(seed, name, "order") % 2**32, rank=placement.rank, ranks=placement.ranks)
+        resident = placed(data, lightning.strategy.root_device, trainer.get("data_on_device", "auto"))
+        module.bind(name, seed, resident or data, Member(placement.rank, placement.ranks))
+        order = {"seed": seed_of(seed, name, "order") % 2**32, "rank": placement.rank, "ranks": placement.ranks}
+        batches = IndexedBatches(resident, **order) if resident else data.loader(**order)
         try:
-            lightning.fit(module, loader, ckpt_path=resume_from, weights_only=True if resume_from else None)
+            lightning.fit(module, batches, ckpt_path=resume_from, weights_only=True if resume_from else None)
         finally:
             module.bind(name, seed, data)  # after the fit it is used by this process alone
         return lightning.current_epoch

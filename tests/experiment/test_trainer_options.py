@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from nasforge import OptionError
 from nasforge.config.configuration import compose
 from nasforge.experiment.trainer_options import TrainerOptions, trainer_options
+from nasforge.training.fit import OWN_OPTIONS
 
 ALLOWED = set(inspect.signature(TrainerOptions).parameters)
 OF_LIGHTNING = set(inspect.signature(pl.Trainer).parameters)
@@ -20,8 +21,8 @@ def refused(section):
     return str(error.value)
 
 
-def test_every_allowed_argument_is_lightnings_and_has_the_default_of_the_configuration():
-    assert ALLOWED < OF_LIGHTNING
+def test_every_option_but_nasforges_own_is_lightnings_and_has_the_default_of_the_configuration():
+    assert set(OWN_OPTIONS) == ALLOWED - OF_LIGHTNING
     shipped = compose([]).config["trainer"]
     assert trainer_options(shipped) == trainer_options({})
     assert set(shipped) == ALLOWED - {"num_nodes"}
@@ -56,6 +57,7 @@ def test_every_other_argument_of_lightning_is_refused(argument):
         ({"devices": None}, "trainer.devices=null: it must be a whole number"),
         ({"devices": ["a"]}, 'trainer.devices=["a"]: it must be'),
         ({"num_nodes": 0}, "trainer.num_nodes=0: it must be a whole number, at least 1"),
+        ({"data_on_device": "yes"}, 'trainer.data_on_device="yes": it must be true or false, or one of auto'),
         ({"profiler": "abc"}, 'trainer.profiler="abc": it must be one of simple, advanced, pytorch, or null'),
         ({"profiler": {"_target_": "os.system"}}, "it must be one of simple, advanced, pytorch, or null"),
         ({"log_every_n_steps": 0}, "trainer.log_every_n_steps=0: it must be a whole number, at least 1"),
