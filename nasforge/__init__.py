@@ -100,6 +100,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         pointwise as pointwise,
     )
     from nasforge.networks.mixing import (
+        counted_batch as counted_batch,
         drop_path as drop_path,
         scaled_norm as scaled_norm,
         softmax_per_node as softmax_per_node,
@@ -200,6 +201,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     )
     from nasforge.training.modules import (
         FitModule as FitModule,
+        OneShotModule as OneShotModule,
         SupernetModule as SupernetModule,
     )
     from nasforge.training.network_module import (
@@ -233,7 +235,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
 _HOMES = {
     "command.api": "search",
     "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
-    "networks.mixing": "drop_path scaled_norm softmax_per_node weighted_sum",
+    "networks.mixing": "counted_batch drop_path scaled_norm softmax_per_node weighted_sum",
     "networks.convolutions": "PointwiseConv2d pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError ExportError NasforgeError OptionError RunError "
@@ -269,7 +271,7 @@ _HOMES = {
     "tables.array_files": "ArrayFile open_arrays",
     "tables.table": "Column Table",
     "tables.files": "find_table",
-    "training.modules": "FitModule SupernetModule",
+    "training.modules": "FitModule OneShotModule SupernetModule",
     "training.network_module": "NetworkModule",
     "training.run_logger": "RunFacts RunLogger",
     "training.weight_store": "WeightStore entries",

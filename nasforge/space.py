@@ -47,10 +47,13 @@ class Supernet(nn.Module, ABC):
         options: the value of each option of `WeightSharing.supernet` that the space has, with defaults resolved; enough
             to build the supernet again.
         alpha_shapes: shape (edges, columns) of the architecture parameters by cell type.
+        sparse: whether training, too, may leave out operations whose weight is 0. They then learn nothing, and their
+            BatchNorms gather no statistics. Strategies that train one path at a time set it.
     """
 
     options: Mapping[str, int | bool]
     alpha_shapes: Mapping[str, tuple[int, int]]
+    sparse: bool = False
 
     @abstractmethod
     def forward(self, images: Tensor, mix: Mix) -> Tensor:

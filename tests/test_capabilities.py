@@ -48,6 +48,7 @@ SIZES = {
         *("strategy.tournament.period=1", "strategy.tournament.images=16", "strategy.tournament.channels=4"),
         "strategy.tournament.cells=1",
     ],
+    "single_path": ["strategy.supernet.channels=4", "strategy.epochs=1", "strategy.evolution.population=2"],
     "te_nas": ["strategy.per_round=6"],
     "tsenas": [
         *("strategy.population=2", "strategy.generations=1", "strategy.fine_population=1", "strategy.refresh=1"),

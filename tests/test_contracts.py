@@ -89,6 +89,14 @@ class TestMEDARTS(StrategyContract):
         return ["strategy=medarts", "space.channels=4", f"strategy.stages=[{','.join(stages)}]", *few]
 
 
+class TestSinglePath(StrategyContract):
+    @pytest.fixture
+    def overrides(self, few):
+        small = ["epochs=2", "evolution.population=4", "evolution.generations=2", "evolution.parents=2"]
+        words = [f"strategy.{word}" for word in small]
+        return ["strategy=single_path", "space=nasbench201", "space.channels=4", *words, *few]
+
+
 class TestNTKGA(StrategyContract):
     @pytest.fixture
     def overrides(self):

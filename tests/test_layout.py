@@ -167,7 +167,7 @@ EXAMPLES = {
     "devices/environment.py": {"nevergrad"},  # the library, whose version a run records
     "diagnosis/new_plugin.py": {"egnas", "nasbench201", "random_search", "supernet", "training"},  # what its tests run
     "run/estimates.py": {"training"},  # an estimator that needs no shared weights
-    "testing/one_shot.py": {"darts", "egnas", "medarts", "te_nas"},  # whose searches the suite runs
+    "testing/one_shot.py": {"darts", "egnas", "medarts", "single_path", "te_nas"},  # whose searches the suite runs
 }
 
 

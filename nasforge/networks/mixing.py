@@ -33,11 +33,18 @@ def scaled_norm(norm: nn.Module, x: Tensor, scale: Tensor) -> Tensor:
         return cast(Tensor, norm(x)) * scale[:, None, None]
     tracking = norm.track_running_stats or not norm.training  # if not: batch alone, no update, like torch
     mean, variance = (norm.running_mean, norm.running_var) if tracking else (None, None)
-    if norm.training and tracking and norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
-    momentum = 0.1 if norm.momentum is None else norm.momentum
+    share = counted_batch(norm) if norm.training and tracking else 0.0
     zero = torch.zeros_like(scale)
-    return F.batch_norm(x, mean, variance, scale, zero, norm.training or mean is None, momentum, norm.eps)
+    return F.batch_norm(x, mean, variance, scale, zero, norm.training or mean is None, share, norm.eps)
+
+
+def counted_batch(norm: nn.BatchNorm2d) -> float:
+    """Count a batch, and return its share in the running statistics: without a momentum, 1/n of the n-th batch."""
+    if norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+    if norm.momentum is not None or norm.num_batches_tracked is None:
+        return norm.momentum or 0.0
+    return 1.0 / float(norm.num_batches_tracked)
 
 
 def softmax_per_node(betas: Tensor, edges: Sequence[int]) -> Tensor:

@@ -31,7 +31,7 @@ from nasforge.run.goals import Goals
 from nasforge.run.logs import BestSoFar, Logs
 from nasforge.run.resources import Budget, Machinery
 from nasforge.space import SearchSpace
-from nasforge.training.modules import FitModule, SupernetModule
+from nasforge.training.modules import FitModule, OneShotModule
 from nasforge.training.weight_store import WeightStore
 from nasforge.wording import counted, quantity
 
@@ -138,7 +138,7 @@ class Run(Generic[SpaceT_co]):
     def weights(self, name: str, module: FitModule) -> Weights:
         """Return the shared weights from fit `name` of `module`, for `estimate` and `result`."""
         path, digest = self._fits.weights_file(name)
-        options = module.supernet.options if isinstance(module, SupernetModule) else {}
+        options = module.supernet.options if isinstance(module, OneShotModule) else {}
         return Weights(path, digest, dict(options))
 
     def store(self, name: str, make: Callable[[], WeightStore]) -> Weights:

@@ -41,6 +41,10 @@ ONE_SHOT: Mapping[str, Mapping[str, Any]] = {
             {"name": "final", "cells": 4, "epochs": 1, "population": 1},
         ]
     },
+    "single_path": {"epochs": 1, "evolution": {"population": 2, "generations": 1}},
+    "single_path_fair": {
+        "name": "single_path", "epochs": 1, "sampling": "fair", "evolution": {"population": 2, "generations": 1},
+    },
     "te_nas": {"per_round": 100},
 }  # fmt: skip
 """The smallest sizes of each strategy, other options by default: a space must work with a strategy's preferences."""

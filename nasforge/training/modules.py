@@ -238,18 +238,14 @@ class FitModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "epoch"}}
 
 
-class SupernetModule(FitModule):
-    """Trains the weights of a supernet under the mixing weights of its alphas.
-
-    Alphas are buffers. Checkpoints hold them; the weights' optimizer, decay, clipping and counts leave them out.
-    A subclass moves them.
+class OneShotModule(FitModule):
+    """Trains the weights of a supernet; a subclass chooses the mixing weights of each step.
 
     Args:
         supernet: with fresh or inherited weights.
-        space: turns alphas into mixes.
+        space: turns alphas and architectures into mixes.
         learning_rate, final_learning_rate: of the weights, with a cosine schedule per epoch.
         momentum, weight_decay, clip: of the weights.
-        edge_normalization: whether there are betas (PC-DARTS) as well as alphas.
     """
 
     def __init__(
@@ -262,11 +258,36 @@ class SupernetModule(FitModule):
         momentum: float,
         weight_decay: float,
         clip: float,
-        edge_normalization: bool = False,
     ) -> None:
         super().__init__(clip=clip)
         self.supernet, self.space = supernet, space
         self._sgd = (learning_rate, final_learning_rate, momentum, weight_decay)
+
+    def configure_optimizers(self) -> Any:
+        """SGD with a cosine schedule."""
+        return self.sgd(*self._sgd)
+
+
+class SupernetModule(OneShotModule):
+    """Trains the weights of a supernet under the mixing weights of its alphas.
+
+    Alphas are buffers. Checkpoints hold them; the weights' optimizer, decay, clipping and counts leave them out.
+    A subclass moves them.
+
+    Args:
+        supernet, space, weights: see `OneShotModule`.
+        edge_normalization: whether there are betas (PC-DARTS) as well as alphas.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        space: WeightSharing,
+        *,
+        edge_normalization: bool = False,
+        **weights: float,
+    ) -> None:
+        super().__init__(supernet, space, **weights)
         self._edge_normalization = edge_normalization
         for cell, shape in supernet.alpha_shapes.items():
             self.register_buffer(f"alpha_{cell}", 1e-3 * torch.randn(shape))
@@ -293,10 +314,6 @@ class SupernetModule(FitModule):
         images, labels = batch
         return self.learn(self.supernet(images, self.mix), labels)
 
-    def configure_optimizers(self) -> Any:
-        """SGD with a cosine schedule."""
-        return self.sgd(*self._sgd)
-
     def validation_batches(self, n: int, size: int, *, augment: bool = False) -> list[Batch]:
         """`n` random batches of up to `size` validation images, on the device; the same ones throughout an epoch."""
         assert self.data.validation is not None  # one-shot methods fit on halves()
@@ -306,6 +323,6 @@ class SupernetModule(FitModule):
 
 
 def supernet_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The supernet's own tensors, selected from a `SupernetModule`'s state."""
+    """The supernet's own tensors, selected from a `OneShotModule`'s state."""
     prefix = "supernet."
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
 from safetensors.torch import load_file
+from torch import Tensor
 
 from nasforge.architecture import Architecture, Objective
 from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimate, Estimator
+from nasforge.images import ImageSet
 from nasforge.randomness import rng_of
-from nasforge.space import SearchSpace, Supernet, WeightSharing
+from nasforge.space import Mix, SearchSpace, Supernet, WeightSharing
 from nasforge.training.modules import supernet_state
-from nasforge.training.scoring import batch_statistics, ordered_batches, score
+from nasforge.training.scoring import batch_statistics, ordered_batches, recalibrate, score
 
 
 class SharedWeights(Estimator):
     """Accuracy and cross-entropy (nats) on the search's validation images, with weights taken from a supernet.
 
-    Each architecture is scored in its discrete form (one-hot mixing weights), normalised by the statistics of each
-    batch: running statistics were gathered under another mixture.
+    Each architecture is scored in its discrete form (one-hot mixing weights). The running statistics of BatchNorms were
+    gathered under other mixtures, so either its own are computed, or those of each batch are used.
 
     Args:
         batch_size: images a batch; the same batches for every architecture.
+        calibration_batches: number of batches of training images, the first ones of the seeded split, from which the
+            statistics of each architecture are computed; 0: the statistics of each validation batch are used.
     """
 
     name: ClassVar[str] = "shared_weights"
@@ -33,26 +39,35 @@ class SharedWeights(Estimator):
     builds: ClassVar[bool] = False
     objectives = (Objective("accuracy", "max"), Objective("cross_entropy", "min"))
 
-    def __init__(self, *, batch_size: int = 256) -> None:
-        self.batch_size = batch_size
+    def __init__(self, *, batch_size: int = 256, calibration_batches: int = 0) -> None:
+        self.batch_size, self.calibration_batches = batch_size, calibration_batches
 
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
         """See `estimate_many`."""
         return self.estimate_many([architecture], context)[0]
 
     def estimate_many(self, architectures: Sequence[Architecture], context: Context) -> Sequence[Estimate]:
-        """One supernet, one pass over the validation images for each architecture."""
-        supernet = load_supernet(context)
-        images, preprocessing = context.data.search_validation, context.data.preprocessing
-        batches = list(ordered_batches(images, preprocessing, self.batch_size, context.device))
-        space = context.space
-        assert isinstance(space, WeightSharing)  # `needs` was checked before the run began
+        """One supernet, one pass over the validation images for each architecture, and one to calibrate it."""
+        supernet, halves = load_supernet(context), context.data.halves()
+        assert halves.validation is not None  # halves() always returns both
+        validation = list(self._batches(halves.validation, context))
+        calibration = list(itertools.islice(self._batches(halves.train, context), self.calibration_batches))
         estimates = []
-        with batch_statistics(supernet):
-            for architecture in architectures:
-                mix = {cell: rows.to(context.device) for cell, rows in space.mix_of(architecture).items()}
-                estimates.append(Estimate(score(partial(supernet, mix=mix), batches)))
+        for architecture in architectures:
+            forward = partial(supernet, mix=_mix_of(architecture, context))
+            if calibration:
+                recalibrate(supernet, forward, (images for images, _ in calibration))
+            with nullcontext() if calibration else batch_statistics(supernet):
+                estimates.append(Estimate(score(forward, validation)))
         return estimates
+
+    def _batches(self, images: ImageSet, context: Context) -> Iterator[tuple[Tensor, Tensor]]:
+        return ordered_batches(images, context.data.preprocessing, self.batch_size, context.device)
+
+
+def _mix_of(architecture: Architecture, context: Context) -> Mix:
+    assert isinstance(context.space, WeightSharing)  # `needs` was checked before the run began
+    return {cell: rows.to(context.device) for cell, rows in context.space.mix_of(architecture).items()}
 
 
 def load_supernet(context: Context) -> Supernet:

@@ -1,6 +1,6 @@
 """Operations on several edges at once, one block of channels per edge, for all edges or a selection of them.
 
-In eval mode without gradients, a supernet skips the edges whose mixing weight is zero.
+In eval mode without gradients, and in sparse training, a supernet skips the edges whose mixing weight is zero.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasforge import scaled_norm
+from nasforge import counted_batch, scaled_norm
 
 Edges = Sequence[int] | None
-"""The selected edges; None for all. A selection makes sense only in eval mode without gradients."""
+"""The selected edges; None for all."""
 
 
 def rows_of(values: Tensor, edges: Edges, of: int) -> Tensor:
@@ -30,8 +30,25 @@ def normalized(norm: nn.BatchNorm2d, x: Tensor, scale: Tensor | None, edges: Edg
     """
     if edges is None:
         return norm(x) if scale is None else scaled_norm(norm, x, scale)
+    if norm.training and type(norm) is not nn.BatchNorm2d:  # one that averages over the processes that share a fit
+        return _without_record(norm, x, scale)
     mean, variance = norm.running_mean, norm.running_var
-    if norm.training or mean is None or variance is None:  # normalize by the statistics of the batch
-        return F.batch_norm(x, None, None, scale, None, True, 0.0, norm.eps)
-    mean, variance = rows_of(mean, edges, of), rows_of(variance, edges, of)
-    return F.batch_norm(x, mean, variance, scale, None, False, 0.0, norm.eps)
+    if mean is None or variance is None or (norm.training and not norm.track_running_stats):
+        return F.batch_norm(x, None, None, scale, None, True, 0.0, norm.eps)  # by the statistics of the batch
+    own_mean, own_variance = rows_of(mean, edges, of), rows_of(variance, edges, of)
+    share = counted_batch(norm) if norm.training else 0.0
+    out = F.batch_norm(x, own_mean, own_variance, scale, None, norm.training, share, norm.eps)
+    if norm.training:
+        for whole, own in ((mean, own_mean), (variance, own_variance)):
+            whole.view(of, -1)[list(edges)] = own.view(len(edges), -1)
+    return out
+
+
+def _without_record(norm: nn.BatchNorm2d, x: Tensor, scale: Tensor | None) -> Tensor:
+    """Normalize by the statistics of the whole batch; the running ones have a place for every edge, and stay."""
+    tracked, norm.track_running_stats = norm.track_running_stats, False
+    try:
+        out: Tensor = norm(x)
+    finally:
+        norm.track_running_stats = tracked
+    return out if scale is None else out * scale[:, None, None]

@@ -200,8 +200,9 @@ ROWS = tuple(
 class DARTSSupernet(Supernet):
     """The supernet over a space's candidate operations.
 
-    In eval mode without gradients, operations with weight 0 are skipped: scoring a discrete architecture costs little
-    more than that architecture. Otherwise all are computed, so that every BatchNorm collects its statistics.
+    In eval mode without gradients, and always if it is `sparse`, operations with weight 0 are skipped: a discrete
+    architecture costs little more than it does alone. Otherwise all are computed, so that every BatchNorm collects its
+    statistics.
     """
 
     def __init__(
@@ -250,7 +251,7 @@ class DARTSSupernet(Supernet):
         Raises:
             ValueError: the mix has a wrong shape.
         """
-        sparse = not self.training and not torch.is_grad_enabled()
+        sparse = self.sparse or not (self.training or torch.is_grad_enabled())
         mixing = {cell: self._mixing(cell, mix, sparse) for cell in CELL_TYPES}
         layout = torch.channels_last if images.device.type == "cpu" else torch.contiguous_format
         s0, s1 = (

@@ -44,7 +44,7 @@ class EdgeConvolutions(nn.Module):
 
         Args:
             weights: (P,), the mixing weights of the selected edges.
-            selected: indices of P of the E edges; P below E makes sense only in eval mode without gradients.
+            selected: indices of P of the E edges.
         """
         scale = weights.repeat_interleave(self.channels)
         edges = None if len(selected) == self.edges else selected
@@ -101,8 +101,9 @@ def _sum(terms: Terms, like: Tensor) -> Tensor:
 class NASBench201Supernet(Supernet):
     """The supernet; see `NASBench201.supernet`.
 
-    In eval mode without gradients, operations with weight 0 are skipped: scoring a discrete architecture costs little
-    more than that architecture. Otherwise all are computed, so that every BatchNorm collects its statistics.
+    In eval mode without gradients, and always if it is `sparse`, operations with weight 0 are skipped: a discrete
+    architecture costs little more than it does alone. Otherwise all are computed, so that every BatchNorm collects its
+    statistics.
     """
 
     def __init__(self, input_shape: Shape, classes: int, *, channels: int, cells: int) -> None:
@@ -131,7 +132,7 @@ class NASBench201Supernet(Supernet):
             raise ValueError(
                 f"mix['{GENE}'] has shape {tuple(weights.shape)}; this supernet expects {self.alpha_shapes[GENE]}"
             )
-        sparse = not self.training and not torch.is_grad_enabled()
+        sparse = self.sparse or not (self.training or torch.is_grad_enabled())
         present = (weights != 0).tolist() if sparse else [[True] * len(OPERATIONS)] * len(EDGES)
         layout = torch.channels_last if images.device.type == "cpu" else torch.contiguous_format
         logits: Tensor = self.skeleton(images.contiguous(memory_format=layout), weights, present, layout=layout)

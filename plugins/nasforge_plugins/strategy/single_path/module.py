@@ -1,0 +1,50 @@
+"""The training of a supernet by single paths as a Lightning module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from nasforge import Mix, OneShotModule, Supernet, WeightSharing
+from nasforge_plugins.strategy.single_path.paths import SAMPLINGS
+
+Batch = tuple[Tensor, Tensor]
+
+
+class SinglePaths(OneShotModule):
+    """Each step trains the weights on a few paths; its loss is the sum of theirs, so their gradients add up.
+
+    Weights that no path uses have no gradient: neither momentum nor decay moves them. Where a supernet keeps the
+    weights of several edges in one tensor, the unused rows have a gradient of zero instead.
+
+    Args:
+        supernet, space, weights: see `OneShotModule`.
+        sampling: which paths a step trains, a key of `SAMPLINGS`.
+    """
+
+    explains: ClassVar[Mapping[str, str]] = {
+        "train_accuracy": "of the paths that are being trained, on the augmented training images",
+        "train_loss": "cross-entropy of the paths that are being trained, on the augmented training images",
+    }
+
+    def __init__(self, supernet: Supernet, space: WeightSharing, *, sampling: str, **weights: Any) -> None:
+        super().__init__(supernet, space, **weights)
+        supernet.sparse = True
+        self.sampling = self.about = sampling
+
+    def on_train_epoch_start(self) -> None:
+        """Begin this epoch's draws of paths, which are the same in all processes that share the fit."""
+        super().on_train_epoch_start()
+        self._draw = self.rng("paths")
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """The sum of the losses of the drawn paths."""
+        images, labels = batch
+        paths = SAMPLINGS[self.sampling](self.space, self._draw)
+        return torch.stack([self.learn(self.supernet(images, self._here(path)), labels) for path in paths]).sum()
+
+    def _here(self, path: Mix) -> Mix:
+        return {cell: rows.to(self.device).to(self.dtype) for cell, rows in path.items()}

@@ -1,0 +1,113 @@
+"""Single-path one-shot search: which paths are drawn, what a step learns, and how candidates are scored."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+from torch.nn.functional import cross_entropy
+
+from nasforge import FitData, SGDOptions, isolated
+from nasforge.registry.entry_points import build
+from nasforge.testing.samples import samples, tiny_data
+from nasforge_plugins.strategy.single_path import SinglePaths, fair, uniform
+
+SPACES = {"nasbench201": {"channels": 4}, "darts": {"channels": 8, "cells": 3}}
+SHAPE, CLASSES = (3, 8, 8), 2
+
+
+@pytest.fixture(params=SPACES)
+def space(request):
+    return build("space", {"name": request.param, **SPACES[request.param]})
+
+
+def module_of(space, sampling):
+    with isolated(0):
+        module = SinglePaths(space.supernet(SHAPE, CLASSES), space, sampling=sampling, **vars(SGDOptions()))
+    halves = tiny_data(SHAPE, CLASSES).halves()
+    module.bind("supernet", 0, FitData(halves.train, halves.validation, halves.preprocessing, 16))
+    module.on_train_epoch_start()
+    return module
+
+
+def batch(count=8):
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(count, *SHAPE, generator=generator), torch.arange(count) % CLASSES
+
+
+def test_uniform_paths_are_uniform_over_every_decision(space):
+    rng = np.random.default_rng(0)
+    vectors = np.array([space.encode(space.derive(uniform(space, rng)[0])) for _ in range(2000)])
+    for column, choices in zip(vectors.T, space.cardinalities, strict=True):
+        counts = np.bincount(column, minlength=choices)
+        assert choices == 1 or chisquare(counts).pvalue > 1e-4, counts
+
+
+def test_fair_paths_take_every_column_of_each_row_once(space):
+    paths = fair(space, np.random.default_rng(0))
+    for cell in paths[0]:
+        rows = torch.stack([path[cell] for path in paths])
+        assert (rows.sum(0) == 1).all()  # over the paths
+        assert (rows.sum(2) == 1).all()  # of each path
+    again = fair(space, np.random.default_rng(1))
+    assert any((path[cell] != other[cell]).any() for path, other in zip(paths, again, strict=True) for cell in path)
+
+
+def test_a_row_with_fewer_columns_takes_each_almost_equally_often(monkeypatch):
+    space = build("space", {"name": "nasbench201"})
+    shapes = {"operations": torch.zeros(3, 7), "widths": torch.zeros(2, 3), "only": torch.zeros(1, 1)}
+    monkeypatch.setattr(space, "mix_of", lambda architecture: shapes)
+    paths = fair(space, np.random.default_rng(0))
+    assert len(paths) == 7
+    for cell, rows in shapes.items():
+        counts = sum(path[cell] for path in paths)
+        assert counts.sum(1).tolist() == [7] * len(rows)
+        assert counts.max() - counts.min() <= 1
+
+
+def test_a_fair_step_has_the_sum_of_the_gradients_of_its_paths(space):
+    whole, alone = module_of(space, "fair").double(), module_of(space, "fair").double()
+    images, labels = batch()
+    whole.training_step((images.double(), labels), 0).backward()
+    for path in fair(space, alone.rng("paths")):
+        mix = {cell: rows.double() for cell, rows in path.items()}
+        cross_entropy(alone.supernet(images.double(), mix), labels).backward()
+    for (name, one), other in zip(whole.supernet.named_parameters(), alone.supernet.parameters(), strict=True):
+        assert (one.grad is None) == (other.grad is None), name
+        if one.grad is not None:
+            torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_sparse_training_computes_what_dense_training_does(space):
+    sparse, dense = module_of(space, "uniform").supernet.double(), module_of(space, "uniform").supernet.double()
+    dense.sparse = False
+    images, labels = batch()
+    for architecture in samples(space, 3):
+        mix = {cell: rows.double() for cell, rows in space.mix_of(architecture).items()}
+        logits = [supernet(images.double(), mix) for supernet in (sparse, dense)]
+        torch.testing.assert_close(*logits)
+        for supernet, out in zip((sparse, dense), logits, strict=True):
+            supernet.zero_grad()
+            cross_entropy(out, labels).backward()
+        for one, other in zip(sparse.parameters(), dense.parameters(), strict=True):
+            gradients = [torch.zeros_like(one) if part.grad is None else part.grad for part in (one, other)]
+            torch.testing.assert_close(*gradients)
+
+
+def test_weights_that_no_path_uses_have_no_gradient():
+    space = build("space", {"name": "nasbench201", "channels": 4})
+    module = module_of(space, "uniform")
+    images, labels = batch()
+    skips = space.decode(np.ones(6, int))
+    cross_entropy(module.supernet(images, space.mix_of(skips)), labels).backward()
+    for name, weight in module.supernet.named_parameters():
+        of_a_cell = ".convolutions." in name and "layers.1." not in name and "layers.3." not in name
+        assert (weight.grad is None) == of_a_cell, name
+
+
+def test_draws_are_those_of_the_epoch(space):
+    one, other = (module_of(space, "uniform") for _ in range(2))
+    paths = [[uniform(space, module._draw)[0] for _ in range(4)] for module in (one, other)]
+    assert all((a[cell] == b[cell]).all() for a, b in zip(*paths, strict=True) for cell in a)
+    assert len(Counter(str(space.derive(path)) for path in paths[0])) > 1
