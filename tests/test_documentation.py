@@ -177,7 +177,8 @@ def test_every_page_is_in_the_menu():
                 yield from paths(content) if isinstance(content, list) else [content]
 
     menu = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
-    assert {page.name for page in PAGES} <= set(paths(menu))
+    notebooks = {f"{notebook.stem}.md" for notebook in DOCS.glob("*.ipynb")}
+    assert notebooks | {page.name for page in PAGES} <= set(paths(menu))
 
 
 @pytest.fixture(scope="module")
