@@ -18,7 +18,16 @@ from nasforge.command import cli
 from nasforge.config import search_path
 from nasforge.registry.entry_points import registry
 
+TESTS = Path(__file__).parent
+LONGEST = (".", "strategy", "execution", "training", "space", "registry")
+"""The folders whose modules take longest, this one among them."""
 collect_ignore = ["third_party"]  # an outside package: tests/test_third_party.py installs it and runs its tests
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the folders that take longest, so that the processes that share the modules end together."""
+    order = {TESTS / folder: place for place, folder in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.parent, len(order)))
 
 
 @pytest.fixture(autouse=True)
