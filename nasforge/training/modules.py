@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from nasforge.data import FitData
 from nasforge.devices.portions import ALONE, Member
+from nasforge.devices.transfer import sent
 from nasforge.errors import NasforgeError
 from nasforge.randomness import generator_of, rng_of, seed_everything, seed_of
 from nasforge.space import Mix, Supernet, WeightSharing
@@ -102,8 +104,25 @@ class FitModule(pl.LightningModule):
 
     def score(self, forward: Any, batches: Iterable[Batch]) -> dict[str, float]:
         """As the function `score`, in the fit's precision."""
-        in_precision = ((images.to(self.dtype), labels) for images, labels in batches)
-        return means(self._member.total(totals(forward, in_precision)))
+        counted = self._member.total(totals(forward, self._in_precision(batches)))
+        return means([counted])[0]
+
+    def score_mixes(self, forward: Any, mixes: Iterable[Mix], batches: Sequence[Batch]) -> list[dict[str, float]]:
+        """What `score` returns for a supernet under each of several mixes; the CPU waits for a GPU only once.
+
+        Args:
+            forward: maps images and a mix to logits.
+        """
+        forwards = (partial(forward, mix=self.on_device(mix)) for mix in mixes)
+        counted = torch.stack([totals(under_mix, self._in_precision(batches)) for under_mix in forwards])
+        return means(self._member.total(counted).unbind())
+
+    def on_device(self, mix: Mix) -> Mix:
+        """Return the mix on the fit's device and in its precision."""
+        return {cell: sent(weights.to(self.dtype), self.device) for cell, weights in mix.items()}
+
+    def _in_precision(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        return ((images.to(self.dtype), labels) for images, labels in batches)
 
     def gradients(self, loss: Callable[[Batch], Tensor], batch: Batch, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The gradient of `loss(batch)` with respect to each of `tensors`; zeros where it does not depend on one.

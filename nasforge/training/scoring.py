@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any
 
 import torch
@@ -73,22 +74,27 @@ def ordered_batches(
 
 def score(forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
     """Mean `accuracy` (fraction) and `cross_entropy` (nats) of `forward(images) -> logits` over batches."""
-    return means(totals(forward, batches))
+    return means([totals(forward, batches)])[0]
 
 
 @torch.no_grad()
 def totals(forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Float64 (3,): the number of correct predictions, the sum of losses, and the number of images."""
-    counted = torch.zeros(3, dtype=torch.float64)
-    for images, labels in batches:
-        logits = forward(images).float()
-        loss = cross_entropy(logits, labels, reduction="sum")
-        correct = (logits.argmax(1) == labels).sum()
-        counted += torch.stack([correct.double(), loss.double(), torch.tensor(len(labels)).to(loss)]).cpu()
-    return counted
+    """Float64 (3,): the number of correct predictions, the sum of losses, and the number of images.
+
+    They stay on the device of the batches, which may still be computing them.
+    """
+    return reduce(torch.add, (_counted(forward(images).float(), labels) for images, labels in batches))
 
 
-def means(totals: Tensor) -> dict[str, float]:
-    """What `score` returns, from `totals`."""
-    correct, loss, count = totals.tolist()
-    return {"accuracy": correct / count, "cross_entropy": loss / count}
+def means(totals: Sequence[Tensor]) -> list[dict[str, float]]:
+    """What `score` returns, for each of several `totals`; the CPU waits here, once, until all are computed."""
+    return [
+        {"accuracy": correct / count, "cross_entropy": loss / count}
+        for correct, loss, count in torch.stack(list(totals)).tolist()
+    ]
+
+
+def _counted(logits: Tensor, labels: Tensor) -> Tensor:
+    loss = cross_entropy(logits, labels, reduction="sum").double()
+    correct = (logits.argmax(1) == labels).sum()
+    return torch.stack([correct.double(), loss, torch.full_like(loss, len(labels))])

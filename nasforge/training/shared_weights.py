@@ -12,13 +12,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nasforge.architecture import Architecture, Objective
+from nasforge.devices.transfer import sent
 from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimate, Estimator
 from nasforge.images import ImageSet
 from nasforge.randomness import rng_of
 from nasforge.space import Mix, SearchSpace, Supernet, WeightSharing
 from nasforge.training.modules import supernet_state
-from nasforge.training.scoring import batch_statistics, ordered_batches, recalibrate, score
+from nasforge.training.scoring import batch_statistics, means, ordered_batches, recalibrate, totals
 
 
 class SharedWeights(Estimator):
@@ -52,14 +53,14 @@ class SharedWeights(Estimator):
         assert halves.validation is not None  # halves() always returns both
         validation = list(self._batches(halves.validation, context))
         calibration = list(itertools.islice(self._batches(halves.train, context), self.calibration_batches))
-        estimates = []
+        counted = []
         for architecture in architectures:
             forward = partial(supernet, mix=_mix_of(architecture, context))
             if calibration:
                 recalibrate(supernet, forward, (images for images, _ in calibration))
             with nullcontext() if calibration else batch_statistics(supernet):
-                estimates.append(Estimate(score(forward, validation)))
-        return estimates
+                counted.append(totals(forward, validation))
+        return [Estimate(scores) for scores in means(counted)]
 
     def _batches(self, images: ImageSet, context: Context) -> Iterator[tuple[Tensor, Tensor]]:
         return ordered_batches(images, context.data.preprocessing, self.batch_size, context.device)
@@ -67,7 +68,7 @@ class SharedWeights(Estimator):
 
 def _mix_of(architecture: Architecture, context: Context) -> Mix:
     assert isinstance(context.space, WeightSharing)  # `needs` was checked before the run began
-    return {cell: rows.to(context.device) for cell, rows in context.space.mix_of(architecture).items()}
+    return {cell: sent(rows, context.device) for cell, rows in context.space.mix_of(architecture).items()}
 
 
 def load_supernet(context: Context) -> Supernet:

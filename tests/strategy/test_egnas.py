@@ -122,8 +122,8 @@ def test_cma_es_begins_at_the_mean_with_unit_covariance_and_improves():
     assert np.abs(z.mean(0) - mean).max() < 0.5 * 5 / math.sqrt(400)
     assert z.std(0).mean() == pytest.approx(0.5, rel=0.05)
 
-    def judge(point):
-        return Individual(point, float(((point - 1) ** 2).sum()), 0.0)
+    def judge(points):
+        return [Individual(point, float(((point - 1) ** 2).sum()), 0.0) for point in points]
 
     rng = np.random.default_rng
     one, many = (EGNAS(population=10, generations=g).evolve(np.zeros(4), 0.5, judge, rng(0)) for g in (1, 30))
@@ -133,8 +133,8 @@ def test_cma_es_begins_at_the_mean_with_unit_covariance_and_improves():
 def test_the_mean_belongs_to_p():
     mean = np.zeros(8)
 
-    def judge(point):
-        return Individual(point, float(np.abs(point).sum()), 0.0)
+    def judge(points):
+        return [Individual(point, float(np.abs(point).sum()), 0.0) for point in points]
 
     assert EGNAS(population=4).evolve(mean, 1.0, judge, np.random.default_rng(0)).fitness == 0.0
     assert EGNAS(population=4, include_mean=False).evolve(mean, 1.0, judge, np.random.default_rng(0)).fitness > 0.0
@@ -256,11 +256,12 @@ def test_parent_and_individuals_are_scored_on_the_same_images(tmp_path, data, mo
 
     seen = []
 
-    def watched(self, forward, batches):
-        seen.append(tuple(images.sum().item() for images, _ in batches))
-        return {"accuracy": 0.5, "cross_entropy": 1.0}
+    def watched(self, forward, mixes, batches):
+        scores = [{"accuracy": 0.5, "cross_entropy": 1.0} for _ in mixes]
+        seen.extend([tuple(images.sum().item() for images, _ in batches)] * len(scores))
+        return scores
 
-    monkeypatch.setattr(EvolvedAlphas, "score", watched)
+    monkeypatch.setattr(EvolvedAlphas, "score_mixes", watched)
     searched(tmp_path, data, EGNAS(**TINY))
     each = 1 + 2 * (1 + 3)  # the parent, then for each direction its mean and its population
     assert len(seen) == 2 * each

@@ -6,9 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from nasforge import FitData, ImageSet, NetworkModule, Preprocessing, SupernetModule, batch_statistics, score, train
 from nasforge.training.modules import DivergedError
+from nasforge.training.scoring import totals
 from nasforge_plugins.space.darts import DARTS
 
 SPACE = DARTS(channels=8, cells=3, partial_channels=2)
@@ -69,6 +71,24 @@ def test_scores_are_means_over_images_not_over_batches(supernet):
     assert whole["cross_entropy"] == pytest.approx(parts["cross_entropy"], rel=1e-6)
     logits = forward(images(10)).detach()
     assert whole["cross_entropy"] == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), rel=1e-6)
+
+
+def test_the_scores_of_many_mixes_are_those_of_each_to_the_bit(supernet):
+    module, several = module_of(supernet.eval()), list(mixes(supernet).values())
+    batches = [(images(n, seed=n), torch.arange(n) % 3) for n in (7, 3)]
+    with batch_statistics(supernet):
+        one_by_one = [module.score(partial(supernet, mix=mix), batches) for mix in several]
+        assert module.score_mixes(supernet, several, batches) == one_by_one
+    assert one_by_one[0] != one_by_one[1]
+
+
+def test_scores_are_counted_on_the_device_without_asking_it_for_values():
+    # A meta tensor has a shape but no values, so any request for one raises an error.
+    batch = torch.empty(5, 4, device="meta"), torch.empty(5, dtype=torch.int64, device="meta")
+    counted = totals(nn.Linear(4, 3, device="meta"), [batch, batch])
+    assert counted.shape == (3,)
+    assert counted.dtype == torch.float64
+    assert counted.device.type == "meta"
 
 
 def module_of(supernet, **options):

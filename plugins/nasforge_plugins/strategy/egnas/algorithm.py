@@ -23,7 +23,6 @@ from nasforge import (
     Count,
     CountOrZero,
     Factor,
-    Mix,
     OptionError,
     PlannedNetwork,
     Population,
@@ -54,7 +53,7 @@ class Individual:
     accuracy: float
 
 
-Judge = Callable[[Vector], Individual]
+Judge = Callable[[Sequence[Vector]], list[Individual]]
 
 
 class EGNAS(Strategy[WeightSharing]):
@@ -151,10 +150,10 @@ class EGNAS(Strategy[WeightSharing]):
     def evolve(self, x: Vector, sigma: float, judge: Judge, rng: np.random.Generator) -> Individual:
         """Lines 6 to 12: the fittest individual that CMA-ES finds, starting at mean m = x and covariance C = I."""
         es = cma_es(x, sigma, self.population, int(rng.integers(2**31)) if self.es_seed is None else self.es_seed)
-        fittest = [judge(x)] if self.include_mean else []  # P
+        fittest = judge([x]) if self.include_mean else []  # P
         for _ in range(self.generations):  # line 6
             asked = [es.ask() for _ in range(self.population)]  # line 7, eq. 3: z_k = m + sigma y_k, y_k ~ N(0, C)
-            population = [judge(candidate.value) for candidate in asked]  # line 8
+            population = judge([candidate.value for candidate in asked])  # line 8
             for candidate, individual in zip(asked, population, strict=True):
                 es.tell(candidate, individual.fitness)  # line 9, eqs. 4 and 5: the last one moves m and C
             fittest.append(min(population, key=lambda individual: individual.fitness))  # line 9: the best joins P
@@ -221,7 +220,8 @@ class EvolvedAlphas(CountedAlphas):
         training = self.supernet.training
         self.supernet.eval()
         with batch_statistics(self.supernet) if method.statistics == "batch" else nullcontext():
-            parent_accuracy = self._score(parent.parent_mix(), batches)["accuracy"]
+            (parent_scores,) = self.score_mixes(self.supernet, [parent.parent_mix()], batches)
+            parent_accuracy = parent_scores["accuracy"]
             judge = partial(self._judge, parent, parent_accuracy, batches)
             moved, best = method.step(parent, judge, self.current_epoch, self.rng("directions"))
         self.supernet.train(training)
@@ -230,17 +230,19 @@ class EvolvedAlphas(CountedAlphas):
                 (current or {})[cell].copy_(tensor)
         self.record(es_accuracy=best.accuracy, parent_accuracy=parent_accuracy, es_fitness=best.fitness)
 
-    def _judge(self, parent: Alphas, parent_accuracy: float, batches: list[Any], z: Vector) -> Individual:
-        """Line 8: score one individual on the same images as its parent."""
-        scores = self._score(parent.mix(z), batches)
-        cross_entropy, accuracy = scores["cross_entropy"], scores["accuracy"]  # eq. 6: L1
-        similarity = parent.similarity(z, self.method.similarity)  # eq. 6: L2
-        self.advance()
-        return Individual(z, self.method.fitness(similarity, cross_entropy, accuracy, parent_accuracy), accuracy)
-
-    def _score(self, mix: Mix, batches: list[Any]) -> dict[str, float]:
-        on_device = {cell: rows.to(self.device).to(self.dtype) for cell, rows in mix.items()}
-        return self.score(partial(self.supernet, mix=on_device), batches)
+    def _judge(
+        self, parent: Alphas, parent_accuracy: float, batches: list[Any], points: Sequence[Vector]
+    ) -> list[Individual]:
+        """Line 8: score individuals on the same images as their parent."""
+        individuals = []
+        scores_of_points = self.score_mixes(self.supernet, map(parent.mix, points), batches)
+        for z, scores in zip(points, scores_of_points, strict=True):
+            cross_entropy, accuracy = scores["cross_entropy"], scores["accuracy"]  # eq. 6: L1
+            similarity = parent.similarity(z, self.method.similarity)  # eq. 6: L2
+            fitness = self.method.fitness(similarity, cross_entropy, accuracy, parent_accuracy)
+            individuals.append(Individual(z, fitness, accuracy))
+            self.advance()
+        return individuals
 
 
 def cma_es(mean: Vector, sigma: float, population: int, seed: int) -> Any:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
@@ -257,19 +256,15 @@ class SharedTournament(Tournament):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One step of the weights that one candidate uses."""
         images, labels = batch
-        mix = self._on_device(self.mixes[int(self._draw.integers(len(self.mixes)))])
+        mix = self.on_device(self.mixes[int(self._draw.integers(len(self.mixes)))])
         return self.counted_loss(self.supernet(images, mix), labels)
 
     def judge(self) -> None:
         """Score each candidate with the statistics of each batch: the running ones mix all candidates."""
         batches = list(self.all_validation_batches(self.data.batch_size))
         with batch_statistics(self.supernet):
-            for place, mix in enumerate(self.mixes):
-                scores = self.score(partial(self.supernet, mix=self._on_device(mix)), batches)
-                self.losses[place] = scores["cross_entropy"]
-
-    def _on_device(self, mix: Mix) -> Mix:
-        return {cell: rows.to(self.device).to(self.dtype) for cell, rows in mix.items()}
+            scores = self.score_mixes(self.supernet, self.mixes, batches)
+        self.losses = self.losses.new_tensor([candidate["cross_entropy"] for candidate in scores])
 
 
 class Tower(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nasforge import Mix, OneShotModule, Supernet, WeightSharing
+from nasforge import OneShotModule, Supernet, WeightSharing
 from nasforge_plugins.strategy.single_path.paths import SAMPLINGS
 
 Batch = tuple[Tensor, Tensor]
@@ -44,7 +44,4 @@ class SinglePaths(OneShotModule):
         """The sum of the losses of the drawn paths."""
         images, labels = batch
         paths = SAMPLINGS[self.sampling](self.space, self._draw)
-        return torch.stack([self.learn(self.supernet(images, self._here(path)), labels) for path in paths]).sum()
-
-    def _here(self, path: Mix) -> Mix:
-        return {cell: rows.to(self.device).to(self.dtype) for cell, rows in path.items()}
+        return torch.stack([self.learn(self.supernet(images, self.on_device(path)), labels) for path in paths]).sum()
