@@ -39,7 +39,8 @@ other pairs are refused before data are read, in a sentence that names both part
 
 {pairs}
 
-- *no supernet*: the estimator scores with shared weights, and the strategy trains no supernet.
+- *no supernet*: the estimator scores with shared weights, and the strategy trains no supernet. With
+  `estimator.supernet.run=RUN`, the weights of a finished run, the two work together.
 - *own weights*: the strategy scores candidates only with its supernet's weights, and asks no other estimator.
 - *prunings*: the strategy evaluates networks outside the space, which a table lacks."""
 

@@ -171,6 +171,9 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     from nasforge.run.run import (
         Run as Run,
     )
+    from nasforge.run.supernets import (
+        FinishedSupernet as FinishedSupernet,
+    )
     from nasforge.space import (
         Mix as Mix,
         Network as Network,
@@ -203,6 +206,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         FitModule as FitModule,
         OneShotModule as OneShotModule,
         SupernetModule as SupernetModule,
+        supernet_state as supernet_state,
     )
     from nasforge.training.network_module import (
         NetworkModule as NetworkModule,
@@ -264,6 +268,7 @@ _HOMES = {
     "registry.entry_points": "build",
     "result": "Result SearchResult",
     "run.run": "Run",
+    "run.supernets": "FinishedSupernet",
     "training.shared_weights": "SharedWeights load_supernet",
     "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing size_or_default",
     "strategy": "AskTellStrategy Strategy",
@@ -271,7 +276,7 @@ _HOMES = {
     "tables.array_files": "ArrayFile open_arrays",
     "tables.table": "Column Table",
     "tables.files": "find_table",
-    "training.modules": "FitModule OneShotModule SupernetModule",
+    "training.modules": "FitModule OneShotModule SupernetModule supernet_state",
     "training.network_module": "NetworkModule",
     "training.run_logger": "RunFacts RunLogger",
     "training.weight_store": "WeightStore entries",

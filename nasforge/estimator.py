@@ -83,6 +83,8 @@ class Estimator(ABC):
         objectives: every metric that it returns, with its direction; a single-objective strategy follows the first.
         needs: abilities that the space must have, such as `WeightSharing`.
         needs_weights: whether it requires `Context.weights`.
+        weights_option: the option that gives it the weights of a finished run, so that it needs no others; empty if it
+            has no such option.
         builds: whether it examines the network that the space builds, so that it can also score architectures from
             outside the space; a table or a supernet cannot.
         needs_data: whether it reads images. If no part of a search does, the search reads none.
@@ -102,6 +104,7 @@ class Estimator(ABC):
     objectives: tuple[Objective, ...]
     needs: ClassVar[tuple[type[SearchSpace], ...]] = ()
     needs_weights: ClassVar[bool] = False
+    weights_option: ClassVar[str] = ""
     builds: ClassVar[bool] = True
     needs_data: ClassVar[bool] = True
     fingerprint: str = ""

@@ -36,7 +36,12 @@ def mismatch(strategy: Strategy[Any] | type[Strategy[Any]], estimator: Estimator
     if strategy.needs_estimates and estimator.needs_weights and not strategy.shares_weights:
         return (
             f"estimator '{estimator.name}' scores with shared weights, "
-            f"and strategy '{strategy.name}' trains no supernet"
+            f"and strategy '{strategy.name}' trains no supernet{_how_to_get_weights(estimator)}"
+        )
+    if strategy.shares_weights and getattr(type(estimator), "needs_weights", False) and not estimator.needs_weights:
+        return (
+            f"strategy '{strategy.name}' trains a supernet of its own, and estimator '{estimator.name}' was given "
+            f"another: omit {estimator.weights_option}"
         )
     if strategy.shares_weights and not strategy.needs_estimates and not estimator.needs_weights:
         return (
@@ -49,6 +54,14 @@ def mismatch(strategy: Strategy[Any] | type[Strategy[Any]], estimator: Estimator
             f"and estimator '{estimator.name}' knows only the space's architectures"
         )
     return ""
+
+
+def _how_to_get_weights(estimator: Estimator | type[Estimator]) -> str:
+    if not estimator.weights_option:
+        return ""
+    both = [name for name, part in registry("strategy").working.items() if part.shares_weights and part.needs_estimates]
+    trained = "".join(f", or strategy={name} to train one and search it" for name in both)
+    return f"; add {estimator.weights_option}=RUN, the folder of a finished run that did{trained}"
 
 
 def check_estimator(strategy: Strategy[Any], estimator: Estimator) -> None:

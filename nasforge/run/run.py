@@ -30,6 +30,7 @@ from nasforge.run.fits import Fits
 from nasforge.run.goals import Goals
 from nasforge.run.logs import BestSoFar, Logs
 from nasforge.run.resources import Budget, Machinery
+from nasforge.run.supernets import record_supernet
 from nasforge.space import SearchSpace
 from nasforge.training.modules import FitModule, OneShotModule
 from nasforge.training.weight_store import WeightStore
@@ -268,6 +269,8 @@ class Run(Generic[SpaceT_co]):
         Raises:
             RunError: no architecture is given, and no evaluation succeeded or satisfied the constraints.
         """
+        if weights is not None:
+            record_supernet(self.journal, weights)
         usable = [evaluation for evaluation in self.evaluations if evaluation.ok]
         if architecture is None:
             if not usable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nasforge.architecture import Architecture, Objective
+from nasforge.data import FitData
 from nasforge.devices.transfer import sent
 from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimate, Estimator
@@ -49,7 +50,7 @@ class SharedWeights(Estimator):
 
     def estimate_many(self, architectures: Sequence[Architecture], context: Context) -> Sequence[Estimate]:
         """One supernet, one pass over the validation images for each architecture, and one to calibrate it."""
-        supernet, halves = load_supernet(context), context.data.halves()
+        supernet, halves = self.supernet(context), self.halves(context)
         assert halves.validation is not None  # halves() always returns both
         validation = list(self._batches(halves.validation, context))
         calibration = list(itertools.islice(self._batches(halves.train, context), self.calibration_batches))
@@ -62,6 +63,14 @@ class SharedWeights(Estimator):
                 counted.append(totals(forward, validation))
         return [Estimate(scores) for scores in means(counted)]
 
+    def supernet(self, context: Context) -> Supernet:
+        """The supernet to score with, in eval mode on the context's device."""
+        return load_supernet(context)
+
+    def halves(self, context: Context) -> FitData:
+        """The images: the training half for calibration, the validation half for scores."""
+        return context.data.halves()
+
     def _batches(self, images: ImageSet, context: Context) -> Iterator[tuple[Tensor, Tensor]]:
         return ordered_batches(images, context.data.preprocessing, self.batch_size, context.device)
 
@@ -71,8 +80,11 @@ def _mix_of(architecture: Architecture, context: Context) -> Mix:
     return {cell: sent(rows, context.device) for cell, rows in context.space.mix_of(architecture).items()}
 
 
-def load_supernet(context: Context) -> Supernet:
+def load_supernet(context: Context, tensors: Mapping[str, Tensor] | None = None) -> Supernet:
     """The supernet that `context.weights` belong to, in eval mode on the context's device.
+
+    Args:
+        tensors: the content of the weights' file; None: it is read.
 
     Raises:
         AbilityError: there are no weights, or the space has none to share.
@@ -82,7 +94,7 @@ def load_supernet(context: Context) -> Supernet:
     data = context.data
     options: Any = context.weights.options
     supernet = context.space.supernet(data.input_shape, data.classes, **options)
-    supernet.load_state_dict(supernet_state(load_file(context.weights.path)))
+    supernet.load_state_dict(supernet_state(load_file(context.weights.path) if tensors is None else tensors))
     return supernet.eval().to(context.device)
 
 
