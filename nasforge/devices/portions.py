@@ -61,6 +61,8 @@ class Member(NamedTuple):
     def weight(self, rows: int) -> float:
         """The factor that turns the mean over its `rows` rows into its share of the mean over the whole batch: the
         average over ranks of these products is that mean. It is 1 where all ranks have equally many rows."""
+        if self.ranks == 1:
+            return 1.0
         return rows * self.ranks / int(self.total(torch.tensor(rows)))
 
 

@@ -10,6 +10,7 @@ class TestMySpace(SpaceContract):
 
 from nasforge.testing.data import DataContract
 from nasforge.testing.estimator import EstimatorContract
+from nasforge.testing.host_requests import host_requests
 from nasforge.testing.package import PackageContract
 from nasforge.testing.samples import SHAPES, tiny_data
 from nasforge.testing.space import SpaceContract
@@ -22,5 +23,6 @@ __all__ = [
     "PackageContract",
     "SpaceContract",
     "StrategyContract",
+    "host_requests",
     "tiny_data",
 ]

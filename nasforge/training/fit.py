@@ -48,7 +48,9 @@ class Placement:
 
     def arguments(self, trainer: Mapping[str, Any]) -> dict[str, Any]:
         """For `pytorch_lightning.Trainer`, whose processes have started already."""
-        where = {"strategy", "num_nodes", *OWN_OPTIONS, *(["devices"] if _counted(trainer) else [])}
+        where = {"num_nodes", *OWN_OPTIONS, *(["devices"] if _counted(trainer) else [])}
+        if isinstance(trainer.get("strategy"), str):  # which several ranks replace, and one does not need
+            where.add("strategy")
         others = {key: value for key, value in trainer.items() if key not in where}
         if self.ranks == 1:  # whatever started this process, it shares the fit with no other
             return {"plugins": [LightningEnvironment()], "devices": 1, **others}

@@ -65,6 +65,7 @@ class FitModule(pl.LightningModule):
         self.clip = clip
         self.history: dict[str, list[float | None]] = {}
         self._fit_name, self._seed, self._member = "", 0, ALONE
+        self._seen = torch.zeros(3)  # the sum of losses, correct predictions, and images of the epoch
 
     def bind(self, name: str, seed: int, data: FitData, member: Member = ALONE) -> None:
         """Tell the module which fit it is in, and which of the processes that share it this is; `train` calls it."""
@@ -198,7 +199,7 @@ class FitModule(pl.LightningModule):
         seed_everything(seed_of(self._seed, self._fit_name, self.current_epoch, "epoch", *own))
         self._augmentation = self.generator("augmentation")
         self._batches = 0
-        self._seen = torch.zeros(3, device=self.device)
+        self._seen = self._seen.to(self.device).zero_()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Augment whole batches on the device."""

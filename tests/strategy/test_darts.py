@@ -120,6 +120,15 @@ def test_the_weights_are_left_as_they_were():
     assert optimizer.state[module.weights_to_learn[0]]["momentum_buffer"] is not None
 
 
+def test_in_half_precision_every_loss_is_that_of_the_weights_it_is_computed_at():
+    gradients = []
+    for cached in (True, False):  # autocast keeps the halved weights of its first loss
+        module, _ = before_a_step("partial", momentum=0.9)
+        with torch.autocast("cpu", torch.bfloat16, cache_enabled=cached):
+            gradients.append(torch.cat([part.flatten() for part in unrolled_gradient(module, batch(1), batch(2))]))
+    assert torch.equal(*gradients)
+
+
 def test_without_a_gradient_there_is_no_second_order():
     module, _ = before_a_step("nasbench201", momentum=0.9, classes=1)
     images, _ = batch(1)

@@ -170,14 +170,18 @@ class SearchCell(nn.Module):
 class _Mixing:
     """One cell type's mixing weights, grouped by source state.
 
+    Args:
+        rows: mixing weights (14, O).
+        by_state: the edges in the order of their source states (14,), on the device of `rows`.
+
     Attributes:
         weights: (E, O) by state.
         active: by state and operation, the edges on which it is computed; None for all.
         bypass: by edge, the weight of the channels that bypass the operations.
     """
 
-    def __init__(self, rows: Tensor, bypass: Tensor, sparse: bool) -> None:
-        self.weights = [rows[list(edges)] for edges in ROWS]
+    def __init__(self, rows: Tensor, bypass: Tensor, by_state: Tensor, sparse: bool) -> None:
+        self.weights = torch.split(rows.index_select(0, by_state), [len(edges) for edges in ROWS])
         self.bypass = bypass.unbind()
         self.active: list[Active] = [[None] * rows.shape[1] for _ in ROWS]
         if sparse:
@@ -200,10 +204,12 @@ ROWS = tuple(
 class DARTSSupernet(Supernet):
     """The supernet over a space's candidate operations.
 
-    In eval mode without gradients, and always if it is `sparse`, operations with weight 0 are skipped: a discrete
-    architecture costs little more than it does alone. Otherwise all are computed, so that every BatchNorm collects its
-    statistics.
+    In eval mode without gradients on a CPU, and always if it is `sparse`, operations with weight 0 are skipped: a
+    discrete architecture costs little more than it does alone. Otherwise all are computed, so that every BatchNorm
+    collects its statistics; a GPU would have to wait for the answer to which weights are 0.
     """
+
+    by_state: Tensor
 
     def __init__(
         self,
@@ -227,6 +233,8 @@ class DARTSSupernet(Supernet):
         }
         self.mix_shape = (EDGES, len(operations))
         self.alpha_shapes = {cell: (EDGES, len(operations) + include_none) for cell in CELL_TYPES}
+        by_state = torch.tensor([edge for edges in ROWS for edge in edges])
+        self.register_buffer("by_state", by_state, persistent=False)
         self.stem = stem(input_shape, channels)
         widths, reduction_before = self.stem.widths, self.stem.reduces
         self.cells = nn.ModuleList()
@@ -251,9 +259,10 @@ class DARTSSupernet(Supernet):
         Raises:
             ValueError: the mix has a wrong shape.
         """
-        sparse = self.sparse or not (self.training or torch.is_grad_enabled())
+        on_cpu = images.device.type == "cpu"
+        sparse = self.sparse or (on_cpu and not (self.training or torch.is_grad_enabled()))
         mixing = {cell: self._mixing(cell, mix, sparse) for cell in CELL_TYPES}
-        layout = torch.channels_last if images.device.type == "cpu" else torch.contiguous_format
+        layout = torch.channels_last if on_cpu else torch.contiguous_format
         s0, s1 = (
             state.contiguous(memory_format=layout) for state in self.stem(images.contiguous(memory_format=layout))
         )
@@ -266,7 +275,7 @@ class DARTSSupernet(Supernet):
         rows = mix[cell]
         if tuple(rows.shape) != self.mix_shape:
             raise ValueError(f"mix['{cell}'] has shape {tuple(rows.shape)}; this supernet expects {self.mix_shape}")
-        return _Mixing(rows, mix.get(f"{cell}_bypass", rows.sum(dim=1)), sparse)
+        return _Mixing(rows, mix.get(f"{cell}_bypass", rows.sum(dim=1)), self.by_state, sparse)
 
 
 def partial_join(mixed: Tensor, bypass: Tensor, groups: int) -> Tensor:

@@ -22,6 +22,8 @@ from .skeleton import Skeleton
 
 LEAVING = tuple(tuple(number for number, (source, _) in enumerate(EDGES) if source == node) for node in range(NODES))
 """By node: its outgoing edges."""
+BY_NODE = tuple(edge for edges in LEAVING for edge in edges)
+"""The edges in the order of the nodes that they leave."""
 Terms = list[tuple[Tensor, Tensor | None]]
 Present = Sequence[Sequence[bool]]
 """By edge and operation: whether it is computed."""
@@ -64,14 +66,14 @@ class SearchCell(nn.Module):
             for edges in LEAVING[:-1]
         )
 
-    def forward(self, x: Tensor, weights: Tensor, present: Present) -> Tensor:
-        """(B, C, H, W) to the same shape, under mixing weights (6, 5)."""
+    def forward(self, x: Tensor, weights: Sequence[Tensor], present: Present) -> Tensor:
+        """(B, C, H, W) to the same shape, under the mixing weights (E, 5) of the E edges that leave each node."""
         incoming: list[Terms] = [[] for _ in range(NODES)]
         state = x
         for node in range(NODES - 1):
             if node:
                 state = _sum(incoming[node], x)
-            self._leave(node, state, weights, present, incoming)
+            self._leave(node, state, weights[node], present, incoming)
         return _sum(incoming[-1], x)
 
     def _leave(self, node: int, state: Tensor, weights: Tensor, present: Present, incoming: Sequence[Terms]) -> None:
@@ -85,13 +87,14 @@ class SearchCell(nn.Module):
             if name in KERNELS:
                 rectified = F.relu(state) if rectified is None else rectified
                 selected = [LEAVING[node].index(edge) for edge in edges]
-                out = self.convolutions[node][name](rectified, weights[edges, column], selected)  # type: ignore[index]
+                shares = weights[:, column] if len(edges) == len(weights) else weights[selected, column]
+                out = self.convolutions[node][name](rectified, shares, selected)  # type: ignore[index]
                 for target, part in zip(targets, out.chunk(len(edges), dim=1), strict=True):
                     incoming[target].append((part, None))
             else:
                 out = state if name == "skip_connect" else self.pool(state)
                 for edge, target in zip(edges, targets, strict=True):
-                    incoming[target].append((out, weights[edge, column]))
+                    incoming[target].append((out, weights[LEAVING[node].index(edge), column]))
 
 
 def _sum(terms: Terms, like: Tensor) -> Tensor:
@@ -101,10 +104,12 @@ def _sum(terms: Terms, like: Tensor) -> Tensor:
 class NASBench201Supernet(Supernet):
     """The supernet; see `NASBench201.supernet`.
 
-    In eval mode without gradients, and always if it is `sparse`, operations with weight 0 are skipped: a discrete
-    architecture costs little more than it does alone. Otherwise all are computed, so that every BatchNorm collects its
-    statistics.
+    In eval mode without gradients on a CPU, and always if it is `sparse`, operations with weight 0 are skipped: a
+    discrete architecture costs little more than it does alone. Otherwise all are computed, so that every BatchNorm
+    collects its statistics; a GPU would have to wait for the answer to which weights are 0.
     """
+
+    by_node: Tensor
 
     def __init__(self, input_shape: Shape, classes: int, *, channels: int, cells: int) -> None:
         super().__init__()
@@ -116,6 +121,7 @@ class NASBench201Supernet(Supernet):
             "pool_normalization": False,
         }
         self.alpha_shapes = {GENE: (len(EDGES), len(OPERATIONS))}
+        self.register_buffer("by_node", torch.tensor(BY_NODE), persistent=False)
         self.skeleton = Skeleton(input_shape, classes, channels, cells, SearchCell)
 
     def forward(self, images: Tensor, mix: Mix) -> Tensor:
@@ -132,8 +138,10 @@ class NASBench201Supernet(Supernet):
             raise ValueError(
                 f"mix['{GENE}'] has shape {tuple(weights.shape)}; this supernet expects {self.alpha_shapes[GENE]}"
             )
-        sparse = self.sparse or not (self.training or torch.is_grad_enabled())
+        on_cpu = images.device.type == "cpu"
+        sparse = self.sparse or (on_cpu and not (self.training or torch.is_grad_enabled()))
         present = (weights != 0).tolist() if sparse else [[True] * len(OPERATIONS)] * len(EDGES)
-        layout = torch.channels_last if images.device.type == "cpu" else torch.contiguous_format
-        logits: Tensor = self.skeleton(images.contiguous(memory_format=layout), weights, present, layout=layout)
+        by_node = torch.split(weights.index_select(0, self.by_node), [len(edges) for edges in LEAVING])
+        layout = torch.channels_last if on_cpu else torch.contiguous_format
+        logits: Tensor = self.skeleton(images.contiguous(memory_format=layout), by_node, present, layout=layout)
         return logits

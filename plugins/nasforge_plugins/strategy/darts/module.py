@@ -86,7 +86,7 @@ class GradientAlphas(SupernetModule):
         return batches * (epochs + max(0, epochs - self.warmup_epochs))
 
     def configure_optimizers(self) -> Any:
-        """SGD for the weights, which Lightning steps, and Adam for alphas and betas, which `training_step` steps."""
+        """SGD for the weights, which Lightning steps, and Adam for alphas and betas, which this module steps."""
         self._adam = torch.optim.Adam(self._architecture(), *self._alpha_options)
         if self._adam_state is not None:
             self._adam.load_state_dict(self._adam_state)
@@ -97,12 +97,12 @@ class GradientAlphas(SupernetModule):
         super().on_train_epoch_start()
         self._draw = self.generator("validation")
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Step the alphas, after the warm-up, and return the loss of the weights under them."""
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Step the alphas, after the warm-up; the step of the weights follows."""
         if self.current_epoch >= self.warmup_epochs:
-            self._move_alphas(batch, self.data.images_in_batch(batch_index))
+            with self.trainer.precision_plugin.train_step_context():
+                self._move_alphas(batch, self.data.images_in_batch(batch_idx))
             self.advance()
-        return super().training_step(batch, batch_index)
 
     def on_train_epoch_end(self) -> None:
         """Record the validation scores, the mix, and the parameter-free operations of the derived cell."""

@@ -37,11 +37,12 @@ def unrolled_gradient(
     loss = partial(module.loss, architecture=architecture)
     before = [weight.detach().clone() for weight in weights]
     step = module.gradients(loss, training, weights)
-    with torch.no_grad():
-        for weight, gradient in zip(weights, step, strict=True):
-            buffer = optimizer.state[weight].get("momentum_buffer")
-            momentum = 0.0 if buffer is None else group["momentum"] * buffer
-            weight.sub_(xi * (momentum + gradient + group["weight_decay"] * weight))
+    unrolled = []
+    for w, gradient, weight in zip(before, step, weights, strict=True):
+        buffer = optimizer.state[weight].get("momentum_buffer")
+        momentum = 0.0 if buffer is None else group["momentum"] * buffer
+        unrolled.append(w - xi * (momentum + gradient + group["weight_decay"] * w))
+    _set(weights, unrolled)
     both = module.gradients(loss, validation, [*architecture, *weights])
     direct, vector = both[: len(architecture)], both[len(architecture) :]
     radius = distance / torch.cat([part.flatten() for part in vector]).norm().clamp_min(SMALLEST)
@@ -76,3 +77,4 @@ def _constant(weights: Sequence[Tensor]) -> Iterator[None]:
 def _set(weights: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     for weight, value in zip(weights, values, strict=True):
         weight.copy_(value)
+    torch.clear_autocast_cache()  # it holds the earlier weights in half precision

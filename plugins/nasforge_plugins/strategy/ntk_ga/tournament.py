@@ -252,12 +252,19 @@ class SharedTournament(Tournament):
         """Seed the epoch's order of candidates."""
         super().on_train_epoch_start()
         self._draw = self.rng("candidates")
+        self._mixes = [self.on_device(mix) for mix in self.mixes]
+        self._mix = {cell: rows.clone() for cell, rows in self._mixes[0].items()}
+
+    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Draw this step's candidate."""
+        drawn = self._mixes[int(self._draw.integers(len(self._mixes)))]
+        for cell, rows in self._mix.items():
+            rows.copy_(drawn[cell])
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One step of the weights that one candidate uses."""
         images, labels = batch
-        mix = self.on_device(self.mixes[int(self._draw.integers(len(self.mixes)))])
-        return self.counted_loss(self.supernet(images, mix), labels)
+        return self.counted_loss(self.supernet(images, self._mix), labels)
 
     def judge(self) -> None:
         """Score each candidate with the statistics of each batch: the running ones mix all candidates."""
