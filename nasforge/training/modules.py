@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from nasforge.data import FitData
 from nasforge.devices.portions import ALONE, Member
+from nasforge.devices.replay import Forward
 from nasforge.devices.transfer import sent
 from nasforge.errors import NasforgeError
 from nasforge.randomness import generator_of, rng_of, seed_everything, seed_of
@@ -108,11 +109,11 @@ class FitModule(pl.LightningModule):
         counted = self._member.total(totals(forward, self._in_precision(batches)))
         return means([counted])[0]
 
-    def score_mixes(self, forward: Any, mixes: Iterable[Mix], batches: Sequence[Batch]) -> list[dict[str, float]]:
+    def score_mixes(self, forward: Forward, mixes: Iterable[Mix], batches: Sequence[Batch]) -> list[dict[str, float]]:
         """What `score` returns for a supernet under each of several mixes; the CPU waits for a GPU only once.
 
         Args:
-            forward: maps images and a mix to logits.
+            forward: maps images and a mix to logits: a supernet, or what `Replayed` makes of it.
         """
         forwards = (partial(forward, mix=self.on_device(mix)) for mix in mixes)
         counted = torch.stack([totals(under_mix, self._in_precision(batches)) for under_mix in forwards])

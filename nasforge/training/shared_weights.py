@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nasforge.architecture import Architecture, Objective
 from nasforge.data import FitData
+from nasforge.devices.replay import Replayed
 from nasforge.devices.transfer import sent
 from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimate, Estimator
@@ -54,13 +55,13 @@ class SharedWeights(Estimator):
         assert halves.validation is not None  # halves() always returns both
         validation = list(self._batches(halves.validation, context))
         calibration = list(itertools.islice(self._batches(halves.train, context), self.calibration_batches))
-        counted = []
+        forward, counted = Replayed(supernet), []
         for architecture in architectures:
-            forward = partial(supernet, mix=_mix_of(architecture, context))
+            mix = _mix_of(architecture, context)
             if calibration:
-                recalibrate(supernet, forward, (images for images, _ in calibration))
+                recalibrate(supernet, partial(supernet, mix=mix), (images for images, _ in calibration))
             with nullcontext() if calibration else batch_statistics(supernet):
-                counted.append(totals(forward, validation))
+                counted.append(totals(partial(forward, mix=mix), validation))
         return [Estimate(scores) for scores in means(counted)]
 
     def supernet(self, context: Context) -> Supernet:

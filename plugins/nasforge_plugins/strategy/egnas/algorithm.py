@@ -26,6 +26,7 @@ from nasforge import (
     OptionError,
     PlannedNetwork,
     Population,
+    Replayed,
     Result,
     Run,
     SearchData,
@@ -220,9 +221,10 @@ class EvolvedAlphas(CountedAlphas):
         training = self.supernet.training
         self.supernet.eval()
         with batch_statistics(self.supernet) if method.statistics == "batch" else nullcontext():
-            (parent_scores,) = self.score_mixes(self.supernet, [parent.parent_mix()], batches)
+            scored = partial(self.score_mixes, Replayed(self.supernet), batches=batches)
+            (parent_scores,) = scored([parent.parent_mix()])
             parent_accuracy = parent_scores["accuracy"]
-            judge = partial(self._judge, parent, parent_accuracy, batches)
+            judge = partial(self._judge, parent, parent_accuracy, scored)
             moved, best = method.step(parent, judge, self.current_epoch, self.rng("directions"))
         self.supernet.train(training)
         for values, current in zip(parent.named(moved), (self.alphas, self.betas), strict=True):
@@ -231,12 +233,11 @@ class EvolvedAlphas(CountedAlphas):
         self.record(es_accuracy=best.accuracy, parent_accuracy=parent_accuracy, es_fitness=best.fitness)
 
     def _judge(
-        self, parent: Alphas, parent_accuracy: float, batches: list[Any], points: Sequence[Vector]
+        self, parent: Alphas, parent_accuracy: float, scored: Callable[..., Any], points: Sequence[Vector]
     ) -> list[Individual]:
         """Line 8: score individuals on the same images as their parent."""
         individuals = []
-        scores_of_points = self.score_mixes(self.supernet, map(parent.mix, points), batches)
-        for z, scores in zip(points, scores_of_points, strict=True):
+        for z, scores in zip(points, scored(map(parent.mix, points)), strict=True):
             cross_entropy, accuracy = scores["cross_entropy"], scores["accuracy"]  # eq. 6: L1
             similarity = parent.similarity(z, self.method.similarity)  # eq. 6: L2
             fitness = self.method.fitness(similarity, cross_entropy, accuracy, parent_accuracy)

@@ -1,0 +1,101 @@
+"""Forward passes as CUDA graphs: the CPU launches one graph instead of thousands of kernels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+Mix = Mapping[str, Tensor]
+Capture = Callable[[Callable[[], Tensor], torch.device], tuple[Callable[[], object], Tensor]]
+"""Takes a function and the device on which it computes; returns what repeats its operators, and its result, which each
+repetition renews."""
+
+
+class Forward(Protocol):
+    """A supernet, or what computes the same."""
+
+    def __call__(self, images: Tensor, mix: Mix) -> Tensor:
+        """Return the logits of images (B, C, H, W) under a mix."""
+        ...
+
+
+class Replayed:
+    """A forward pass that a GPU captures once for each shape of images, and replays for all further images and mixes.
+
+    A shape is captured when it comes a second time: one that comes once would not repay it. A replay reads parameters
+    and buffers where they lie, so they may change in place; the modes of modules must stay as they are. On a CPU, and
+    where gradients are recorded, this is the forward pass itself. So it is, after a warning, on a GPU that cannot
+    capture it.
+
+    Args:
+        forward: must neither ask the device for values nor depend on values of the CPU.
+        capture: how to capture; None: as a CUDA graph.
+    """
+
+    def __init__(self, forward: Forward, capture: Capture | None = None) -> None:
+        self._forward, self._capture = forward, capture
+        self._captured: dict[Any, _Captured | None] = {}
+        self._gave_up = False
+
+    def __call__(self, images: Tensor, mix: Mix) -> Tensor:
+        """Return the logits of `forward(images, mix)`."""
+        possible = self._capture is not None or images.is_cuda
+        if not possible or self._gave_up or torch.is_grad_enabled():
+            return self._forward(images, mix)
+        kind = _kind(images), tuple((name, _kind(weights)) for name, weights in mix.items())
+        if kind not in self._captured:
+            self._captured[kind] = None
+            return self._forward(images, mix)
+        captured = self._captured[kind] or self._try(images, mix)
+        if captured is None:
+            return self._forward(images, mix)
+        self._captured[kind] = captured
+        return captured(images, mix)
+
+    def _try(self, images: Tensor, mix: Mix) -> _Captured | None:
+        try:
+            return _Captured(self._forward, self._capture or cuda_graph, images, mix)
+        except RuntimeError as error:  # out of memory, or an operator that a graph cannot hold
+            self._gave_up = True
+            self._captured.clear()
+            why = str(error).strip().partition("\n")[0] or type(error).__name__
+            warnings.warn(f"the GPU scores without CUDA graphs, which is slower, because: {why}", stacklevel=2)
+            return None
+
+
+def _kind(tensor: Tensor) -> tuple[Any, ...]:
+    return tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device
+
+
+class _Captured:
+    """A captured forward pass with the tensors that it reads and writes."""
+
+    def __init__(self, forward: Forward, capture: Capture, images: Tensor, mix: Mix) -> None:
+        self._images = images.clone()
+        self._mix = {name: weights.clone() for name, weights in mix.items()}
+        self._replay, self._logits = capture(lambda: forward(self._images, self._mix), images.device)
+
+    def __call__(self, images: Tensor, mix: Mix) -> Tensor:
+        self._images.copy_(images)
+        for name, weights in mix.items():
+            self._mix[name].copy_(weights)
+        self._replay()
+        return self._logits.clone()  # the next replay overwrites them
+
+
+def cuda_graph(run: Callable[[], Tensor], device: torch.device) -> tuple[Callable[[], object], Tensor]:
+    """Capture `run`, after one call that warms it up, as a CUDA graph; see `Capture`."""
+    with torch.cuda.device(device):
+        warm_up = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        warm_up.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(warm_up):
+            run()
+        torch.cuda.current_stream().wait_stream(warm_up)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may allocate or copy meanwhile
+            logits = run()
+    return graph.replay, logits
