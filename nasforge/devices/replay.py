@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from nasforge.devices.host_requests import HostRequests
+
 Mix = Mapping[str, Tensor]
 Capture = Callable[[Callable[[], Tensor], torch.device], tuple[Callable[[], object], Tensor]]
 """Takes a function and the device on which it computes; returns what repeats its operators, and its result, which each
@@ -38,33 +40,41 @@ class Replayed:
 
     def __init__(self, forward: Forward, capture: Capture | None = None) -> None:
         self._forward, self._capture = forward, capture
-        self._captured: dict[Any, _Captured | None] = {}
-        self._gave_up = False
+        self._captured: dict[Any, _Captured | None] = {}  # None: the shape came once
+        self._obstacles: list[str] = []
 
     def __call__(self, images: Tensor, mix: Mix) -> Tensor:
         """Return the logits of `forward(images, mix)`."""
         possible = self._capture is not None or images.is_cuda
-        if not possible or self._gave_up or torch.is_grad_enabled():
-            return self._forward(images, mix)
         kind = _kind(images), tuple((name, _kind(weights)) for name, weights in mix.items())
-        if kind not in self._captured:
-            self._captured[kind] = None
-            return self._forward(images, mix)
-        captured = self._captured[kind] or self._try(images, mix)
-        if captured is None:
-            return self._forward(images, mix)
-        self._captured[kind] = captured
-        return captured(images, mix)
+        if possible and not torch.is_grad_enabled() and not self._obstacles:
+            if kind not in self._captured:
+                self._captured[kind] = None
+                return self._watched(images, mix)
+            captured = self._captured[kind] or self._tried(kind, images, mix)
+            if captured is not None:
+                return captured(images, mix)
+        return self._forward(images, mix)
 
-    def _try(self, images: Tensor, mix: Mix) -> _Captured | None:
+    def _watched(self, images: Tensor, mix: Mix) -> Tensor:
+        """The logits, after which it is known whether the forward pass waits for the device."""
+        with HostRequests(images.device) as requests:
+            logits = self._forward(images, mix)
+        if requests.found:
+            self._give_up(f"the forward pass waits for it ({requests.found[0]})")
+        return logits
+
+    def _tried(self, kind: Any, images: Tensor, mix: Mix) -> _Captured | None:
         try:
-            return _Captured(self._forward, self._capture or cuda_graph, images, mix)
+            self._captured[kind] = _Captured(self._forward, self._capture or cuda_graph, images, mix)
         except RuntimeError as error:  # out of memory, or an operator that a graph cannot hold
-            self._gave_up = True
-            self._captured.clear()
-            why = str(error).strip().partition("\n")[0] or type(error).__name__
-            warnings.warn(f"the GPU scores without CUDA graphs, which is slower, because: {why}", stacklevel=2)
-            return None
+            self._give_up(str(error).strip().partition("\n")[0] or type(error).__name__)
+        return self._captured.get(kind)
+
+    def _give_up(self, why: str) -> None:
+        self._obstacles.append(why)
+        self._captured.clear()
+        warnings.warn(f"the GPU scores without CUDA graphs, which is slower, because {why}", stacklevel=4)
 
 
 def _kind(tensor: Tensor) -> tuple[Any, ...]:

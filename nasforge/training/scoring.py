@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, l1_loss, one_hot
 
 from nasforge.data import Preprocessing
+from nasforge.devices.transfer import sent
 from nasforge.images import ImageSet
 
 
@@ -69,7 +70,7 @@ def ordered_batches(
     """All images once, normalised, in their own order, in batches of `size`."""
     for places in torch.split(torch.arange(len(images)), size):
         pixels, labels = images[places]
-        yield preprocessing.normalize(pixels.to(device)), labels.to(device)
+        yield preprocessing.normalize(sent(pixels, device)), sent(labels, device)
 
 
 def score(forward: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:

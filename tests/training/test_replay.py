@@ -111,7 +111,7 @@ def test_what_cannot_be_captured_runs_as_it_is_after_one_warning(both):
     (first, second, *others) = scenes(space, supernet)
     replayed(*first)
     with pytest.warns(
-        UserWarning, match="without CUDA graphs, which is slower, because: operation not permitted"
+        UserWarning, match="without CUDA graphs, which is slower, because operation not permitted"
     ) as said:
         assert torch.equal(replayed(*second), supernet(*second))
     assert len(said) == 1
@@ -127,3 +127,17 @@ def test_gradients_need_the_forward_pass_itself(both):
         for images, mix in scenes(space, supernet):
             forward(images, mix).sum().backward()
     assert any(parameter.grad is not None for parameter in supernet.parameters())
+
+
+def test_a_forward_pass_that_waits_for_the_device_is_never_captured(both):
+    space, supernet = both
+
+    def asking(images, mix):
+        return supernet(images, mix) * (images.sum().item() > 0)
+
+    replayed = Replayed(asking, taped)
+    first, *others = scenes(space, supernet)
+    line = asking.__code__.co_firstlineno + 1
+    with pytest.warns(UserWarning, match=rf"waits for it \(aten._local_scalar_dense in {__file__}:{line} \(asking\)\)"):
+        assert torch.equal(replayed(*first), asking(*first))
+    assert all(torch.equal(replayed(*scene), asking(*scene)) for scene in others)

@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from nasforge import FitData, ImageSet, NetworkModule, Preprocessing, SupernetModule, batch_statistics, score, train
+from nasforge.devices.host_requests import HostRequests
 from nasforge.training.modules import DivergedError
 from nasforge.training.scoring import totals
 from nasforge_plugins.space.darts import DARTS
+from nasforge_plugins.space.nasbench201 import NASBench201
 
 SPACE = DARTS(channels=8, cells=3, partial_channels=2)
 SHAPE = (1, 8, 8)
@@ -82,13 +83,18 @@ def test_the_scores_of_many_mixes_are_those_of_each_to_the_bit(supernet):
     assert one_by_one[0] != one_by_one[1]
 
 
-def test_scores_are_counted_on_the_device_without_asking_it_for_values():
-    # A meta tensor has a shape but no values, so any request for one raises an error.
-    batch = torch.empty(5, 4, device="meta"), torch.empty(5, dtype=torch.int64, device="meta")
-    counted = totals(nn.Linear(4, 3, device="meta"), [batch, batch])
-    assert counted.shape == (3,)
-    assert counted.dtype == torch.float64
-    assert counted.device.type == "meta"
+@pytest.mark.parametrize("space", [SPACE, NASBench201(channels=4, cells=1)], ids=lambda space: space.name)
+def test_a_generation_is_scored_without_asking_the_device_for_values(space):
+    with torch.device("meta"):  # where tensors have a shape but no values
+        supernet = space.supernet(SHAPE, 3).eval()
+        batch = torch.empty(6, *SHAPE), torch.empty(6, dtype=torch.int64)
+        mix = {
+            cell: torch.empty(rows.shape) for cell, rows in space.mix_of(space.sample(np.random.default_rng(0))).items()
+        }
+    with batch_statistics(supernet), HostRequests("meta") as requests:
+        counted = totals(partial(supernet, mix=mix), [batch, batch])
+    assert requests.found == []
+    assert (counted.shape, counted.dtype, counted.device.type) == ((3,), torch.float64, "meta")
 
 
 def module_of(supernet, **options):
