@@ -178,6 +178,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         FinishedSupernet as FinishedSupernet,
     )
     from nasforge.space import (
+        Elastic as Elastic,
         Mix as Mix,
         Network as Network,
         SearchSpace as SearchSpace,
@@ -274,7 +275,7 @@ _HOMES = {
     "run.run": "Run",
     "run.supernets": "FinishedSupernet",
     "training.shared_weights": "SharedWeights load_supernet",
-    "space": "Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing size_or_default",
+    "space": "Elastic Mix Network SearchSpace Shape Supernet VectorEncoded WeightSharing size_or_default",
     "strategy": "AskTellStrategy Strategy",
     "training.scoring": "batch_statistics one_hot_l1 ordered_batches score",
     "tables.array_files": "ArrayFile open_arrays",

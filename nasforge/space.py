@@ -298,6 +298,21 @@ class WeightSharing(SearchSpace):
         """Derive the discrete architecture from a mix, by the space's published rule."""
 
 
+class Elastic(WeightSharing):
+    """Ability: sizes such as widths, depths or kernels are choices, so one architecture is the largest, and one the
+    smallest, whose weights are part of those of every other one."""
+
+    @property
+    @abstractmethod
+    def largest(self) -> Architecture:
+        """The architecture with all weights of the supernet that one architecture can have."""
+
+    @property
+    @abstractmethod
+    def smallest(self) -> Architecture:
+        """The architecture with the fewest weights."""
+
+
 def size_or_default(option: str, value: int | None, default: int) -> int:
     """Return a requested width or depth, or the space's default if it is None.
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from nasforge.architecture import Architecture
 from nasforge.errors import OptionError
-from nasforge.space import SearchSpace, VectorEncoded, WeightSharing
+from nasforge.networks.sizes import architecture_size
+from nasforge.space import Elastic, SearchSpace, VectorEncoded, WeightSharing
 from nasforge.testing.samples import samples
 
 CHOICES = {"partial_channels": (1, 2), "include_none": (False, True), "pool_normalization": (False, True)}
@@ -127,6 +128,25 @@ class SharesWeights:
             )
             back = space.derive(space.mix_of(architecture))
             assert back == architecture, f"derive(mix_of(a)) must be a: {architecture} came back as {back}"
+
+
+class HasSizes:
+    """The largest and the smallest architecture of an `Elastic` space."""
+
+    def test_no_architecture_is_larger_than_the_largest_or_smaller_than_the_smallest(self, space: SearchSpace) -> None:
+        if not isinstance(space, Elastic):
+            return
+        for architecture in (space.largest, space.smallest):
+            assert space.validate(architecture) == architecture, f"validate() changes {architecture}"
+        most, least, *others = (
+            architecture_size(space, architecture, (3, 8, 8), 4)["params_m"]
+            for architecture in (space.largest, space.smallest, *samples(space, 4))
+        )
+        assert least < most, "`largest` must have more parameters than `smallest`"
+        outside = [size for size in others if not least <= size <= most]
+        assert not outside, (
+            f"`smallest` has {least:g} million parameters and `largest` {most:g}, but a random one has {outside[0]:g}"
+        )
 
 
 def _takes(space: WeightSharing, option: str, value: int | bool) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from nasforge.architecture import Architecture
 from nasforge.errors import ArchitectureError
 from nasforge.space import SearchSpace
-from nasforge.testing.abilities import SharesWeights, TakesVectors
+from nasforge.testing.abilities import HasSizes, SharesWeights, TakesVectors
 from nasforge.testing.another_process import ORDER, elsewhere
 from nasforge.testing.networks import BuildsNetworks, weights_of
 from nasforge.testing.one_shot import SearchedOneShot
@@ -20,7 +20,7 @@ from nasforge.testing.samples import samples, variation
 from nasforge.testing.watching import copied, left_alone
 
 
-class SpaceContract(BuildsNetworks, TakesVectors, SharesWeights, SearchedOneShot):
+class SpaceContract(BuildsNetworks, TakesVectors, SharesWeights, HasSizes, SearchedOneShot):
     """The suite of a `SearchSpace` with its abilities. Supply the fixture `space`."""
 
     @pytest.fixture

@@ -8,10 +8,11 @@ import torch
 from scipy.stats import chisquare
 from torch.nn.functional import cross_entropy
 
-from nasforge import FitData, SGDOptions, isolated
+from nasforge import Elastic, FitData, SGDOptions, isolated
 from nasforge.registry.entry_points import build
 from nasforge.testing.samples import samples, tiny_data
-from nasforge_plugins.strategy.single_path import SinglePaths, fair, uniform
+from nasforge_plugins.space.nasbench201 import NASBench201
+from nasforge_plugins.strategy.single_path import SinglePaths, fair, sandwich, uniform
 
 SPACES = {"nasbench201": {"channels": 4}, "darts": {"channels": 8, "cells": 3}}
 SHAPE, CLASSES = (3, 8, 8), 2
@@ -77,6 +78,34 @@ def test_a_fair_step_has_the_sum_of_the_gradients_of_its_paths(space):
         assert (one.grad is None) == (other.grad is None), name
         if one.grad is not None:
             torch.testing.assert_close(one.grad, other.grad)
+
+
+class Sized(Elastic, NASBench201):
+    """NAS-Bench-201 as if its cells had sizes."""
+
+    largest, smallest = (NASBench201().decode(np.full(6, choice)) for choice in (3, 1))
+
+
+def test_a_sandwich_learns_labels_by_the_largest_path_and_the_largest_by_the_others():
+    space = Sized(channels=4)
+    whole, alone = module_of(space, "sandwich").double(), module_of(space, "sandwich").double()
+    images, labels = batch()
+    whole.training_step((images.double(), labels), 0).backward()
+    paths = sandwich(space, alone.rng("paths"))
+    assert [space.derive(path) for path in paths[:2]] == [space.largest, space.smallest]
+    logits = [alone.supernet(images.double(), {cell: rows.double() for cell, rows in path.items()}) for path in paths]
+    teacher = logits[0].detach().softmax(1)
+    losses = [cross_entropy(logits[0], labels), *(-(teacher * out.log_softmax(1)).sum(1).mean() for out in logits[1:])]
+    sum(losses).backward()
+    for one, other in zip(whole.supernet.parameters(), alone.supernet.parameters(), strict=True):
+        assert (one.grad is None) == (other.grad is None)
+        if one.grad is not None:
+            torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_a_space_without_sizes_has_no_sandwich(mistake):
+    complaint = mistake("strategy=single_path", "strategy.sampling=sandwich", "space=nasbench201")
+    assert "needs a space with Elastic, which space 'nasbench201' lacks" in complaint
 
 
 def test_sparse_training_computes_what_dense_training_does(space):

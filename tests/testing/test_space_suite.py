@@ -12,6 +12,7 @@ from nasforge import (
     Architecture,
     ArchitectureError,
     CellGraph,
+    Elastic,
     Network,
     OptionError,
     Supernet,
@@ -500,6 +501,48 @@ class Shared(Steps, WeightSharing):
 
     def derive(self, mix):
         return self.decode([int(mix["step"].argmax())])
+
+
+class SizedNetwork(nn.Module):
+    """Step 2 is the largest."""
+
+    def __init__(self, channels, classes, step):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(channels, classes) for _ in range(step + 1))
+
+    def forward(self, images):
+        return sum(layer(images.mean((2, 3))) for layer in self.layers)
+
+
+class InSizes(Shared, Elastic):
+    largest, smallest = (Architecture.of("steps", {"steps": (step,)}, str(step)) for step in (2, 0))
+
+    def build(self, architecture, input_shape, classes, *, channels=None, cells=None, auxiliary=False):
+        return SizedNetwork(input_shape[0], classes, architecture["steps"][0])
+
+
+class UpsideDown(InSizes):
+    largest, smallest = InSizes.smallest, InSizes.largest
+
+
+class NotTheLargest(InSizes):
+    largest = Architecture.of("steps", {"steps": (1,)}, "1")
+
+
+@pytest.mark.parametrize(
+    ("space", "sentence"),
+    [
+        (UpsideDown, "`largest` must have more parameters than `smallest`"),
+        (
+            NotTheLargest,
+            "`smallest` has 1.6e-05 million parameters and `largest` 3.2e-05, but a random one has 4.8e-05",
+        ),
+    ],
+)
+def test_wrong_sizes_are_told_what_is_wrong(space, sentence):
+    test = "no_architecture_is_larger_than_the_largest_or_smaller_than_the_smallest"
+    assert sentence in failure(SpaceContract, test, lambda: {"space": space()})
+    getattr(SpaceContract(), f"test_{test}")(InSizes())
 
 
 class TestShared(SpaceContract):

@@ -40,7 +40,8 @@ def normalized(norm: nn.BatchNorm2d, x: Tensor, scale: Tensor | None, edges: Edg
     out = F.batch_norm(x, own_mean, own_variance, scale, None, norm.training, share, norm.eps)
     if norm.training:
         for whole, own in ((mean, own_mean), (variance, own_variance)):
-            whole.view(of, -1)[list(edges)] = own.view(len(edges), -1)
+            # `data`, because like batch_norm's own update this must not invalidate another path's graph.
+            whole.data.view(of, -1)[list(edges)] = own.view(len(edges), -1)
     return out
 
 

@@ -2,6 +2,6 @@
 
 from nasforge_plugins.strategy.single_path.algorithm import EvolutionOptions, SinglePath
 from nasforge_plugins.strategy.single_path.module import SinglePaths
-from nasforge_plugins.strategy.single_path.paths import SAMPLINGS, fair, uniform
+from nasforge_plugins.strategy.single_path.paths import SAMPLINGS, fair, sandwich, uniform
 
-__all__ = ["SAMPLINGS", "EvolutionOptions", "SinglePath", "SinglePaths", "fair", "uniform"]
+__all__ = ["SAMPLINGS", "EvolutionOptions", "SinglePath", "SinglePaths", "fair", "sandwich", "uniform"]

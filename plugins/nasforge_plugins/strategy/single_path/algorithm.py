@@ -12,6 +12,7 @@ import numpy as np
 from nasforge import (
     Architecture,
     Count,
+    Elastic,
     Evaluation,
     PlannedNetwork,
     Population,
@@ -60,13 +61,15 @@ class SinglePath(Strategy[WeightSharing]):
         self,
         *,
         epochs: Count = 40,
-        sampling: Literal["uniform", "fair"] = "uniform",
+        sampling: Literal["uniform", "fair", "sandwich"] = "uniform",
         evolution: EvolutionOptions = EvolutionOptions(),
         supernet: SupernetOptions = SupernetOptions(),
         optimizer: SGDOptions = SGDOptions(),
     ) -> None:
         self.epochs, self.sampling, self.evolution = epochs, sampling, evolution
         self.supernet_options, self.optimizer = supernet, optimizer
+        if sampling == "sandwich":
+            self.needs = (Elastic,)  # type: ignore[misc]  # other samplings need no sizes
 
     def supernet(self, space: WeightSharing, data: SearchData) -> Supernet:
         """The supernet to train, with new weights."""

@@ -43,5 +43,10 @@ class SinglePaths(OneShotModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """The sum of the losses of the drawn paths."""
         images, labels = batch
-        paths = SAMPLINGS[self.sampling](self.space, self._draw)
-        return torch.stack([self.learn(self.supernet(images, self.on_device(path)), labels) for path in paths]).sum()
+        losses = []
+        for path in SAMPLINGS[self.sampling](self.space, self._draw):
+            logits = self.supernet(images, self.on_device(path))
+            losses.append(self.learn(logits, labels))
+            if self.sampling == "sandwich" and len(losses) == 1:
+                labels = logits.detach().softmax(1)  # in-place distillation: the others learn from the largest
+        return torch.stack(losses).sum()

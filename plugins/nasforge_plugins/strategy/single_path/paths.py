@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from nasforge import Mix, WeightSharing
+from nasforge import Elastic, Mix, WeightSharing
 
 Sampling = Callable[[WeightSharing, np.random.Generator], list[Mix]]
 
@@ -42,4 +42,10 @@ def _turns(columns: int, paths: int, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(np.concatenate(rounds)[:paths])
 
 
-SAMPLINGS: Mapping[str, Sampling] = {"uniform": uniform, "fair": fair}
+def sandwich(space: WeightSharing, rng: np.random.Generator) -> list[Mix]:
+    """The largest architecture, which teaches the others, the smallest, and two others (Yu et al. 2020)."""
+    assert isinstance(space, Elastic)  # the strategy needs it for this sampling
+    return [space.mix_of(each) for each in (space.largest, space.smallest, space.sample(rng), space.sample(rng))]
+
+
+SAMPLINGS: Mapping[str, Sampling] = {"uniform": uniform, "fair": fair, "sandwich": sandwich}
