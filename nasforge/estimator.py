@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
 from nasforge.architecture import Architecture, Metrics, Objective
-from nasforge.data import SearchData
 from nasforge.memory import PlannedNetwork
 from nasforge.space import SearchSpace
+
+if TYPE_CHECKING:  # it imports Lightning, which a worker without data need not wait for
+    from nasforge.data import SearchData
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from nasforge.data import SearchData
 from nasforge.devices.machine import GIB, memory_of
 from nasforge.errors import NasforgeError, OptionError
 from nasforge.randomness import isolated, rng_of
 from nasforge.space import SearchSpace, Shape, Supernet, WeightSharing
+
+if TYPE_CHECKING:
+    from nasforge.data import SearchData
 
 DEEPEST = 20_000
 """Feature maps are counted up to this number of layers, for which a pass takes ten seconds."""

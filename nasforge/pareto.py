@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def undominated(costs: np.ndarray) -> np.ndarray:
@@ -26,6 +25,8 @@ def rank_sums(costs: np.ndarray) -> np.ndarray:
 
     This combines objectives whose scales are not comparable, such as zero-cost proxies.
     """
+    from scipy.stats import rankdata  # imported here because every process of a run imports this module
+
     sums: np.ndarray = rankdata(costs, axis=0).sum(axis=1)
     return sums
 

@@ -176,8 +176,7 @@ def _value(key: str, annotation: Any, value: Any) -> Any:
     if items and is_dataclass(items[0]) and isinstance(value, list | tuple):
         return tuple(_value(f"{key}[{index}]", items[0], item) for index, item in enumerate(value))
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
-        converted = adapter.validate_json(json.dumps(value, default=str), strict=True)
+        converted = _adapter(annotation).validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         own = str(first["msg"]).removeprefix("Value error, ") if first["type"] == "value_error" else ""
@@ -185,6 +184,11 @@ def _value(key: str, annotation: Any, value: Any) -> Any:
     if not _same_booleans(value, converted):
         raise OptionError(f"{key}={_shown(value)}: it must be {described(annotation)}")
     return converted
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
 
 
 def _same_booleans(given: Any, converted: Any) -> bool:

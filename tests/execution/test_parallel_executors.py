@@ -15,8 +15,9 @@ from unittest.mock import Mock
 
 import pytest
 import torch
+from scripted import IMAGES, Scripted, Together, Unreadable, work
 
-from nasforge import Architecture, Context, Estimate, Estimator, Objective, OptionError, RunError
+from nasforge import Context, OptionError, RunError
 from nasforge.execution import ray_address
 from nasforge.execution.dispatch import WorkerLost, dispatched
 from nasforge.execution.executor import Answer, LocalExecutor
@@ -29,56 +30,6 @@ from nasforge.run.progress import Progress
 
 ray_tasks = pytest.importorskip("nasforge.execution.ray_tasks")
 ray = pytest.importorskip("ray", reason="RAY NOT CHECKED: pip install 'nasforge[ray]'")
-
-
-class Scripted(Estimator):
-    """Does what the architecture says."""
-
-    name = "scripted"
-    objectives = (Objective("value", "max"),)
-
-    def __init__(self, folder):
-        self.folder = Path(folder)
-
-    def estimate(self, architecture, context):
-        behaviour = architecture["behaviour"]
-        visits = self.folder / f"{behaviour}.visits"
-        with visits.open("a") as file:
-            file.write(f"{os.getpid()}\n")
-        came = len(visits.read_text().splitlines())
-        kills = {"kills once": 1, "kills twice": 2, "always kills": came}
-        if came <= kills.get(behaviour, 0):
-            os.kill(os.getpid(), signal.SIGKILL)
-        if behaviour == "raises":
-            raise ValueError("no such layer")
-        if behaviour == "slow":
-            time.sleep(60 if came == 1 else 0)
-        return Estimate({"value": torch.rand(()).item()}, {"seed": torch.tensor([context.seed])})
-
-
-class Together(Scripted):
-    """Cheaper for many at once."""
-
-    def estimate(self, architecture, context):
-        super().estimate(architecture, context)
-        return Estimate({"value": float(len(architecture["behaviour"]))})
-
-    def estimate_many(self, architectures, context):
-        return [self.estimate(architecture, context) for architecture in architectures]
-
-
-class Images:
-    fingerprint = "images"
-
-
-IMAGES = Images()
-
-
-def work(*behaviours):
-    return [
-        (Architecture.of("toy", {"behaviour": one}, one), Context(None, IMAGES, "cpu", 1, seed))
-        for seed, one in enumerate(behaviours)
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -268,11 +219,6 @@ def test_what_cannot_be_pickled_is_named(tmp_path):
     estimator.hook = lambda: None
     with pytest.raises(OptionError, match=r"estimator 'scripted' on space .* cannot be sent to other processes"):
         list(LocalWorkers(1, 2).run(estimator, [(work("a")[0][0], Context(Named(), IMAGES, "cpu", 1, 0))]))
-
-
-class Unreadable(Scripted):
-    def __setstate__(self, state):
-        raise ValueError("weights of another version")
 
 
 def test_what_cannot_be_unpickled_is_named(executor, tmp_path):
