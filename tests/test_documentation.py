@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from forked import shell_function
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -37,7 +38,6 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 SHELL = """\
-nasforge() {{ "{python}" -m nasforge "$@" {words}; }}
 pip() {{ "{installer}" -m pip --python "{python}" "$@" --quiet --no-deps --no-build-isolation; }}
 python() {{ "{python}" "$@"; }}
 pytest() {{ "{python}" -m pytest "$@"; }}
@@ -82,10 +82,13 @@ def python(tmp_path_factory):
 
 
 def run_in_shell(block, python, folder):
-    functions = SHELL.format(python=python, installer=sys.executable, words=block.words)
-    shell = ["bash", "-euo", "pipefail", "-c", functions + block.code]
-    done = subprocess.run(shell, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, f"{block.code}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    others = SHELL.format(python=python, installer=sys.executable)
+    (packages,) = python.parents[1].glob("lib/python3*/site-packages")
+    with shell_function(python.parents[1], block.words, packages) as (nasforge_function, printed):
+        shell = ["bash", "-euo", "pipefail", "-c", nasforge_function + others + block.code]
+        done = subprocess.run(shell, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    texts = (*printed, done.stdout, done.stderr)
+    assert done.returncode == 0, "\n".join([block.code, *(text[-4000:] for text in texts)])
 
 
 def run_in_python(block, page, python, namespace):

@@ -185,7 +185,7 @@ def test_a_pickled_job_of_hydra_is_not_read(mistake, tmp_path, sentinel):
 @pytest.mark.parametrize(
     "words",
     [
-        ["resume", ".", "budget.evaluations=4", "executor.workers=2"],
+        ["resume", ".", "budget.evaluations=3", "executor.workers=2"],
         ["retrain", ".", "retrain.channels=5", "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"],
     ],
     ids=["workers", "ranks"],
