@@ -35,6 +35,18 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         LIGHT as LIGHT,
         svg_of as svg_of,
     )
+    from nasforge.choices.declare import (
+        choice as choice,
+        kernel as kernel,
+        repeat as repeat,
+        width as width,
+    )
+    from nasforge.choices.sizes import (
+        derived as derived,
+    )
+    from nasforge.choices.space import (
+        ChoiceSpace as ChoiceSpace,
+    )
     from nasforge.command.api import (
         search as search,
     )
@@ -167,6 +179,10 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         WeightDecay as WeightDecay,
         Workers as Workers,
     )
+    from nasforge.registry.user_modules import (
+        Importable as Importable,
+        importable as importable,
+    )
     from nasforge.result import (
         Result as Result,
         SearchResult as SearchResult,
@@ -242,6 +258,10 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
 
 _HOMES = {
     "command.api": "search",
+    "choices.declare": "choice kernel repeat width",
+    "choices.sizes": "derived",
+    "choices.space": "ChoiceSpace",
+    "registry.user_modules": "Importable importable",
     "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
     "networks.mixing": "counted_batch drop_path scaled_norm softmax_per_node weighted_sum",
     "networks.convolutions": "PointwiseConv2d pointwise",

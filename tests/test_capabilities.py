@@ -40,7 +40,7 @@ STAGE = "{name: only, cells: 3, epochs: 1, population: 1, images: 24}"
 SIZES = {
     "egnas": [*SUPERNET, "strategy.population=2", "strategy.samples=1", "strategy.validation_batch_size=8"],
     "darts": SUPERNET,
-    "medarts": [f"strategy.stages=[{STAGE}]", "space.channels=4"],
+    "medarts": [f"strategy.stages=[{STAGE}]"],
     "nsga2": ["strategy.population=2"],
     "regularized_evolution": ["strategy.population=2", "strategy.sample=2"],
     "ntk_ga": [
@@ -57,7 +57,14 @@ SIZES = {
     ],
 }
 SPACE_SIZES = {
-    "darts": ["space.cells=3", "space.operations=[skip_connect,sep_conv_3x3]"],
+    "darts": ["space.cells=3", "space.channels=4", "space.operations=[skip_connect,sep_conv_3x3]"],
+    "autoformer": ["space.embeddings=[8,12]", "space.depths=[1,2]", "space.features=4"],
+    "mobilenet": [
+        *("space.widths=[8,8,8,8,8,8,8,8,8]", "space.multipliers=[1.0]", "space.depths=[1,1]", "space.kernels=[3,5]"),
+        *("space.expansions=[2]", "space.gates=false"),
+    ],
+    "module": ["space.arguments={channels: 4, blocks: 2}"],
+    "nasbench201": ["space.channels=4"],
     "tsenas": ["space.min_cells=4", "space.max_cells=4", "space.reductions=1", "space.channels=4"],
 }
 TRAINING = ["epochs=1", "channels=4", "cells=1"]

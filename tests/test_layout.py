@@ -29,7 +29,7 @@ ORDER = (
     {"devices"},
     {"contracts"},
     {"charts", "journal", "networks", "plain", "registry"},
-    {"config", "execution", "statistics", "tables", "training"},
+    {"choices", "config", "execution", "statistics", "tables", "training"},
     {"run"},
     {"report"},
     {"compare", "diagnosis", "experiment"},
@@ -158,14 +158,21 @@ def test_a_plug_in_knows_no_other_kind(path):
         assert level <= len(path.relative_to(PLUGINS).parts) - 1, "a relative import that leaves its kind"
 
 
-PLAIN_WORDS = {"arrays", "cascade", "digits", "latency", "supernet", "tabular", "training"}
+PLAIN_WORDS = {"arrays", "cascade", "digits", "latency", "module", "supernet", "tabular", "training"}
 """Names of plug-ins that are also words of a sentence: they count only as a whole text, or after an equals sign."""
 EXAMPLES = {
     "command/api.py": {"arrays"},  # reads the file of images that were in memory
     "command/messages.py": {"egnas", "cifar10", "tabular"},  # the first commands of `nasforge --help`
     "config/configuration.py": {"egnas"},  # how to write an override
     "devices/environment.py": {"nevergrad"},  # the library, whose version a run records
-    "diagnosis/new_plugin.py": {"egnas", "nasbench201", "random_search", "supernet", "training"},  # what its tests run
+    "diagnosis/new_plugin.py": {
+        "egnas",
+        "module",
+        "nasbench201",
+        "random_search",
+        "supernet",
+        "training",
+    },  # its tests, a variable
     "run/estimates.py": {"training"},  # an estimator that needs no shared weights
     "testing/one_shot.py": {"darts", "egnas", "medarts", "single_path", "te_nas"},  # whose searches the suite runs
 }

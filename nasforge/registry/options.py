@@ -67,6 +67,11 @@ def path_options(cls: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(key for key, annotation in annotations.items() if Path in (annotation, *get_args(annotation)))
 
 
+def options_annotated(cls: Callable[..., Any], annotation: Any) -> tuple[str, ...]:
+    """Return the options with exactly this annotation."""
+    return tuple(key for key, parameter in _schema(cls).items() if parameter.annotation == annotation)
+
+
 def grouped_options(cls: Callable[..., Any]) -> list[str]:
     """Return the dotted names of the options in all groups: `supernet.channels`."""
     groups = {key: parameter.default for key, parameter in _schema(cls).items() if _is_group(parameter.default)}

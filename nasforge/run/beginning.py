@@ -12,6 +12,7 @@ from nasforge.errors import RunError
 from nasforge.journal.journal import Journal, atomic, content, read_first, write_json
 from nasforge.journal.records import read_yaml, well_formed, yaml_of
 from nasforge.journal.run_folder import RunFolder
+from nasforge.registry.user_modules import check_importable
 from nasforge.run.identity import differences
 from nasforge.training.recipe import with_recipe
 
@@ -114,9 +115,11 @@ class Beginning:
 
         Raises:
             RunError: it is damaged, or differs in what the run computes.
+            OptionError: it names a module that the user has not allowed.
         """
         path = RunFolder(folder).config
         if not path.exists():
+            check_importable(self.config)
             return dict(self.config)
         remedy = f"restore it, or delete {path}: `nasforge resume` writes it again"
         try:
@@ -128,6 +131,7 @@ class Beginning:
         sections = [key for key, value in self.config.items() if isinstance(value, Mapping)]
         if wrong := [key for key in sections if not isinstance(config.get(key), Mapping)]:
             raise RunError(f"{path} is damaged: {wrong[0]} must hold keys and values; {remedy}")
+        check_importable(config)
         return config
 
 
@@ -152,6 +156,7 @@ def read_config(folder: Path) -> Config:
         raise RunError(f"{folder} is not a run's folder: it has no {path.name}")
     config: Config = read_yaml(path)
     _check_sections(path, config)
+    check_importable(config)
     return with_recipe(config)
 
 

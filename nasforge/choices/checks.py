@@ -1,0 +1,100 @@
+"""Refuse modules whose networks do not work, or do not compute what the supernet computes; name the place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from nasforge.choices.decisions import clean
+from nasforge.choices.supernet import ChoiceSupernet
+from nasforge.errors import OptionError, reason
+from nasforge.space import Mix, Shape
+
+IMAGES = 2
+
+
+def check_logits(module: nn.Module, input_shape: Shape, classes: int) -> None:
+    """Raise an `OptionError` if a network does not turn images into logits, or draws random numbers in eval mode."""
+    training, device = module.training, _device(module)
+    before = torch.get_rng_state()
+    with torch.no_grad(), _told(module, input_shape):
+        logits = module.eval()(torch.zeros(IMAGES, *input_shape, device=device))
+    module.train(training)
+    if not torch.equal(before, torch.get_rng_state()):
+        raise OptionError(
+            f"{type(module).__name__} draws random numbers in eval mode; draw them only if self.training is true"
+        )
+    if not isinstance(logits, Tensor) or logits.shape != (IMAGES, classes):
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise OptionError(
+            f"{type(module).__name__} must return logits {(IMAGES, classes)} for {IMAGES} images and {classes} "
+            f"classes, not {shape}; does its constructor take `classes`?"
+        )
+
+
+def check_shapes(supernet: ChoiceSupernet, input_shape: Shape) -> None:
+    """Raise an `OptionError` if the outputs of a choice's options or of a repeated block differ in shape."""
+    even = {group: torch.full(shape, 1 / shape[1]) for group, shape in supernet.alpha_shapes.items()}
+    training = supernet.training
+    with torch.no_grad(), _told(supernet.module, input_shape):
+        supernet.eval()(torch.zeros(IMAGES, *input_shape), even)
+    supernet.train(training)
+
+
+def check_supernet(
+    supernet: ChoiceSupernet, network: nn.Module, chosen: Mapping[str, int], mix: Mix, input_shape: Shape
+) -> None:
+    """Raise an `OptionError` if a network with its share of the supernet's weights computes something else.
+
+    Args:
+        network: the user's module for the options `chosen` (indices by decision's key).
+        mix: the same options as mixing weights.
+    """
+    network.load_state_dict(supernet.weights_for(network, chosen))
+    training = supernet.training
+    images = torch.randn(IMAGES, *input_shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), _told(supernet.module, input_shape):
+        expected, logits = network.eval()(images), supernet.eval()(images, mix)
+    supernet.train(training)
+    if not torch.allclose(logits, expected, rtol=1e-3, atol=1e-4 * max(1.0, float(expected.abs().max()))):
+        raise OptionError(
+            f"{type(supernet.module).__name__}: with the same weights, a network computes something else than "
+            f"the supernet (logits differ by {float((logits - expected).abs().max()):.2g}). Something reads a variable "
+            "width in another way than an nn.Conv2d, nn.Linear, nn.BatchNorm2d or nn.LayerNorm of that width does; "
+            "concatenated maps of variable widths, for example"
+        )
+
+
+@contextmanager
+def _told(module: nn.Module, input_shape: Shape) -> Iterator[None]:
+    """Turn an error inside a forward pass into an `OptionError` that names the innermost module."""
+    within: list[str] = []
+    handles = []
+    for path, part in module.named_modules():
+        handles.append(part.register_forward_pre_hook(partial(_enter, within, path)))
+        handles.append(part.register_forward_hook(partial(_leave, within)))
+    try:
+        yield
+    except Exception as error:
+        where = f"at '{clean(module, within[-1])}'" if within and within[-1] else "in its forward()"
+        cause = str(error) if isinstance(error, OptionError) else reason(error)
+        raise OptionError(f"{type(module).__name__} fails for images {input_shape} {where}: {cause}") from error
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _enter(within: list[str], path: str, *_: object) -> None:
+    within.append(path)
+
+
+def _leave(within: list[str], *_: object) -> None:
+    within.pop()
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next((tensor.device for tensor in module.parameters()), torch.device("cpu"))
