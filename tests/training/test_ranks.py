@@ -125,10 +125,14 @@ MODULES = {
 }
 
 
-def fitted(ranks, make, epochs, tmp_path, precision="64-true"):
+ON_DEVICE = ("a network", "DARTS")
+"""Those whose shared fit has its images on the device, where a single process has them from a loader."""
+
+
+def fitted(ranks, make, epochs, tmp_path, precision="64-true", data_on_device=False):
     torch.manual_seed(0)
     module = make()
-    trainer = {"accelerator": "cpu", "devices": ranks.count, "precision": precision}
+    trainer = {"accelerator": "cpu", "devices": ranks.count, "precision": precision, "data_on_device": data_on_device}
     arguments = {"name": "fit", "epochs": epochs, "seed": 0, "trainer": trainer}
     done = ranks.train(Fit(module, images(), 1, {**arguments, "checkpoint": tmp_path / f"{ranks.count}.ckpt"}))
     assert done == epochs
@@ -138,7 +142,8 @@ def fitted(ranks, make, epochs, tmp_path, precision="64-true"):
 @pytest.mark.parametrize("kind", MODULES)
 def test_two_ranks_reach_what_one_does(two, kind, tmp_path):
     epochs = 2 if kind == "EG-NAS" or kind.startswith("a network") else 1
-    alone, shared = (fitted(ranks, MODULES[kind], epochs, tmp_path) for ranks in (Ranks(), two))
+    alone = fitted(Ranks(), MODULES[kind], epochs, tmp_path)
+    shared = fitted(two, MODULES[kind], epochs, tmp_path, data_on_device=kind in ON_DEVICE)
     state = shared.state_dict()
     for name, tensor in alone.state_dict().items():
         torch.testing.assert_close(state[name], tensor, rtol=1e-5, atol=1e-5, msg=lambda said, n=name: f"{n}: {said}")

@@ -5,13 +5,13 @@ import torch
 from PIL import Image
 
 from nasforge import FitData, ImageSet, OptionError, Preprocessing, train
-from nasforge.testing import tiny_data
+from nasforge.testing import host_requests, tiny_data
 from nasforge.training import resident
 from nasforge.training.resident import IndexedBatches, check_room, placed
 from nasforge_plugins.space.darts import DARTS
 from nasforge_plugins.strategy.darts.module import GradientAlphas
 
-CPU, META = torch.device("cpu"), torch.device("meta")
+CPU = torch.device("cpu")
 AUGMENTED = Preprocessing((0.5,) * 3, (0.25,) * 3, pad=1, flip=True, cutout=3)
 
 
@@ -37,12 +37,16 @@ def halves(source="memory", factor=1.0, images=43):
     return FitData(first, second, AUGMENTED, 6)
 
 
-def fitted(data, on_device, epochs=2):
-    """All numbers that a search with first-order gradients leaves behind."""
+def first_order(data, epochs=2):
     torch.manual_seed(0)
     space = DARTS(channels=4, cells=3)
     weights = {"learning_rate": 0.1, "final_learning_rate": 0.0, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0}
-    module = GradientAlphas(space.supernet(data.train.shape, 2), space, epochs=epochs, **weights)
+    return GradientAlphas(space.supernet(data.train.shape, 2), space, epochs=epochs, **weights)
+
+
+def fitted(data, on_device, epochs=2):
+    """All numbers that a search leaves behind."""
+    module = first_order(data, epochs)
     trainer = {"accelerator": "cpu", "devices": 1, "data_on_device": on_device}
     train(module, data, name="fit", epochs=epochs, seed=0, trainer=trainer)
     assert module.data is data  # what the fit moved is not left with the module
@@ -83,14 +87,9 @@ def test_a_loader_reads_where_that_is_asked_for_or_no_slower():
     assert placed(halves(), CPU, "auto") is None
 
 
-def test_nothing_asks_a_device_for_values_while_a_batch_is_made():
-    # A meta tensor has a shape but no values, so any request for one raises an error.
-    data = placed(halves(), META, True)
-    images, labels = next(iter(IndexedBatches(data, 0)))
-    augmented = data.preprocessing.augment(images, torch.Generator().manual_seed(0))
-    assert {images.device, labels.device, augmented.device} == {META}
-    assert augmented.shape == (6, 3, 8, 8)
-    assert data.validation[torch.arange(5)][0].shape == (5, 3, 8, 8)
+def test_no_batch_of_images_on_the_device_waits_for_the_host():
+    data = halves()
+    assert host_requests(first_order(data), data, data_on_device=True) == []
 
 
 class Endless(Files):
