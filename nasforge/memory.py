@@ -37,6 +37,7 @@ class PlannedNetwork:
         shape: (C, H, W) of its images.
         batch_size: number of images in a training step; 0 if it is not trained.
         copies: how many copies are in memory at once.
+        averaged: whether a moving average of its weights is in memory beside it.
         required: whether an error of the space is raised here; otherwise it is raised when the network is built.
     """
 
@@ -46,6 +47,7 @@ class PlannedNetwork:
     shape: Shape
     batch_size: int = 0
     copies: int = 1
+    averaged: bool = False
     required: bool = False
 
     @classmethod
@@ -77,8 +79,8 @@ def check_memory(
 ) -> None:
     """Refuse a network that cannot fit into the device's memory; accept one whose size cannot be determined.
 
-    The estimate is a lower bound: weights with gradients and momentum, and the tensors that one batch saves for the
-    backward pass.
+    The estimate is a lower bound: weights with gradients, momentum and moving average, and the tensors that one batch
+    saves for the backward pass.
 
     Args:
         ranks: number of devices that share a batch.
@@ -93,7 +95,8 @@ def check_memory(
         return
     batch, share = -(-planned.batch_size // ranks), 0.5 if half else 1.0
     copies = planned.copies if device == "cpu" else 1  # a GPU need not hold copies that are idle
-    weights, maps = share * _weights(module, copies, trained=batch > 0), 0.0
+    tensors = copies + (2 if batch else 0) + planned.averaged  # training adds gradients and momentum
+    weights, maps = share * tensors * sum(map(_bytes, module.parameters())), 0.0
     if batch and weights < available < weights + _most(module, planned.shape, batch):
         maps = share * _kept(module, space, planned.shape, batch)
     if weights + maps > available:
@@ -123,11 +126,6 @@ def _on_meta(planned: PlannedNetwork, space: SearchSpace) -> nn.Module | None:
         return None
     except Exception:  # a plug-in's space may use its tensors in ways that the meta device does not support
         return None
-
-
-def _weights(module: nn.Module, copies: int, *, trained: bool) -> int:
-    """Return the bytes of the parameters of all copies, plus gradients and momentum if one is trained."""
-    return (copies + (2 if trained else 0)) * sum(map(_bytes, module.parameters()))
 
 
 def _most(module: nn.Module, shape: Shape, batch: int) -> float:

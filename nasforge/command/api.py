@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasforge.config.configuration import compose, quoted
+from nasforge.config.configuration import compose
+from nasforge.config.words import override
 from nasforge.journal.records import flat
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def search(
         check_no_extras(test, class_names)
     chosen = {"strategy": strategy, "space": space, "data": "arrays" if images else data}
     named = {kind: name for kind, name in chosen.items() if name is not None}
-    words = [*overrides, *(_word(key, value) for key, value in flat({**named, **options}).items())]
+    words = [*overrides, *(override(key, value) for key, value in flat({**named, **options}).items())]
     composition = compose(words, config_dir=config_dir)
     flags = [] if config_dir is None else [f"--config-dir={config_dir}"]
     progress = Progress(detail=Detail.NOTHING if quiet else Detail.ALL)
@@ -78,25 +77,4 @@ def search(
     experiment.check_free(folder)
     with images.written(folder.absolute()) as path:
         config["data"]["path"] = str(path)
-        return experiment.search(config, folder, [*words, _word("data.path", path)], progress=progress)
-
-
-def _word(key: str, value: Any) -> str:
-    """Return an override that the command line's grammar parses as exactly this value."""
-    return f"{key}={_written(value)}"
-
-
-_PLAIN = re.compile(r"[A-Za-z_]\w*")
-_SPECIAL = ("null", "true", "false", "inf", "nan")
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return f"[{','.join(_written(item) for item in value)}]"
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _SPECIAL:
-        return value
-    if isinstance(value, str | PathLike):
-        return quoted(str(value))
-    if hasattr(value, "item"):  # a NumPy or torch number
-        value = value.item()
-    return repr(value) if isinstance(value, float) else json.dumps(value)
+        return experiment.search(config, folder, [*words, override("data.path", path)], progress=progress)

@@ -21,6 +21,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from nasforge.config.extras import LAUNCHERS, install_line
 from nasforge.config.search_path import register
+from nasforge.config.words import quoted
 from nasforge.errors import NasforgeError, OptionError, UnknownNameError, text_of, unknown
 from nasforge.registry.entry_points import CONTRACTS, registry
 from nasforge.registry.options import unknown_key
@@ -251,13 +252,6 @@ def _source(folder: Path) -> str:
     if not folder.is_dir():
         raise OptionError(f"--config-dir={folder}: there is no such folder")
     return f"file://{folder.absolute()}"
-
-
-def quoted(text: str) -> str:
-    """Quote any text for the grammar of the command line."""
-    # In the grammar, a backslash is literal unless it stands before a quote.
-    escaped = re.sub(r"(\\*)'", r"\1\1\'", text)
-    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
 
 
 def _translation(error: Exception, overrides: Sequence[str], composed: Composed) -> NasforgeError:

@@ -18,7 +18,7 @@ from nasforge.experiment.forecast import say_plan
 from nasforge.experiment.outcome import Outcome, draw, ended, existing, finish
 from nasforge.experiment.parts import Parts
 from nasforge.experiment.published import explained, true_accuracies, why_not_looked_up
-from nasforge.experiment.resumption import resumed
+from nasforge.experiment.resumption import resumed, words_of_retraining
 from nasforge.experiment.retraining import retrain as retrain_networks
 from nasforge.journal.journal import Journal, digest, gone, write_json
 from nasforge.journal.records import well_formed
@@ -126,7 +126,8 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
         folder = files.retraining(key)
         if RunFolder(folder).journal.exists():
             return resume(folder, how=config)
-    return _begin("retrain", parts, folder, (), architecture.to_json(), called)
+    words = words_of_retraining(parts.recorded, called if called in parts.space.presets else str(architecture))
+    return _begin("retrain", parts, folder, words, architecture.to_json(), called)
 
 
 def report(folder: Path) -> Path:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nasforge.architecture import Architecture
-from nasforge.data import SearchData
+from nasforge.data import FitData, SearchData
 from nasforge.experiment.parts import Parts
+from nasforge.experiment.retraining_options import Retraining
 from nasforge.randomness import isolated, rng_of
 from nasforge.run.run import Run
 from nasforge.space import Network
+from nasforge.training.averaging import update_average
 from nasforge.wording import counted, duration
 
 
@@ -69,9 +72,10 @@ def _bounds(parts: Parts) -> str:
 
 
 def _retraining(parts: Parts, run: Run, architecture: Architecture | None) -> str:
-    how, images, batch = parts.retraining, len(parts.data.train), parts.retraining.batch_size
+    how = parts.retraining
+    data = how.fit_data(parts.data.train, run.data.preprocessing, seed=run.seed)
     networks = how.seeds + how.random
-    what = f"{counted(networks, 'network')} for {counted(how.epochs, 'epoch')} on {counted(images, 'image')}"
+    what = f"{counted(networks, 'network')} for {counted(how.epochs, 'epoch')} on {counted(len(data.train), 'image')}"
     with isolated(0):
         network = run.space.build(
             architecture or run.space.sample(rng_of(run.seed, "forecast")),
@@ -81,21 +85,46 @@ def _retraining(parts: Parts, run: Run, architecture: Architecture | None) -> st
             cells=how.cells,
             auxiliary=how.auxiliary,
         ).to(run.device)
-        pixels = torch.rand(min(batch, images), *run.data.input_shape, device=run.device)
-        step = step_seconds(network, pixels)
-    return f"{what}, about {duration(networks * how.epochs * -(-images // batch) * step)}, estimated from one step"
+        seconds = networks * how.epochs * _epoch_seconds(network, data, how, run.device)
+    about = "about" if how.patience is None else "at most about"
+    return f"{what}, {about} {duration(seconds)}, estimated from one step"
+
+
+def _epoch_seconds(network: Network, data: FitData, how: Retraining, device: str) -> float:
+    """Return the seconds of an epoch, from one batch: its augmentation, its step, the average and held-out images."""
+    images = data.train[torch.arange(data.images_in_batch(0))][0].to(device)
+    generator, average = torch.Generator().manual_seed(0), copy.deepcopy(network)
+    batches = -(-len(data.train) // data.batch_size)
+    augmented = data.preprocessing.augment(images, generator)
+    seconds = batches * _seconds(lambda: data.preprocessing.augment(images, generator), images)
+    seconds += batches * step_seconds(network, augmented)
+    if how.ema:
+        update = _seconds(lambda: update_average(average, network, how.ema, 0), images)
+        seconds += batches / how.accumulate * update
+    if data.validation is not None:
+        with torch.no_grad():
+            seconds += len(data.validation) / len(images) * _seconds(lambda: network(augmented), images)
+    return seconds
 
 
 def step_seconds(network: Network, images: Tensor) -> float:
     """Return the seconds of a second training step of `network` on `images` (B, C, H, W), without its optimizer."""
-    labels, seconds = torch.zeros(len(images), dtype=torch.long, device=images.device), 0.0
-    for _ in range(2):
-        start = _now(images)
+    labels = torch.zeros(len(images), dtype=torch.long, device=images.device)
+
+    def step() -> None:
         logits, auxiliary = network.with_auxiliary(images)
         loss = cross_entropy(logits, labels)
         (loss if auxiliary is None else loss + cross_entropy(auxiliary, labels)).backward()  # type: ignore[no-untyped-call]
-        seconds = _now(images) - start
-    return seconds
+
+    return _seconds(step, images)
+
+
+def _seconds(work: Callable[[], object], images: Tensor) -> float:
+    """Return the seconds of a second call of `work`, which computes on the device of `images`."""
+    work()
+    start = _now(images)
+    work()
+    return _now(images) - start
 
 
 def _now(images: Tensor) -> float:

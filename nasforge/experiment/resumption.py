@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
+from nasforge.config.words import override
 from nasforge.errors import OptionError
 from nasforge.experiment.watchers import check_destinations
+from nasforge.journal.records import flat
 from nasforge.registry.places import path_keys
-from nasforge.run.identity import check_cluster, computed_as, key_of, may_change
+from nasforge.run.identity import check_cluster, computed_as, identity, key_of, may_change
 
 SEARCH = ("strategy", "estimator", "objectives", "constraints", "budget", "control")
 """Keys that a retraining does not use."""
@@ -66,6 +68,28 @@ def retrained(
         changed["executor"]["threads"] = None  # the number was chosen for the size of the search's images
     check_destinations(changed, words)
     return changed
+
+
+def words_of_retraining(config: Mapping[str, Any], architecture: str) -> list[str]:
+    """Return the arguments of `nasforge retrain` that repeat a retraining without its search; defaults are left out.
+
+    Args:
+        config: resolved.
+        architecture: a preset's name, or a notation that the space reads.
+    """
+    from nasforge.config.configuration import compose, configured
+
+    usual = compose([]).config
+    names = {kind: config[kind]["name"] for kind in ("space", "data")}
+    defaults = flat(usual | {kind: configured(kind, name) for kind, name in names.items()})
+    own = {*identity(config), *path_keys(config)} - {"architecture", *(f"{kind}.name" for kind in names)}
+    choices = {kind: name for kind, name in names.items() if name != usual[kind]["name"]}
+    options = {
+        key: value
+        for key, value in flat(config).items()
+        if key in own and key.split(".")[0] not in SEARCH and defaults.get(key, ...) != value
+    }
+    return [override(key, value) for key, value in {"architecture": architecture, **choices, **options}.items()]
 
 
 def check_retraining(words: Sequence[str]) -> None:

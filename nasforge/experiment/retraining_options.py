@@ -111,5 +111,6 @@ class Retraining(Recipe):
             what="the network to retrain",
             lower="retrain.channels, retrain.cells or retrain.batch_size",
             batch_size=min(self.batch_size, len(data.train)),
+            averaged=self.ema > 0,
             required=True,
         )

@@ -17,6 +17,7 @@ def provenance(run: RunFolder) -> dict[str, Any]:
     commit = str(environment.get("commit", ""))
     return {
         "command": beginning.command_line if beginning else "",
+        "work": "retraining" if beginning and beginning.command == "retrain" else "search",
         "versions": [f"{name} {environment[name]}" for name in ("nasforge", "torch", "python") if name in environment],
         "commit": "" if commit.endswith("-dirty") else commit,
         "changed": commit.removesuffix("-dirty") if commit.endswith("-dirty") else "",

@@ -27,7 +27,7 @@ class Beginning:
     Attributes:
         command: the command that `nasforge resume` continues.
         config: the configuration as resolved at the first start.
-        words: arguments of the command line.
+        words: arguments of the command line; of a retraining, those that make the same without the search's folder.
         data: fingerprint of the data; empty if the run reads none.
         architecture: the architecture that a retraining trains, as JSON; None in a search.
         called: the architecture's name for people: "found", "given", or the name of a published one.
@@ -44,15 +44,13 @@ class Beginning:
 
     @property
     def command_line(self) -> str:
-        """The command that makes the same search anywhere; empty for a retraining."""
-        if self.command != "search":
-            return ""
+        """The command that makes the same search or retraining anywhere."""
         words = [word for word in self.words if not word.lstrip("+").startswith("hydra.")]
         given = {word.lstrip("+").partition("=")[0] for word in words}
         # These have defaults that the time and the machine determine, and are part of what the run computes.
         fixed = {"seed": self.config["seed"], "executor.threads": self.config["executor"].get("threads")}
         words += [f"{key}={value}" for key, value in fixed.items() if key not in given and value is not None]
-        return shlex.join(["nasforge", *words])
+        return shlex.join(["nasforge", *(["retrain"] if self.command == "retrain" else []), *words])
 
     def journal(self, folder: Path) -> Journal:
         """Make `folder` the folder of a run, complete even if killed early: `resume` writes what is missing.

@@ -8,8 +8,8 @@ import pytest
 
 import nasforge
 from nasforge import OptionError, UnknownNameError
-from nasforge.command.api import _word
 from nasforge.config.configuration import compose
+from nasforge.config.words import override
 from nasforge.experiment import experiment
 
 
@@ -86,9 +86,9 @@ def test_errors_are_the_commands():
     ],
 )
 def test_values_arrive_as_they_were(value):
-    assert compose([_word("architecture", value)]).config["architecture"] == value
+    assert compose([override("architecture", value)]).config["architecture"] == value
 
 
 def test_numpy_numbers_and_paths_are_welcome():
-    assert compose([_word("seed", np.int64(3))]).config["seed"] == 3
-    assert compose([_word("architecture", Path("a") / "b.json")]).config["architecture"] == str(Path("a/b.json"))
+    assert compose([override("seed", np.int64(3))]).config["seed"] == 3
+    assert compose([override("architecture", Path("a") / "b.json")]).config["architecture"] == str(Path("a/b.json"))

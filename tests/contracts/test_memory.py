@@ -91,6 +91,18 @@ def test_the_maps_of_a_batch_count_and_devices_share_it(data, space, monkeypatch
         check_memory(network(data, copies=100_000, batch_size=0), space, "cpu")
 
 
+def test_a_moving_average_is_one_more_copy_on_any_device(data, space, monkeypatch):
+    planned = network(data, averaged=True)
+    module = memory._on_meta(planned, space)
+    weights, maps = 16 * sum(p.numel() for p in module.parameters()), memory._kept(module, space, SHAPE, 32)
+    for device in ("cpu", "cuda"):
+        monkeypatch.setattr(memory, "memory_of", lambda _: weights + maps)
+        check_memory(planned, space, device)
+        monkeypatch.setattr(memory, "memory_of", lambda _: weights + maps - 1)
+        with pytest.raises(OptionError, match="it does not fit"):
+            check_memory(planned, space, device)
+
+
 def test_a_guest_that_asks_its_tensors_for_numbers_is_built_all_the_same(data, space):
     planned = PlannedNetwork(
         what="it", lower="nothing", shape=SHAPE, build=lambda _: torch.nn.Linear(int(torch.ones(1).item()), 10**9)

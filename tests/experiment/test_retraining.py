@@ -1,7 +1,11 @@
 """`nasforge retrain` with a recipe: what is refused, what it costs a key, and what a killed training becomes."""
 
+import html
 import json
 import multiprocessing
+import re
+import shlex
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +18,7 @@ from safetensors.torch import load_file
 import nasforge
 from nasforge.config.configuration import compose
 from nasforge.experiment import experiment
-from nasforge.experiment.resumption import retrained
+from nasforge.experiment.resumption import retrained, words_of_retraining
 from nasforge.experiment.retraining_options import Retraining
 from nasforge.journal.journal import Journal
 from nasforge.run.beginning import Beginning, read_config
@@ -194,3 +198,32 @@ def test_a_run_of_a_version_without_recipes_can_be_retrained_with_one(few_images
     assert "ema" not in yaml.safe_load((tmp_path / "old" / "config.yaml").read_text())["retrain"]
     again = retrained(read_config(tmp_path / "old"), ["retrain.ema=0.99"])
     assert again["retrain"] == {**config["retrain"], **DEFAULTS, "ema": 0.99}
+
+
+def test_the_report_has_a_command_that_repeats_the_retraining_without_its_search(command, trained_run, tmp_path):
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    words = ["retrain.seeds=1", "retrain.epochs=2", "retrain.ema=0.5", "trainer.accelerator=cpu"]
+    assert command("retrain", str(run), *words)[0] == 0
+    (folder,) = run.glob("retrain-*")
+    page = (folder / "report.html").read_text()
+    typed = html.unescape(re.search(r'The same retraining again.*?<pre class="copy">(.*?)</pre>', page, re.S)[1])
+    folder = Path(shutil.move(folder, tmp_path / "first"))
+    shutil.rmtree(run)
+
+    program, *again = shlex.split(typed)
+    assert program == "nasforge"
+    assert command(*again, "trainer.accelerator=cpu", "hydra.run.dir=again")[0] == 0
+    first, second = (json.loads((path / "result.json").read_text()) for path in (folder, Path("again")))
+    assert second["retrain"]["rows"][0].pop("name") == "given"
+    assert first["retrain"]["rows"][0].pop("name") == "found"
+    assert second == first
+
+
+def test_a_preset_keeps_its_name_in_the_command_that_repeats_its_retraining(few_images):
+    config = compose(words_for(few_images)).config
+    words = words_of_retraining(config, "DARTS_V2")
+    assert compose(words).config["retrain"] == config["retrain"]
+    assert compose(words).config["data"] == config["data"]
+    assert words[:2] == ["architecture=DARTS_V2", "data=arrays"]
+    assert "space=darts" not in words
+    assert not [word for word in words if word.startswith(("trainer.accelerator", "retrain.learning_rate"))]
