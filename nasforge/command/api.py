@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasforge.config.configuration import compose
-from nasforge.config.words import override
+from nasforge.config.overrides import override
 from nasforge.journal.records import flat
 
 if TYPE_CHECKING:

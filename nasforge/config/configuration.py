@@ -20,8 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from nasforge.config.extras import LAUNCHERS, install_line
+from nasforge.config.overrides import quoted
 from nasforge.config.search_path import register
-from nasforge.config.words import quoted
 from nasforge.errors import NasforgeError, OptionError, UnknownNameError, text_of, unknown
 from nasforge.registry.entry_points import CONTRACTS, registry
 from nasforge.registry.options import unknown_key

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from nasforge.config.words import override
+from nasforge.config.overrides import override
 from nasforge.errors import OptionError
 from nasforge.experiment.watchers import check_destinations
 from nasforge.journal.records import flat

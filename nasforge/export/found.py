@@ -45,7 +45,8 @@ def found_in(run: LoadedRun, *, fold: bool = False) -> FoundNetwork:
         "Test accuracy": f"{percent(accuracy.by_seed[seed])}{images}{over_seeds}",
     }
     if retrained.random is not None:
-        random = f"{percent(retrained.random.mean)} ± {percent(retrained.random.std)}"
+        random = percent(retrained.random.mean)
+        random += f" ± {percent(retrained.random.std)}" if retrained.rows[2:] else ""  # the first row is the found one
         facts["Random architectures, trained alike"] = f"{random}. {retrained.sentence}".strip()
     if result.control is not None:
         facts["In the search"] = result.control.sentence

@@ -105,6 +105,8 @@ class Transform:
                 return fitted(image, self.input_shape)[None]
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
+        except FileNotFoundError:
+            raise DataError(f"there is no image file {path}") from None
         except Exception as error:  # Pillow's decoders have as many kinds of error as there are formats
             raise DataError(f"{path} cannot be read as an image ({text_of(error)})") from None
 
@@ -125,9 +127,8 @@ class Transform:
 def _batch(images: np.ndarray | Tensor) -> Tensor:
     """Return pixels as (B, C, H, W)."""
     if not isinstance(images, np.ndarray | Tensor):
-        raise DataError(
-            f"an image is a {type(images).__name__}; it must be a PIL image, a path, a NumPy array or a torch tensor"
-        )
+        kind = type(images).__name__
+        raise DataError(f"an image must be a PIL image, a path, a NumPy array or a torch tensor, not of type {kind}")
     if images.dtype not in (np.uint8, torch.uint8):
         raise DataError(f"images are {images.dtype}; they must be uint8, with pixels from 0 to 255")
     channels_last = not isinstance(images, Tensor)

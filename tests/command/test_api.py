@@ -9,7 +9,7 @@ import pytest
 import nasforge
 from nasforge import OptionError, UnknownNameError
 from nasforge.config.configuration import compose
-from nasforge.config.words import override
+from nasforge.config.overrides import override
 from nasforge.experiment import experiment
 
 

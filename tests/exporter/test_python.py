@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 
@@ -46,6 +47,18 @@ def test_the_file_classifies_an_image_as_the_run_does(exported, run, few_images)
     assert (done.returncode, done.stderr) == (0, "")
     best, probability = next(iter(nasforge.load(run).predict(picture).items()))
     assert done.stdout.startswith(f"{picture}: {best} {100 * probability:.1f} %, ")
+
+
+def test_a_file_that_is_no_image_is_one_sentence(exported):
+    for file, reason in (("nowhere.jpg", "No such file or directory"), (exported, "cannot identify image file")):
+        done = alone(exported, file)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"{file} cannot be read as an image: {reason}")
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_one_random_network_has_no_deviation(exported):
+    assert re.search(r"^Random architectures, trained alike: [\d.]+ %\. ", exported.read_text(), re.M)
 
 
 def test_the_file_imports_torch_and_safetensors_alone(exported):
