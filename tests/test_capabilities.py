@@ -71,6 +71,7 @@ TRAINING = ["epochs=1", "channels=4", "cells=1"]
 SCORES = ["proxies=[params]", "channels=4", "cells=1"]
 ESTIMATOR_SIZES = {
     "training": [f"estimator.training.{word}" for word in TRAINING],
+    "footprint": ["estimator.footprint.channels=4", "estimator.footprint.cells=1"],
     "zero_cost": [f"estimator.zero_cost.{word}" for word in SCORES],
     "cascade": [
         *("estimator.cascade.reference=12", "estimator.cascade.keep=1.0"),
