@@ -3,6 +3,8 @@
 import csv
 
 import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nasforge.config.configuration import compose
 from nasforge.experiment import experiment
@@ -46,6 +48,16 @@ def test_learning_rates_and_metrics_reach_the_logger(watched):
     rates = [float(rate) for row in rows for name, rate in row.items() if name.endswith("lr-SGD") and rate]
     assert rates == pytest.approx([0.025, 0.013, 0.1, 0.05])  # two epochs of the search, two of the retraining
     assert list(watched.glob("tensorboard/version_*/events*"))
+
+
+def test_tensorboard_gets_the_cells_as_pictures_and_the_place_of_the_report(watched):
+    (folder,) = watched.glob("tensorboard/version_*")
+    events = EventAccumulator(str(folder)).Reload()
+    (picture,) = events.Images("pictures/cell")
+    with Image.open(watched / "cell.png") as cell:
+        assert (picture.width, picture.height) == cell.size
+    (text,) = events.Tensors("report/text_summary")
+    assert str(watched / "report.html") in text.tensor_proto.string_val[0].decode()
 
 
 def test_each_fit_has_its_profile(watched):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from os import PathLike
 from typing import Any
 
 from nasforge.config.overrides import override
-from nasforge.errors import OptionError
+from nasforge.errors import NasforgeError, OptionError
 from nasforge.experiment.watchers import check_destinations
 from nasforge.journal.records import flat
 from nasforge.registry.places import path_keys
@@ -81,7 +82,10 @@ def words_of_retraining(config: Mapping[str, Any], architecture: str) -> list[st
 
     usual = compose([]).config
     names = {kind: config[kind]["name"] for kind in ("space", "data")}
-    defaults = flat(usual | {kind: configured(kind, name) for kind, name in names.items()})
+    defaults = flat(usual | dict.fromkeys(names))
+    for kind, name in names.items():
+        with suppress(NasforgeError):  # the run does not need that file any more; then all options are given
+            defaults |= flat({kind: configured(kind, name)})
     own = {*identity(config), *path_keys(config)} - {"architecture", *(f"{kind}.name" for kind in names)}
     choices = {kind: name for kind, name in names.items() if name != usual[kind]["name"]}
     options = {

@@ -44,7 +44,7 @@ def exporters(names: Sequence[str], options: Mapping[str, Any]) -> list[Exporter
         if not any(option in own for own in known.values()):
             all_options = sorted(set().union(*known.values()))
             has = f"they have --{', --'.join(all_options)}" if all_options else "they have no options"
-            raise OptionError(f"--{option} is not an option of --to {','.join(names)}; {has}")
+            raise OptionError(f"--{option.replace('_', '-')} is not an option of --to {','.join(names)}; {has}")
     built = []
     for name, own in known.items():
         exporter: Exporter = build(

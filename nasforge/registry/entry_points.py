@@ -31,7 +31,7 @@ WATCHERS = {"logger": "pytorch_lightning.loggers:Logger", "callback": "pytorch_l
 _OF_LIGHTNING = {
     "logger": {
         "csv": "pytorch_lightning.loggers:CSVLogger",
-        "tensorboard": "pytorch_lightning.loggers:TensorBoardLogger",
+        "tensorboard": "nasforge.training.tensorboard:TensorBoard",
     },
     "callback": {
         "device_stats": "pytorch_lightning.callbacks:DeviceStatsMonitor",
@@ -39,7 +39,7 @@ _OF_LIGHTNING = {
         "model_summary": "pytorch_lightning.callbacks:RichModelSummary",
     },
 }
-"""Loggers and callbacks that come with Lightning and do not change any result."""
+"""Loggers and callbacks of Lightning's, or little more than these; they do not change any result."""
 
 
 class Plugin(NamedTuple):

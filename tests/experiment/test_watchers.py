@@ -4,13 +4,14 @@ import sys
 
 import pytest
 from pytorch_lightning.callbacks import DeviceStatsMonitor, LearningRateMonitor, RichModelSummary
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.loggers import CSVLogger
 
 from nasforge import NasforgeError, OptionError
 from nasforge.config.configuration import compose
 from nasforge.experiment.watchers import check_watchers, watchers
 from nasforge.registry.entry_points import registry
 from nasforge.registry.options import filled
+from nasforge.training.tensorboard import TensorBoard
 
 COUNTING = """
 from pytorch_lightning.callbacks import Callback
@@ -48,7 +49,7 @@ def refused(**sections):
 
 def test_shipped_loggers_are_made_in_the_runs_folder(tmp_path):
     made = watchers(compose(["logger=[csv,tensorboard]"]).config, "logger", tmp_path)
-    assert [type(logger) for logger in made] == [CSVLogger, TensorBoardLogger]
+    assert [type(logger) for logger in made] == [CSVLogger, TensorBoard]
     assert [logger.save_dir for logger in made] == [str(tmp_path)] * 2
 
 
