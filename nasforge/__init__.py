@@ -219,6 +219,9 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         Column as Column,
         Table as Table,
     )
+    from nasforge.training.captured_steps import (
+        capturable as capturable,
+    )
     from nasforge.training.fit import (
         train as train,
     )
@@ -301,6 +304,7 @@ _HOMES = {
     "tables.array_files": "ArrayFile open_arrays",
     "tables.table": "Column Table",
     "tables.files": "find_table",
+    "training.captured_steps": "capturable",
     "training.modules": "FitModule OneShotModule SupernetModule supernet_state",
     "training.network_module": "NetworkModule",
     "training.run_logger": "RunFacts RunLogger",

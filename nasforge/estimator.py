@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -45,6 +45,7 @@ class Context:
         threads: number of CPU threads, as set by the executor.
         seed: source of every random draw of this estimate; a function of its content key.
         weights: shared or inherited weights, if the strategy passed any.
+        graph: the option `trainer.graph`, for estimators that train.
     """
 
     space: SearchSpace
@@ -53,6 +54,7 @@ class Context:
     threads: int
     seed: int
     weights: Weights | None = None
+    graph: bool | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True)

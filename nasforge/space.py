@@ -26,10 +26,11 @@ class Network(nn.Module, ABC):
     """The return type of `SearchSpace.build`: a classifier that the core can train without knowing its space.
 
     Attributes:
-        drop_path: probability in [0, 1) of dropping a path, per sample; set by the trainer, ignored in eval mode.
+        drop_path: probability in [0, 1) of dropping a path, per sample; set by the trainer, ignored in eval mode. On a
+            GPU it is a tensor (), whose value changes in place.
     """
 
-    drop_path: float = 0.0
+    drop_path: float | Tensor = 0.0
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:

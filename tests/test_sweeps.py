@@ -15,9 +15,9 @@ import torch
 
 from nasforge import Column, Table
 from nasforge.command import cli
+from nasforge.devices.machine import device_of
 from nasforge.experiment import experiment
 from nasforge.run.beginning import Beginning
-from nasforge.run.resources import device_of
 from nasforge.run.run import Run
 from nasforge.stopping import Interrupted
 

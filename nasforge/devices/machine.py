@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
 GIB = 2**30
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Files that hold the memory limit of a container."""
+
+
+def device_of(trainer: Mapping[str, Any]) -> str:
+    """Return the torch device that the section `trainer` selects."""
+    accelerator = trainer.get("accelerator", "auto")
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        devices = trainer.get("devices")
+        return f"cuda:{devices[0] if isinstance(devices, list) and devices else 0}"
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return "mps"
+    return "cpu"
 
 
 def processors() -> str:

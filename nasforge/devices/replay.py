@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from nasforge.devices.graphs import CUDAGraph
 from nasforge.devices.host_requests import HostRequests
 
 Mix = Mapping[str, Tensor]
@@ -99,13 +100,6 @@ class _Captured:
 
 def cuda_graph(run: Callable[[], Tensor], device: torch.device) -> tuple[Callable[[], object], Tensor]:
     """Capture `run`, after one call that warms it up, as a CUDA graph; see `Capture`."""
-    with torch.cuda.device(device):
-        warm_up = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        warm_up.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(warm_up):
-            run()
-        torch.cuda.current_stream().wait_stream(warm_up)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may allocate or copy meanwhile
-            logits = run()
-    return graph.replay, logits
+    graph = CUDAGraph(device)
+    graph.warm_up(run)
+    return graph.replay, graph.capture(run)

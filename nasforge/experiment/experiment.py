@@ -11,6 +11,7 @@ from typing import Any, Literal
 from nasforge.architecture import Architecture, Evaluation
 from nasforge.architecture_files import typed
 from nasforge.devices.environment import environment
+from nasforge.devices.machine import device_of
 from nasforge.devices.threads import threads
 from nasforge.errors import AbilityError, DataError, OptionError, RunError
 from nasforge.experiment.following import follow, report_so_far
@@ -30,7 +31,6 @@ from nasforge.run.ending import check_left
 from nasforge.run.goals import Goals
 from nasforge.run.identity import computed_as, identity
 from nasforge.run.progress import Progress
-from nasforge.run.resources import device_of
 from nasforge.run.run import Run
 from nasforge.statistics.verdicts import control_verdict
 from nasforge.stopping import interruptible

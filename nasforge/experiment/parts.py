@@ -13,6 +13,7 @@ from pydantic import Field
 
 from nasforge.config.configuration import check_whole
 from nasforge.data import DataModule, NoData, SearchData
+from nasforge.devices.machine import device_of
 from nasforge.errors import OptionError
 from nasforge.estimator import Estimator
 from nasforge.execution.options import ExecutorOptions, executor_options
@@ -27,7 +28,7 @@ from nasforge.registry.options import checked
 from nasforge.registry.places import located
 from nasforge.run.goals import Goals
 from nasforge.run.progress import Progress
-from nasforge.run.resources import Budget, Machinery, device_of
+from nasforge.run.resources import Budget, Machinery
 from nasforge.space import SearchSpace
 from nasforge.strategy import Strategy
 from nasforge.training.ranks import Ranks, ranks_of

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 import pytorch_lightning as pl
 from pydantic import Field
 
+from nasforge.devices.machine import device_of
 from nasforge.errors import OptionError
 from nasforge.registry.options import checked
-from nasforge.run.resources import device_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class TrainerOptions:
         log_every_n_steps: interval at which loggers receive values of single steps.
         data_on_device: whether images lie on the device as a whole, instead of coming through a loader; no argument of
             Lightning's.
+        graph: whether a GPU replays the steps of a fit as one CUDA graph; no argument of Lightning's either.
     """
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
@@ -39,6 +40,7 @@ class TrainerOptions:
     profiler: Literal["simple", "advanced", "pytorch"] | None = None
     log_every_n_steps: Annotated[int, Field(ge=1)] = 50
     data_on_device: bool | Literal["auto"] = "auto"
+    graph: bool | Literal["auto"] = "auto"
 
 
 _INSTEAD = {
@@ -76,5 +78,10 @@ def trainer_options(section: Mapping[str, Any]) -> dict[str, Any]:
         raise OptionError(
             f"trainer.precision={options['precision']}: an Apple GPU computes only in 32-true; "
             "set trainer.accelerator=cpu"
+        )
+    if options["graph"] is True and not device_of(options).startswith("cuda"):
+        raise OptionError(
+            f"trainer.graph=true: only an NVIDIA GPU replays steps as CUDA graphs, and this run computes on "
+            f"{device_of(options)}; trainer.graph=auto does so where it can"
         )
     return dict(options)

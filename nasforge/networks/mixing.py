@@ -10,16 +10,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def drop_path(x: Tensor, probability: float, training: bool) -> Tensor:
+def drop_path(x: Tensor, probability: float | Tensor, training: bool) -> Tensor:
     """Zero whole samples of `x` (B, ...) with `probability`, and divide the other samples by 1 - probability.
 
     Draws once per sample from torch's generator on the device of `x`. In eval mode or at probability 0, returns `x`
-    itself (FractalNet, Larsson et al. 2017, as DARTS uses it).
+    itself (FractalNet, Larsson et al. 2017, as DARTS uses it). A probability may also be a tensor () on that
+    device. The CPU never reads it, so it draws at probability 0, too.
     """
-    if not training or probability == 0.0:
+    if not training or (isinstance(probability, float) and probability == 0.0):
         return x
-    keep = 1.0 - probability
-    mask = torch.empty((x.shape[0],) + (1,) * (x.dim() - 1), dtype=x.dtype, device=x.device).bernoulli_(keep)
+    keep, each = 1.0 - probability, (x.shape[0],) + (1,) * (x.dim() - 1)
+    if isinstance(keep, Tensor):
+        mask = (torch.rand(each, device=x.device) < keep).to(x.dtype)
+    else:
+        mask = torch.empty(each, dtype=x.dtype, device=x.device).bernoulli_(keep)
     return x * (mask / keep)  # a new tensor: x may be another node's input
 
 

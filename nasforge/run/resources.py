@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import torch
 from pydantic import Field
 from pytorch_lightning.callbacks import Callback
 
+from nasforge.devices.machine import device_of
 from nasforge.execution.executor import Executor
 from nasforge.run.progress import Progress
 from nasforge.training.ranks import Ranks
@@ -59,14 +59,3 @@ class Machinery:
     def device(self) -> str:
         """The torch device of estimates."""
         return device_of(self.trainer)
-
-
-def device_of(trainer: Mapping[str, Any]) -> str:
-    """Return the torch device that the section `trainer` selects."""
-    accelerator = trainer.get("accelerator", "auto")
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        devices = trainer.get("devices")
-        return f"cuda:{devices[0] if isinstance(devices, list) and devices else 0}"
-    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
-        return "mps"
-    return "cpu"

@@ -373,7 +373,9 @@ class Run(Generic[SpaceT_co]):
         self._machinery.close()
 
     def _context(self, weights: Weights | None) -> Context:
-        return Context(self.space, self.data, self._machinery.device, self._machinery.threads, self.seed, weights)
+        how = self._machinery
+        graph = how.trainer.get("graph", "auto")
+        return Context(self.space, self.data, how.device, how.threads, self.seed, weights, graph)
 
     def out_of_time(self) -> bool:
         """Return whether `budget.seconds` is used up."""

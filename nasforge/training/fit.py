@@ -19,17 +19,19 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
 from nasforge.data import FitData
+from nasforge.devices.machine import device_of
 from nasforge.devices.portions import Member
 from nasforge.devices.synced_norm import synchronised
 from nasforge.journal.journal import atomic
 from nasforge.randomness import isolated, seed_of
+from nasforge.training.captured_steps import strategy_for
 from nasforge.training.modules import FitModule
 from nasforge.training.resident import IndexedBatches, placed
 
 Saving = Callable[[Path], AbstractContextManager[Path]]
 """Like `atomic`: takes the path of a file, and gives the path to write it to until it is complete."""
 
-OWN_OPTIONS = ("data_on_device",)
+OWN_OPTIONS = ("data_on_device", "graph")
 """Options of the section `trainer` that are no arguments of Lightning's."""
 
 
@@ -211,6 +213,7 @@ def train(
         inside.enter_context(_hushed())
         if placement.ranks > 1:
             inside.enter_context(synchronised(module.networks))
+        captured = strategy_for(module, name, device_of(trainer), placement.ranks, trainer.get("graph", "auto"))
         lightning = pl.Trainer(
             max_epochs=epochs,
             accumulate_grad_batches=module.accumulate,
@@ -220,7 +223,7 @@ def train(
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in own),
-            **{**placement.arguments(trainer), "profiler": _profiler(trainer, checkpoint, placement)},
+            **{**placement.arguments(trainer), **captured, "profiler": _profiler(trainer, checkpoint, placement)},
         )
         if placement.ranks > 1:  # Lightning's handlers would message ranks that wait for something else
             lightning._signal_connector.register_signal_handlers = _no_handlers  # type: ignore[method-assign]

@@ -20,6 +20,7 @@ from nasforge.devices.transfer import sent
 from nasforge.errors import NasforgeError
 from nasforge.randomness import generator_of, rng_of, seed_everything, seed_of
 from nasforge.space import Mix, Supernet, WeightSharing
+from nasforge.training.captured_steps import CapturedFit, capturable
 from nasforge.training.recipe import Schedule
 from nasforge.training.schedules import scheduler
 from nasforge.training.scoring import means, totals
@@ -139,6 +140,14 @@ class FitModule(pl.LightningModule):
             for tensor, gradient in zip(tensors, gradients, strict=True)
         ]
         return self._member.averages(known)
+
+    def replayed(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
+        """Return `function(*inputs)`. A fit that captures its steps gives the function a graph of its own.
+
+        Like a `training_step` that is `capturable`, the function must do the same to the same tensors in every call.
+        """
+        strategy = self.trainer.strategy
+        return strategy.replayed(function, *inputs) if isinstance(strategy, CapturedFit) else function(*inputs)
 
     def work(self, epochs: int, batches: int) -> int:
         """How many units the progress bar of a whole fit has; `batches` is the number of batches in an epoch."""
@@ -330,6 +339,7 @@ class SupernetModule(OneShotModule):
         """The mixing weights of the current alphas and betas."""
         return self.space.mix(self.alphas, self.betas)
 
+    @capturable
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One step of the weights."""
         images, labels = batch

@@ -6,13 +6,16 @@ import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from nasforge.devices.graphs import graphs_on
 from nasforge.networks.convolutions import layout_of
 from nasforge.space import Network
 from nasforge.training.augmentation import mixed, mixture
 from nasforge.training.averaging import update_average
+from nasforge.training.captured_steps import capturable
 from nasforge.training.modules import Batch, FitModule
 from nasforge.training.recipe import PLAIN, Recipe
 
@@ -78,7 +81,20 @@ class NetworkModule(FitModule):
     def on_train_epoch_start(self) -> None:
         """Set this epoch's drop-path probability, p * epoch / epochs."""
         super().on_train_epoch_start()
-        self.learner.drop_path = self._drop_path * self.current_epoch / (self.trainer.max_epochs or 1)
+        probability = self._drop_path * self.current_epoch / (self.trainer.max_epochs or 1)
+        self.learner.drop_path = self._in_place(probability) if self._drop_path else 0.0
+
+    def _in_place(self, probability: float) -> float | Tensor:
+        """The number itself; where steps can be captured, in a tensor that is the same throughout the fit."""
+        if graphs_on(self.device) is None:
+            return probability
+        before = self.learner.drop_path
+        tensor = before if isinstance(before, Tensor) else torch.zeros((), device=self.device)
+        return tensor.fill_(probability)
+
+    def on_train_end(self) -> None:
+        """Leave a number, which does not belong to a device."""
+        self.learner.drop_path = float(self.learner.drop_path)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Augment the batch, then mix its images as the recipe says."""
@@ -88,6 +104,7 @@ class NetworkModule(FitModule):
             return images, labels
         return mixed(self._mixture, images, labels, self._augmentation, self._member, whole)
 
+    @capturable
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One step; the auxiliary head's loss is added."""
         images, labels = batch

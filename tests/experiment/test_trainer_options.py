@@ -58,6 +58,8 @@ def test_every_other_argument_of_lightning_is_refused(argument):
         ({"devices": ["a"]}, 'trainer.devices=["a"]: it must be'),
         ({"num_nodes": 0}, "trainer.num_nodes=0: it must be a whole number, at least 1"),
         ({"data_on_device": "yes"}, 'trainer.data_on_device="yes": it must be true or false, or one of auto'),
+        ({"graph": "yes"}, 'trainer.graph="yes": it must be true or false, or one of auto'),
+        ({"graph": True, "accelerator": "cpu"}, "trainer.graph=true: only an NVIDIA GPU replays steps as CUDA graphs"),
         ({"profiler": "abc"}, 'trainer.profiler="abc": it must be one of simple, advanced, pytorch, or null'),
         ({"profiler": {"_target_": "os.system"}}, "it must be one of simple, advanced, pytorch, or null"),
         ({"log_every_n_steps": 0}, "trainer.log_every_n_steps=0: it must be a whole number, at least 1"),

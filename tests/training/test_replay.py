@@ -4,8 +4,7 @@ import warnings
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from tape import Tape
 
 from nasforge import Replayed, batch_statistics
 from nasforge_plugins.space.darts import DARTS
@@ -14,31 +13,9 @@ from nasforge_plugins.space.nasbench201 import NASBench201
 SPACES = [DARTS(channels=8, cells=3, partial_channels=2), NASBench201(channels=4, cells=1)]
 
 
-class Tape(TorchDispatchMode):
-    """Records every operator of a function with its tensors, and repeats them on the same memory, as a GPU does."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = []
-
-    def __torch_dispatch__(self, operator, types, arguments=(), options=None):
-        results = operator(*arguments, **(options or {}))
-        self.calls.append((operator, arguments, options or {}, results))
-        return results
-
-    def replay(self):
-        for operator, arguments, options, results in self.calls:
-            again = tree_leaves(operator(*arguments, **options))
-            for before, now in zip(tree_leaves(results), again, strict=True):
-                if isinstance(before, torch.Tensor) and before.data_ptr() != now.data_ptr():  # a view has its memory
-                    before.copy_(now)
-
-
 def taped(run, device):
     tape = Tape()
-    with tape:
-        logits = run()
-    return tape.replay, logits
+    return tape.replay, tape.capture(run)
 
 
 def refusing(run, device):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
@@ -129,7 +130,7 @@ class Cascade(Estimator):
         """The cost of a random architecture; infinite if it has no score, so that it does not fail other candidates."""
         seed = seed_of("cascade", number)
         architecture = context.space.sample(rng_of("cascade", number))
-        reference = Context(context.space, context.data, context.device, context.threads, seed)
+        reference = replace(context, seed=seed, weights=None)
         try:
             with isolated(seed):
                 estimate = self.first.estimate(architecture, reference)

@@ -142,7 +142,7 @@ class Training(Estimator):
         callbacks = []
         if self.stop_below is not None:
             callbacks.append(StopBelow(self.stop_below, lambda: self.scored(network, data, context.device)["accuracy"]))
-        trainer = trainer_on(context.device)
+        trainer = {**trainer_on(context.device), "graph": context.graph}
         return train(
             module, data, name="candidate", epochs=self.epochs, seed=context.seed, trainer=trainer, callbacks=callbacks
         )

@@ -37,7 +37,7 @@ class EvaluationCell(nn.Module):
             operation(name, channels, 2 if reduction and state < 2 else 1) for node in nodes for name, state in node
         )
 
-    def forward(self, s0: Tensor, s1: Tensor, drop: float) -> Tensor:
+    def forward(self, s0: Tensor, s1: Tensor, drop: float | Tensor) -> Tensor:
         """(B, C0, H0, W0) and (B, C1, H, W) to (B, concat * C, H', W'); paths are dropped with probability `drop`."""
         states = [self.preprocess0(s0), self.preprocess1(s1)]
         paths = list(zip(self.operations, self.sources, strict=True))
@@ -45,7 +45,7 @@ class EvaluationCell(nn.Module):
             states.append(self._path(*first, states, drop) + self._path(*second, states, drop))
         return torch.cat([states[index] for index in self.concat], dim=1)
 
-    def _path(self, layer: nn.Module, source: int, states: list[Tensor], drop: float) -> Tensor:
+    def _path(self, layer: nn.Module, source: int, states: list[Tensor], drop: float | Tensor) -> Tensor:
         out: Tensor = layer(states[source])
         return out if isinstance(layer, nn.Identity) else drop_path(out, drop, self.training)
 

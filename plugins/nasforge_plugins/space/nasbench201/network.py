@@ -29,7 +29,7 @@ class EvaluationCell(nn.Module):
         )
         self.spared = tuple(name in ("none", "skip_connect") for name in names)
 
-    def forward(self, x: Tensor, drop: float) -> Tensor:
+    def forward(self, x: Tensor, drop: float | Tensor) -> Tensor:
         """(B, C, H, W) to the same shape; paths other than plain skips are dropped with probability `drop`."""
         nodes = [x]
         for target in range(1, NODES):
@@ -37,7 +37,7 @@ class EvaluationCell(nn.Module):
             nodes.append(weighted_sum((self._path(number, nodes, drop), None) for number in incoming))
         return nodes[-1]
 
-    def _path(self, number: int, nodes: Sequence[Tensor], drop: float) -> Tensor:
+    def _path(self, number: int, nodes: Sequence[Tensor], drop: float | Tensor) -> Tensor:
         source, _ = EDGES[number]
         out: Tensor = self.operations[number](nodes[source])
         return out if self.spared[number] else drop_path(out, drop, self.training)

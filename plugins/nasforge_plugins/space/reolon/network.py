@@ -42,7 +42,7 @@ class GrowingCell(nn.Module):
                 self.operations[key] = OPERATIONS[name](widths[source], n)
                 self.incoming.setdefault(node, []).append((key, source))
 
-    def forward(self, x: Tensor, drop: float = 0.0) -> Tensor:
+    def forward(self, x: Tensor, drop: float | Tensor = 0.0) -> Tensor:
         """The map of the last node.
 
         Args:
@@ -85,7 +85,7 @@ class CellSequence(nn.Module):
         )
         self.width = before[-1]
 
-    def forward(self, images: Tensor, drop: float = 0.0) -> Tensor:
+    def forward(self, images: Tensor, drop: float | Tensor = 0.0) -> Tensor:
         """(B, channels, H, W) to (B, width, H', W')."""
         first, *others = self.cells
         x: Tensor = first(images, drop)

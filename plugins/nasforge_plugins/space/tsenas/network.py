@@ -58,7 +58,7 @@ class ChainCell(nn.Module):
             self.operations[name] = operation(OPERATIONS[code], channels, 2 if reduction and source < INPUTS else 1)
         self.loose_ends = inside.loose_ends(cell)
 
-    def forward(self, layers: Mapping[int, Tensor], drop: float) -> Tensor:
+    def forward(self, layers: Mapping[int, Tensor], drop: float | Tensor) -> Tensor:
         """The sum of the loose ends (B, C, H', W').
 
         Args:
@@ -71,7 +71,7 @@ class ChainCell(nn.Module):
             states[state] = weighted_sum((self._path(name, states[source], drop), None) for name, source in incoming)
         return weighted_sum((states[state], None) for state in self.loose_ends)
 
-    def _path(self, name: str, x: Tensor, drop: float) -> Tensor:
+    def _path(self, name: str, x: Tensor, drop: float | Tensor) -> Tensor:
         layer = self.operations[name]
         out: Tensor = layer(x)
         return out if isinstance(layer, nn.Identity) else drop_path(out, drop, self.training)

@@ -141,10 +141,13 @@ class GradientAlphas(SupernetModule):
         if self.order == 2:
             gradients = unrolled_gradient(self, training, validation)
         else:
-            gradients = architecture_gradient(self, validation)
+            gradients = self.replayed(self._first_order, *validation)
         for tensor, gradient in zip(self._architecture(), gradients, strict=True):
             tensor.grad = gradient
         self._adam.step()
+
+    def _first_order(self, *validation: Tensor) -> list[Tensor]:
+        return architecture_gradient(self, (validation[0], validation[1]))
 
     def _validation_batch(self, size: int) -> Batch:
         validation = self.data.validation

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nasforge import Supernet, SupernetModule, WeightSharing
+from nasforge import Supernet, SupernetModule, WeightSharing, capturable
 
 
 class CountedAlphas(SupernetModule):
@@ -34,6 +34,7 @@ class CountedAlphas(SupernetModule):
         """The weights, and the alphas and betas of this step if the norm includes them."""
         return [*super().leaves, *self._live.values()]
 
+    @capturable
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One step of the weights; the alphas get gradients if the norm includes them."""
         if not self._counted:

@@ -42,6 +42,7 @@ from nasforge import (
     WeightDecay,
     WeightSharing,
     batch_statistics,
+    capturable,
     one_hot_l1,
 )
 from nasforge_plugins.shared.growing_cells import GrowingCells
@@ -204,6 +205,7 @@ class AlphaTournament(Tournament):
         """All parameters but the alphas."""
         return list(self.contest.parameters())
 
+    @capturable
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One step of the weights."""
         images, labels = batch
@@ -242,6 +244,7 @@ class SharedTournament(Tournament):
     def __init__(self, supernet: Supernet, mixes: Sequence[Mix], sizes: Sequence[int], **options: Any) -> None:
         super().__init__(sizes, **options)
         self.supernet, self.mixes = supernet, mixes
+        self._mix: dict[str, Tensor] = {}
         self.register_buffer("losses", torch.zeros(len(mixes)))
 
     @property
@@ -254,7 +257,7 @@ class SharedTournament(Tournament):
         super().on_train_epoch_start()
         self._draw = self.rng("candidates")
         self._mixes = [self.on_device(mix) for mix in self.mixes]
-        self._mix = {cell: rows.clone() for cell, rows in self._mixes[0].items()}
+        self._mix = self._mix or {cell: rows.clone() for cell, rows in self._mixes[0].items()}
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Draw this step's candidate."""
@@ -262,6 +265,7 @@ class SharedTournament(Tournament):
         for cell, rows in self._mix.items():
             rows.copy_(drawn[cell])
 
+    @capturable
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One step of the weights that one candidate uses."""
         images, labels = batch

@@ -1,0 +1,139 @@
+"""A function on tensors that a GPU repeats without the CPU: recorded once as a CUDA graph, then replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from nasforge.devices.host_requests import HostRequests
+
+Result = TypeVar("Result")
+WARM_UP = 3
+"""Calls that are computed eagerly first, so that libraries choose their kernels and optimizers make their state."""
+
+
+class Graph(Protocol):
+    """Records what one call does on a device, and repeats it on the same tensors."""
+
+    def warm_up(self, call: Callable[[], Result]) -> Result:
+        """Compute `call()`, in the surroundings of a later recording."""
+
+    def capture(self, call: Callable[[], Result]) -> Result:
+        """Record `call()` without a need to compute it; `replay` gives the tensors of the result their values."""
+
+    def replay(self) -> None:
+        """Repeat what was recorded."""
+
+
+class CUDAGraph:
+    """A `torch.cuda.CUDAGraph` with a stream of its own, on which it warms up and records."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._graph = torch.cuda.CUDAGraph()
+
+    def warm_up(self, call: Callable[[], Result]) -> Result:
+        """Compute `call()` on the graph's stream, after all that was queued before and before all that follows."""
+        others = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(others)
+        with torch.cuda.stream(self._stream):
+            result = call()
+        others.wait_stream(self._stream)
+        return result
+
+    def capture(self, call: Callable[[], Result]) -> Result:
+        """Record `call()`. It is not computed, and its tensors keep their addresses."""
+        # Other threads may allocate or copy meanwhile.
+        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
+            return call()
+
+    def replay(self) -> None:
+        """Queue the recorded work on the current stream."""
+        self._graph.replay()
+
+
+def graphs_on(device: torch.device) -> Callable[[], Graph] | None:
+    """What makes a graph for the device; None if it can record none."""
+    return partial(CUDAGraph, device) if device.type == "cuda" else None
+
+
+class Captured(Generic[Result]):
+    """Calls a function of tensors, which becomes a graph after `WARM_UP` calls.
+
+    The function must do the same to the same tensors in every call: Python runs it while it is recorded, and never
+    again. Inputs of other shapes than those of the first call, such as an epoch's last batch, are computed eagerly. The
+    tensors of a result hold their values until the next call.
+
+    Args:
+        function: what to capture.
+        make_graph: makes the graph.
+        give_up: is told why the function cannot be captured; from then on every call is eager.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Result],
+        make_graph: Callable[[], Graph],
+        give_up: Callable[[str], object],
+    ) -> None:
+        self._function, self._give_up = function, give_up
+        self._graph: Graph | None = make_graph()
+        self._inputs: tuple[Tensor, ...] = ()
+        self._calls = 0
+        self._result: Result | None = None
+
+    def __call__(self, *inputs: Tensor) -> Result:
+        """Return the function's result."""
+        self._inputs = self._inputs or tuple(tensor.clone() for tensor in inputs)
+        if self._graph is None or _shapes(inputs) != _shapes(self._inputs):
+            return self._function(*inputs)
+        for own, tensor in zip(self._inputs, inputs, strict=True):
+            own.copy_(tensor)
+        self._calls += 1
+        if self._calls <= WARM_UP:
+            return self._warmed_up(self._graph)
+        if self._result is None:
+            return self._recorded(self._graph)
+        self._graph.replay()
+        return self._result
+
+    def _warmed_up(self, graph: Graph) -> Result:
+        if self._calls < WARM_UP:
+            return graph.warm_up(self._call)
+        with HostRequests(self._inputs[0].device) as requests:
+            result = graph.warm_up(self._call)
+        if requests.found:
+            self._end(f"{requests.found[0]} makes the device wait for the host")
+        return result
+
+    def _recorded(self, graph: Graph) -> Result:
+        try:
+            self._result = graph.capture(self._call)
+        except RuntimeError as error:  # one for each reason of CUDA's
+            self._end(_cause(error))
+            return self._call()
+        graph.replay()
+        return self._result
+
+    def _call(self) -> Result:
+        return self._function(*self._inputs)
+
+    def _end(self, why: str) -> None:
+        self._graph = None
+        self._give_up(why)
+
+
+def _shapes(tensors: tuple[Tensor, ...]) -> list[tuple[torch.Size, torch.dtype]]:
+    return [(tensor.shape, tensor.dtype) for tensor in tensors]
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of the error that came first: the end of a failed recording raises another one."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'without a message'}"

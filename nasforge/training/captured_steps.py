@@ -1,0 +1,124 @@
+"""Fits on one GPU whose forward and backward passes are replayed as one CUDA graph."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
+from torch import Tensor
+
+from nasforge.devices.graphs import Captured, Graph, graphs_on
+
+if TYPE_CHECKING:
+    from nasforge.training.modules import FitModule
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def capturable(training_step: Function) -> Function:
+    """Mark a `training_step` that does the same to the same tensors in every step of a fit, whatever their values.
+
+    Then a GPU may replay it as a CUDA graph, in which Python no longer runs: it draws from no generator but torch's on
+    the device, and a number of Python that it reads is what it was in the fit's first steps. What changes between steps
+    must be a tensor that is changed in place, for example in `on_train_batch_start` or `on_train_epoch_start`. A method
+    that overrides a marked one needs a mark of its own.
+    """
+    training_step.capturable = True  # type: ignore[attr-defined]
+    return training_step
+
+
+class CapturedFit(SingleDeviceStrategy):
+    """Replays the forward and backward passes of whole batches.
+
+    The first batches, and the short last batch of an epoch, are computed eagerly. The rest of a step is Lightning's. It
+    is queued while the device computes, so any optimizer, schedule, clipping and callback works as in other fits.
+
+    Args:
+        device: where the fit computes.
+        name: of the fit, for people.
+        make_graph: makes a graph on that device.
+    """
+
+    def __init__(self, device: torch.device, name: str, make_graph: Callable[[], Graph]) -> None:
+        super().__init__(device)
+        self._fit, self._make_graph = name, make_graph
+        self._captured: dict[Callable[..., Any], Captured[Any]] = {}
+        self._gradients: list[Tensor | None] = []
+
+    def replayed(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
+        """`function(*inputs)`, by a graph of the function's own after its first calls."""
+        if function not in self._captured:
+            self._captured[function] = Captured(function, self._make_graph, partial(eager_instead, self._fit))
+        return self._captured[function](*inputs)
+
+    def training_step(self, *arguments: Any) -> Any:
+        """The loss of a batch, whose gradients are computed as well."""
+        batch, _ = arguments
+        loss, self._gradients = self.replayed(self._forward_and_backward, *batch)
+        return loss
+
+    def backward(self, closure_loss: Tensor, optimizer: Any, *_: Any, **__: Any) -> Tensor:
+        """Hand out the gradients that came with the loss, between Lightning's hooks."""
+        module = self._module
+        self.precision_plugin.pre_backward(closure_loss, module)
+        for leaf, gradient in zip(module.leaves, self._gradients, strict=True):
+            leaf.grad = gradient
+        return self.precision_plugin.post_backward(closure_loss, module)
+
+    def teardown(self) -> None:
+        """Free the memory of the graphs."""
+        self._captured, self._gradients = {}, []
+        super().teardown()
+
+    def _forward_and_backward(self, *batch: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+        module = self._module
+        for leaf in module.leaves:
+            leaf.grad = None  # so that the backward pass makes new ones, which are the graph's
+        loss: Any = super().training_step(batch, 0)
+        module.backward(loss)
+        return loss.detach(), [leaf.grad for leaf in module.leaves]
+
+    @property
+    def _module(self) -> FitModule:
+        return cast("FitModule", self.lightning_module)
+
+
+def strategy_for(module: FitModule, name: str, device: str, ranks: int, graph: bool | str) -> dict[str, CapturedFit]:
+    """The argument of Lightning's trainer that captures the steps of a fit; none if they are computed eagerly.
+
+    Args:
+        name: of the fit.
+        device: where it computes, in torch's notation.
+        ranks: the number of processes that share it.
+        graph: the option `trainer.graph`.
+    """
+    make_graph = graphs_on(torch.device(device))
+    if make_graph is None or graph is False:
+        return {}
+    if why := _why_eager(module, ranks):
+        eager_instead(name, why)
+        return {}
+    return {"strategy": CapturedFit(torch.device(device), name, make_graph)}
+
+
+def _why_eager(module: FitModule, ranks: int) -> str:
+    if ranks > 1:
+        return f"{ranks} processes share it"
+    if module.accumulate > 1:
+        return f"{module.accumulate} batches make a step"
+    if not getattr(type(module).training_step, "capturable", False):
+        return f"{type(module).__name__}.training_step is not marked as @capturable"
+    return ""
+
+
+@cache
+def eager_instead(name: str, why: str) -> None:
+    """Say once why the steps of a fit are no graph."""
+    warnings.warn(
+        f"fit '{name}' goes on without a CUDA graph, which is slower: {why}; trainer.graph=false does not try",
+        stacklevel=1,
+    )

@@ -1,0 +1,242 @@
+"""Captured steps give what eager ones give, to the last bit, on a tape that stands in for a CUDA graph."""
+
+import warnings
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from tape import Tape
+from test_capabilities import LEAST, SIZES, SPACE_SIZES
+
+from nasforge import FitData, ImageSet, NetworkModule, Preprocessing, SupernetModule, capturable
+from nasforge.config.configuration import compose
+from nasforge.devices import graphs
+from nasforge.devices.graphs import WARM_UP, Captured
+from nasforge.experiment import experiment
+from nasforge.training import captured_steps, network_module
+from nasforge.training.fit import train
+from nasforge.training.recipe import Recipe
+from nasforge_plugins.space.darts import DARTS
+from nasforge_plugins.space.nasbench201 import NASBench201
+from nasforge_plugins.strategy.darts.module import GradientAlphas
+from nasforge_plugins.strategy.egnas.clipping import CountedAlphas
+
+SHAPE, CLASSES, EPOCHS = (3, 8, 8), 3, 3
+SGD = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 3e-4, "clip": 1.0}
+WEIGHTS = {**SGD, "final_learning_rate": 0.01}
+SPACE, PARTIAL = (
+    NASBench201(channels=4, cells=1),
+    DARTS(channels=4, cells=2, partial_channels=2, operations=["max_pool_3x3", "skip_connect", "sep_conv_3x3"]),
+)
+
+
+@pytest.fixture(autouse=True)
+def tapes(monkeypatch):
+    """The tapes that fits have made: on a CPU they take the place of CUDA graphs."""
+    made = []
+
+    def make():
+        made.append(Tape())
+        return made[-1]
+
+    for module in (captured_steps, network_module):
+        monkeypatch.setattr(module, "graphs_on", lambda device: make)
+    captured_steps.eager_instead.cache_clear()
+    return made
+
+
+FULL = 4
+"""Whole batches of an epoch; a short one follows."""
+
+
+def images():
+    """As many images to validate on as to train on."""
+    count = 2 * (6 * FULL + 4)
+    pixels = torch.randint(0, 256, (count, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    whole = ImageSet.of(pixels, torch.arange(len(pixels)) % CLASSES)
+    half, validation = whole.split(0.5, 0)
+    return FitData(half, validation, Preprocessing((0.5,) * 3, (0.3,) * 3, 1, False), 6)
+
+
+def fit(make, graph, epochs=EPOCHS, **options):
+    """All that a fit has changed: the state of the module, and its history."""
+    torch.manual_seed(0)
+    module = make()
+    trainer = {"accelerator": "cpu", "graph": graph, **options.pop("trainer", {})}
+    train(module, images(), name="fit", epochs=epochs, seed=0, trainer=trainer, **options)
+    return {**module.state_dict(), **{name: torch.tensor(values) for name, values in module.history.items()}}
+
+
+def same(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    different = [name for name, tensor in ours.items() if not torch.equal(tensor, theirs[name])]
+    assert not different
+
+
+def supernet(kind, space, **options):
+    return kind(space.supernet(SHAPE, CLASSES), space, **WEIGHTS, **options)
+
+
+def network(recipe):
+    architecture = PARTIAL.sample(np.random.default_rng(0))
+    built = PARTIAL.build(architecture, SHAPE, CLASSES, channels=4, cells=2)
+    return NetworkModule(built, **SGD, drop_path=0.4, recipe=recipe, classes=CLASSES)
+
+
+class Moving(SupernetModule):
+    """Moves its alphas after each epoch, as EG-NAS does."""
+
+    def on_train_epoch_end(self):
+        super().on_train_epoch_end()
+        for alphas in self.alphas.values():
+            alphas.add_(torch.randn(alphas.shape, generator=self.generator("alphas")))
+
+
+FITS = {
+    "alphas that move after an epoch": partial(supernet, Moving, PARTIAL),
+    "a norm that counts the alphas": partial(supernet, CountedAlphas, SPACE, counted=True),
+    "alphas that move in each step": partial(supernet, GradientAlphas, SPACE, epochs=EPOCHS, warmup_epochs=1),
+    "betas too": partial(supernet, GradientAlphas, PARTIAL, epochs=EPOCHS, edge_normalization=True),
+    "the second order": partial(supernet, GradientAlphas, SPACE, epochs=EPOCHS, order=2),
+    "paths that are dropped": partial(network, Recipe()),
+    "a recipe": partial(network, Recipe(label_smoothing=0.1, nesterov=True, ema=0.9, warmup_epochs=1, mixup=0.3)),
+}
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_captured_fit_is_the_eager_one_to_the_last_bit(name, tapes):
+    eager = fit(FITS[name], graph=False)
+    assert not tapes
+    same(fit(FITS[name], graph="auto"), eager)
+    assert max(tape.replays for tape in tapes) == EPOCHS * FULL - WARM_UP
+    assert all(tape.replays for tape in tapes)
+
+
+def test_it_resumes_as_if_nothing_had_happened(tmp_path):
+    make, checkpoint = FITS["alphas that move in each step"], tmp_path / "fit.ckpt"
+    fit(make, graph=True, checkpoint=checkpoint, exhausted=iter([False, True]).__next__)
+    for graph in (True, False):  # and continues with another value of the option
+        copy = tmp_path / f"{graph}.ckpt"
+        copy.write_bytes(checkpoint.read_bytes())
+        same(fit(make, graph=graph, checkpoint=copy), fit(make, graph=False))
+
+
+def test_in_half_precision(tapes):
+    make, mixed = FITS["alphas that move in each step"], {"precision": "bf16-mixed"}
+    same(fit(make, graph=True, trainer=mixed), fit(make, graph=False, trainer=mixed))
+    assert tapes
+
+
+def test_the_tape_freezes_what_a_graph_freezes():
+    class Frozen(Moving):
+        @capturable
+        def training_step(self, batch, batch_index):
+            return (1 + self.current_epoch) * super().training_step(batch, batch_index)
+
+    make = partial(supernet, Frozen, SPACE)
+    with pytest.raises(AssertionError):
+        same(fit(make, graph=True), fit(make, graph=False))
+
+
+SMALL = ["data.batch_size=4", *LEAST, *SPACE_SIZES["darts"], "space=darts", "space.channels=4"]
+TRAINED = [f"estimator.training.{word}" for word in ("epochs=2", "channels=4", "cells=2")]
+SEARCHES = {
+    "egnas, and a retraining": [
+        *("strategy=egnas", *SIZES["egnas"], "strategy.warmup_epochs=0", "retrain.seeds=1", "retrain.random=0"),
+        *("retrain.epochs=2", "retrain.channels=4", "retrain.cells=2"),
+    ],
+    "ntk_ga, whose candidate changes in each step": [
+        *(
+            "strategy=ntk_ga",
+            *SIZES["ntk_ga"],
+            "strategy.tournament.epochs=2",
+            "estimator=zero_cost",
+            "estimator.zero_cost.proxies=[params]",
+        ),
+    ],
+    "candidates that are trained": ["strategy=random_search", "estimator=training", *TRAINED, "budget.evaluations=2"],
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_finds_the_same(name, tapes, few_images, tmp_path):
+    results = []
+    for graph in ("auto", "false"):
+        words = [f"data.path={few_images}", "data=arrays", *SMALL, *SEARCHES[name], f"trainer.graph={graph}"]
+        outcome = experiment.search(compose(words).config, tmp_path / graph)
+        results.append((outcome.folder / "result.json").read_text().replace(str(outcome.folder), ""))
+    assert results[0] == results[1]
+    assert any(tape.replays for tape in tapes)
+
+
+# Where a fit cannot be captured
+
+
+def sentence_of(make, **options):
+    """What is said, once, while the result is that of the eager fit."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        captured = fit(make, graph=True, **options)
+    same(captured, fit(make, graph=False, **options))
+    (warning,) = [warning for warning in caught if "CUDA graph" in str(warning.message)]
+    return str(warning.message)
+
+
+class Synchronizing(SupernetModule):
+    @capturable
+    def training_step(self, batch, batch_index):
+        loss = super().training_step(batch, batch_index)
+        return loss if loss.item() < 100 else 0 * loss
+
+
+def test_a_step_that_waits_for_the_device_is_not_captured():
+    line = Synchronizing.training_step.__code__.co_firstlineno + 3
+    assert sentence_of(partial(supernet, Synchronizing, SPACE)) == (
+        f"fit 'fit' goes on without a CUDA graph, which is slower: aten._local_scalar_dense in {__file__}:{line} "
+        "(training_step) makes the device wait for the host; trainer.graph=false does not try"
+    )
+
+
+def test_a_step_that_overrides_a_marked_one_needs_a_mark():
+    class Unmarked(SupernetModule):
+        def training_step(self, batch, batch_index):
+            return super().training_step(batch, batch_index)
+
+    said = sentence_of(partial(supernet, Unmarked, SPACE))
+    assert "Unmarked.training_step is not marked as @capturable" in said
+
+
+def test_accumulated_gradients_are_not_captured():
+    assert "2 batches make a step" in sentence_of(partial(network, Recipe(accumulate=2)))
+
+
+def test_out_of_memory_while_recording_ends_the_recording_alone(monkeypatch):
+    def capture(tape, call):
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore advice.")
+        finally:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+
+    monkeypatch.setattr(Tape, "capture", capture)
+    said = sentence_of(FITS["alphas that move after an epoch"])
+    assert "which is slower: OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.; trainer." in said
+
+
+# The parts
+
+
+def test_other_shapes_are_computed_eagerly_and_change_no_recording():
+    tape, ended = Tape(), []
+    double = Captured(lambda x: 2 * x, lambda: tape, ended.append)
+    for value in range(WARM_UP + 2):
+        assert double(torch.full((4,), float(value))).tolist() == [2.0 * value] * 4
+    recorded = double(torch.full((4,), 7.0))
+    assert double(torch.ones(2)).tolist() == [2.0, 2.0]
+    assert recorded.tolist() == [14.0] * 4
+    assert (tape.replays, ended) == (3, [])
+
+
+def test_only_cuda_records_graphs():
+    assert graphs.graphs_on(torch.device("cpu")) is None
+    assert graphs.graphs_on(torch.device("cuda", 1)).args == (torch.device("cuda", 1),)
