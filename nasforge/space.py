@@ -300,8 +300,8 @@ class WeightSharing(SearchSpace):
 
 
 class Elastic(WeightSharing):
-    """Ability: sizes such as widths, depths or kernels are choices, so one architecture is the largest, and one the
-    smallest, whose weights are part of those of every other one."""
+    """Ability: sizes such as widths, depths or kernels are choices, so one architecture is the largest and one the
+    smallest."""
 
     @property
     @abstractmethod

@@ -14,18 +14,19 @@ from torch.nn import functional as F
 from nasforge.architecture import Architecture, CellGraph, Gene
 from nasforge.choices.checks import check_logits, check_shapes, check_supernet
 from nasforge.choices.decisions import Decision, count, decisions_of
+from nasforge.choices.extremes import Best, extreme
 from nasforge.choices.network import ChosenNetwork
 from nasforge.choices.plan import Plan, planned
 from nasforge.choices.supernet import ChoiceSupernet, grouped
 from nasforge.errors import ArchitectureError, OptionError
 from nasforge.randomness import isolated
-from nasforge.space import Mix, Network, Shape, Supernet, VectorEncoded, WeightSharing
+from nasforge.space import Elastic, Mix, Network, Shape, Supernet, VectorEncoded
 
 REFERENCE: tuple[Shape, int] = (3, 32, 32), 10
 """Images and classes for which the decisions are read; they do not depend on them."""
 
 
-class ChoiceSpace(WeightSharing, VectorEncoded):
+class ChoiceSpace(Elastic, VectorEncoded):
     """The networks that a constructor with `choice`, `repeat`, `width` and `kernel` can build.
 
     An architecture has a gene for each decision: the name of an option, a depth, a width or a kernel size. Genes of
@@ -124,6 +125,26 @@ class ChoiceSpace(WeightSharing, VectorEncoded):
         while self.function_key(child := super().mutate(architecture, rng)) == key:
             pass
         return child
+
+    # Sizes
+
+    @cached_property
+    def largest(self) -> Architecture:
+        """The largest sizes, and of each choice the option with the most parameters."""
+        return self._extreme(max)
+
+    @cached_property
+    def smallest(self) -> Architecture:
+        """The smallest sizes, and of each choice the option with the fewest parameters."""
+        return self._extreme(min)
+
+    def _extreme(self, best: Best) -> Architecture:
+        def parameters(vector: np.ndarray) -> int:
+            with isolated(0), torch.device("meta"):
+                network = self._network(self.decode(vector), *REFERENCE)
+            return sum(parameter.numel() for parameter in network.parameters())
+
+        return self.decode(extreme(self.decisions, best, parameters))
 
     # Networks
 

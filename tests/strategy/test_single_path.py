@@ -8,7 +8,7 @@ import torch
 from scipy.stats import chisquare
 from torch.nn.functional import cross_entropy
 
-from nasforge import Elastic, FitData, SGDOptions, isolated
+from nasforge import Elastic, FitData, SGDOptions, isolated, search
 from nasforge.registry.entry_points import build
 from nasforge.testing.samples import samples, tiny_data
 from nasforge_plugins.space.nasbench201 import NASBench201
@@ -101,6 +101,14 @@ def test_a_sandwich_learns_labels_by_the_largest_path_and_the_largest_by_the_oth
         assert (one.grad is None) == (other.grad is None)
         if one.grad is not None:
             torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_a_sandwich_search_of_a_module(few_images, tmp_path):
+    sizes = ["strategy.epochs=1", "strategy.evolution.population=2", "strategy.evolution.generations=1"]
+    data = ["data=arrays", f"data.path={few_images}", "executor.threads=1", "retrain.seeds=0", "control.samples=1"]
+    words = ["strategy=single_path", "strategy.sampling=sandwich", "space=module", *sizes, *data]
+    found = search(run_dir=tmp_path / "run", quiet=True, overrides=words)
+    assert found.result["failures"] == []
 
 
 def test_a_space_without_sizes_has_no_sandwich(mistake):
