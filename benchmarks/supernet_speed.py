@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasforge.training.captured_steps import replaying
 from nasforge_plugins.space.darts import DARTS
 from plain_darts import PlainSupernet, copy_weights
 from reporting import device_of, parser, write_of_device
@@ -68,7 +69,7 @@ class Versions:
 
         return run
 
-    def forwards(self, network: nn.Module, mixes: list[Fed]) -> Callable[[], None]:
+    def forwards(self, network: Callable[..., Tensor], mixes: list[Fed]) -> Callable[[], None]:
         @torch.no_grad()
         def run() -> None:
             for mix in mixes:
@@ -116,7 +117,8 @@ def measure(batch: int, repeats: int, device: torch.device) -> list[str]:
     steps = beta.step(beta.plain, beta.weights[0]), beta.step(beta.fast, beta.mixes[0])
     rows.append(row("training step, K=4, with `none` and beta (PC-DARTS)", *steps, repeats, device))
     part.plain.eval(), part.fast.eval()
-    generation = part.forwards(part.plain, part.weights), part.forwards(part.fast, part.mixes)
+    replayed = replaying(part.fast, "the generation", str(device), graph="auto")
+    generation = part.forwards(part.plain, part.weights), part.forwards(replayed, part.mixes)
     rows.append(row(f"ES generation, {INDIVIDUALS} forwards in eval mode, K=4", *generation, 1, device))
     return rows
 

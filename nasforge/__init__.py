@@ -56,9 +56,6 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         Preprocessing as Preprocessing,
         SearchData as SearchData,
     )
-    from nasforge.devices.replay import (
-        Replayed as Replayed,
-    )
     from nasforge.errors import (
         AbilityError as AbilityError,
         ArchitectureError as ArchitectureError,
@@ -268,7 +265,6 @@ _HOMES = {
     "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
     "networks.mixing": "counted_batch drop_path scaled_norm softmax_per_node weighted_sum",
     "networks.convolutions": "PointwiseConv2d pointwise",
-    "devices.replay": "Replayed",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError ExportError NasforgeError OptionError RunError "
     "UnknownNameError reason text_of unknown",

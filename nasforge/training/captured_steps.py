@@ -12,6 +12,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from nasforge.devices.graphs import Captured, Graph, graphs_on
+from nasforge.devices.replay import Forward, Replayed
 
 if TYPE_CHECKING:
     from nasforge.training.modules import FitModule
@@ -45,15 +46,19 @@ class CapturedFit(SingleDeviceStrategy):
 
     def __init__(self, device: torch.device, name: str, make_graph: Callable[[], Graph]) -> None:
         super().__init__(device)
-        self._fit, self._make_graph = name, make_graph
+        self._make_graph, self._give_up = make_graph, partial(eager_instead, f"fit '{name}'")
         self._captured: dict[Callable[..., Any], Captured[Any]] = {}
         self._gradients: list[Tensor | None] = []
 
     def replayed(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
         """`function(*inputs)`, by a graph of the function's own after its first calls."""
         if function not in self._captured:
-            self._captured[function] = Captured(function, self._make_graph, partial(eager_instead, self._fit))
+            self._captured[function] = Captured(function, self._make_graph, self._give_up)
         return self._captured[function](*inputs)
+
+    def replaying(self, forward: Forward) -> Forward:
+        """A forward pass for many mixes, with graphs that live as long as it does."""
+        return Replayed(forward, self._make_graph, self._give_up)
 
     def training_step(self, *arguments: Any) -> Any:
         """The loss of a batch, whose gradients are computed as well."""
@@ -100,7 +105,7 @@ def strategy_for(module: FitModule, name: str, device: str, ranks: int, graph: b
     if make_graph is None or graph is False:
         return {}
     if why := _why_eager(module, ranks):
-        eager_instead(name, why)
+        eager_instead(f"fit '{name}'", why)
         return {}
     return {"strategy": CapturedFit(torch.device(device), name, make_graph)}
 
@@ -115,10 +120,23 @@ def _why_eager(module: FitModule, ranks: int) -> str:
     return ""
 
 
+def replaying(forward: Forward, what: str, device: str, graph: bool | str) -> Forward:
+    """Return a forward pass for many mixes, which a GPU captures and replays.
+
+    Args:
+        what: what asks for it, for people.
+        device, graph: as for `strategy_for`.
+    """
+    make_graph = graphs_on(torch.device(device))
+    if make_graph is None or graph is False:
+        return forward
+    return Replayed(forward, make_graph, partial(eager_instead, what))
+
+
 @cache
-def eager_instead(name: str, why: str) -> None:
-    """Say once why the steps of a fit are no graph."""
+def eager_instead(what: str, why: str) -> None:
+    """Say once why something is no graph."""
     warnings.warn(
-        f"fit '{name}' goes on without a CUDA graph, which is slower: {why}; trainer.graph=false does not try",
+        f"{what} goes on without a CUDA graph, which is slower: {why}; trainer.graph=false does not try",
         stacklevel=1,
     )

@@ -114,11 +114,19 @@ class FitModule(pl.LightningModule):
         """What `score` returns for a supernet under each of several mixes; the CPU waits for a GPU only once.
 
         Args:
-            forward: maps images and a mix to logits: a supernet, or what `Replayed` makes of it.
+            forward: maps images and a mix to logits: a supernet, or what `replaying` makes of it.
         """
         forwards = (partial(forward, mix=self.on_device(mix)) for mix in mixes)
         counted = torch.stack([totals(under_mix, self._in_precision(batches)) for under_mix in forwards])
         return means(self._member.total(counted).unbind())
+
+    def replaying(self, supernet: Forward) -> Forward:
+        """The supernet's forward pass for many mixes, which a fit that captures its steps captures too.
+
+        Until the result is dropped, modules must stay in their modes, with batch statistics or without.
+        """
+        strategy = self.trainer.strategy
+        return strategy.replaying(supernet) if isinstance(strategy, CapturedFit) else supernet
 
     def on_device(self, mix: Mix) -> Mix:
         """Return the mix on the fit's device and in its precision."""

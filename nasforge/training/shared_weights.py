@@ -13,13 +13,13 @@ from torch import Tensor
 
 from nasforge.architecture import Architecture, Objective
 from nasforge.data import FitData
-from nasforge.devices.replay import Replayed
 from nasforge.devices.transfer import sent
 from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimate, Estimator
 from nasforge.images import ImageSet
 from nasforge.randomness import rng_of
 from nasforge.space import Mix, SearchSpace, Supernet, WeightSharing
+from nasforge.training.captured_steps import replaying
 from nasforge.training.modules import supernet_state
 from nasforge.training.scoring import batch_statistics, means, ordered_batches, recalibrate, totals
 
@@ -55,7 +55,8 @@ class SharedWeights(Estimator):
         assert halves.validation is not None  # halves() always returns both
         validation = list(self._batches(halves.validation, context))
         calibration = list(itertools.islice(self._batches(halves.train, context), self.calibration_batches))
-        forward, counted = Replayed(supernet), []
+        forward = replaying(supernet, f"estimator '{self.name}'", context.device, context.graph)
+        counted = []
         for architecture in architectures:
             mix = _mix_of(architecture, context)
             if calibration:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nasforge import Replayed, Supernet, SupernetModule, WeightSharing, batch_statistics
+from nasforge import Supernet, SupernetModule, WeightSharing, batch_statistics
 from nasforge_plugins.strategy.darts.collapse import parameter_free
 from nasforge_plugins.strategy.darts.unrolled import architecture_gradient, unrolled_gradient
 
@@ -161,7 +161,7 @@ class GradientAlphas(SupernetModule):
         training = self.supernet.training
         self.supernet.eval()
         with batch_statistics(self.supernet):
-            forward = partial(Replayed(self.supernet), mix=self.mix)
+            forward = partial(self.replaying(self.supernet), mix=self.mix)
             scores = self.score(forward, self.all_validation_batches(SCORED_AT_ONCE))
         self.supernet.train(training)
         return scores

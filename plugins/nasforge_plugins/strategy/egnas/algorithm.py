@@ -26,7 +26,6 @@ from nasforge import (
     OptionError,
     PlannedNetwork,
     Population,
-    Replayed,
     Result,
     Run,
     SearchData,
@@ -221,7 +220,7 @@ class EvolvedAlphas(CountedAlphas):
         training = self.supernet.training
         self.supernet.eval()
         with batch_statistics(self.supernet) if method.statistics == "batch" else nullcontext():
-            scored = partial(self.score_mixes, Replayed(self.supernet), batches=batches)
+            scored = partial(self.score_mixes, self.replaying(self.supernet), batches=batches)
             (parent_scores,) = scored([parent.parent_mix()])
             parent_accuracy = parent_scores["accuracy"]
             judge = partial(self._judge, parent, parent_accuracy, scored)

@@ -33,7 +33,6 @@ from nasforge import (
     PlannedNetwork,
     Population,
     Probability,
-    Replayed,
     Run,
     SearchData,
     SearchSpace,
@@ -275,7 +274,7 @@ class SharedTournament(Tournament):
         """Score each candidate with the statistics of each batch: the running ones mix all candidates."""
         batches = list(self.all_validation_batches(self.data.batch_size))
         with batch_statistics(self.supernet):
-            scores = self.score_mixes(Replayed(self.supernet), self.mixes, batches)
+            scores = self.score_mixes(self.replaying(self.supernet), self.mixes, batches)
         self.losses = self.losses.new_tensor([candidate["cross_entropy"] for candidate in scores])
 
 
