@@ -104,6 +104,10 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         SeededBatches as SeededBatches,
         hold_out as hold_out,
     )
+    from nasforge.loggers.run_logger import (
+        RunFacts as RunFacts,
+        RunLogger as RunLogger,
+    )
     from nasforge.memory import (
         PlannedNetwork as PlannedNetwork,
     )
@@ -231,10 +235,6 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     from nasforge.training.network_module import (
         NetworkModule as NetworkModule,
     )
-    from nasforge.training.run_logger import (
-        RunFacts as RunFacts,
-        RunLogger as RunLogger,
-    )
     from nasforge.training.scoring import (
         batch_statistics as batch_statistics,
         one_hot_l1 as one_hot_l1,
@@ -303,7 +303,7 @@ _HOMES = {
     "training.captured_steps": "capturable",
     "training.modules": "FitModule OneShotModule SupernetModule supernet_state",
     "training.network_module": "NetworkModule",
-    "training.run_logger": "RunFacts RunLogger",
+    "loggers.run_logger": "RunFacts RunLogger",
     "training.weight_store": "WeightStore entries",
     "networks.weight_inheritance": "WeightInheritance",
     "networks.wider_space": "WiderSpace",

@@ -28,7 +28,7 @@ KNOW_HYDRA = {"cli.py", "search_path.py", "configuration.py", "sweep_summary.py"
 ORDER = (
     {"devices"},
     {"contracts"},
-    {"charts", "journal", "networks", "plain", "registry"},
+    {"charts", "journal", "loggers", "networks", "plain", "registry"},
     {"choices", "config", "execution", "statistics", "tables", "training"},
     {"run"},
     {"report"},

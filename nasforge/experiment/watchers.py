@@ -14,11 +14,11 @@ from typing import Any
 
 from nasforge.config.extras import install_line
 from nasforge.errors import NasforgeError, OptionError, reason
+from nasforge.loggers.run_logger import RunLogger
 from nasforge.registry.entry_points import registry
 from nasforge.registry.guests import STOPS
 from nasforge.registry.options import arguments
 from nasforge.run.identity import key_of
-from nasforge.training.run_logger import RunLogger
 
 SECTIONS = {"logger": "logger", "callbacks": "callback"}
 """Sections of the configuration, and the kind of plug-in in each."""

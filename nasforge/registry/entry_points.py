@@ -31,7 +31,7 @@ WATCHERS = {"logger": "pytorch_lightning.loggers:Logger", "callback": "pytorch_l
 _OF_LIGHTNING = {
     "logger": {
         "csv": "pytorch_lightning.loggers:CSVLogger",
-        "tensorboard": "nasforge.training.tensorboard:TensorBoard",
+        "tensorboard": "nasforge.loggers.tensorboard:TensorBoard",
     },
     "callback": {
         "device_stats": "pytorch_lightning.callbacks:DeviceStatsMonitor",

@@ -15,9 +15,9 @@ from nasforge.errors import reason
 from nasforge.journal.journal import Journal
 from nasforge.journal.records import flat
 from nasforge.journal.run_folder import RunFolder
+from nasforge.loggers.run_logger import RunFacts, RunLogger
 from nasforge.randomness import preserved
 from nasforge.registry.guests import STOPS
-from nasforge.training.run_logger import RunFacts, RunLogger
 
 
 class Logs:

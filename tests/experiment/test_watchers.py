@@ -9,9 +9,9 @@ from pytorch_lightning.loggers import CSVLogger
 from nasforge import NasforgeError, OptionError
 from nasforge.config.configuration import compose
 from nasforge.experiment.watchers import check_watchers, watchers
+from nasforge.loggers.tensorboard import TensorBoard
 from nasforge.registry.entry_points import registry
 from nasforge.registry.options import filled
-from nasforge.training.tensorboard import TensorBoard
 
 COUNTING = """
 from pytorch_lightning.callbacks import Callback

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nasforge import OptionError
-from nasforge.training.run_logger import RunFacts
+from nasforge.loggers.run_logger import RunFacts
 from nasforge_plugins.logger.mlflow_tracking import MLflowTracking
 
 SEARCH = ["strategy=regularized_evolution", "strategy.population=2", "strategy.sample=2", "space=nasbench201"]

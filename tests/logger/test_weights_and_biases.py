@@ -9,7 +9,7 @@ import pytest
 from nasforge import NasforgeError, OptionError
 from nasforge.config.configuration import compose
 from nasforge.experiment.watchers import check_watchers
-from nasforge.training.run_logger import RunFacts
+from nasforge.loggers.run_logger import RunFacts
 from nasforge_plugins.logger.weights_and_biases import WeightsAndBiases
 
 SEARCH = ["strategy=regularized_evolution", "strategy.population=2", "strategy.sample=2", "space=nasbench201"]

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from nasforge.training.run_logger import RunFacts, RunLogger
+from nasforge.loggers.run_logger import RunFacts, RunLogger
 
 
 class TensorBoard(TensorBoardLogger, RunLogger):  # type: ignore[misc]  # each start of a run has a version
