@@ -1,5 +1,6 @@
 """Single-path one-shot search: which paths are drawn, what a step learns, and how candidates are scored."""
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 from scipy.stats import chisquare
 from torch.nn.functional import cross_entropy
 
-from nasforge import Elastic, FitData, SGDOptions, isolated, search
+from nasforge import Elastic, FitData, SGDOptions, SharedWeights, isolated, search
+from nasforge.experiment.experiment import resume
 from nasforge.registry.entry_points import build
 from nasforge.testing.samples import samples, tiny_data
 from nasforge_plugins.space.nasbench201 import NASBench201
@@ -148,3 +150,33 @@ def test_draws_are_those_of_the_epoch(space):
     paths = [[uniform(space, module._draw)[0] for _ in range(4)] for module in (one, other)]
     assert all((a[cell] == b[cell]).all() for a, b in zip(*paths, strict=True) for cell in a)
     assert len(Counter(str(space.derive(path)) for path in paths[0])) > 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "calls", "error"),
+    [(SinglePaths, "training_step", 5, RuntimeError), (SharedWeights, "supernet", 1, KeyboardInterrupt)],
+)
+def test_a_search_that_breaks_off_ends_as_one_that_does_not(
+    owner, name, calls, error, few_images, tmp_path, monkeypatch
+):
+    sizes = ["strategy.epochs=3", "strategy.evolution.population=2", "strategy.evolution.generations=2"]
+    data = ["data=arrays", f"data.path={few_images}", "data.batch_size=12", "executor.threads=1", "retrain.seeds=0"]
+    words = ["strategy=single_path", "space=nasbench201", "space.channels=4", *sizes, *data]
+    whole = search(run_dir=tmp_path / "whole", quiet=True, overrides=words).folder
+    kept, done = getattr(owner, name), []
+
+    def breaking(*arguments):
+        done.append(1)
+        if len(done) > calls:
+            raise error
+        return kept(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, breaking)
+        with pytest.raises(error):
+            search(run_dir=tmp_path / "broken", quiet=True, overrides=words)
+    resume(tmp_path / "broken")
+    ends = [json.loads((folder / "result.json").read_text()) for folder in (tmp_path / "broken", whole)]
+    assert {**ends[0], "next": ""} == {**ends[1], "next": ""}
+    weights = [(folder / "fits/supernet/weights.safetensors").read_bytes() for folder in (tmp_path / "broken", whole)]
+    assert weights[0] == weights[1]

@@ -81,6 +81,10 @@ class SinglePath(Strategy[WeightSharing]):
 
     def search(self, run: Run[WeightSharing]) -> Result:
         """Train the weights of all architectures (eq. 7), then search with them (eq. 5)."""
+        if not any(estimator.needs_weights for estimator in run.estimators):
+            run.notes.append(
+                "no estimator has scored candidates with the supernet; estimator=[supernet_recalibrated,...] does"
+            )
         module = SinglePaths(
             self.supernet(run.space, run.data), run.space, sampling=self.sampling, **vars(self.optimizer)
         )
@@ -92,13 +96,13 @@ class SinglePath(Strategy[WeightSharing]):
     def evolve(self, run: Run[WeightSharing], weights: Weights) -> None:
         """Algorithm 1: evolutionary architecture search."""
         space, rng = run.space, run.rng
-        best: dict[Architecture, Evaluation] = {}
+        scored: dict[Architecture, Evaluation] = {}
         candidates = [space.sample(rng) for _ in range(self.evolution.population)]  # line 2
         for _ in run.generations(self.evolution.generations, "evolution"):  # line 5
             for evaluation in run.estimate(candidates[: run.remaining], weights):  # line 6
-                best[evaluation.architecture] = evaluation
-            parents = sorted(best, key=lambda candidate: best[candidate].cost(run.objectives[0]))  # line 7
-            candidates = self.children(space, parents[: self.evolution.parents], set(best), rng)  # lines 8 to 10
+                scored[evaluation.architecture] = evaluation
+            ranked = sorted(scored, key=lambda candidate: scored[candidate].cost(run.objectives[0]))  # line 7
+            candidates = self.children(space, ranked[: self.evolution.parents], set(scored), rng)  # lines 8 to 10
 
     def children(
         self, space: WeightSharing, parents: Sequence[Architecture], known: set[Architecture], rng: np.random.Generator
