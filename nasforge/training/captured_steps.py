@@ -115,9 +115,9 @@ def _why_eager(module: FitModule, ranks: int) -> str:
         return f"{ranks} processes share it"
     if module.accumulate > 1:
         return f"{module.accumulate} batches make a step"
-    if not getattr(type(module).training_step, "capturable", False):
-        return f"{type(module).__name__}.training_step is not marked as @capturable"
-    return ""
+    if getattr(type(module).training_step, "capturable", False):
+        return ""
+    return module.differs or f"{type(module).__name__}.training_step is not marked as @capturable"
 
 
 def replaying(forward: Forward, what: str, device: str, graph: bool | str) -> Forward:

@@ -50,6 +50,7 @@ class FitModule(pl.LightningModule):
         advance: moves the progress bar by one unit of `work`; set by `Run.fit`.
         history: metric name -> one value per epoch (None where an epoch has none).
         accumulate: number of batches whose gradients make one step of the optimizer.
+        differs: how one step differs from another in what it computes, if its `training_step` is not `capturable`.
         explains: what each metric is that the class itself records, in a few words; shown with the curves.
     """
 
@@ -60,6 +61,7 @@ class FitModule(pl.LightningModule):
         "train_loss": "cross-entropy on the augmented training images, while the weights move",
     }
     accumulate = 1
+    differs: ClassVar[str] = ""
     advance: Callable[[], object] = dict  # does nothing, and can be pickled
 
     def __init__(self, *, clip: float) -> None:

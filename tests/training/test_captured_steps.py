@@ -171,7 +171,8 @@ def test_a_search_finds_the_same(name, tapes, few_images, tmp_path, monkeypatch)
     # On a CPU, a supernet leaves out what has no weight, and a tape of one architecture would leave it out of the next.
     monkeypatch.setattr(captured_steps, "Replayed", lambda forward, *_: forward)
     results = []
-    for graph in ("auto", "false"):
+    for graph in ("false", "auto"):
+        assert not tapes
         words = [f"data.path={few_images}", "data=arrays", *SMALL, *SEARCHES[name], f"trainer.graph={graph}"]
         outcome = experiment.search(compose(words).config, tmp_path / graph)
         results.append((outcome.folder / "result.json").read_text().replace(str(outcome.folder), ""))
@@ -214,6 +215,16 @@ def test_a_step_that_overrides_a_marked_one_needs_a_mark():
 
     said = sentence_of(partial(supernet, Unmarked, SPACE))
     assert "Unmarked.training_step is not marked as @capturable" in said
+
+
+def test_a_module_may_say_why_its_steps_differ():
+    class Drawing(SupernetModule):
+        differs = "each step trains another path"
+
+        def training_step(self, batch, batch_index):
+            return super().training_step(batch, batch_index)
+
+    assert "which is slower: each step trains another path; trainer." in sentence_of(partial(supernet, Drawing, SPACE))
 
 
 def test_accumulated_gradients_are_not_captured():

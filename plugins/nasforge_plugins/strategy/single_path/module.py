@@ -25,6 +25,7 @@ class SinglePaths(OneShotModule):
         sampling: which paths a step trains, a key of `SAMPLINGS`.
     """
 
+    differs: ClassVar[str] = "each step trains other paths"
     explains: ClassVar[Mapping[str, str]] = {
         "train_accuracy": "of the paths that are being trained, on the augmented training images",
         "train_loss": "cross-entropy of the paths that are being trained, on the augmented training images",

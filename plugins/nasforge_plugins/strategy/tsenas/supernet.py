@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -46,6 +46,8 @@ class CellSupernet(FitModule):
         rng: draws the random chains.
         optimizer: moves the shared weights.
     """
+
+    differs: ClassVar[str] = "each step trains other chains"
 
     def __init__(
         self,
