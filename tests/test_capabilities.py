@@ -63,7 +63,7 @@ SPACE_SIZES = {
         *("space.widths=[8,8,8,8,8,8,8,8,8]", "space.multipliers=[1.0]", "space.depths=[1,1]", "space.kernels=[3,5]"),
         *("space.expansions=[2]", "space.gates=false"),
     ],
-    "module": ["space.arguments={channels: 4, blocks: 2}"],
+    "module": ["space.arguments={channels: 8, blocks: 2}"],
     "nasbench201": ["space.channels=4"],
     "tsenas": ["space.min_cells=4", "space.max_cells=4", "space.reductions=1", "space.channels=4"],
 }
