@@ -35,7 +35,8 @@ def next_steps(parts: Parts, strategy: str, words: Sequence[str]) -> list[Step]:
         train = Step(command=f"nasforge retrain RUN data={data} retrain.seeds=1", why="train it on images")
         return [*_versus(parts.strategy.baseline, strategy, same), train]
     steps = [train, *_sweep(same, "seeds", "see how far the result depends on the seed", 4)]
-    if parts.data.next_data is not None:
+    bound = any(estimator.weights_option and not estimator.needs_weights for estimator in parts.estimators)
+    if parts.data.next_data is not None and not bound:  # the weights of a run are for its images only
         data, why = parts.data.next_data
         other = [word for word in same if not word.startswith("data")]
         steps.append(Step(command=f"nasforge {shlex.join([*other, f'data={data}'])}", why=why))

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from nasforge import Context, FinishedSupernet, RunError, SharedWeights, search
+from nasforge.config.configuration import compose
 from nasforge.experiment.experiment import resume
+from nasforge.experiment.next_steps import next_steps
+from nasforge.experiment.parts import Parts
 from nasforge.registry.entry_points import build
 from nasforge.testing import EstimatorContract
 from nasforge.testing.samples import samples, tiny_data
@@ -137,6 +140,16 @@ class TestSupernetOfARun(EstimatorContract):
     @pytest.fixture
     def space(self):
         return build("space", {"name": "nasbench201", "channels": 4})
+
+
+def test_other_images_are_not_advised(finished):
+    for estimator, advised in (
+        ([f"estimator.supernet.run={finished('egnas')}", "estimator=supernet"], False),
+        (["estimator=training"], True),
+    ):
+        words = ["strategy=random_search", *estimator, *NB201]
+        steps = next_steps(Parts(compose(words).config), "random_search", words)
+        assert any("data=cifar10" in step.command for step in steps) is advised
 
 
 # Mistakes

@@ -10,13 +10,14 @@ from nasforge.registry.entry_points import registry
 from nasforge.wording import duration
 
 
-def steps(strategy, *words, reads_data=False, baseline="random_search", next_data=None):
+def steps(strategy, *words, reads_data=False, baseline="random_search", next_data=None, estimators=()):
     how = SimpleNamespace(epochs=6, seeds=3, random=2)
     parts = SimpleNamespace(
         retraining=how,
         reads_data=reads_data,
         strategy=SimpleNamespace(baseline=baseline),
         data=SimpleNamespace(name="digits", next_data=next_data),
+        estimators=estimators,
     )
     return next_steps(parts, strategy, [*words, "seed=3"])
 
