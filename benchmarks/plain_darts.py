@@ -45,20 +45,20 @@ class MixedOperation(nn.Module):
 
 
 class ReLUConvBN(nn.Sequential):
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, affine: bool = False) -> None:
         super().__init__(
             nn.ReLU(),
             nn.Conv2d(channels_in, channels_out, 1, bias=False),
-            nn.BatchNorm2d(channels_out, affine=False),
+            nn.BatchNorm2d(channels_out, affine=affine),
         )
 
 
 class FactorizedReduce(nn.Module):
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, affine: bool = False) -> None:
         super().__init__()
         self.conv_even = nn.Conv2d(channels_in, channels_out // 2, 1, 2, bias=False)
         self.conv_odd = nn.Conv2d(channels_in, channels_out // 2, 1, 2, bias=False)
-        self.norm = nn.BatchNorm2d(channels_out, affine=False)
+        self.norm = nn.BatchNorm2d(channels_out, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.pad(F.relu(x), (0, x.shape[3] % 2, 0, x.shape[2] % 2))
