@@ -14,6 +14,7 @@ import gc
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import torch
 
 import gpu_commands
 from gpu_rows import ROWS, Row
-from gpu_steps import SMALL, Sizes
+from gpu_steps import EAGER_INSTEAD, SMALL, Sizes
 from gpu_timing import Timing
 from reporting import device_of, parser, write
 
@@ -38,14 +39,19 @@ further epoch. Every epoch counts as one without warm-up, which takes longest.""
 
 
 def measured(sizes: Sizes, device: torch.device, deadline: float) -> tuple[dict[str, dict[str, Timing]], list[str]]:
-    """The timings of each row that the time allows, and what went wrong with the others."""
+    """The timings of each row that the time allows, and what went wrong."""
     known, failures = {}, []
     for row in ROWS:
         if time.monotonic() > deadline:
             failures.append(f"{row.name}: the time was used up")
             continue
         try:
-            known[row.name] = row.measure(sizes, device)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.filterwarnings("always", f".*{EAGER_INSTEAD}")
+                known[row.name] = row.measure(sizes, device)
+            failures += [
+                f"{row.name}: {warning.message}" for warning in caught if EAGER_INSTEAD in str(warning.message)
+            ]
         except (AssertionError, RuntimeError) as error:  # the machine is lent once: the other rows must not be lost
             failures.append(
                 f"{row.name}: {type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
@@ -70,7 +76,7 @@ def rows_table(known: Mapping[str, Mapping[str, Timing]]) -> list[str]:
 
 def _cells(row: Row, version: str, timings: Mapping[str, Timing]) -> list[str]:
     goal, nothing = row.goals.get(version, ""), "not measured"
-    if version not in timings:
+    if version not in timings or row.versions[0] not in timings:
         return [nothing, nothing, goal, nothing, nothing, nothing]
     timing, reference = timings[version], timings[row.versions[0]]
     return [
@@ -99,7 +105,7 @@ def report(
         EXTRAPOLATED,
         "",
         *gpu_commands.extrapolations(seconds),
-        *(["", "## Not measured", "", *(f"- {failure}" for failure in failures)] if failures else []),
+        *(["", "## What went wrong", "", *(f"- {failure}" for failure in failures)] if failures else []),
     ]
 
 

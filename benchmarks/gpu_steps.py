@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,8 @@ from supernet_speed import INDIVIDUALS
 
 PLAIN = "plain"
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, CLIP = 0.001, 0.9, 3e-4, 5.0
+EAGER_INSTEAD = "goes on without a CUDA graph"
+"""In the warnings of whatever could not be captured."""
 Batch = tuple[Tensor, Tensor]
 """Images (B, C, H, W) and labels (B,)."""
 
@@ -54,14 +57,21 @@ class Step:
         """The step without a graph."""
         self._move(self._gradients(*self._batch))
 
-    def graph(self) -> Run:
-        """The step whose gradients a GPU replays, after a comparison with the eager ones; eager on a CPU."""
+    def graph(self) -> Run | None:
+        """The step whose gradients a GPU replays, after a comparison with the eager ones; eager on a CPU.
+
+        None, with a warning, if it cannot be captured.
+        """
         make_graph = graphs_on(self._batch[0].device)
         if make_graph is None:
             return self.eager
-        captured = Captured(self._gradients, make_graph, _refuse)
+        refused: list[str] = []
+        captured = Captured(self._gradients, make_graph, refused.append)
         for _ in range(WARM_UP + 2):
             replayed = [gradient.clone() for gradient in captured(*self._batch) if gradient is not None]
+        if refused:
+            warnings.warn(f"a step {EAGER_INSTEAD}: {refused[0]}", stacklevel=2)
+            return None
         eager = [gradient for gradient in self._gradients(*self._batch) if gradient is not None]
         difference = _norm([a - b for a, b in zip(eager, replayed, strict=True)]) / _norm(eager)
         largest = 0.05 if self._bf16 else 0.001
@@ -85,7 +95,3 @@ class Step:
 
 def _norm(tensors: Sequence[Tensor]) -> float:
     return float(torch.stack([tensor.norm() for tensor in tensors]).norm())
-
-
-def _refuse(why: str) -> None:
-    raise RuntimeError(f"no graph: {why}")

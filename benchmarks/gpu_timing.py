@@ -36,22 +36,23 @@ class Timing:
 
 
 def timings(
-    runs: Mapping[str, Run], device: torch.device, repeats: int, *, warm_up: int = WARM_UP
+    runs: Mapping[str, Run | None], device: torch.device, repeats: int, *, warm_up: int = WARM_UP
 ) -> dict[str, Timing]:
-    """Measure each of `runs`, one after the other in each repeat, for about `LONGEST` seconds."""
-    for run in runs.values():
+    """Measure each of `runs`, one after the other in each repeat, for about `LONGEST` seconds; None is left out."""
+    known = {name: run for name, run in runs.items() if run is not None}
+    for run in known.values():
         for _ in range(warm_up):  # the first calls choose kernels
             run()
     deadline = time.perf_counter() + LONGEST
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    seconds: dict[str, list[float]] = {name: [] for name in known}
     for repeat in range(repeats):
         if repeat and time.perf_counter() > deadline:
             break
-        for name, run in runs.items():
+        for name, run in known.items():
             seconds[name].append(seconds_of(run, device))
     return {
         name: Timing(statistics.median(seconds[name]), *kernels(run, device), waits(run, device))
-        for name, run in runs.items()
+        for name, run in known.items()
     }
 
 

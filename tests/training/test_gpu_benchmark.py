@@ -28,6 +28,23 @@ def test_every_row_is_measured_and_every_version_in_it(monkeypatch):
     assert all(timing.seconds > 0 for timings in known.values() for timing in timings.values())
 
 
+def test_a_step_that_cannot_be_captured_costs_no_other_version_and_is_named(monkeypatch):
+    class Refusing(Tape):
+        def capture(self, call):
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(gpu_steps, "graphs_on", lambda device: Refusing)
+    monkeypatch.setattr(gpu, "ROWS", [row for row in gpu.ROWS if row.name.startswith("retraining")])
+    known, (*failures, last) = gpu.measured(gpu_steps.SMALL, torch.device("cpu"), time.monotonic() + 600)
+    (timings,) = known.values()
+    assert tuple(timings) == tuple(version for version in gpu.ROWS[0].versions if not version.startswith("graph"))
+    assert len(failures) == 2
+    assert last == (
+        f"{gpu.ROWS[0].name}: a step goes on without a CUDA graph: "
+        "RuntimeError: operation not permitted when stream is capturing"
+    )
+
+
 def test_without_time_nothing_is_measured_and_each_row_says_so():
     known, failures = gpu.measured(gpu_steps.SMALL, torch.device("cpu"), time.monotonic() - 1)
     assert not known
