@@ -22,7 +22,7 @@ SHAPE, CLASSES = (3, 8, 9), 5
 class TestModuleSpaceContract(SpaceContract):
     @pytest.fixture
     def space(self):
-        return build("space", {"name": "module", "arguments": {"channels": 4}})
+        return build("space", {"name": "module", "arguments": {"channels": 4, "blocks": 2}})
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,8 @@ PUBLISHED = {
 class TestMobileNetContract(SpaceContract):
     @pytest.fixture
     def space(self):
-        return build(
-            "space", {"name": "mobilenet", "widths": [8, 8, 8, 8, 16, 16, 16, 16, 16], "multipliers": [0.5, 1.0]}
-        )
+        few = {"depths": [1, 2], "kernels": [3, 5], "expansions": [2], "multipliers": [0.5, 1.0]}
+        return build("space", {"name": "mobilenet", "widths": [8, 8, 8, 8, 16, 16, 16, 16, 16], **few})
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
