@@ -65,6 +65,7 @@ def _run(folder, words, output, variables, new_session, packages):
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(folder)
+    sys.path[:0] = [str(Path(entry).absolute()) for entry in variables.get("PYTHONPATH", "").split(os.pathsep) if entry]
     sys.argv[:] = ["nasforge", *words]
     if packages:
         site.addsitedir(str(packages))

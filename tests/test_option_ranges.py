@@ -41,6 +41,8 @@ OPTIONS = [(part, key) for part, cls in PARTS.items() for key in numbers(cls)]
 SGD = "optimizer.final_learning_rate optimizer.momentum optimizer.weight_decay"
 ZERO = {  # options that 0 turns off, or of which none is a sensible amount
     "space.tsenas": "reductions",
+    "estimator.supernet": "calibration_batches",
+    "strategy.single_path": SGD,
     "strategy.darts": f"warmup_epochs alphas.weight_decay max_parameter_free {SGD}",
     "strategy.egnas": f"warmup_epochs zeta eta sigma_noise es_seed {SGD}",
     "strategy.medarts": f"alphas.weight_decay max_parameter_free {SGD}",
@@ -55,6 +57,8 @@ ZERO = {  # options that 0 turns off, or of which none is a sensible amount
     "retrain": "seeds random momentum weight_decay cutout drop_path auxiliary_weight label_smoothing warmup_epochs ema "
     "mixup cutmix held_out",
 }
+LISTS = {"space.autoformer": "embeddings heads ratios", "space.mobilenet": "multipliers kernels expansions"}
+"""Options that are lists of numbers, of which [1] is one."""
 
 
 def refused(part, key, value):
@@ -72,7 +76,10 @@ def refused(part, key, value):
 @pytest.mark.parametrize(("part", "key"), OPTIONS)
 def test_of_all_nonsense_a_constructor_takes_none_but_a_zero_that_makes_sense(part, key):
     taken = [value for value in NONSENSE if not refused(part, key, value)]
-    assert taken == ([0] if key in ZERO.get(part, "").split() else [])
+    assert taken == [
+        *([0] if key in ZERO.get(part, "").split() else []),
+        *([[1]] if key in LISTS.get(part, "") else []),
+    ]
 
 
 def test_every_plugin_with_numbers_was_driven():

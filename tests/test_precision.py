@@ -27,6 +27,7 @@ SEARCHES = {
     "egnas": ["space=darts"],
     "medarts": ["space=darts"],
     "ntk_ga": ["space=nasbench201", "estimator=zero_cost", "estimator.zero_cost.proxies=[params]"],
+    "single_path": ["space=nasbench201", "budget.evaluations=4"],
     "tsenas": ["space=tsenas", "estimator=training", "budget.evaluations=2", *TRAINING],
 }
 """By the name of a strategy: what it searches, and how it is made small; one of them retrains what it found."""

@@ -61,7 +61,7 @@ def test_every_key_refuses_what_it_cannot_hold(words):
         ("estimator=[{a: 1}]", "choose a plug-in by its name"),
         ("callbacks=7", "choose a plug-in by its name"),
         ("executor.name={}", "executor.name={}: it must be one of local, ray"),
-        ("space.name=[1,2]", "space.name=[1, 2]: it must be the name of a space: darts, "),
+        ("space.name=[1,2]", "space.name=[1, 2]: it must be the name of a space: autoformer, "),
         ("strategy.name={a: 1}", "strategy.name={'a': 1}: it must be the name of a strategy"),
         ("data.name=[]", "data.name=[]: it must be the name of a data"),
         ("trainer.accelerator={a: 1}", 'trainer.accelerator={"a": 1}: it must be one of auto, cpu'),

@@ -145,7 +145,7 @@ class AutoFormer(ChoiceSpace):
     def __init__(
         self,
         *,
-        patch: Annotated[int, Field(ge=1)] | None = None,
+        patch: Annotated[int, Field(ge=1, le=1024)] | None = None,
         embeddings: Numbers = (48, 64, 80),
         depths: tuple[int, int] = (3, 6),
         heads: Numbers = (2, 3, 4),
