@@ -306,12 +306,12 @@ class Elastic(WeightSharing):
     @property
     @abstractmethod
     def largest(self) -> Architecture:
-        """The architecture with all weights of the supernet that one architecture can have."""
+        """The architecture that uses the most weights of the supernet."""
 
     @property
     @abstractmethod
     def smallest(self) -> Architecture:
-        """The architecture with the fewest weights."""
+        """The architecture that uses the fewest."""
 
 
 def size_or_default(option: str, value: int | None, default: int) -> int:

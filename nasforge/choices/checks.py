@@ -19,11 +19,9 @@ IMAGES = 2
 
 def check_logits(module: nn.Module, input_shape: Shape, classes: int) -> None:
     """Raise an `OptionError` if a network does not turn images into logits, or draws random numbers in eval mode."""
-    training, device = module.training, _device(module)
     before = torch.get_rng_state()
-    with torch.no_grad(), _told(module, input_shape):
-        logits = module.eval()(torch.zeros(IMAGES, *input_shape, device=device))
-    module.train(training)
+    with _evaluated(module), _told(module, input_shape):
+        logits = module(torch.zeros(IMAGES, *input_shape, device=_device(module)))
     if not torch.equal(before, torch.get_rng_state()):
         raise OptionError(
             f"{type(module).__name__} draws random numbers in eval mode; draw them only if self.training is true"
@@ -39,10 +37,8 @@ def check_logits(module: nn.Module, input_shape: Shape, classes: int) -> None:
 def check_shapes(supernet: ChoiceSupernet, input_shape: Shape) -> None:
     """Raise an `OptionError` if the outputs of a choice's options or of a repeated block differ in shape."""
     even = {group: torch.full(shape, 1 / shape[1]) for group, shape in supernet.alpha_shapes.items()}
-    training = supernet.training
-    with torch.no_grad(), _told(supernet.module, input_shape):
-        supernet.eval()(torch.zeros(IMAGES, *input_shape), even)
-    supernet.train(training)
+    with _evaluated(supernet), _told(supernet.module, input_shape):
+        supernet(torch.zeros(IMAGES, *input_shape), even)
 
 
 def check_supernet(
@@ -55,11 +51,9 @@ def check_supernet(
         mix: the same options as mixing weights.
     """
     network.load_state_dict(supernet.weights_for(network, chosen))
-    training = supernet.training
     images = torch.randn(IMAGES, *input_shape, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad(), _told(supernet.module, input_shape):
-        expected, logits = network.eval()(images), supernet.eval()(images, mix)
-    supernet.train(training)
+    with _evaluated(supernet), _evaluated(network), _told(supernet.module, input_shape):
+        expected, logits = network(images), supernet(images, mix)
     if not torch.allclose(logits, expected, rtol=1e-3, atol=1e-4 * max(1.0, float(expected.abs().max()))):
         raise OptionError(
             f"{type(supernet.module).__name__}: with the same weights, a network computes something else than "
@@ -67,6 +61,19 @@ def check_supernet(
             "width in another way than an nn.Conv2d, nn.Linear, nn.BatchNorm2d or nn.LayerNorm of that width does; "
             "concatenated maps of variable widths, for example"
         )
+
+
+@contextmanager
+def _evaluated(module: nn.Module) -> Iterator[None]:
+    """Put a module into eval mode without gradients, and each of its parts back into its own mode afterwards."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from nasforge.choices.sizes import Size
 from nasforge.errors import OptionError
 
 
-class Elastic(FollowsSetting):
+class ElasticLayer(FollowsSetting):
     """What elastic layers share: their sizes, and how these become masks."""
 
     attributes: ClassVar[tuple[str, ...]] = ()
@@ -39,7 +39,7 @@ class Elastic(FollowsSetting):
         return self.setting.mask(self.sizes[name], getattr(self, f"units_of_{name}"))
 
 
-class ElasticLinear(Elastic, nn.Linear):
+class ElasticLinear(ElasticLayer, nn.Linear):
     """A linear layer with a variable number of inputs or outputs."""
 
     attributes = ("in_features", "out_features")
@@ -51,13 +51,13 @@ class ElasticLinear(Elastic, nn.Linear):
         return F.linear(input, weight, _scaled(self.bias, outputs, 0))
 
 
-class ElasticConv2d(Elastic, nn.Conv2d):
+class ElasticConv2d(ElasticLayer, nn.Conv2d):
     """A convolution with variable channels or kernel size; a depthwise one stays depthwise."""
 
     attributes = ("in_channels", "out_channels", "groups", "kernel_size")
 
     def adopt(self) -> None:
-        """See `Elastic.adopt`; refuses groups that do not follow the channels."""
+        """See `ElasticLayer.adopt`; refuses groups that do not follow the channels."""
         groups = _size(self.groups)
         channels = _size(self.in_channels), _size(self.out_channels)
         depthwise = groups is not None and all(size is not None and _equal(size, groups) for size in channels)
@@ -87,7 +87,7 @@ class ElasticConv2d(Elastic, nn.Conv2d):
         return masked
 
 
-class ElasticLayerNorm(Elastic, nn.LayerNorm):
+class ElasticLayerNorm(ElasticLayer, nn.LayerNorm):
     """A layer normalization over a variable number of features, whose statistics leave out missing ones."""
 
     attributes = ("normalized_shape",)
@@ -117,7 +117,7 @@ class _MaskChannels:
         return output * self.setting.mask(self.size, norm.units_of_num_features)[:, None, None]  # type: ignore[arg-type]
 
 
-ELASTIC: dict[type[nn.Module], type[Elastic]] = {
+ELASTIC: dict[type[nn.Module], type[ElasticLayer]] = {
     nn.Linear: ElasticLinear,
     nn.Conv2d: ElasticConv2d,
     nn.LayerNorm: ElasticLayerNorm,
@@ -145,7 +145,7 @@ def make_elastic(layer: nn.Module, setting: Setting) -> None:
         layer.num_features = int(size)
     elif type(layer) in ELASTIC:
         layer.__class__ = ELASTIC[type(layer)]
-        assert isinstance(layer, Elastic)
+        assert isinstance(layer, ElasticLayer)
         layer.attach(setting)
         layer.adopt()
     else:

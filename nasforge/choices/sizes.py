@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,6 @@ class Size(int):
 
     def __reduce__(self) -> Any:
         return Size, (self.keys, self.values)
-
-    def at(self, chosen: Mapping[str, int]) -> int:
-        """The number under the option `chosen` (an index) of each decision."""
-        return int(self.values[tuple(chosen[key] for key in self.keys)])
 
     def _with(self, other: object, operation: Operation, *, swapped: bool = False) -> Any:
         if not isinstance(other, int):

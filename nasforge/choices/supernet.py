@@ -16,7 +16,7 @@ from nasforge.space import Mix, Supernet
 
 def group_of(decision: Decision) -> str:
     """Return the name of the decisions with as many options: the rows of one tensor of a mix."""
-    return f"of_{len(decision.options)}"
+    return f"{len(decision.options)}_options"
 
 
 def grouped(decisions: Sequence[Decision]) -> dict[str, list[Decision]]:
@@ -84,13 +84,28 @@ class ChoiceSupernet(Supernet):
 
         Args:
             network: the user's module, built with these options (indices by decision's key).
+
+        Raises:
+            OptionError: the network and the supernet differ in more than what was chosen.
         """
         wanted, weights = network.state_dict(), {}
         for path, tensor in self.module.state_dict().items():
             if all(chosen[key] in options for key, options in conditions(self.module, path)):
                 name = path_in_network(self.module, path)
-                weights[name] = _part(tensor, wanted[name].shape)
+                if name in wanted:
+                    weights[name] = _part(tensor, wanted[name].shape)
+                else:
+                    raise OptionError(_differently_built(self.module, name))
+        if lacking := wanted.keys() - weights.keys():
+            raise OptionError(_differently_built(self.module, min(lacking)))
         return weights
+
+
+def _differently_built(module: nn.Module, name: str) -> str:
+    return (
+        f"{type(module).__name__}: only one of the supernet and a network has '{name}'; the constructor must build the "
+        "same layers whatever the value of a width or kernel is"
+    )
 
 
 def _part(tensor: Tensor, shape: torch.Size) -> Tensor:

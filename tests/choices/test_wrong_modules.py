@@ -53,6 +53,21 @@ class Sum(nn.Module):
         return self.mixed(torch.cat([self.left(x), self.right(x)], 1))
 
 
+class MoreLayers(nn.Module):
+    """Has a layer more if it is wide."""
+
+    def __init__(self):
+        super().__init__()
+        channels = width(8, 16)
+        self.conv = convolution(channels)
+        self.mixed = nn.Conv2d(channels, 8, 1)
+        if channels > 8:
+            self.more = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        return self.mixed(self.conv(x))
+
+
 def shared():
     once = choice(a=convolution(3), b=convolution(3, 5))
     return nn.Sequential(once, once, convolution(8))
@@ -101,6 +116,10 @@ BUILT = {
         lambda: nn.Sequential(choice(a=Random(), b=nn.Identity()), convolution(8)),
         "draws random numbers in eval mode",
     ),
+    "a layer that depends on a width": (
+        MoreLayers,
+        "Net: only one of the supernet and a network has 'stem.more.weight'; the constructor must build",
+    ),
     "a concatenation of variable widths": (Sum, "a network computes something else than the supernet"),
 }  # fmt: skip
 
@@ -147,3 +166,15 @@ def test_grey_images_for_a_module_that_reads_three_channels():
     space = space_of(lambda: Net(lambda: choice(a=convolution(8), b=convolution(8, 5))))
     with pytest.raises(OptionError, match=r"Net fails for images \(1, 8, 8\) at 'stem'.*expected input"):
         space.build(space.decode([0]), (1, 8, 8), CLASSES)
+
+
+def test_parts_that_a_constructor_froze_stay_frozen():
+    def frozen():
+        return nn.Sequential(choice(a=convolution(8), b=convolution(8, 5)), nn.BatchNorm2d(8).eval())
+
+    space = space_of(lambda: Net(frozen))
+    network = space.build(space.decode([0]), SHAPE, CLASSES)
+    supernet = space.supernet(SHAPE, CLASSES)
+    assert [part.stem[1].training for part in (network.module, supernet.module)] == [False, False]
+    assert network.module.head.training
+    assert supernet.module.head.training

@@ -81,7 +81,7 @@ class Supernet(SharedWeights):
         own = self._finished.config["space"]
         if space.name != own["name"] or not isinstance(space, WeightSharing):
             raise self._unfit(
-                f"is of space '{own['name']}', and this search is in space '{space.name}'; choose that space"
+                f"is of space '{own['name']}', and this search is in space '{space.name}'", f"space={own['name']}"
             )
         shape, classes = self._finished.data["input shape"], len(self._finished.data["class names"])
         with torch.device("meta"):
@@ -89,7 +89,7 @@ class Supernet(SharedWeights):
         if _shapes(supernet.state_dict()) != _shapes(supernet_state(self._tensors)):
             kept = {key: value for key, value in own.items() if key not in {"name", *self._options}}
             options = [f"space.{key}={_listed(value)}" for key, value in kept.items() if _differs(space, key, value)]
-            raise self._unfit(f"does not fit this search's space; choose {' '.join(options)} as in that run")
+            raise self._unfit("does not fit this search's space", f"{' '.join(options)} as in that run")
 
     def check_data(self, data: SearchData) -> None:
         """Raise an `OptionError` if the run's supernet was trained on other images."""
@@ -99,20 +99,19 @@ class Supernet(SharedWeights):
         shape, names = tuple(theirs["input shape"]), tuple(theirs["class names"])
         if data.input_shape != shape:
             raise self._unfit(
-                f"is for images of {_by(shape)}, and this search's are {_by(data.input_shape)}; choose its data"
+                f"is for images of {_by(shape)}, and this search's are {_by(data.input_shape)}", "its data"
             )
         if data.class_names != names:
             raise self._unfit(
                 f"tells {len(names)} classes apart ({_few(names)}), and this search's data have {data.classes} "
-                f"({_few(data.class_names)}); choose its data"
+                f"({_few(data.class_names)})",
+                "its data",
             )
         config = self._finished.config
         if replace(self._data(data), batch_size=config["data"]["batch_size"]).fingerprint != theirs["fingerprint"]:
             name, *others = config["data"].items()
             options = [f"data={name[1]}", *(f"data.{key}={value}" for key, value in others)]
-            raise self._unfit(
-                f"was trained on other images, those of data={config['data']['name']} {' '.join(options)}"
-            )
+            raise self._unfit("was trained on other images", " ".join(options))
 
     def supernet(self, context: Context) -> SupernetNetwork:
         """The supernet, in eval mode; that of a run is built once in each process."""
@@ -135,10 +134,8 @@ class Supernet(SharedWeights):
         assert self._finished is not None
         return dict(self._finished.weights.options)
 
-    def _unfit(self, what: str) -> OptionError:
-        return OptionError(
-            f"{self.weights_option}={self.run}: its supernet {what}; choose another run, or these options"
-        )
+    def _unfit(self, what: str, remedy: str) -> OptionError:
+        return OptionError(f"{self.weights_option}={self.run}: its supernet {what}; choose {remedy}, or another run")
 
 
 def _read(run: Path) -> FinishedSupernet:
