@@ -83,10 +83,9 @@ class ChoiceSpace(Elastic, VectorEncoded):
         return tuple((decision.name, architecture[decision.name]) for decision in self._active(architecture))
 
     def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
-        """The decisions that have an effect, in the order of their declaration."""
-        chosen = [f"{decision.name}: {architecture[decision.name]}" for decision in self._active(architecture)]
-        wires = tuple((place, place + 1, "") for place in range(len(chosen) - 1))
-        return [CellGraph("chosen", tuple(chosen), wires, chain=True)]
+        """A list of the decisions that have an effect. Arrows would say how data flow, which the module decides."""
+        chosen = (f"{decision.name}: {architecture[decision.name]}" for decision in self._active(architecture))
+        return [CellGraph("choices", tuple(chosen), (), chain=True)]
 
     def chosen(self, architecture: Architecture) -> dict[str, int]:
         """Return the index of each decision's option, by key."""
