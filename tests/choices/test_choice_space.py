@@ -1,5 +1,6 @@
 """A module with choices as a space: decisions, counts, and that a supernet computes what its networks compute."""
 
+import copy
 import itertools
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from nasforge import ArchitectureError
+from nasforge.diagnosis.kernel_trials import LAYOUTS, TOLERANCE, worst_error
 from nasforge.registry.entry_points import build
 from nasforge.testing import SpaceContract
 
@@ -71,6 +73,19 @@ def test_a_network_with_the_supernets_weights_computes_the_same(space, training)
         with torch.no_grad():
             expected, logits = network(images), supernet(images, mix)
         assert torch.allclose(logits, expected, rtol=1e-9, atol=1e-9), str(architecture)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_single_precision_agrees_with_double_precision(space, layout):
+    torch.manual_seed(0)
+    supernet = space.supernet(SHAPE, CLASSES)
+    alphas = {group: torch.randn(shape, dtype=torch.double) for group, shape in supernet.alpha_shapes.items()}
+
+    def compute(module, images):
+        return module(images, {group: rows.to(images.dtype) for group, rows in space.mix(alphas).items()})
+
+    for images in (torch.randn(6, *SHAPE), torch.randn(1, 3, 16, 16)):
+        assert worst_error(copy.deepcopy(supernet), images, LAYOUTS[layout], compute) < TOLERANCE
 
 
 def test_gradients_reach_what_a_network_uses_and_nothing_else(space):
