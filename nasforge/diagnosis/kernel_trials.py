@@ -51,12 +51,13 @@ def worst_error(module: nn.Module, x: Tensor, layout: torch.memory_format, compu
         larger. (A single gradient may be zero up to rounding, for example before a BatchNorm.)
     """
     exact = deepcopy(module).double()
-    actual = _output_and_gradient(module.to(memory_format=layout), x.contiguous(memory_format=layout), compute)
-    correct = _output_and_gradient(exact, x.double(), compute)
-    return max(_relative(value, expected) for value, expected in zip(actual, correct, strict=True))
+    actual = output_and_gradient(module.to(memory_format=layout), x.contiguous(memory_format=layout), compute)
+    correct = output_and_gradient(exact, x.double(), compute)
+    return max(relative_error(value, expected) for value, expected in zip(actual, correct, strict=True))
 
 
-def _output_and_gradient(module: nn.Module, x: Tensor, compute: Compute) -> tuple[Tensor, Tensor]:
+def output_and_gradient(module: nn.Module, x: Tensor, compute: Compute = called) -> tuple[Tensor, Tensor]:
+    """Return `module`'s output in training mode, and the gradients of a fixed random projection of it, flattened."""
     x = x.detach().requires_grad_()
     out = compute(module.train(), x)
     generator = torch.Generator().manual_seed(0)
@@ -66,7 +67,8 @@ def _output_and_gradient(module: nn.Module, x: Tensor, compute: Compute) -> tupl
     return out.detach(), torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
 
 
-def _relative(value: Tensor, expected: Tensor) -> float:
+def relative_error(value: Tensor, expected: Tensor) -> float:
+    """Return |value - expected| / |expected|, Euclidean norms."""
     error, size = (value.double() - expected).norm(), expected.norm()
     return float(error / size) if size > 0 else float(error)
 
