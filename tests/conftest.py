@@ -78,6 +78,12 @@ def guest(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
+@pytest.fixture
+def no_installed_tables(monkeypatch):
+    """As if no package with tables were installed."""
+    monkeypatch.setattr("nasforge.tables.installed.entry_points", lambda group: ())
+
+
 @pytest.fixture(scope="session")
 def few_images(tmp_path_factory):
     """The path of 48 real images of three digits, for `data=arrays`: where it does not matter what is learned."""

@@ -280,10 +280,15 @@ def _compare(words: list[str]) -> int:
 def _list(words: list[str]) -> int:
     from nasforge.diagnosis.listing import listing
 
+    if words == ["tables"]:
+        from nasforge.command.tables import listing as tables
+
+        print(tables() or "no installed package brings tables; nasforge-tables does")
+        return 0
     kinds = [word for word in words if word != "--check"]
     for word in kinds:
         if word not in CONTRACTS:
-            raise OptionError(f"list takes a kind ({', '.join(CONTRACTS)}) and --check, not '{word}'")
+            raise OptionError(f"list takes a kind ({', '.join(CONTRACTS)}, tables) and --check, not '{word}'")
     text, sound = listing(kinds or list(CONTRACTS), check="--check" in words)
     print(text)
     return 0 if sound else 1

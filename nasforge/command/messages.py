@@ -33,9 +33,10 @@ Commands (`search` is the default)
                                 rank tests
   table import SOURCE [TARGET]  convert a benchmark's published files to a
                                 table for estimator=tabular
-  table info [PATH]             describe a table, or all tables found
+  table info [NAME or PATH]     describe a table, or all tables found
   list [KIND] [--check]         list installed plug-ins and presets (space,
-                                strategy, estimator, data); --check tests them
+                                strategy, estimator, data), or tables;
+                                --check tests them
   new-plugin NAME [KIND]...     write a package with a working plug-in for you
                                 to change
   doctor                        check this machine and say how to fix what is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,17 @@ from rich.table import Table as Sheet
 
 from nasforge.errors import DataError, OptionError
 from nasforge.registry.places import user_path
-from nasforge.tables.files import SUFFIXES, cache, import_table, places, read_table, recognised, tables
+from nasforge.tables.files import cache, find_table, import_table, places, read_table, recognised, tables
+from nasforge.tables.installed import InstalledTable, installed_tables
+from nasforge.tables.storage import SUFFIXES
 from nasforge.tables.table import Column, Table
 from nasforge.wording import counted
 
-USAGE = "nasforge table import SOURCE [TARGET], or nasforge table info [PATH]"
+USAGE = "nasforge table import SOURCE [TARGET], or nasforge table info [NAME or PATH]"
 WIDE = 150
 """Width in characters of output to a file or a pipe; a terminal has its own width."""
+MOST = 7
+"""How many data sets of a table a list names."""
 
 
 def table(words: list[str]) -> int:
@@ -68,17 +73,41 @@ def _target(imported: Table, word: str | None) -> Path:
 
 def _info(words: list[str]) -> int:
     if len(words) > 1:
-        raise OptionError(f"table info takes one path: {USAGE}")
+        raise OptionError(f"table info takes one name or path: {USAGE}")
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDE)
     if words:
-        _describe(read_table(user_path(words[0])), console)
+        word, path = words[0], user_path(words[0])
+        _describe(read_table(path) if path.exists() or word != path.stem else find_table(word), console)
         return 0
     shown = [_shown(path, console) for path in tables()]
-    if not any(shown):
+    if not any(shown) and not installed_tables():
         raise DataError(f"there is no table in {', '.join(map(str, places()))}; make one: nasforge table import SOURCE")
+    if installed_tables():
+        print(f"\nInstalled tables, which `nasforge table info NAME` describes\n{listing()}")
     return 2 if "broken" in shown else 0
+
+
+def listing() -> str:
+    """Return the tables of installed packages, one line each."""
+    rows = [(name, *_listed(claims)) for name, claims in installed_tables().items()]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
+    return "\n".join(f"  {name:{widths[0]}}  {origin:{widths[1]}}  {text}" for name, origin, text in rows)
+
+
+def _listed(claims: tuple[InstalledTable, ...]) -> tuple[str, str]:
+    """The packages that have a table of one name, and what it holds or why it cannot be used."""
+    origin = " and ".join(f"{claim.package} {claim.version}" for claim in claims)
+    if len(claims) > 1:
+        return origin, "UNUSABLE: two packages have a table of this name; uninstall all but one of them"
+    try:
+        known = claims[0].open()
+    except DataError as error:
+        return origin, f"UNUSABLE: {error}"
+    bases = " and ".join(dict.fromkeys(column.basis for column in known.columns if column.basis))
+    more = f" and {len(known.datasets) - MOST} more" if len(known.datasets) > MOST else ""
+    return origin, f"{known.rows:,} of space {known.space}, {bases}: {', '.join(known.datasets[:MOST])}{more}"
 
 
 def _shown(path: Path, console: Console) -> str:
@@ -100,7 +129,11 @@ def _describe(table: Table, console: Console) -> None:
     for column in table.columns:
         sheet.add_row(*_row(table, column))
     console.print(f"\n{table}", style="bold", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"space {table.space}, {table.rows} architectures; {table.source}", markup=False, highlight=False)
+    covered = f"{'a sample of ' if table.vectors is not None else ''}{table.rows}"
+    console.print(f"space {table.space}, {covered} architectures; {table.source}", markup=False, highlight=False)
+    origin = {**asdict(table.origin), "checksum": table.fingerprint} if table.origin else {}
+    for what, text in origin.items():
+        console.print(f"{what}: {text}", markup=False, highlight=False, soft_wrap=True)
     console.print(sheet)
 
 
@@ -114,7 +147,7 @@ def _row(table: Table, column: Column) -> tuple[str, ...]:
         "report only" if column.report_only else "",
         f"{measured.min():.5g} to {measured.max():.5g}" if measured.size else "",
         "all" if measured.size == values.size else f"{measured.size} of {values.size}",
-        column.about,
+        column.description,
     )
 
 

@@ -20,6 +20,7 @@ from nasforge.networks.operations import OPERATIONS
 from nasforge.registry.entry_points import CONTRACTS, build, registry
 from nasforge.registry.guests import STOPS
 from nasforge.tables.files import places, readers, recognised, tables
+from nasforge.tables.installed import installed_tables
 
 WIDTH = 100
 Row = tuple[str, str]
@@ -119,6 +120,7 @@ def _where(name: str) -> str:
 
 def _tables() -> Iterator[Row]:
     yield from ((file.stem, status) for file in tables() if (status := _table(file)))
+    yield "installed", ", ".join(installed_tables()) or "none; pip install nasforge-tables"
     yield "searched", ", ".join(map(str, places()))
     yield "can import", ", ".join(readers()) or "nothing: no reader is installed"
     for name in registry("estimator"):

@@ -11,6 +11,7 @@ from nasforge.estimator import Estimator
 from nasforge.result import KnownMetric, TableLookup, TableRow
 from nasforge.space import SearchSpace, VectorEncoded
 from nasforge.tables.files import read_table, tables
+from nasforge.tables.installed import open_installed
 from nasforge.tables.table import Column, Table
 
 METRIC = "test_accuracy"
@@ -47,7 +48,7 @@ def true_accuracies(
     numbers = {name: _by_dataset(columns, row) for name, row in {**known, **summary}.items()}
     return TableLookup(
         source=table.source,
-        about=columns[0].about,
+        about=columns[0].description,
         datasets=[column.dataset for column in columns],
         rows=[TableRow(name=name, test_accuracy=accuracies) for name, accuracies in numbers.items()]
         + ([TableRow(name="paper", test_accuracy=dict(paper))] if paper else []),
@@ -65,7 +66,8 @@ def why_not_looked_up(space: SearchSpace, dataset: str, paper: Mapping[str, floa
 
 
 def _table_of(space: SearchSpace) -> Table | None:
-    return next((read_table(path) for path in tables() if path.stem == space.name), None)
+    in_places = next((read_table(path) for path in tables() if path.stem == space.name), None)
+    return in_places or open_installed(space.name)
 
 
 def _by_dataset(columns: list[Column], numbers: list[float]) -> dict[str, float | None]:

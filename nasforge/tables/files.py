@@ -12,33 +12,39 @@ from pathlib import Path
 from nasforge.errors import DataError, reason
 from nasforge.registry.guests import STOPS, imported
 from nasforge.registry.places import data_folder, user_path
+from nasforge.tables.installed import installed_tables, open_installed
+from nasforge.tables.storage import SUFFIXES
 from nasforge.tables.table import Table
 
-SUFFIXES = (".safetensors", ".npz")
-"""Suffixes of table files: our own format, and one that a plug-in's reader loads quickly."""
 Reader = Callable[[Path], Table | None]
 """A reader from the entry-point group `nasforge.table`. It returns the table in a file or folder, or None if it does
 not know the format; it raises a `DataError` if it knows the format but the file is damaged."""
 
 
 def find_table(name: str, path: str | Path | None = None) -> Table:
-    """Return the table `name` from `path`, or else from the first of `places` that has it.
+    """Return the table `name` from `path`, or else from the first of `places` or installed packages that has it.
 
     Args:
-        path: a file, or a folder that holds a file of that name.
+        path: a file, a folder that holds a file of that name, or the name of an installed table.
 
     Raises:
         DataError: no file was found (the message says where to put one, and how to make it), or it is damaged.
     """
     if path is not None:
         chosen = user_path(path)
+        if not chosen.exists() and (table := open_installed(chosen.name)) is not None:
+            return table
         return read_table(next(_under(name, chosen), chosen))
     for place in places():
         for file in _under(name, place):
             return read_table(file)
+    if (table := open_installed(name)) is not None:
+        return table
+    known = f"installed are {', '.join(names)}" if (names := installed_tables()) else "no package brings tables"
     raise DataError(
-        f"there is no table '{name}': neither {name}.safetensors nor {name}.npz is in {_listed(places())}. "
-        f"Download the benchmark's published files, and convert them with `nasforge table import SOURCE`"
+        f"there is no table '{name}': {known}, and neither {name}.safetensors nor {name}.npz is in "
+        f"{_listed(places())}. Download the benchmark's published files, and convert them with "
+        "`nasforge table import SOURCE`"
     )
 
 
@@ -70,8 +76,8 @@ def recognised(source: Path) -> Table | None:
     """Return the table in a file or folder, None if no reader knows its format; a `DataError` if it is damaged."""
     if not source.exists():
         raise DataError(f"there is no file {source}")
-    if source.suffix == ".safetensors":
-        return Table.open(source)
+    if source.suffix in SUFFIXES and (table := Table.open(source)) is not None:
+        return table
     return next((table for read in readers().values() if (table := read(source)) is not None), None)
 
 

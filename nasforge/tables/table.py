@@ -1,16 +1,18 @@
-"""Tables of published numbers: a benchmark's measurements of every architecture of a space, in a memory-mapped file.
+"""Tables of published numbers: a benchmark's measurements of the architectures of a space.
 
-The file is a safetensors file, which holds no code. Each column is one float64 tensor of shape (rows,) named
-`DATASET/METRIC`. An architecture with the vector (d0, d1, ...) has the row number that these digits form, with d0 as
-the most significant digit (`numpy.ravel_multi_index`). NaN means "not measured". The file's metadata has one entry,
-`nasforge_table`, a JSON object:
+The file is a safetensors file or an `.npz`, which hold no code. Each column is one float64 array of shape (rows,) named
+`DATASET/METRIC`. NaN means "not measured". In a table of the whole space, an architecture with the vector (d0, d1, ...)
+has the row number that these digits form, with d0 as the most significant digit (`numpy.ravel_multi_index`). A table of
+a sample has one more array, `vectors`, integers of shape (rows, decisions). The header is one text, a JSON object:
 
     format         1
     name           name of the table
     space          registry name of the space
-    cardinalities  number of choices of each decision; their product is the number of rows
-    columns        in order: dataset, metric, direction, report_only, about, sha256 (of the column's bytes)
+    cardinalities  number of choices of each decision
+    columns        in order: dataset, metric, direction, report_only, about, basis, sha256 (of the column's bytes)
     source         where the numbers come from
+    vectors        the sha256 of the vectors, as int64; only in a table of a sample
+    origin         repository, commit, license, paper and notice of the numbers, if they are known
 """
 
 from __future__ import annotations
@@ -25,16 +27,35 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from nasforge.architecture import Objective
-from nasforge.errors import DataError, reason, text_of, unknown
-from nasforge.journal.journal import atomic, digest
+from nasforge.errors import DataError, reason, unknown
+from nasforge.journal.journal import digest
+from nasforge.tables.storage import array_of, header_of, write
 
 FORMAT = 1
-HEADER = "nasforge_table"
+VECTORS = "vectors"
 Direction = Literal["max", "min"]
+Basis = Literal["", "measured", "computed", "predicted"]
+"""How numbers came about; empty if the source does not say."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a table's numbers were published, and under which terms.
+
+    Attributes:
+        repository, commit: the source of the numbers.
+        license: the license of that repository.
+        paper: its citation.
+        notice: the copyright notice that the license requires, and how the numbers were changed.
+    """
+
+    repository: str
+    commit: str
+    license: str
+    paper: str
+    notice: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +68,8 @@ class Column:
         direction: `max` or `min`.
         report_only: whether it was measured on test data, so that no strategy may see it.
         about: how it was measured (epochs, seeds, part of the data), in a few words.
+        basis: whether the numbers are measurements, computed from the network, or a model's predictions; empty if the
+            source does not say.
     """
 
     dataset: str
@@ -54,6 +77,7 @@ class Column:
     direction: Direction
     report_only: bool = False
     about: str = ""
+    basis: Basis = ""
 
     @property
     def key(self) -> str:
@@ -65,18 +89,24 @@ class Column:
         """The objective of an estimator that returns this metric."""
         return Objective(self.metric, self.direction, self.report_only)
 
+    @property
+    def description(self) -> str:
+        """How the numbers came about: "predicted, mean of ten models"."""
+        return ", ".join(filter(None, (self.basis, self.about)))
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Published numbers of the architectures of a `VectorEncoded` space. Make one with `Table.of` or `Table.open`.
+    """Published numbers of architectures of a `VectorEncoded` space. Make one with `Table.of` or `Table.open`.
 
     Attributes:
         name: name of the table; its file has this name plus a suffix.
         space: registry name of the space.
         cardinalities: number of choices of each decision.
-        digests: the sha256 of each column, by key; checked whenever a column is read.
-        source: where the numbers come from.
+        digests: the sha256 of each array, by key; checked whenever one is read.
+        source: where the numbers come from, in a few words.
         path: the file that the table was read from, if any.
+        origin: where the numbers were published, if that is known.
     """
 
     name: str
@@ -87,6 +117,7 @@ class Table:
     source: str
     path: Path | None
     read: Callable[[str], np.ndarray] = field(repr=False)
+    origin: Origin | None = None
 
     @classmethod
     def of(
@@ -98,17 +129,24 @@ class Table:
         source: str,
         name: str | None = None,
         path: Path | None = None,
+        vectors: np.ndarray | None = None,
+        origin: Origin | None = None,
     ) -> Table:
         """Make a table from arrays (rows,), in the order of `values`; its name defaults to the name of the space.
 
+        Args:
+            vectors: integers (rows, decisions), the architectures of a table of a sample; None: all architectures.
+
         Raises:
-            DataError: an array has the wrong shape, an infinite number, or accuracies outside [0, 1].
+            DataError: an array has the wrong shape, an infinite number, or accuracies outside [0, 1]; or a vector is
+                outside the space or occurs twice.
         """
         arrays = {column.key: np.ascontiguousarray(array, dtype="<f8") for column, array in values.items()}
+        if vectors is not None:
+            arrays[VECTORS] = np.ascontiguousarray(vectors, dtype="<i8")
         digests = {key: _sha256(array) for key, array in arrays.items()}
-        table = cls(
-            name or space, space, tuple(cardinalities), tuple(values), digests, source, path, arrays.__getitem__
-        )
+        sizes, columns = tuple(cardinalities), tuple(values)
+        table = cls(name or space, space, sizes, columns, digests, source, path, arrays.__getitem__, origin)
         for column in table.columns:
             table.values(column)
         return table
@@ -118,12 +156,12 @@ class Table:
         """Open a file that `write` made; columns are read on demand.
 
         Returns:
-            The table, or None for a safetensors file that is not a table.
+            The table, or None for a safetensors file or an `.npz` that is not a table.
 
         Raises:
             DataError: the file is truncated or damaged, or written by another version.
         """
-        header, keys = _header(path)
+        header, keys = header_of(path)
         if header is None:
             return None
         try:
@@ -137,25 +175,54 @@ class Table:
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all; equal tables give equal bytes."""
-        columns = [{**asdict(column), "sha256": self.digests[column.key]} for column in self.columns]
-        header = {
+        header: dict[str, Any] = {
             "format": FORMAT,
             "name": self.name,
             "space": self.space,
             "cardinalities": self.cardinalities,
-            "columns": columns,
+            "columns": [{**asdict(column), "sha256": self.digests[column.key]} for column in self.columns],
             "source": self.source,
         }
-        with atomic(path) as temporary:
-            tensors = {column.key: self.values(column) for column in self.columns}
-            temporary.write_bytes(
-                save(tensors, {HEADER: json.dumps(header)})
-            )  # `save_file` would deny other users access to the file
+        arrays = {column.key: self.values(column) for column in self.columns}
+        if self.vectors is not None:
+            header[VECTORS], arrays[VECTORS] = self.digests[VECTORS], self.vectors
+        if self.origin is not None:
+            header["origin"] = asdict(self.origin)
+        write(path, json.dumps(header), arrays)
 
     @property
     def rows(self) -> int:
-        """Number of architectures in the space."""
-        return math.prod(self.cardinalities)
+        """Number of architectures in the table."""
+        return math.prod(self.cardinalities) if self.vectors is None else len(self.vectors)
+
+    @cached_property
+    def vectors(self) -> np.ndarray | None:
+        """The architectures (rows, decisions), int64, of a table of a sample; None if the table has the whole space.
+
+        Raises:
+            DataError: the file is damaged, or a vector is outside the space or occurs twice.
+        """
+        if VECTORS not in self.digests:
+            return None
+        vectors = self.read(VECTORS)
+        if vectors.ndim != 2 or vectors.shape[1] != len(self.cardinalities) or vectors.dtype != np.dtype("<i8"):
+            raise DataError(
+                f"{self}: its vectors are {vectors.dtype} of shape {vectors.shape}; they must be int64 of shape "
+                f"(rows, {len(self.cardinalities)})"
+            )
+        self._check(VECTORS, vectors)
+        if ((vectors < 0) | (vectors >= self.cardinalities)).any():
+            raise DataError(f"{self}: one of its vectors is outside space '{self.space}'")
+        return vectors
+
+    @cached_property
+    def _row_of(self) -> Mapping[tuple[int, ...], int]:
+        """By vector: the row, in a table of a sample."""
+        assert self.vectors is not None
+        rows = {tuple(vector): row for row, vector in enumerate(self.vectors.tolist())}
+        if len(rows) < len(self.vectors):
+            raise DataError(f"{self}: {len(self.vectors) - len(rows)} of its architectures occur twice")
+        return rows
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -188,8 +255,7 @@ class Table:
                 f"{self}: '{column.key}' is {values.dtype} of shape {values.shape}; "
                 f"{self.rows} architectures of '{self.space}' need float64 of shape ({self.rows},)"
             )
-        if _sha256(values) != self.digests[column.key]:
-            raise DataError(f"{self}: the column '{column.key}' is damaged: its checksum differs; import it again")
+        self._check(column.key, values)
         if np.isinf(values).any():
             raise DataError(f"{self}: '{column.key}' holds an infinite number, at row {np.isinf(values).argmax()}")
         if "accuracy" in column.metric and ((values < 0) | (values > 1)).any():
@@ -204,29 +270,23 @@ class Table:
         return matrix
 
     def row(self, vector: Sequence[int] | np.ndarray) -> int:
-        """Return the row of an architecture's vector (decisions,); a `DataError` if it is outside the space."""
+        """Return the row of an architecture's vector (decisions,); a `DataError` if the table lacks it."""
+        # numpy's own indexing takes nine times longer
+        digits = vector.tolist() if isinstance(vector, np.ndarray) else vector
+        if VECTORS in self.digests:
+            if (known := self._row_of.get(tuple(digits))) is None:
+                raise DataError(f"{self} lacks this architecture: it has a sample of {self.rows:,} of '{self.space}'")
+            return known
         row = 0
-        digits = (
-            vector.tolist() if isinstance(vector, np.ndarray) else vector
-        )  # numpy's own indexing takes nine times longer
         for digit, choices in zip(digits, self.cardinalities, strict=True):
             if not 0 <= digit < choices:
                 raise DataError(f"{self}: space '{self.space}' has no vector {list(digits)}")
             row = row * choices + digit
         return row
 
-
-def _header(path: Path) -> tuple[str | None, set[str]]:
-    """Return the text of the header (None if the file has none) and the names of the tensors."""
-    if not path.is_file():
-        raise DataError(f"there is no file {path}")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return (file.metadata() or {}).get(HEADER), set(file.keys())
-    except (SafetensorError, OSError) as error:
-        raise DataError(
-            f"{path} is not a safetensors file, or is incomplete ({text_of(error)}); import the table again"
-        ) from None
+    def _check(self, key: str, array: np.ndarray) -> None:
+        if _sha256(array) != self.digests[key]:
+            raise DataError(f"{self}: the column '{key}' is damaged: its checksum differs; import it again")
 
 
 def _from_header(header: Mapping[str, Any], path: Path) -> Table:
@@ -241,21 +301,14 @@ def _from_header(header: Mapping[str, Any], path: Path) -> Table:
     for column in columns:
         if column.direction not in get_args(Direction):
             raise ValueError(f"the direction of '{column.key}' is '{column.direction}'")
+        if column.basis not in get_args(Basis):
+            raise ValueError(f"the basis of '{column.key}' is '{column.basis}'")
+    if VECTORS in header:
+        digests[VECTORS] = str(header[VECTORS])
+    origin = Origin(**header["origin"]) if "origin" in header else None
     cardinalities = tuple(int(choices) for choices in header["cardinalities"])
     name, space, source = (str(header[key]) for key in ("name", "space", "source"))
-    return Table(name, space, cardinalities, tuple(columns), digests, source, path, partial(_tensor, path))
-
-
-def _tensor(path: Path, key: str) -> np.ndarray:
-    """Read one column, and nothing else of the file."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            values: np.ndarray = file.get_tensor(key)
-    except (SafetensorError, OSError) as error:
-        raise DataError(
-            f"{path}: the column '{key}' cannot be read ({text_of(error)}); import the table again"
-        ) from None
-    return values
+    return Table(name, space, cardinalities, tuple(columns), digests, source, path, partial(array_of, path), origin)
 
 
 def _sha256(values: np.ndarray) -> str:

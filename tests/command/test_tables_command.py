@@ -77,18 +77,19 @@ def test_info_names_a_broken_table_and_shows_the_others(command, written, places
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "table needs an argument: nasforge table import SOURCE [TARGET], or nasforge table info [PATH]"),
+        ([], "table needs an argument: nasforge table import SOURCE [TARGET], or nasforge table info [NAME or PATH]"),
         (["imprt", "x"], "table does not know 'imprt'. Did you mean 'import'?"),
         (["import"], "table import takes one source"),
         (["import", "a", "b", "c"], "table import takes one source"),
         (["import", "nowhere"], "there is no file nowhere"),
         (["import", "--force"], "table import takes no option --force"),
-        (["info", "a", "b"], "table info takes one path"),
-        (["info", "nowhere"], "there is no file nowhere"),
+        (["info", "a", "b"], "table info takes one name or path"),
+        (["info", "nowhere"], "there is no table 'nowhere': no package brings tables"),
+        (["info", "./nowhere"], "there is no file nowhere"),
         (["info"], "make one: nasforge table import SOURCE"),
     ],
 )
-def test_each_mistake_is_one_sentence(mistake, words, sentence):
+def test_each_mistake_is_one_sentence(no_installed_tables, mistake, words, sentence):
     assert sentence in mistake("table", *words)
 
 

@@ -36,7 +36,7 @@ def said(command, monkeypatch):
     return run
 
 
-def test_an_empty_place(said):
+def test_an_empty_place(no_installed_tables, said):
     sections = said()
     assert f"torch {torch.__version__.partition('+')[0]}" in sections["Versions"]
     assert re.search(r"processors \d+ .*memory [\d.]+ GiB.*disk \d+ GiB free in ", sections["Devices"])

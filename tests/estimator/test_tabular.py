@@ -166,7 +166,7 @@ def test_a_column_without_a_number_is_named(written):
         Tabular(path=written(absent_params_m=range(6)), dataset="digits")
 
 
-def test_no_table_at_all_is_said(tmp_path, monkeypatch):
+def test_no_table_at_all_is_said(no_installed_tables, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for variable in ("NASFORGE_DATA", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, str(tmp_path))

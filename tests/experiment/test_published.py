@@ -19,7 +19,7 @@ def test_estimators_are_asked_what_they_know_of_their_metrics():
     }
 
 
-def test_without_a_table_it_is_said_that_nothing_was_looked_up(tmp_path, monkeypatch):
+def test_without_a_table_it_is_said_that_nothing_was_looked_up(no_installed_tables, tmp_path, monkeypatch):
     for variable in ("NASFORGE_DATA", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.chdir(tmp_path)

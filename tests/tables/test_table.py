@@ -9,8 +9,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from nasforge import Column, DataError, Objective, Table, UnknownNameError
-from nasforge.tables.table import HEADER
+from nasforge import Column, DataError, Objective, Origin, Table, UnknownNameError
+from nasforge.tables.storage import HEADER
 
 CARDINALITIES = (3, 1, 4, 2)
 ROWS = 24
@@ -149,6 +149,53 @@ def test_the_fingerprint_is_that_of_the_numbers(table, values):
     assert Table.of("stairs", CARDINALITIES, values, source="elsewhere").fingerprint == table.fingerprint
     assert Table.of("stairs", CARDINALITIES, changed, source="nobody").fingerprint != table.fingerprint
     assert Table.of("ladder", CARDINALITIES, values, source="nobody").fingerprint != table.fingerprint
+
+
+# A sample of a space, and compressed files
+
+VECTORS = np.array([[2, 0, 3, 1], [0, 0, 0, 0], [1, 0, 2, 1]])
+
+
+@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
+def test_a_sample_is_written_and_looked_up(tmp_path, suffix):
+    size = Column("letters", "params_m", "min", about="a guess", basis="predicted")
+    origin = Origin("somewhere", "0" * 40, "MIT", "a paper", "nobody's")
+    table = Table.of("stairs", CARDINALITIES, {size: np.arange(3)}, source="", vectors=VECTORS, origin=origin)
+    table.write(tmp_path / f"sample.{suffix}")
+    opened = Table.open(tmp_path / f"sample.{suffix}")
+    assert (opened.columns, opened.origin, opened.rows) == ((size,), origin, 3)
+    assert opened.columns[0].description == "predicted, a guess"
+    assert [opened.row(vector) for vector in VECTORS] == [0, 1, 2]
+    assert "lacks this architecture: it has a sample of 3 of 'stairs'" in complaint(lambda: opened.row([0, 0, 0, 1]))
+    assert opened.fingerprint == table.fingerprint
+    others = Table.of("stairs", CARDINALITIES, {size: np.arange(3)}, source="", vectors=VECTORS[::-1])
+    assert others.fingerprint != table.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("vectors", "sentence"),
+    [
+        (VECTORS[[0, 1, 0]], "1 of its architectures occur twice"),
+        (VECTORS + 1, "one of its vectors is outside space 'stairs'"),
+        (VECTORS[:, :3], r"its vectors are int64 of shape (3, 3); they must be int64 of shape (rows, 4)"),
+        (VECTORS[:2], "'letters/params_m' is float64 of shape (3,); 2 architectures of 'stairs' need"),
+    ],
+)
+def test_a_sample_of_impossible_vectors_is_refused(vectors, sentence):
+    assert sentence in complaint(
+        lambda: Table.of("stairs", CARDINALITIES, {SIZE: np.arange(3)}, source="", vectors=vectors).row(VECTORS[0])
+    )
+
+
+def test_a_compressed_table_is_read_by_column_and_checked(table, tmp_path):
+    table.write(tmp_path / "stairs.npz")
+    assert read_all(tmp_path / "stairs.npz").tolist() == table.matrix(table.columns).tolist()
+    Table.open(tmp_path / "stairs.npz").write(tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "stairs.npz").read_bytes()
+    content = bytearray((tmp_path / "stairs.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "stairs.npz").write_bytes(content)
+    assert "stairs.npz" in complaint(lambda: read_all(tmp_path / "stairs.npz"))
 
 
 # Wrong

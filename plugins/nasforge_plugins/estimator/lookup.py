@@ -19,6 +19,7 @@ from nasforge import (
     SearchSpace,
     Table,
     VectorEncoded,
+    words,
 )
 
 LABELS = {"train_seconds": "simulated training"}
@@ -44,14 +45,14 @@ class Lookup(Estimator):
         self.fingerprint = table.fingerprint
         self.dataset = ", ".join(dict.fromkeys(column.dataset for column in columns.values()))
         self.objectives = tuple(
-            Objective(metric, column.direction, column.report_only, LABELS.get(metric, ""))
+            Objective(metric, column.direction, column.report_only, LABELS.get(metric) or _label(metric, column))
             for metric, column in columns.items()
         )
         self._metrics = tuple(columns)
         self._values = table.matrix(list(columns.values()))  # (rows, metrics)
         self._fits: SearchSpace | None = None
         self._check_coverage(columns)
-        self.about = {metric: column.about for metric, column in columns.items() if column.about}
+        self.about = {metric: column.description for metric, column in columns.items() if column.description}
         self.optima = {
             objective.metric: objective.best(self._values[:, index]) for index, objective in enumerate(self.objectives)
         }
@@ -63,6 +64,12 @@ class Lookup(Estimator):
             raise DataError(
                 f"{self.table} is of space '{self.table.space}' with {self.table.rows} architectures, but the run's "
                 f"space is '{space.name}': choose space={self.table.space}, or a table of '{space.name}'"
+            )
+        if self.table.vectors is not None and getattr(space, "among", None) != self.table.name:
+            warnings.warn(
+                f"{self.table} has a sample of {self.table.rows:,} architectures of '{space.name}', and estimates of "
+                f"others fail; space.among={self.table.name}, in spaces that have it, searches among these alone",
+                stacklevel=4,
             )
         self._fits = space
 
@@ -95,3 +102,8 @@ class Lookup(Estimator):
                 f"{self.table} has no numbers for {count} of {self.table.rows} architectures: their estimates fail",
                 stacklevel=4,
             )
+
+
+def _label(metric: str, column: Column) -> str:
+    """What people call a metric, with whether it was measured or predicted; empty for what its name says in full."""
+    return f"{column.basis} {words(metric).partition(',')[0]}" if column.basis in ("measured", "predicted") else ""
