@@ -91,6 +91,8 @@ class Estimator(ABC):
             has no such option.
         builds: whether it examines the network that the space builds, so that it can also score architectures from
             outside the space; a table or a supernet cannot.
+        draws: whether an estimate may draw from a global generator. If not, none is seeded for it, which takes longer
+            than a table lookup.
         needs_data: whether it reads images. If no part of a search does, the search reads none.
         fingerprint: a hash of what it reads besides images, such as a table; part of every key, unlike paths.
         dataset: the data set of its metrics, if a search reads no images.
@@ -110,6 +112,7 @@ class Estimator(ABC):
     needs_weights: ClassVar[bool] = False
     weights_option: ClassVar[str] = ""
     builds: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
     needs_data: ClassVar[bool] = True
     fingerprint: str = ""
     dataset: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -215,21 +216,31 @@ class VectorEncoded(SearchSpace):
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Sample uniformly over vectors."""
-        return self.decode(rng.integers(self.cardinalities))
+        cardinalities = self.cardinalities
+        if len(set(cardinalities)) == 1:  # the same draws in less time
+            return self.decode(rng.integers(cardinalities[0], size=len(cardinalities)))
+        return self.decode(rng.integers(cardinalities))
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Change one decision, chosen uniformly among those with several choices, to another value."""
         vector = self.encode(architecture).copy()
-        free = [position for position, choices in enumerate(self.cardinalities) if choices > 1]
+        cardinalities = self.cardinalities
+        free = _free(tuple(cardinalities))
         position = free[rng.integers(len(free))]
-        shift = rng.integers(1, self.cardinalities[position])
-        vector[position] = (vector[position] + shift) % self.cardinalities[position]
+        shift = rng.integers(1, cardinalities[position])
+        vector[position] = (vector[position] + shift) % cardinalities[position]
         return self.decode(vector)
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
         """Apply uniform crossover: take each decision from either parent with equal probability."""
         from_a = rng.random(len(self.cardinalities)) < 0.5
         return self.decode(np.where(from_a, self.encode(a), self.encode(b)))
+
+
+@lru_cache
+def _free(cardinalities: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the positions of decisions with several choices."""
+    return tuple(position for position, choices in enumerate(cardinalities) if choices > 1)
 
 
 class WeightSharing(SearchSpace):

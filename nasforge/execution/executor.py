@@ -6,6 +6,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -98,7 +99,7 @@ def _together(estimator: Estimator, work: Work) -> list[Answer] | None:
     start = time.perf_counter()
     context = work[0][1]
     try:
-        with isolated(context.seed):
+        with _seeded(estimator, context.seed):
             estimates = list(estimator.estimate_many([architecture for architecture, _ in work], context))
         share = (time.perf_counter() - start) / len(work)
         if len(estimates) != len(work):
@@ -111,10 +112,14 @@ def _together(estimator: Estimator, work: Work) -> list[Answer] | None:
         return None
 
 
+def _seeded(estimator: Estimator, seed: int) -> AbstractContextManager[None]:
+    return isolated(seed) if estimator.draws else nullcontext()
+
+
 def _contained(estimator: Estimator, architecture: Architecture, context: Context) -> Answer:
     start = time.perf_counter()
     try:
-        with isolated(context.seed):
+        with _seeded(estimator, context.seed):
             estimate = estimator.estimate(architecture, context)
         return _answer(estimator, estimate, time.perf_counter() - start)
     except STOPS:

@@ -16,10 +16,18 @@ from typing import Any, TextIO
 from nasforge.errors import RunError
 from nasforge.journal.run_folder import RunFolder
 
+canonical = json.JSONEncoder(sort_keys=True).encode
+"""Returns a value as canonical JSON; `json.dumps` with options would make a new encoder each time."""
+
 
 def digest(value: Any) -> str:
-    """Return a content key: the first 32 hex digits of the sha256 of `value` as canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=True).encode()).hexdigest()[:32]
+    """Return a content key of `value`: the digest of its canonical JSON."""
+    return digest_of(canonical(value))
+
+
+def digest_of(text: str) -> str:
+    """Return the first 32 hex digits of the sha256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def file_digest(path: Path) -> str:
@@ -94,6 +102,7 @@ class Journal:
             for line in self.lines:
                 self._remember(line)
             self._file = self.path.open("a", encoding="utf-8")
+            self._identity = os.fstat(self._file.fileno())
         except BaseException:
             self._lock.close()
             raise
@@ -120,7 +129,7 @@ class Journal:
     def check_present(self) -> None:
         """Raise a `RunError` if the run's folder was removed or renamed, because new lines would be lost."""
         try:
-            present = os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
+            present = os.path.samestat(os.stat(self.path), self._identity)
         except FileNotFoundError:
             present = False
         if not present:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from torch import Tensor
 from nasforge.architecture import Architecture, Evaluation
 from nasforge.errors import AbilityError, RunError
 from nasforge.estimator import Context, Estimator
-from nasforge.execution.executor import Answer, Executor
-from nasforge.journal.journal import Journal, atomic, digest, file_digest
+from nasforge.execution.executor import Answer, Executor, Work
+from nasforge.execution.remote_work import stays_here
+from nasforge.journal.journal import Journal, atomic, canonical, digest_of, file_digest
 from nasforge.journal.run_folder import RunFolder
 from nasforge.randomness import seed_of
+from nasforge.run.goals import Goals
 from nasforge.run.progress import Progress
 
 CONTRACT = 2
@@ -24,7 +26,7 @@ CONTRACT = 2
 
 
 class Estimates:
-    """The estimates of one run, from its journal or computed now."""
+    """The estimates of one run, from its journal or computed now, judged by its goals."""
 
     def __init__(
         self,
@@ -33,19 +35,28 @@ class Estimates:
         estimators: Sequence[Estimator],
         executor: Executor,
         progress: Progress,
+        goals: Goals | None = None,
     ) -> None:
-        self._folder, self._journal = folder, journal
+        self._folder, self._journal, self._goals = folder, journal, goals or Goals()
         self._estimators, self._executor, self._progress = tuple(estimators), executor, progress
-        self._known: dict[tuple[str, str], dict[Architecture, dict[str, Any]]] = {}
+        self._known: dict[str, dict[Architecture, tuple[Evaluation, Evaluation]]] = {}
+        self._frames: dict[tuple[str, str], tuple[str, str]] = {}
 
     def of(self, architectures: Sequence[Architecture], context: Context) -> list[Evaluation]:
         """Return evaluations in the order of `architectures`, with the metrics of all estimators merged."""
-        self._require_weights(context)
-        parts = [self._by(estimator, architectures, context) for estimator in self._estimators]
-        return [
-            _merged(architecture, [part[architecture] for part in parts], context.seed)
-            for architecture in architectures
-        ]
+        return [whole for whole, _ in self.both(architectures, context)]
+
+    def both(self, architectures: Sequence[Architecture], context: Context) -> list[tuple[Evaluation, Evaluation]]:
+        """Return each evaluation as people see it, and as a strategy may see it."""
+        known = self._known.setdefault(_digest(context), {})
+        if missing := [candidate for candidate in dict.fromkeys(architectures) if candidate not in known]:
+            self._require_weights(context)
+            parts = [self._by(estimator, missing, context) for estimator in self._estimators]
+            for candidate in missing:
+                merged = _merged(candidate, [part[candidate] for part in parts], context.seed)
+                whole = self._goals.judged(merged)
+                known[candidate] = whole, self._goals.visible(whole)
+        return [known[architecture] for architecture in architectures]
 
     def tensors(self, weights: str) -> dict[str, Tensor]:
         """Return the trained tensors in a candidate's file `weights`; `RunError` if the file was altered."""
@@ -68,21 +79,26 @@ class Estimates:
         self, estimator: Estimator, architectures: Sequence[Architecture], context: Context
     ) -> dict[Architecture, dict[str, Any]]:
         """Return the journal's line for each distinct architecture; compute those that are missing."""
-        known = self._known.setdefault((estimator.name, context.weights.digest if context.weights else ""), {})
-        keys = {candidate: self._key(estimator, candidate, context) for candidate in architectures
-                if candidate not in known}  # fmt: skip
+        keys = {candidate: self._key(estimator, candidate, context) for candidate in architectures}
         lines = {candidate: self._journal.find("estimate", key) for candidate, key in keys.items()}
-        known |= {candidate: line for candidate, line in lines.items() if line and not line.get("machine")}
+        known = {candidate: line for candidate, line in lines.items() if line and not line.get("machine")}
         missing = [candidate for candidate in keys if candidate not in known]
-        if missing:
-            work = [(candidate, replace(context, seed=seed_of(keys[candidate]))) for candidate in missing]
-            with self._progress.bar(f"estimate ({estimator.name})", len(work)) as bar:
-                for done, (index, answer) in enumerate(self._executor.run(estimator, work), start=1):
-                    known[missing[index]] = self._write(keys[missing[index]], missing[index], answer)
-                    bar()
-                    if len(work) > 1 and bar.due:
-                        bar.tell(f"{done:,} of {len(work):,}")
+        work = [(candidate, replace(context, seed=seed_of(keys[candidate]))) for candidate in missing]
+        for index, answer in self._answers(estimator, work):
+            known[missing[index]] = self._write(keys[missing[index]], missing[index], answer)
         return known
+
+    def _answers(self, estimator: Estimator, work: Work) -> Iterator[tuple[int, Answer]]:
+        """Yield (index into `work`, answer) pairs as they arrive, with a progress bar if that may take a while."""
+        if stays_here(estimator) or not work:
+            yield from self._executor.run(estimator, work)
+            return
+        with self._progress.bar(f"estimate ({estimator.name})", len(work)) as bar:
+            for done, pair in enumerate(self._executor.run(estimator, work), start=1):
+                yield pair
+                bar()
+                if len(work) > 1 and bar.due:
+                    bar.tell(f"{done:,} of {len(work):,}")
 
     def _write(self, key: str, architecture: Architecture, answer: Answer) -> dict[str, Any]:
         """Write the weights first, then the line that refers to them."""
@@ -106,20 +122,20 @@ class Estimates:
         )
 
     def _key(self, estimator: Estimator, architecture: Architecture, context: Context) -> str:
-        weights = context.weights.digest if context.weights else ""
-        return digest(
-            [
-                CONTRACT,
-                estimator.name,
-                dict(estimator.options),
-                [architecture.space, architecture.genes],
-                context.data.fingerprint if estimator.needs_data else "",
-                estimator.fingerprint,
-                context.seed,
-                context.threads,
-                weights,
-            ]
-        )
+        """Return the content key of an estimate; only the architecture's part of its text is written each time."""
+        weights = _digest(context)
+        if (frame := self._frames.get((estimator.name, weights))) is None:
+            data = context.data.fingerprint if estimator.needs_data else ""
+            before = [CONTRACT, estimator.name, dict(estimator.options)]
+            after = [data, estimator.fingerprint, context.seed, context.threads, weights]
+            frame = f"{canonical(before)[:-1]}, ", f", {canonical(after)[1:]}"
+            self._frames[estimator.name, weights] = frame
+        return digest_of(canonical([architecture.space, architecture.genes]).join(frame))
+
+
+def _digest(context: Context) -> str:
+    """Return the version of the context's weights; empty without any."""
+    return context.weights.digest if context.weights else ""
 
 
 def _merged(architecture: Architecture, lines: Sequence[dict[str, Any]], seed: int) -> Evaluation:

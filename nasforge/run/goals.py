@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from nasforge.architecture import Constraint, Evaluation, Objective
 from nasforge.errors import OptionError, unknown
@@ -59,6 +60,22 @@ class Goals:
     def broken(self, evaluation: Evaluation) -> Constraint | None:
         """Return the first constraint that a successful evaluation violates."""
         return next((bound for bound in self.constraints if bound.violation(evaluation.metrics) > 0), None)
+
+    def judged(self, evaluation: Evaluation) -> Evaluation:
+        """Return the evaluation; if it was successful and violates a constraint, as infeasible with the reason."""
+        broken = self.broken(evaluation) if evaluation.ok else None
+        if broken is None:
+            return evaluation
+        return replace(evaluation, status="infeasible", reason=f"{evaluation.metrics[broken.metric]:g} breaks {broken}")
+
+    def visible(self, evaluation: Evaluation) -> Evaluation:
+        """Return the evaluation as a strategy may see it, without report-only metrics."""
+        visible = {name: value for name, value in evaluation.metrics.items() if name not in self._hidden}
+        return replace(evaluation, metrics=visible) if len(visible) < len(evaluation.metrics) else evaluation
+
+    @cached_property
+    def _hidden(self) -> frozenset[str]:
+        return frozenset(objective.metric for objective in self.given if objective.report_only)
 
 
 def composed(estimators: Sequence[Estimator]) -> tuple[Objective, ...]:

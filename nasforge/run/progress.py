@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ class Detail(Enum):
     NOTHING = "nothing"
 
 
+REFRESH = 0.05
+"""The fewest seconds between two movements of a bar, which take longer than an estimate on a table."""
 EVERY = 1.0
 """The fewest seconds between two lines: with a table, generations take less."""
 
@@ -96,10 +99,17 @@ class Bar:
 
     def __init__(self, progress: Progress, description: str, task: TaskID) -> None:
         self._progress, self._description, self.task = progress, description, task
+        self._steps, self._moved = 0, -math.inf
 
     def __call__(self) -> None:
         """Advance by one step."""
-        self._progress._bars.advance(self.task)
+        self._steps += 1
+        if (now := time.monotonic()) >= self._moved + REFRESH:
+            self._move(now)
+
+    def _move(self, now: float) -> None:
+        self._progress._bars.advance(self.task, self._steps)
+        self._steps, self._moved = 0, now
 
     @property
     def due(self) -> bool:
@@ -112,6 +122,7 @@ class Bar:
         """Show facts about the progress beside the bar, or as a line with the remaining time."""
         text, progress = ", ".join(filter(None, [self._description, *facts])), self._progress
         progress._last = time.monotonic()
+        self._move(progress._last)
         progress._bars.update(self.task, description=text)
         if progress._lines:
             (task,) = (task for task in progress._bars.tasks if task.id == self.task)

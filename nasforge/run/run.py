@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any
 
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from nasforge.architecture import Architecture, Evaluation, Metrics, Objective, ParetoFront
+from nasforge.architecture import Architecture, Evaluation
 from nasforge.data import FitData, SearchData
 from nasforge.errors import OptionError, RunError
 from nasforge.estimator import Context, Estimator, Weights
@@ -23,8 +24,9 @@ from nasforge.journal.clock import Clock
 from nasforge.journal.doing import Doing
 from nasforge.journal.journal import Journal, atomic, file_digest, write_json
 from nasforge.journal.run_folder import RunFolder
-from nasforge.randomness import rng_of, seed_everything, seed_of
+from nasforge.randomness import seed_everything, seed_of
 from nasforge.result import Result, Timing
+from nasforge.run.budgeted_search import BudgetedSearch, SpaceT_co
 from nasforge.run.estimates import Estimates
 from nasforge.run.fits import Fits
 from nasforge.run.goals import Goals
@@ -37,10 +39,9 @@ from nasforge.training.weight_store import WeightStore
 from nasforge.wording import counted, quantity
 
 Module = TypeVar("Module", bound=FitModule)
-SpaceT_co = TypeVar("SpaceT_co", bound=SearchSpace, default=SearchSpace, covariant=True)
 
 
-class Run(Generic[SpaceT_co]):
+class Run(BudgetedSearch[SpaceT_co]):
     """One search in one folder. A strategy calls its services; `nasforge.experiment.experiment` makes and ends it.
 
     Attributes:
@@ -72,17 +73,12 @@ class Run(Generic[SpaceT_co]):
         goals: Goals | None = None,
         ledger: list[Evaluation] | None = None,
     ) -> None:
+        super().__init__(space, estimators, goals or Goals.of(estimators, None, ()), seed, budget)
         self.folder, self.journal = folder, journal
-        self.space, self.data, self.seed = space, data, seed
-        self.rng = rng_of(seed, "search")
-        self._budget, self._machinery = budget, machinery
-        self.estimators = tuple(estimators)
+        self.data, self._machinery = data, machinery
         self._doing = Doing(folder, journal)
         self._executor = Quarantine(machinery.executor or LocalExecutor(machinery.threads), self._doing)
-        self._estimates = Estimates(folder, journal, estimators, self._executor, machinery.progress)
-        self.goals = goals or Goals.of(estimators, None, ())
-        self.objectives, self.constraints = self.goals.followed, self.goals.constraints
-        self._hidden = _report_only(self.goals.given)
+        self._estimates = Estimates(folder, journal, estimators, self._executor, machinery.progress, self.goals)
         self._fits = Fits(
             folder, journal, seed=seed, threads=machinery.threads, trainer=machinery.trainer, ranks=machinery.ranks
         )
@@ -90,10 +86,7 @@ class Run(Generic[SpaceT_co]):
         self._generation, self._replayed = 0, False
         self._clock = Clock(journal.lines)
         self._synced = self._ticked = 0.0
-        self.evaluations: list[Evaluation] = []
         self._ledger = [] if ledger is None else ledger
-        self.notes: list[str] = []
-        self.stopped = ""
         self._kept: dict[str, str] = {}
         # Modules that a strategy makes draw their initial weights from torch's global generator.
         seed_everything(seed_of(seed, "search"))
@@ -176,11 +169,9 @@ class Run(Generic[SpaceT_co]):
             AbilityError: an estimator needs weights and none are given.
         """
         with self._clock.counting("estimates"):  # without a note, which takes longer than a table lookup
-            evaluations = self._estimates.of(architectures, self._context(weights))
-            if self.constraints:
-                evaluations = [self._judged(evaluation) for evaluation in evaluations]
-            self._ledger.extend(evaluations)
-            evaluations = [_without(self._hidden, evaluation) for evaluation in evaluations]
+            both = self._estimates.both(architectures, self._context(weights))
+            self._ledger.extend(whole for whole, _ in both)
+            evaluations = [visible for _, visible in both]
             self.evaluations.extend(evaluations)
             return evaluations
 
@@ -191,12 +182,6 @@ class Run(Generic[SpaceT_co]):
             RunError: their file is missing or altered.
         """
         return self._estimates.tensors(str(evaluation.weights))
-
-    def _judged(self, evaluation: Evaluation) -> Evaluation:
-        broken = self.goals.broken(evaluation) if evaluation.ok else None
-        if broken is None:
-            return evaluation
-        return replace(evaluation, status="infeasible", reason=f"{evaluation.metrics[broken.metric]:g} breaks {broken}")
 
     def score(
         self,
@@ -210,11 +195,12 @@ class Run(Generic[SpaceT_co]):
         Args:
             space: builds architectures that the run's own space cannot; their `Architecture.space` must differ.
         """
-        estimates = Estimates(self.folder, self.journal, estimators, self._executor, self._machinery.progress)
+        given = [objective for estimator in estimators for objective in estimator.objectives]
+        goals = Goals(given=(*self.goals.given, *given))
+        estimates = Estimates(self.folder, self.journal, estimators, self._executor, self._machinery.progress, goals)
         context = self._context(weights)
-        scored = estimates.of(architectures, context if space is None else replace(context, space=space))
-        hidden = self._hidden.union(*(_report_only(estimator.objectives) for estimator in estimators))
-        return [_without(hidden, evaluation) for evaluation in scored]
+        scored = estimates.both(architectures, context if space is None else replace(context, space=space))
+        return [visible for _, visible in scored]
 
     def generations(self, n: int | None, name: str) -> Iterator[int]:
         """Yield 0, 1, ... up to `n` (None: until the budget is used up), with a progress bar.
@@ -247,50 +233,13 @@ class Run(Generic[SpaceT_co]):
                 if not replayed and bar.due:
                     bar.tell(_how_far(index + 1, n, len(self.evaluations), self._budget.evaluations), self._best())
 
-    @property
-    def remaining(self) -> int | None:
-        """How many more estimates `budget.evaluations` allows; None: no limit."""
-        if self._budget.evaluations is None:
-            return None
-        left = max(0, self._budget.evaluations - len(self.evaluations))
-        if left == 0:
-            self.stopped = f"budget.evaluations={self._budget.evaluations} is used up"
-        return left
-
     def result(
         self, architecture: Architecture | None = None, weights: Weights | None = None, *, trace: Any = None
     ) -> Result:
-        """Return the search's result: `architecture`, or the best evaluated one, with its metrics and the Pareto front.
-
-        Args:
-            weights: the shared weights behind it, with which the control compares it with random architectures.
-            trace: argument for `Strategy.explain`; it stays in memory.
-
-        Raises:
-            RunError: no architecture is given, and no evaluation succeeded or satisfied the constraints.
-        """
+        """Return the search's result, as `BudgetedSearch.result` does; record whose weights they are."""
         if weights is not None:
             record_supernet(self.journal, weights)
-        usable = [evaluation for evaluation in self.evaluations if evaluation.ok]
-        if architecture is None:
-            if not usable:
-                raise RunError(self._why_none())
-            architecture = min(usable, key=lambda evaluation: evaluation.cost(self.objectives[0])).architecture
-        own: Metrics = next((each.metrics for each in usable if each.architecture == architecture), {})
-        distinct = {evaluation.architecture: evaluation for evaluation in usable}.values()
-        front = ParetoFront(distinct, self.objectives) if len(self.objectives) > 1 else ()
-        return Result(architecture, own, weights, tuple(front), trace)
-
-    def _why_none(self) -> str:
-        if not self.evaluations:
-            return f"no candidate was estimated{f': {self.stopped}' if self.stopped else ''}"
-        infeasible = [evaluation for evaluation in self.evaluations if evaluation.metrics]
-        if not infeasible:
-            reasons = sorted({evaluation.reason for evaluation in self.evaluations})
-            return f"no candidate could be evaluated: {'; '.join(reasons[:3])}"
-        metrics = [evaluation.metrics for evaluation in infeasible]
-        nearest = [f"{bound} (the nearest had {bound.nearest(metrics):g})" for bound in self.constraints]
-        return f"none of {len(self.evaluations)} candidates satisfies {' and '.join(nearest)}; loosen constraints=[...]"
+        return super().result(architecture, weights, trace=trace)
 
     def log(self, step: int, **metrics: float) -> None:
         """Send metrics of the search itself to every logger, unless an earlier start has sent them."""
@@ -318,21 +267,6 @@ class Run(Generic[SpaceT_co]):
     def say(self, text: str) -> None:
         """Print a sentence, which is not recorded."""
         self._machinery.progress.say(text)
-
-    def warn_of_budget(self, drawn: int, what: str) -> None:
-        """Say, now and in the result, if `budget.evaluations` ends before the strategy can learn anything.
-
-        Args:
-            drawn: number of candidates that do not depend on earlier ones.
-            what: the end of the message about them: "strategy.population=50 are drawn at random".
-        """
-        if self._budget.evaluations is not None and self._budget.evaluations <= drawn:
-            note = (
-                f"budget.evaluations={self._budget.evaluations} is used up before anything is learned, because the "
-                f"first {what}: this is only a random search"
-            )
-            self.say(note)
-            self.notes.append(note)
 
     @contextmanager
     def timed(self, label: str) -> Iterator[None]:
@@ -373,9 +307,13 @@ class Run(Generic[SpaceT_co]):
         self._machinery.close()
 
     def _context(self, weights: Weights | None) -> Context:
+        return self._without_weights if weights is None else replace(self._without_weights, weights=weights)
+
+    @cached_property
+    def _without_weights(self) -> Context:
         how = self._machinery
         graph = how.trainer.get("graph", "auto")
-        return Context(self.space, self.data, how.device, how.threads, self.seed, weights, graph)
+        return Context(self.space, self.data, how.device, how.threads, self.seed, graph=graph)
 
     def out_of_time(self) -> bool:
         """Return whether `budget.seconds` is used up."""
@@ -428,13 +366,3 @@ def _how_far(index: int, of: int | None, evaluations: int, budget: int | None) -
     if of is not None:
         return f"generation {index:,} of {of:,}"
     return f"{evaluations:,} of {counted(budget, 'estimate')}" if budget else counted(evaluations, "estimate")
-
-
-def _report_only(objectives: Sequence[Objective]) -> frozenset[str]:
-    return frozenset(objective.metric for objective in objectives if objective.report_only)
-
-
-def _without(hidden: frozenset[str], evaluation: Evaluation) -> Evaluation:
-    """Return the evaluation as a strategy may see it."""
-    visible = {name: value for name, value in evaluation.metrics.items() if name not in hidden}
-    return replace(evaluation, metrics=visible) if len(visible) < len(evaluation.metrics) else evaluation

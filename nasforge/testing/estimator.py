@@ -23,7 +23,7 @@ from nasforge.randomness import isolated
 from nasforge.space import SearchSpace, WeightSharing
 from nasforge.testing.another_process import ORDER, elsewhere
 from nasforge.testing.samples import samples, tiny_data, variation
-from nasforge.testing.watching import copied, generators, settings_kept
+from nasforge.testing.watching import copied, generators, left_alone, settings_kept
 
 UNITLESS = re.compile(r"(^|_)(latency|time|memory|energy)$")
 """Names of quantities that need a unit; `params` and `flops` are counts."""
@@ -104,6 +104,11 @@ class EstimatorContract:
             f"estimate() seeds the global generator of {' and '.join(fixed)} itself: it must not, because the "
             "generators are seeded before each estimate, and different seeds must lead to different random draws"
         )
+
+    def test_one_that_says_so_draws_nothing(self, estimator: Estimator, space: SearchSpace, context: Context) -> None:
+        if not estimator.draws:
+            with left_alone(f"estimate() of '{estimator.name}', which says draws = False,"):
+                estimator.estimate_many(samples(space, 6, 2), context)
 
     def test_arguments_are_left_alone(self, estimator: Estimator, space: SearchSpace, context: Context) -> None:
         architectures = samples(space, 3, 2)

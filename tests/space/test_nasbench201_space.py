@@ -50,6 +50,17 @@ def test_vectors_follow_the_published_orders(space):
     assert str(resnet) == RESNET
 
 
+def test_samples_and_mutations_draw_what_a_draw_for_each_decision_would(space):
+    quick, plain = np.random.default_rng(3), np.random.default_rng(3)
+    for _ in range(50):
+        vector = plain.integers(space.cardinalities)
+        sample = space.sample(quick)
+        assert space.encode(sample).tolist() == vector.tolist()
+        vector[plain.integers(6)] += plain.integers(1, 5)
+        assert space.encode(space.mutate(sample, quick)).tolist() == (vector % 5).tolist()
+    assert quick.bit_generator.state == plain.bit_generator.state
+
+
 def test_a_node_may_list_its_edges_in_any_order(space):
     turned = "|nor_conv_3x3~0|+|nor_conv_3x3~1|none~0|+|skip_connect~2|none~1|skip_connect~0|"
     assert space.read(f"  {turned}\n") == space.read(RESNET)

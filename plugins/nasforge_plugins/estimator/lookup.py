@@ -38,6 +38,7 @@ class Lookup(Estimator):
 
     needs: ClassVar[tuple[type[SearchSpace], ...]] = (VectorEncoded,)
     builds: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
     needs_data: ClassVar[bool] = False
 
     def __init__(self, table: Table, columns: Mapping[str, Column]) -> None:

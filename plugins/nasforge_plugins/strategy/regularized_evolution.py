@@ -49,6 +49,6 @@ class RegularizedEvolution(AskTellStrategy):
 
     def _child(self) -> Architecture:
         """A mutation of the best individual of a sample."""
-        drawn = self.rng.integers(len(self.population), size=self.sample_size)
+        drawn = self.rng.integers(len(self.population), size=self.sample_size).tolist()
         _, parent = min((self.population[index] for index in drawn), key=lambda individual: individual[0])
         return self.space.mutate(parent, self.rng)

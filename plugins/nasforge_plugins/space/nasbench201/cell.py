@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from nasforge import Architecture, ArchitectureError
@@ -36,6 +37,20 @@ def canonical(genes: Mapping[str, Any]) -> Architecture:
         if name not in OPERATIONS:
             raise ArchitectureError(_no_operation(edge, name))
     return Architecture.of(SPACE, {GENE: names}, notation(names))
+
+
+@cache  # of at most 15,625 cells, which a search on a table asks for again and again
+def of_choices(choices: tuple[int, ...]) -> Architecture:
+    """The architecture with these operations, as indices into `OPERATIONS`, one for each edge."""
+    if len(choices) != len(EDGES) or not all(0 <= choice < len(OPERATIONS) for choice in choices):
+        raise ArchitectureError(f"a vector of space '{SPACE}' has 6 integers from 0 to 4, not {list(choices)}")
+    return canonical({GENE: [OPERATIONS[choice] for choice in choices]})
+
+
+@cache
+def choices(genes: tuple[tuple[str, Any], ...]) -> tuple[int, ...]:
+    """The indices into `OPERATIONS` of a cell's operations; an `ArchitectureError` if the genes are no cell."""
+    return tuple(OPERATIONS.index(name) for name in canonical(dict(genes))[GENE])
 
 
 def edge_name(edge: tuple[int, int]) -> str:

@@ -73,11 +73,14 @@ class NASBench201(WeightSharing, VectorEncoded):
 
     def validate(self, architecture: Architecture) -> Architecture:
         """The same architecture with its notation."""
+        self._check_own(architecture)
+        return cell.canonical(dict(architecture.genes))
+
+    def _check_own(self, architecture: Architecture) -> None:
         if architecture.space != self.name:
             raise ArchitectureError(
                 f"an architecture of space '{architecture.space}' does not belong to space '{self.name}'"
             )
-        return cell.canonical(dict(architecture.genes))
 
     def function_key(self, architecture: Architecture) -> Hashable:
         """The benchmark's unique string: the same for isomorphic cells, although their table entries differ."""
@@ -98,14 +101,12 @@ class NASBench201(WeightSharing, VectorEncoded):
 
     def encode(self, architecture: Architecture) -> np.ndarray:
         """Integers (6,)."""
-        return np.array([OPERATIONS.index(name) for name in self.validate(architecture)[GENE]])
+        self._check_own(architecture)
+        return np.array(cell.choices(architecture.genes))
 
     def decode(self, vector: np.ndarray) -> Architecture:
         """The architecture for integers (6,)."""
-        choices = [int(value) for value in vector]
-        if len(choices) != len(EDGES) or not all(0 <= choice < len(OPERATIONS) for choice in choices):
-            raise ArchitectureError(f"a vector of space '{self.name}' has 6 integers from 0 to 4, not {choices}")
-        return cell.canonical({GENE: [OPERATIONS[choice] for choice in choices]})
+        return cell.of_choices(tuple(np.asarray(vector, dtype=int).tolist()))
 
     # Networks
 
