@@ -42,7 +42,7 @@ def export_network(words: Sequence[str], named: Path | None, config_dir: str | N
     print(found.title)
     for written in export(found, chosen, folder):
         print(f"{written.exporter}: {', '.join(map(str, written.paths))}")
-        print(f"  same logits as the network, to {written.error:.0e} of the largest")
+        print(f"  same logits as the network{f', to {written.error:.0e} of the largest' if written.error else ''}")
         for note in written.notes:
             print(f"  {note}")
     for name, packages in left_out.items():

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import runpy
 import subprocess
 import sys
 
@@ -49,12 +50,39 @@ def test_the_file_classifies_an_image_as_the_run_does(exported, run, few_images)
     assert done.stdout.startswith(f"{picture}: {best} {100 * probability:.1f} %, ")
 
 
-def test_a_file_that_is_no_image_is_one_sentence(exported):
-    for file, reason in (("nowhere.jpg", "No such file or directory"), (exported, "cannot identify image file")):
-        done = alone(exported, file)
-        assert done.returncode == 1
-        assert done.stderr.startswith(f"{file} cannot be read as an image: {reason}")
-        assert len(done.stderr.splitlines()) == 1
+@pytest.fixture
+def refusal(exported, monkeypatch):
+    """Run the file in this process; the sentence with which it ends."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", [str(exported), *map(str, words)])
+        with pytest.raises(SystemExit) as ending:
+            runpy.run_path(str(exported), run_name="__main__")
+        return ending.value.code
+
+    return run
+
+
+def test_a_file_that_is_no_image_is_one_sentence(exported, refusal, tmp_path):
+    deep = tmp_path / "deep.png"
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(deep)
+    for file, reason in (
+        ("nowhere.jpg", "No such file or directory"),
+        (exported, "cannot identify image file"),
+        (deep, "it has Pillow's mode I;16, more than 8 bits per channel; convert it to 8 bits"),
+    ):
+        assert refusal(file).startswith(f"{file} cannot be read as an image: {reason}")
+
+
+def test_what_the_file_needs_and_does_not_find_is_one_sentence(exported, refusal, monkeypatch):
+    assert refusal() == f"usage: python {exported.name} IMAGE..."
+    with monkeypatch.context() as changed:
+        changed.setitem(sys.modules, "PIL", None)  # as if it were not installed
+        assert re.fullmatch(r"to read image files, Pillow and NumPy are needed \(.*PIL.*\): pip install pillow numpy",
+                            refusal("digit.png"))  # fmt: skip
+    weights = exported.with_suffix(".safetensors")
+    weights.unlink()
+    assert refusal("digit.png") == f"{weights} is missing; the weights belong beside {exported.name}"
 
 
 def test_one_random_network_has_no_deviation(exported):
