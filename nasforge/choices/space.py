@@ -96,9 +96,11 @@ class ChoiceSpace(Elastic, VectorEncoded):
         return [decision for decision in self.decisions if decision.active(chosen)]
 
     def _architecture(self, genes: Mapping[str, Gene]) -> Architecture:
-        bare = Architecture.of(self.name, genes)
-        active = " ".join(f"{decision.name}={genes[decision.name]}" for decision in self._active(bare))
-        return Architecture.of(self.name, genes, active)
+        return Architecture.of(self.name, genes, self.notation(Architecture.of(self.name, genes)))
+
+    def notation(self, architecture: Architecture) -> str:
+        """Return an architecture's notation for people: the decisions that have an effect."""
+        return " ".join(f"{decision.name}={architecture[decision.name]}" for decision in self._active(architecture))
 
     # Vectors
 

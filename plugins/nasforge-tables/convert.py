@@ -226,7 +226,7 @@ def nasbench_macro(folder: Path) -> Table:
     values = {
         column("cifar10", "accuracy", "max", about, "measured"): accuracy,
         column("cifar10", "params_m", "min", "1e6 parameters", "computed"): params,
-        column("cifar10", "macs_m", "min", "1e6 FLOPs, as the source calls them", "computed"): operations,
+        column("cifar10", "macs_m", "min", "1e6 multiply-accumulates", "computed"): operations,
     }
     origin = Origin(
         "https://github.com/xiusu/NAS-Bench-Macro",

@@ -27,14 +27,14 @@ class WithinTable(VectorEncoded):
     def _rows(self) -> np.ndarray:
         """The vectors (rows, decisions) to search among; no rows if the whole space is searched."""
         if self.among is None:
-            return np.empty((0, len(self.cardinalities)), dtype=np.int64)
+            return np.empty((0, len(self.cardinalities)), dtype=np.int8)
         table = find_table(self.among)
         if table.space != self.name or table.cardinalities != self.cardinalities or table.vectors is None:
             raise DataError(
                 f"space.among={self.among}: {table} has no sample of space '{self.name}', but {table.rows:,} "
                 f"architectures of space '{table.space}'"
             )
-        return table.vectors
+        return table.vectors.astype(np.int8)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Sample uniformly over the table, or over all vectors."""
@@ -55,7 +55,7 @@ class WithinTable(VectorEncoded):
 
     def _near(self, vector: np.ndarray, rng: np.random.Generator, count: int) -> Architecture:
         """One of the `count` nearest rows that differ from `vector`; ties are broken at random."""
-        distances = (self._rows != vector).sum(axis=1) + rng.random(len(self._rows))
-        distances[(self._rows == vector).all(axis=1)] = np.inf
-        nearest = np.argpartition(distances, count)[:count]
-        return self.decode(self._rows[rng.choice(nearest)])
+        differing = np.count_nonzero(self._rows != vector.astype(np.int8), axis=1)
+        ranked = np.where(differing == 0, np.inf, differing + rng.random(len(differing)))
+        nearest = np.argpartition(ranked, count)[:count]
+        return self.decode(self._rows[nearest[rng.integers(count)]])
