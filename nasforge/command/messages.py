@@ -107,6 +107,10 @@ def explained(error: BaseException) -> tuple[int, str]:
         return 2, "the folder that this command runs in no longer exists; change into another one"
     if isinstance(error, OSError) and error.errno in _OF_FILES:
         return 2, f"{error.strerror}: {shortened(str(error.filename or 'a file that this command writes'))}"
+    from nasforge.registry.libraries import broken_library
+
+    if broken := broken_library(error):
+        return 2, broken
     return 1, f"this is a bug in nasforge or a plug-in: {reason(error)}. NASFORGE_TRACEBACK=1 shows where"
 
 

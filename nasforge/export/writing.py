@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from nasforge.errors import ExportError, NasforgeError, OptionError, on_one_line, text_of
 from nasforge.export.exporter import Exporter, FoundNetwork
 from nasforge.registry.entry_points import build, registry
+from nasforge.registry.libraries import broken_library
 
 
 class Written(NamedTuple):
@@ -87,7 +88,8 @@ def export(found: FoundNetwork, chosen: Sequence[Exporter], folder: Path) -> Ite
             except NasforgeError:
                 raise
             except Exception as problem:  # of a format's own library, which has its own kinds of error
-                raise ExportError(f"--to {exporter.name} failed: {on_one_line(text_of(problem))}") from problem
+                cause = broken_library(problem) or on_one_line(text_of(problem))
+                raise ExportError(f"--to {exporter.name} failed: {cause}") from problem
             for path in place.iterdir():
                 _replace(path, folder / path.name)
             yield Written(exporter.name, [folder / path.relative_to(place) for path in paths], error, notes)

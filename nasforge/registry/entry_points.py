@@ -229,8 +229,10 @@ def _imported(plugin: Plugin, kind: str) -> Any:
     except STOPS:
         raise
     except BaseException as error:
+        from nasforge.registry.libraries import broken_library
+
         raise UnknownNameError(
-            f"{kind} '{plugin.name}' of {plugin.package} cannot be loaded: {reason(error)}"
+            f"{kind} '{plugin.name}' of {plugin.package} cannot be loaded: {broken_library(error) or reason(error)}"
         ) from error
 
 

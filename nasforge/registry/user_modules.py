@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from nasforge.errors import NasforgeError, OptionError, reason
 from nasforge.registry.entry_points import CONTRACTS, registry
 from nasforge.registry.guests import STOPS, imported
+from nasforge.registry.libraries import broken_library
 from nasforge.registry.options import options_annotated
 
 Importable = Annotated[str, "importable"]
@@ -45,7 +46,8 @@ def importable(target: str, option: str) -> Any:
     except STOPS:
         raise
     except BaseException as error:
-        raise OptionError(f"{option}={target} cannot be imported: {reason(error)}{_hint(module)}") from error
+        cause = broken_library(error) or reason(error)
+        raise OptionError(f"{option}={target} cannot be imported: {cause}{_hint(module)}") from error
 
 
 def check_importable(config: Mapping[str, Any]) -> None:
