@@ -280,9 +280,11 @@ def _compare(words: list[str]) -> int:
 def _list(words: list[str]) -> int:
     from nasforge.diagnosis.listing import listing
 
-    if words == ["tables"]:
+    if "tables" in words:
         from nasforge.command.tables import listing as tables
 
+        if words != ["tables"]:
+            raise OptionError("list tables takes no other argument")
         print(tables() or "no installed package brings tables; nasforge-tables does")
         return 0
     kinds = [word for word in words if word != "--check"]

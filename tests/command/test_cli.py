@@ -328,6 +328,7 @@ def test_report_takes_a_run(command, called):
         (["strategy=random_search", "objectives=[accuracy,accuracy]"], "objectives lists 'accuracy' twice"),
         (["strategy=random_search", "constraints=['accuracy>=2']"], "excludes all candidates: accuracy is a fraction"),
         (["strategy=random_search", "constraints=['accuracy<=-1']"], "excludes all candidates: accuracy is a fraction"),
+        (["list", "tables", "--check"], "list tables takes no other argument"),
         (["list", "strategies"], "list takes a kind (space, strategy, estimator, data, tables)"),
         (["doctor", "now"], "doctor takes no argument, not 'now'"),
     ],

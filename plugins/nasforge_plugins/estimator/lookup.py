@@ -64,7 +64,8 @@ class Lookup(Estimator):
         if space.name != self.table.space or sizes != self.table.cardinalities:
             raise DataError(
                 f"{self.table} is of space '{self.table.space}' with {self.table.rows} architectures, but the run's "
-                f"space is '{space.name}': choose space={self.table.space}, or a table of '{space.name}'"
+                f"space is '{space.name}': choose space={self.table.space}, or a table of '{space.name}' "
+                "(nasforge list tables)"
             )
         if self.table.vectors is not None and getattr(space, "among", None) != self.table.name:
             warnings.warn(

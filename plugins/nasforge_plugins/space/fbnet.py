@@ -10,8 +10,7 @@ from nasforge import Architecture, CellGraph, Network, Shape
 from nasforge_plugins.shared.decision_list import DecisionList
 from nasforge_plugins.shared.within_table import WithinTable
 
-from .inverted_residuals import BlockChain, InvertedResidual, is_large
-from .mobilenet.network import normalized
+from .inverted_residuals import BlockChain, InvertedResidual, is_large, reshaped
 
 STEM = 16
 HEAD, HEAD_SMALL = 1984, 1504
@@ -96,4 +95,4 @@ def _layer(name: str, inputs: int, outputs: int, stride: int) -> nn.Module:
         return InvertedResidual(inputs, outputs, stride, expansion, size, groups=groups)
     if stride == 1 and inputs == outputs:
         return nn.Identity()
-    return nn.Sequential(normalized(inputs, outputs, stride=stride), nn.ReLU())
+    return nn.Sequential(reshaped(inputs, outputs, stride), nn.ReLU())

@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from nasforge import Network, Shape
+from nasforge import Network, PointwiseConv2d, Shape
 from nasforge_plugins.space.mobilenet.network import SqueezeExcitation, normalized
 
 LARGE_SIDE = 112
@@ -17,6 +17,11 @@ LARGE_SIDE = 112
 def is_large(input_shape: Shape) -> bool:
     """Whether images are so large that a network should halve them twice more."""
     return min(input_shape[1:]) >= LARGE_SIDE
+
+
+def reshaped(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """A 1x1 convolution with BatchNorm, where an identity must change its input's shape."""
+    return nn.Sequential(PointwiseConv2d(inputs, outputs, stride), nn.BatchNorm2d(outputs))
 
 
 class InvertedResidual(nn.Module):

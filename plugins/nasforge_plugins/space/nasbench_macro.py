@@ -10,8 +10,7 @@ import numpy as np
 from torch import nn
 
 from nasforge import Architecture, Channels, ChoiceSpace, Shape, choice
-from nasforge_plugins.space.inverted_residuals import BlockChain, InvertedResidual
-from nasforge_plugins.space.mobilenet.network import normalized
+from nasforge_plugins.space.inverted_residuals import BlockChain, InvertedResidual, reshaped
 
 STAGES = (2, 3, 3)
 """Layers of each stage; the first one halves the resolution and doubles the channels."""
@@ -61,7 +60,7 @@ class NASBenchMacro(ChoiceSpace):
 def _layer(inputs: int, outputs: int, stride: int) -> nn.Module:
     same = stride == 1 and inputs == outputs
     return choice(
-        identity=nn.Identity() if same else normalized(inputs, outputs, stride=stride),
+        identity=nn.Identity() if same else reshaped(inputs, outputs, stride),
         mb3_3x3=InvertedResidual(inputs, outputs, stride, 3, 3),
         mb6_5x5=InvertedResidual(inputs, outputs, stride, 6, 5),
     )

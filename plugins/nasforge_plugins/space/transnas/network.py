@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from nasforge import Network, ReLUConvBN, Shape
+from nasforge_plugins.space.inverted_residuals import reshaped
 
 BLOCKS = 2
 """Blocks of a module; only the first one changes the width or the resolution."""
@@ -56,8 +57,7 @@ class BasicBlock(nn.Module):
             ReLUConvBN(inputs, outputs, 3, stride=stride), ReLUConvBN(outputs, outputs, 3)
         )
         same = inputs == outputs and stride == 1
-        shortcut = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
-        self.shortcut = nn.Identity() if same else nn.Sequential(shortcut, nn.BatchNorm2d(outputs))
+        self.shortcut = nn.Identity() if same else reshaped(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, ceil(H / stride), ceil(W / stride))."""
