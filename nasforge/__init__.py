@@ -213,13 +213,15 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         ArrayFile as ArrayFile,
         open_arrays as open_arrays,
     )
+    from nasforge.tables.columns import (
+        Basis as Basis,
+        Column as Column,
+        Origin as Origin,
+    )
     from nasforge.tables.files import (
         find_table as find_table,
     )
     from nasforge.tables.table import (
-        Basis as Basis,
-        Column as Column,
-        Origin as Origin,
         Table as Table,
     )
     from nasforge.training.captured_steps import (
@@ -300,7 +302,8 @@ _HOMES = {
     "strategy": "AskTellStrategy Strategy",
     "training.scoring": "batch_statistics one_hot_l1 ordered_batches score",
     "tables.array_files": "ArrayFile open_arrays",
-    "tables.table": "Basis Column Origin Table",
+    "tables.columns": "Basis Column Origin",
+    "tables.table": "Table",
     "tables.files": "find_table",
     "training.captured_steps": "capturable",
     "training.modules": "FitModule OneShotModule SupernetModule supernet_state",

@@ -14,10 +14,11 @@ from rich.table import Table as Sheet
 
 from nasforge.errors import DataError, OptionError
 from nasforge.registry.places import user_path
+from nasforge.tables.columns import Column
 from nasforge.tables.files import cache, find_table, import_table, places, read_table, recognised, tables
 from nasforge.tables.installed import InstalledTable, installed_tables
 from nasforge.tables.storage import SUFFIXES
-from nasforge.tables.table import Column, Table
+from nasforge.tables.table import Table
 from nasforge.wording import counted
 
 USAGE = "nasforge table import SOURCE [TARGET], or nasforge table info [NAME or PATH]"

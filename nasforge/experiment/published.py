@@ -10,9 +10,10 @@ from nasforge.architecture import Architecture
 from nasforge.estimator import Estimator
 from nasforge.result import KnownMetric, TableLookup, TableRow
 from nasforge.space import SearchSpace, VectorEncoded
+from nasforge.tables.columns import Column
 from nasforge.tables.files import read_table, tables
 from nasforge.tables.installed import open_installed
-from nasforge.tables.table import Column, Table
+from nasforge.tables.table import Table
 
 METRIC = "test_accuracy"
 """The column with reported results."""

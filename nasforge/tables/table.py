@@ -24,75 +24,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from nasforge.architecture import Objective
 from nasforge.errors import DataError, reason, unknown
 from nasforge.journal.journal import digest
+from nasforge.tables.columns import Basis, Column, Direction, Origin
 from nasforge.tables.storage import array_of, header_of, write
 
 FORMAT = 1
 VECTORS = "vectors"
-Direction = Literal["max", "min"]
-Basis = Literal["", "measured", "computed", "predicted"]
-"""How numbers came about; empty if the source does not say."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a table's numbers were published, and under which terms.
-
-    Attributes:
-        repository, commit: the source of the numbers.
-        license: the license of that repository.
-        paper: its citation.
-        notice: the copyright notice that the license requires, and how the numbers were changed.
-    """
-
-    repository: str
-    commit: str
-    license: str
-    paper: str
-    notice: str
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table.
-
-    Attributes:
-        dataset: the data set, or for a latency the device.
-        metric: name of the metric, including its unit if it has one; every `*accuracy*` is a fraction in [0, 1].
-        direction: `max` or `min`.
-        report_only: whether it was measured on test data, so that no strategy may see it.
-        about: how it was measured (epochs, seeds, part of the data), in a few words.
-        basis: whether the numbers are measurements, computed from the network, or a model's predictions; empty if the
-            source does not say.
-    """
-
-    dataset: str
-    metric: str
-    direction: Direction
-    report_only: bool = False
-    about: str = ""
-    basis: Basis = ""
-
-    @property
-    def key(self) -> str:
-        """The column's name in the file."""
-        return f"{self.dataset}/{self.metric}"
-
-    @property
-    def objective(self) -> Objective:
-        """The objective of an estimator that returns this metric."""
-        return Objective(self.metric, self.direction, self.report_only)
-
-    @property
-    def description(self) -> str:
-        """How the numbers came about: "predicted, mean of ten models"."""
-        return ", ".join(filter(None, (self.basis, self.about)))
 
 
 @dataclass(frozen=True, eq=False)
