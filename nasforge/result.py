@@ -226,6 +226,29 @@ class _AsWritten:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Derivation(Section):
+    """How an architecture was derived from a mix under constraints.
+
+    Probabilities are products of the mix's weights.
+
+    Attributes:
+        most_probable: the architecture that would have been derived without constraints.
+        unbounded: its values of the bounded metrics.
+        bounded: those of the derived architecture.
+        cost: natural logarithm of how many times as probable `most_probable` is.
+        gap: natural logarithm of how many times as probable another architecture within the bounds may be; 0 if the
+            derived one is the most probable of them.
+    """
+
+    most_probable: str
+    unbounded: Metrics
+    bounded: Metrics
+    cost: float
+    gap: float = 0.0
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchResult(Section):
     """The content of `result.json`, without times and paths, so that equal runs write equal bytes.
 
@@ -238,6 +261,7 @@ class SearchResult(Section):
         metrics: metrics of the found architecture.
         known: how each metric is measured, and its best value.
         front: the Pareto front, if the search followed several objectives.
+        derivation: how constraints changed the architecture that a one-shot search derived; None without constraints.
     """
 
     strategy: str
@@ -254,6 +278,7 @@ class SearchResult(Section):
     metrics: Metrics = field(default_factory=dict)
     known: Mapping[str, KnownMetric] = field(default_factory=dict)
     front: Sequence[FrontMember] = field(default_factory=list)
+    derivation: Derivation | None = None
     control: Control | None = None
     table: TableLookup | None = None
     retrain: Retrained | None = None
@@ -278,7 +303,7 @@ class SearchResult(Section):
         return {**asdict(self, dict_factory=_written), "architecture": self.architecture.to_json()}
 
 
-_LEFT_OUT_IF_UNKNOWN = ("about", "optimum", "epochs", "runs", "label", "unit", "stopped_after")
+_LEFT_OUT_IF_UNKNOWN = ("about", "optimum", "epochs", "runs", "label", "unit", "stopped_after", "derivation")
 
 
 def _written(fields: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -243,6 +244,23 @@ def _free(cardinalities: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(position for position, choices in enumerate(cardinalities) if choices > 1)
 
 
+@dataclass(frozen=True)
+class RowGroup:
+    """Rows of a mix among which `WeightSharing.derive` chooses, whatever other rows hold.
+
+    It keeps some of them, each with one operation: those for which the product of the kept weights is largest.
+
+    Attributes:
+        cell: the cell type.
+        rows: indices of the rows.
+        kept: how many of them it keeps.
+    """
+
+    cell: str
+    rows: tuple[int, ...]
+    kept: int = 1
+
+
 class WeightSharing(SearchSpace):
     """Ability: a supernet that receives its mixing weights, and conversions between alphas, mixes and architectures."""
 
@@ -308,6 +326,13 @@ class WeightSharing(SearchSpace):
     @abstractmethod
     def derive(self, mix: Mix) -> Architecture:
         """Derive the discrete architecture from a mix, by the space's published rule."""
+
+    def row_groups(self, mix: Mix) -> Sequence[RowGroup]:
+        """Return the groups of rows of which `derive` keeps some; by default it keeps an operation of every row.
+
+        With constraints, a run derives the most probable combination of what the groups can keep within the bounds.
+        """
+        return [RowGroup(cell, (row,)) for cell, rows in mix.items() for row in range(len(rows))]
 
 
 class Elastic(WeightSharing):

@@ -38,6 +38,8 @@ class Strategy(ABC, Generic[SpaceT]):
         needs_builder: whether it scores networks from outside the space, built by a `WiderSpace`, which requires
             estimators with `Estimator.builds`.
         shares_weights: whether it trains a supernet, whose weights estimators may use.
+        derives: whether `run.derive` makes its architecture from mixing weights, so that it keeps constraints without
+            estimates.
         needs_data: whether it reads images itself. If no part of a search does, the search reads none.
         baseline: name of the strategy that a search on a table is compared with; None for a baseline itself.
         published: test accuracies that its paper reports, as fractions, by space and data set.
@@ -49,6 +51,7 @@ class Strategy(ABC, Generic[SpaceT]):
     needs_estimates: ClassVar[bool] = False
     needs_builder: ClassVar[bool] = False
     shares_weights: ClassVar[bool] = False
+    derives: ClassVar[bool] = False
     needs_data: ClassVar[bool] = True
     baseline: ClassVar[str | None] = None
     published: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType({})

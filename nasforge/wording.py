@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,12 @@ def quantity(metric: Objective | str, value: float) -> str:
 def amount(metric: Objective | str, value: float) -> str:
     """Return a metric's value alone; fractions in percent."""
     return f"{100 * value:.2f} %" if is_share(metric) else f"{value:.4g}"
+
+
+def times(logarithm: float) -> str:
+    """Return a ratio from its natural logarithm: "1.8 times", and "10^12 times" from a million on."""
+    power = logarithm / math.log(10)
+    return f"{math.exp(logarithm):.4g} times" if power < 6 else f"10^{power:.0f} times"
 
 
 def sentence_case(text: str) -> str:

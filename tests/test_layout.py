@@ -29,7 +29,7 @@ ORDER = (
     {"devices"},
     {"contracts"},
     {"charts", "journal", "loggers", "networks", "plain", "registry"},
-    {"choices", "config", "execution", "statistics", "tables", "training"},
+    {"bounds", "choices", "config", "execution", "statistics", "tables", "training"},
     {"run"},
     {"report"},
     {"compare", "diagnosis", "experiment"},

@@ -215,6 +215,7 @@ def _search_parts(config: Config, progress: Progress | None = None) -> Parts:
     _ = parts.threads, parts.search_data
     parts.check_estimators()
     parts.check_networks()
+    parts.check_bounds()
     return parts
 
 
@@ -299,6 +300,7 @@ def _open(parts: Parts, journal: Journal, ledger: list[Evaluation] | None = None
         seed=parts.seed,
         budget=parts.budget,
         machinery=machinery,
+        bounds=parts.bounds if estimates else None,
         ledger=ledger,
     )
 

@@ -78,6 +78,7 @@ def finish(
         evaluations=_count(ledger, followed),
         followed=followed,
         constraints=[str(constraint) for constraint in run.constraints],
+        derivation=run.derivations.get(architecture),
         size=_size(run, architecture) if parts.reads_data else None,
         failures=[
             Failure(architecture=str(evaluation.architecture), reason=evaluation.reason)

@@ -11,17 +11,21 @@ from typing import Annotated, Any, cast
 import torch
 from pydantic import Field
 
+from nasforge.architecture import Constraint
+from nasforge.bounds.bounds import Bounds
+from nasforge.bounds.measures import Measures, check_measured, measures
 from nasforge.config.configuration import check_whole
 from nasforge.data import DataModule, NoData, SearchData
 from nasforge.devices.machine import device_of
 from nasforge.errors import OptionError
-from nasforge.estimator import Estimator
+from nasforge.estimator import Context, Estimator
 from nasforge.execution.options import ExecutorOptions, executor_options
 from nasforge.experiment.retraining_options import Retraining
 from nasforge.experiment.trainer_options import trainer_options
 from nasforge.experiment.watchers import check_watchers, watchers
 from nasforge.journal.journal import digest
 from nasforge.memory import PlannedNetwork, check_memory
+from nasforge.networks.sizes import SIZES
 from nasforge.registry.abilities import check_estimator, check_space
 from nasforge.registry.entry_points import build
 from nasforge.registry.options import checked
@@ -29,7 +33,7 @@ from nasforge.registry.places import located
 from nasforge.run.goals import Goals
 from nasforge.run.progress import Progress
 from nasforge.run.resources import Budget, Machinery
-from nasforge.space import SearchSpace
+from nasforge.space import SearchSpace, WeightSharing
 from nasforge.strategy import Strategy
 from nasforge.training.ranks import Ranks, ranks_of
 from nasforge.training.resident import check_room
@@ -97,17 +101,39 @@ class Parts:
         for estimator in estimators:
             check_space("estimator", estimator, self.space)
             estimator.check(self.space)
-            check_estimator(self.strategy, estimator)
+            if not self._bounded_by(estimator):
+                check_estimator(self.strategy, estimator)
         return estimators
+
+    def _bounded_by(self, estimator: Estimator) -> bool:
+        """Whether the strategy derives its architecture under constraints on this estimator's metrics."""
+        texts = _texts(self.config, "constraints") or []
+        return self.strategy.derives and any(measures(estimator, Constraint.read(text).metric) for text in texts)
 
     @cached_property
     def goals(self) -> Goals:
         """The objectives that the search follows, and its constraints."""
         objectives, constraints = _texts(self.config, "objectives"), _texts(self.config, "constraints")
+        if self.strategy.derives and constraints and not objectives:
+            check_measured(self.strategy.name, [Constraint.read(text) for text in constraints], self.estimators)
+            return Goals.of(self.estimators, None, constraints, SIZES)
         if (objectives or constraints) and not self.strategy.needs_estimates:
             key = "objectives" if objectives else "constraints"
             raise OptionError(f"strategy '{self.strategy.name}' has its own objective; omit {key}=")
         return Goals.of(self.estimators, objectives, constraints or [])
+
+    @cached_property
+    def bounds(self) -> Bounds | None:
+        """The constraints on sizes and on metrics from tables, if the space has a mix to derive architectures from."""
+        constraints = [
+            bound
+            for bound in self.goals.constraints
+            if self.strategy.derives or any(measures(estimator, bound.metric) for estimator in self.estimators)
+        ]
+        if not constraints or not isinstance(self.space, WeightSharing):
+            return None
+        context = Context(self.space, self.search_data, "cpu", self.threads, self.seed)
+        return Bounds(self.space, constraints, Measures(constraints, self.estimators, context))
 
     @cached_property
     def reads_data(self) -> bool:
@@ -133,6 +159,11 @@ class Parts:
         for estimator in self.estimators:
             if estimator.needs_data:
                 estimator.check_data(self.search_data)
+
+    def check_bounds(self) -> None:
+        """Raise an `OptionError` that says what is possible if no architecture keeps the constraints."""
+        if self.bounds is not None:
+            self.bounds.check()
 
     def check_networks(self) -> None:
         """Raise a `NasforgeError` if a network of the search cannot be built or does not fit into memory."""

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from nasforge.architecture import Architecture
 from nasforge.randomness import isolated
 from nasforge.space import Network, SearchSpace, Shape
+
+SIZES = ("params_m", "macs_m")
+"""The metrics that `network_size` returns."""
+
+
+class _Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Counts by torch's formulas, like its `FlopCounterMode`, but without counts for each module: in a third the time.
+
+    Attributes:
+        total: floating-point operations so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if formula := flop_registry.get(func._overloadpacket):
+            self.total += formula(*args, **(kwargs or {}), out_val=out)
+        return out
 
 
 def network_size(network: Network, input_shape: Shape) -> dict[str, float]:
@@ -15,11 +42,11 @@ def network_size(network: Network, input_shape: Shape) -> dict[str, float]:
     and linear layers for one image in millions. Build the network without an auxiliary head, as the field does."""
     parameters = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     training = network.training
-    counter = FlopCounterMode(display=False)
+    counter = _Flops()
     with torch.no_grad(), counter:
         network.eval()(torch.zeros(1, *input_shape))
     network.train(training)
-    return {"params_m": parameters / 1e6, "macs_m": counter.get_total_flops() / 2e6}
+    return dict(zip(SIZES, (parameters / 1e6, counter.total / 2e6), strict=True))
 
 
 def architecture_size(

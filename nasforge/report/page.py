@@ -18,7 +18,7 @@ from nasforge.report.candidates import best_table, candidate_charts, measured
 from nasforge.report.pages import write_page
 from nasforge.report.pictures import artifacts, both_ways, fit_pictures, picture
 from nasforge.report.provenance import facts, provenance, text
-from nasforge.report.sections import class_rows, known_rows, matrix
+from nasforge.report.sections import bounds_table, class_rows, known_rows, matrix
 from nasforge.report.summary import in_folder, interval_words, time_ahead
 from nasforge.result import Candidate, Control, Retrained, SearchResult, Timing
 from nasforge.statistics.confusion import Confusions
@@ -50,6 +50,7 @@ def _content(run: RunFolder, graphs: Sequence[CellGraph]) -> dict[str, Any]:
         "cells": [both_ways(graph, f"cell{i}") for i, graph in enumerate(graphs)],
         "families": {kind: name for kind, name in FAMILIES.items() if kind in used},
         "conclusion": conclusion(result.control, result.retrain),
+        "bounds": bounds_table(result),
         "control": _control(result.control),
         "trained": _trained(result.retrain),
         "fits": fit_pictures(run, result.retrain.rows[0].name if result.retrain else "found"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nasforge.architecture import Objective
 from nasforge.result import SearchResult
 from nasforge.statistics.confusion import MOST_SHOWN, Confusions
-from nasforge.wording import amount, is_share, sentence_case, words
+from nasforge.wording import amount, is_share, sentence_case, times, words
 
 
 def known_rows(result: SearchResult) -> list[list[str]]:
@@ -34,6 +34,35 @@ def known_rows(result: SearchResult) -> list[list[str]]:
 
 def _regret(metric: Objective | str, difference: float) -> str:
     return f"{100 * difference:.2f} points" if is_share(metric) else amount(metric, difference)
+
+
+@dataclass(frozen=True)
+class BoundsTable:
+    """What constraints cost a derived architecture.
+
+    Attributes:
+        names: the bounded metrics.
+        rows: the name of an architecture, its notation, its values, and how many times as probable it is.
+    """
+
+    names: Sequence[str]
+    rows: Sequence[tuple[str, str, Sequence[str], str]]
+
+
+def bounds_table(result: SearchResult) -> BoundsTable | None:
+    """The derived architecture and the one without constraints; one row if they are the same."""
+    if (derivation := result.derivation) is None:
+        return None
+    metrics = list(derivation.bounded)
+    rows = (
+        ("derived", str(result.architecture), derivation.bounded, 0.0),
+        ("without constraints", derivation.most_probable, derivation.unbounded, derivation.cost),
+    )
+    return BoundsTable(
+        [words(metric) for metric in metrics],
+        [(name, notation, [amount(metric, values[metric]) for metric in metrics], times(cost))
+         for name, notation, values, cost in rows[: 1 + (derivation.most_probable != str(result.architecture))]],
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,8 @@ def print_summary(
     if result.retrain:
         _say(console, f"\nTrained from scratch for {result.retrain.duration}")
         console.print(_table(result.retrain))
+    if result.derivation:
+        _say(console, f"\n{result.derivation.sentence}")
     sentence, better = conclusion(result.control, result.retrain)
     if sentence:
         _say(console, f"\n{sentence}", _MOODS[better])

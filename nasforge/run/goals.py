@@ -11,6 +11,7 @@ from functools import cached_property
 from nasforge.architecture import Constraint, Evaluation, Objective
 from nasforge.errors import OptionError, unknown
 from nasforge.estimator import Estimator
+from nasforge.registry.entry_points import registry
 
 TRAINING_TIME = "train_seconds"
 """The metric of how long a candidate was trained, in seconds."""
@@ -33,8 +34,17 @@ class Goals:
     constraints: tuple[Constraint, ...] = ()
 
     @classmethod
-    def of(cls, estimators: Sequence[Estimator], objectives: Sequence[str] | None, constraints: Sequence[str]) -> Goals:
+    def of(
+        cls,
+        estimators: Sequence[Estimator],
+        objectives: Sequence[str] | None,
+        constraints: Sequence[str],
+        sizes: Sequence[str] = (),
+    ) -> Goals:
         """Find the goals of these names and bounds; without names, follow all but report-only ones and `ACCOUNTS`.
+
+        Args:
+            sizes: metrics that constraints may bound although no estimator gives them.
 
         Raises:
             OptionError: two estimators give a metric of the same name, a constraint is invalid, or a report-only
@@ -51,7 +61,8 @@ class Goals:
             raise OptionError(f"objectives lists '{twice[0]}' twice; list it once")
         bounds = tuple(Constraint.read(text) for text in constraints)
         for bound in bounds:
-            _check(bound.metric, given)
+            if bound.metric not in sizes:
+                _check(bound.metric, given)
             _check_possible(bound)
         _check_compatible(bounds)
         names = [name for name in visible if name not in ACCOUNTS] if objectives is None else objectives
@@ -95,9 +106,17 @@ def _check(name: str, given: Sequence[Objective]) -> None:
     by_name = {objective.metric: objective for objective in given}
     if name not in by_name:
         visible = [objective.metric for objective in given if not objective.report_only]
-        raise unknown("objective of these estimators", name, visible)
+        others = [other for other, part in registry("estimator").working.items() if _lists(part, name)]
+        remedy = f"it is a metric of estimator={others[0]}, which may stand in a list with others" if others else ""
+        raise unknown("objective of these estimators", name, visible, or_else=remedy)
     if by_name[name].report_only:
         raise OptionError(f"'{name}' is only reported: a metric measured on test data must not steer a search")
+
+
+def _lists(estimator: type[Estimator], metric: str) -> bool:
+    """Return whether the class itself, before any options, says that it gives a metric."""
+    listed = getattr(estimator, "objectives", None)
+    return isinstance(listed, tuple) and any(objective.metric == metric for objective in listed)
 
 
 def _check_possible(bound: Constraint) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from typing_extensions import TypeVar
 
 from nasforge.architecture import Architecture, Evaluation
+from nasforge.bounds.bounds import Bounds
 from nasforge.data import FitData, SearchData
 from nasforge.errors import OptionError, RunError
 from nasforge.estimator import Context, Estimator, Weights
@@ -25,7 +26,7 @@ from nasforge.journal.doing import Doing
 from nasforge.journal.journal import Journal, atomic, file_digest, write_json
 from nasforge.journal.run_folder import RunFolder
 from nasforge.randomness import seed_everything, seed_of
-from nasforge.result import Result, Timing
+from nasforge.result import Derivation, Result, Timing
 from nasforge.run.budgeted_search import BudgetedSearch, SpaceT_co
 from nasforge.run.estimates import Estimates
 from nasforge.run.fits import Fits
@@ -33,7 +34,7 @@ from nasforge.run.goals import Goals
 from nasforge.run.logs import BestSoFar, Logs
 from nasforge.run.resources import Budget, Machinery
 from nasforge.run.supernets import record_supernet
-from nasforge.space import SearchSpace
+from nasforge.space import Mix, SearchSpace, WeightSharing
 from nasforge.training.modules import FitModule, OneShotModule
 from nasforge.training.weight_store import WeightStore
 from nasforge.wording import counted, quantity
@@ -53,9 +54,11 @@ class Run(BudgetedSearch[SpaceT_co]):
         objectives: the objectives to follow, the main one first; never a report-only metric.
         constraints: bounds that a feasible candidate satisfies.
         evaluations: all evaluations that `estimate` has returned.
+        derivations: what constraints cost each architecture that `derive` returned.
         folder: the run's folder.
 
     Args:
+        bounds: derives architectures within the constraints; None if `derive` has none to keep.
         ledger: receives each evaluation with report-only metrics, which no attribute or service of the run shows.
     """
 
@@ -71,11 +74,12 @@ class Run(BudgetedSearch[SpaceT_co]):
         budget: Budget,
         machinery: Machinery,
         goals: Goals | None = None,
+        bounds: Bounds | None = None,
         ledger: list[Evaluation] | None = None,
     ) -> None:
         super().__init__(space, estimators, goals or Goals.of(estimators, None, ()), seed, budget)
         self.folder, self.journal = folder, journal
-        self.data, self._machinery = data, machinery
+        self.data, self._machinery, self._bounds = data, machinery, bounds
         self._doing = Doing(folder, journal)
         self._executor = Quarantine(machinery.executor or LocalExecutor(machinery.threads), self._doing)
         self._estimates = Estimates(folder, journal, estimators, self._executor, machinery.progress, self.goals)
@@ -86,6 +90,7 @@ class Run(BudgetedSearch[SpaceT_co]):
         self._generation, self._replayed = 0, False
         self._clock = Clock(journal.lines)
         self._synced = self._ticked = 0.0
+        self.derivations: dict[Architecture, Derivation] = {}
         self._ledger = [] if ledger is None else ledger
         self._kept: dict[str, str] = {}
         # Modules that a strategy makes draw their initial weights from torch's global generator.
@@ -232,6 +237,19 @@ class Run(BudgetedSearch[SpaceT_co]):
                     bar()
                 if not replayed and bar.due:
                     bar.tell(_how_far(index + 1, n, len(self.evaluations), self._budget.evaluations), self._best())
+
+    def derive(self, mix: Mix) -> Architecture:
+        """Return the space's architecture for a mix: with constraints, the most probable one that keeps them.
+
+        The result says what the constraints cost. Deriving draws nothing and is not journaled.
+        """
+        assert isinstance(self.space, WeightSharing)  # only such spaces have a mix
+        if self._bounds is None:
+            return self.space.derive(mix)
+        with self.timed("constraints"):
+            architecture, derivation = self._bounds.derive(mix)
+        self.derivations[architecture] = derivation
+        return architecture
 
     def result(
         self, architecture: Architecture | None = None, weights: Weights | None = None, *, trace: Any = None

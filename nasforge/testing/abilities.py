@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nasforge.architecture import Architecture
+from nasforge.bounds.discretization import Discretization, by_score
 from nasforge.errors import OptionError
 from nasforge.networks.sizes import architecture_size
 from nasforge.space import Elastic, SearchSpace, VectorEncoded, WeightSharing
@@ -128,6 +129,20 @@ class SharesWeights:
             )
             back = space.derive(space.mix_of(architecture))
             assert back == architecture, f"derive(mix_of(a)) must be a: {architecture} came back as {back}"
+
+    def test_the_derived_architecture_is_the_most_probable_one(self, space: SearchSpace) -> None:
+        if not isinstance(space, WeightSharing):
+            return
+        supernet = space.supernet((3, 8, 8), 4, channels=16, cells=3)
+        for _ in range(5):
+            mix = space.mix({cell: torch.randn(shape) for cell, shape in supernet.alpha_shapes.items()})
+            discretization = Discretization(space, mix)
+            selection = next(by_score(discretization.scores(mix)))
+            derived, expected = space.derive(mix), discretization.architecture(selection)
+            assert derived == expected, (
+                f"derive() must keep what `row_groups` allows with the largest product of weights: {expected}, not "
+                f"{derived}; override row_groups() if it keeps other rows"
+            )
 
 
 class HasSizes:

@@ -21,6 +21,7 @@ from nasforge import (
     Mix,
     Network,
     OptionError,
+    RowGroup,
     Shape,
     Supernet,
     VectorEncoded,
@@ -283,6 +284,14 @@ class DARTS(WeightSharing, VectorEncoded):
                 for name, state in pairs:
                     rows[first_edge(node) + state, self.operations.index(name)] = 1.0
         return mix
+
+    def row_groups(self, mix: Mix) -> Sequence[RowGroup]:
+        """The edges into each node, of which two are kept."""
+        return [
+            RowGroup(cell, tuple(range(first_edge(node), first_edge(node + 1))), kept=2)
+            for cell in CELL_TYPES
+            for node in range(NODES)
+        ]
 
     def derive(self, mix: Mix) -> Architecture:
         """The best operation on each edge, and for each node the two incoming edges whose best weights are largest.

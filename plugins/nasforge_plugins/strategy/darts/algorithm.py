@@ -55,6 +55,7 @@ class DARTS(Strategy[WeightSharing]):
 
     name: ClassVar[str] = "darts"
     shares_weights: ClassVar[bool] = True
+    derives: ClassVar[bool] = True
     renamed: ClassVar[Mapping[str, str]] = {
         **now_grouped(supernet=SupernetOptions, optimizer=SGDOptions),
         "alpha_learning_rate": "alphas.learning_rate",
@@ -107,7 +108,7 @@ class DARTS(Strategy[WeightSharing]):
         check_depth(supernet, run.space)
         module = GradientAlphas(supernet, run.space, epochs=self.epochs, **self.module_options)
         run.fit(module, "supernet", self.epochs, run.data.halves())
-        return run.result(run.space.derive(module.mix), run.weights("supernet", module), trace=module)
+        return run.result(run.derive(module.mix), run.weights("supernet", module), trace=module)
 
     def explain(self, run: Run[WeightSharing], trace: GradientAlphas) -> None:
         """Show how the mixing weights moved, and warn if the cell has collapsed.
@@ -117,7 +118,9 @@ class DARTS(Strategy[WeightSharing]):
         """
         for cell, svg in mix_over_time(trace.trace, run.space.mix_labels, trace.edge_weights).items():
             run.keep(f"mix_{cell}.svg", svg, f"Mixing weights over time: {cell}")
-        run.notes += collapse_warning(run.space.derive(trace.mix), run.space, self.max_parameter_free)
+        run.notes += collapse_warning(
+            run.space.derive(trace.mix), run.space, self.max_parameter_free, constrained=bool(run.constraints)
+        )
         if self.supernet_of == "pc_darts" and trace.supernet.options.get("partial_channels", 1) == 1:
             run.notes.append(
                 f"space '{run.space.name}' mixes all channels (K=1), so of PC-DARTS only the warm-up applies and, if "

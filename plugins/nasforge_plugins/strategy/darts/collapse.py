@@ -20,17 +20,21 @@ def parameter_free(architecture: Architecture, space: SearchSpace) -> tuple[int,
     return sum(name in PARAMETER_FREE for name in chosen), len(chosen)
 
 
-def collapse_warning(architecture: Architecture, space: SearchSpace, limit: int | None) -> list[str]:
+def collapse_warning(
+    architecture: Architecture, space: SearchSpace, limit: int | None, *, constrained: bool = False
+) -> list[str]:
     """Return a warning if more than `limit` operations have no parameters, otherwise an empty list.
 
     Args:
+        architecture: derived without constraints, which may remove convolutions that the search prefers.
         limit: None: half of the cell's operations; published cells of DARTS, PC-DARTS and P-DARTS have 2 or 3 of 8.
+        constrained: whether the search has constraints, and so finds another architecture.
     """
     free, operations = parameter_free(architecture, space)
     limit = operations // 2 if limit is None else limit
     if free <= limit:
         return []
-    title = space.draw(architecture)[0].title
+    title = space.draw(architecture)[0].title + (" derived without constraints" if constrained else "")
     return [
         f"the search has collapsed, a known failure of DARTS: {free} of {operations} operations of the {title} are "
         f"skips, pools or none, which have no parameters; more than {limit} count as a collapse "

@@ -64,6 +64,7 @@ class EGNAS(Strategy[WeightSharing]):
 
     name: ClassVar[str] = "egnas"
     shares_weights: ClassVar[bool] = True
+    derives: ClassVar[bool] = True
     # Table 3: searched on CIFAR-10, the found cell's accuracies looked up, mean of four seeds
     published: ClassVar[Mapping[str, Mapping[str, float]]] = {
         "nasbench201": {"cifar10": 0.9356, "cifar100": 0.7091, "imagenet16_120": 0.4613}
@@ -131,7 +132,7 @@ class EGNAS(Strategy[WeightSharing]):
         supernet = self.supernet(run.space, run.data)  # line 1, eq. 1
         module = EvolvedAlphas(supernet, run.space, self, **self.weight_options)
         run.fit(module, "supernet", self.epochs, run.data.halves())  # lines 2 to 17: `EvolvedAlphas`
-        architecture = run.space.derive(module.mix)  # line 18
+        architecture = run.derive(module.mix)  # line 18
         return run.result(architecture, run.weights("supernet", module))
 
     def step(self, parent: Alphas, judge: Judge, epoch: int, rng: np.random.Generator) -> tuple[Vector, Individual]:

@@ -99,6 +99,7 @@ class MEDARTS(Strategy[WeightSharing]):
 
     name: ClassVar[str] = "medarts"
     shares_weights: ClassVar[bool] = True
+    derives: ClassVar[bool] = True
     paper: ClassVar[Mapping[str, int | bool]] = MappingProxyType({"partial_channels": 1, "include_none": True})
     renamed: ClassVar[Mapping[str, str]] = {
         **now_grouped(supernet=MixtureOptions, optimizer=SGDOptions),
@@ -154,7 +155,7 @@ class MEDARTS(Strategy[WeightSharing]):
         module, scale = modules[trained.index(best)], scale_of(run.data, self.scale)
         controlled = fits_full_size(module.supernet, run.space, run.data, scale)
         return run.result(
-            best.architecture,
+            run.derive(module.mix),
             run.weights(best.name, module) if controlled else None,
             trace=Trace(everyone, best, module.supernet, scale, controlled),
         )
@@ -176,7 +177,7 @@ class MEDARTS(Strategy[WeightSharing]):
 
     def judged(self, member: Member, module: GradientAlphas, run: Run[WeightSharing]) -> TrainedMember:
         """The member after its training, with both objectives of section III.C.3."""
-        architecture = run.space.derive(module.mix)  # eq. 5
+        architecture = run.derive(module.mix)  # eq. 5
         network = run.space.build(architecture, run.data.input_shape, run.data.classes, **self.evaluation)
         accuracies = module.history["validation_accuracy"]
         return TrainedMember(
@@ -198,7 +199,8 @@ class MEDARTS(Strategy[WeightSharing]):
         keep_family(run, trace)
         keep_mix(run, trace)
         run.notes += unequal_training(trace.members, self.stages)
-        run.notes += collapse_warning(trace.best.architecture, run.space, self.max_parameter_free)
+        free = run.space.derive(run.space.mix(trace.best.alphas))
+        run.notes += collapse_warning(free, run.space, self.max_parameter_free, constrained=bool(run.constraints))
         run.notes += approximations(run.space, trace, self.stages)
 
     def supernet(self, stage: Stage, images: FitData, run: Run[WeightSharing]) -> Supernet:
