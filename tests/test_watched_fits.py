@@ -47,12 +47,24 @@ def test_learning_rates_and_metrics_reach_the_logger(watched):
         rows = list(csv.DictReader(file))
     rates = [float(rate) for row in rows for name, rate in row.items() if name.endswith("lr-SGD") and rate]
     assert rates == pytest.approx([0.025, 0.013, 0.1, 0.05])  # two epochs of the search, two of the retraining
-    assert list(watched.glob("tensorboard/version_*/events*"))
+
+
+def test_tensorboard_and_csv_get_the_same_numbers(watched):
+    events = EventAccumulator(str(watched / "tensorboard" / "version_0")).Reload()
+    in_tensorboard = {
+        name: {event.step: event.value for event in events.Scalars(name)} for name in events.Tags()["scalars"]
+    }
+    with (watched / "csv" / "version_0" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for name in rows[0].keys() - {"step"}:
+        in_csv = {int(row["step"]): float(row[name]) for row in rows if row[name]}
+        assert in_tensorboard.pop(name) == pytest.approx(in_csv, rel=1e-6)
+    assert {name.rpartition("/")[2] for name in in_tensorboard} <= {"epoch"}  # Lightning's, of each metric's step
+    assert {"supernet/train_loss", "supernet/train_accuracy", "retrain/found/seed-0/train_loss"} <= rows[0].keys()
 
 
 def test_tensorboard_gets_the_cells_as_pictures_and_the_place_of_the_report(watched):
-    (folder,) = watched.glob("tensorboard/version_*")
-    events = EventAccumulator(str(folder)).Reload()
+    events = EventAccumulator(str(watched / "tensorboard" / "version_0")).Reload()
     (picture,) = events.Images("pictures/cell")
     with Image.open(watched / "cell.png") as cell:
         assert (picture.width, picture.height) == cell.size

@@ -67,6 +67,6 @@ class RunLogger(Logger):
         """Ignore them; `begin` is told the whole configuration."""
 
     @property
-    def version(self) -> None:
+    def version(self) -> int | str | None:
         """None: a run has one record."""
         return None

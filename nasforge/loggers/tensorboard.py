@@ -11,12 +11,13 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from nasforge.loggers.run_logger import RunFacts, RunLogger
 
 
-class TensorBoard(TensorBoardLogger, RunLogger):  # type: ignore[misc]  # each start of a run has a version
+class TensorBoard(TensorBoardLogger, RunLogger):
     """Lightning's logger, which also gets what a run leaves: its cells as images, and where its report is.
 
     TensorBoard shows neither SVG nor HTML, so it gets those pictures of which the run's folder holds a PNG.
     """
 
+    version = TensorBoardLogger.version  # each start of a run has one; Python would otherwise choose RunLogger's
     _folder = Path()
 
     def begin(self, facts: RunFacts) -> str:

@@ -51,6 +51,14 @@ def test_shipped_loggers_are_made_in_the_runs_folder(tmp_path):
     made = watchers(compose(["logger=[csv,tensorboard]"]).config, "logger", tmp_path)
     assert [type(logger) for logger in made] == [CSVLogger, TensorBoard]
     assert [logger.save_dir for logger in made] == [str(tmp_path)] * 2
+    assert [logger.version for logger in made] == [0, 0]
+
+
+def test_each_start_of_a_run_has_a_version_in_tensorboard(tmp_path):
+    (tmp_path / "tensorboard" / "version_0").mkdir(parents=True)
+    for words, folder in ([], "version_1"), (["logger.tensorboard.version=again"], "again"):
+        (made,) = watchers(compose(["logger=tensorboard", *words]).config, "logger", tmp_path)
+        assert made.log_dir == str(tmp_path / "tensorboard" / folder)
 
 
 def test_the_shipped_callback_is_made(tmp_path):
