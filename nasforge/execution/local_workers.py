@@ -72,7 +72,7 @@ class _Worker:
             for _ in range(STARTS):
                 try:
                     return self._submit(bundle, task, finished)
-                except BrokenProcessPool:  # the process died while it was idle
+                except BrokenProcessPool:  # the process has died
                     self._pool = self._started()
         raise RunError(_KILLED_AT_START)
 
@@ -80,7 +80,7 @@ class _Worker:
         """End the process without waiting for its task, which the pool's own shutdown would do."""
         for process in list((self._pool._processes or {}).values()):
             process.kill()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)  # waits: the pool must outlive its thread, as in `_submit`
 
     def _submit(self, bundle: Bundle, task: Task, finished: Callable[[], object]) -> Future[list[Answer]]:
         # The one process works in order, so that it drops the same bundles as we do.
@@ -90,12 +90,12 @@ class _Worker:
         answered: Future[list[Answer]] = Future()
 
         def done(future: Future[bytes]) -> None:
+            # In the pool's thread, which may hold the pool's lock (Python 3.13): the last reference to a pool takes
+            # that lock when it goes, so `submit` and `kill` replace or end a broken pool, never this function.
             if future.cancelled():  # `kill` was called before the task started
                 answered.cancel()
                 return
             broken = isinstance(future.exception(), BrokenProcessPool)
-            if broken:
-                self._pool = self._started()
             finished()
             not_taken = taken.exception()
             if broken:
