@@ -144,7 +144,7 @@ DEAR = ["tsenas", "darts", "cascade", "training"]
 """What takes long: these spaces meet the other estimators first, these estimators the other spaces."""
 
 
-ALIKE = ["fbnet", "mnasnet", "nasbench_macro", "transnas_macro"]
+ALIKE = ["fbnet", "mnasnet", "nasbench_macro", "once_for_all", "transnas_macro"]
 """Spaces with the abilities of `transnas_micro` or `mobilenet`, which meet every strategy and estimator for them."""
 
 

@@ -252,6 +252,21 @@ def help_fbnet(folder: Path) -> Table:
     return Table.of("fbnet", (9,) * 22, values, source=source, name="help_fbnet", origin=HELP, vectors=vectors)
 
 
+def help_ofa(folder: Path) -> Table:
+    """Latencies of Once-for-All's networks on 12 device settings."""
+    with open_arrays(folder / "atlas" / "help_ofa.npz") as arrays:
+        chosen = arrays["arch"].astype(int)
+        devices = [key.removeprefix("latency_") for key in arrays.names if key.startswith("latency_")]
+        values = {
+            column(device, "latency_ms", "min", "milliseconds", "measured"): arrays[f"latency_{device}"]
+            for device in devices
+        }
+    kernels, expansions = (chosen[:, :20] - 3) // 2, np.searchsorted((3, 4, 6), chosen[:, 20:40])
+    vectors = np.hstack([kernels, expansions, chosen[:, 40:45] - 2, (chosen[:, 45:] - 128) // 4])
+    source, sizes = "HELP (Lee et al., NeurIPS 2021)", (3,) * 45 + (25,)
+    return Table.of("once_for_all", sizes, values, source=source, name="help_ofa", origin=HELP, vectors=vectors)
+
+
 def _order(operations: np.ndarray) -> np.ndarray:
     """By row of a table of NAS-Bench-201: the cell's index in the benchmark."""
     return np.argsort(np.ravel_multi_index(tuple(operations.T.astype(int)), (5,) * 6))
@@ -276,7 +291,7 @@ def main(folder: Path) -> None:
     """Write all tables and their checksums."""
     tables = [nasbench201(folder), hwnasbench201(folder), nasbench201_zerocost(folder)]
     tables += [*transnas(folder, "micro"), *transnas(folder, "macro"), *nasbench301(folder)]
-    tables += [accel_nasbench(folder), nasbench_macro(folder), help_fbnet(folder)]
+    tables += [accel_nasbench(folder), nasbench_macro(folder), help_fbnet(folder), help_ofa(folder)]
     for table in tables:
         table.write(TARGET / f"{table.name}.npz")
     files = sorted(TARGET.glob("*.npz"))

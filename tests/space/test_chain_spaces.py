@@ -1,4 +1,4 @@
-"""space=nasbench_macro, mnasnet and fbnet: the published counts, parameters and notations, and the contract."""
+"""Spaces nasbench_macro, mnasnet, fbnet and once_for_all: published counts and parameters, notations, the contract."""
 
 import math
 import warnings
@@ -49,12 +49,19 @@ class TestFBNetContract(SpaceContract):
         return space_of("fbnet")
 
 
+class TestOnceForAllContract(SpaceContract):
+    @pytest.fixture
+    def space(self):
+        return space_of("once_for_all")
+
+
 @pytest.mark.parametrize(
     ("name", "count", "table"),
     [
         ("nasbench_macro", 3**8, "nasbench_macro"),
         ("mnasnet", 36**6 * 48, "accel_nasbench"),
         ("fbnet", 9**22, "help_fbnet"),
+        ("once_for_all", 3**45 * 25, "help_ofa"),
     ],
 )
 def test_the_published_counts(name, count, table):
@@ -129,6 +136,30 @@ def test_the_first_network_of_help():
     assert parameters(large) - parameters(small) == (1984 - 1504) * (352 + 2 + 100)  # the head and the classifier
 
 
+# Once-for-All
+
+
+def test_networks_of_once_for_all():
+    space, table = space_of("once_for_all"), find_table("help_ofa")
+    first = space.decode(table.vectors[0])
+    assert str(first) == space.notations[0]
+    assert space.read(str(first)) == first
+    (graph,) = space.draw(first)
+    assert (len(graph.nodes), graph.nodes[0]) == (11, "24 channels: k7 e6")
+    unused = table.vectors[0].copy()
+    unused[2] = 0  # the kernel of the first stage's third block, and its depth is two
+    assert space.function_key(space.decode(unused)) == space.function_key(first)
+    assert len({space.function_key(space.decode(vector)) for vector in table.vectors}) == 5000
+
+
+def test_the_resolution_scales_the_images():
+    space = space_of("once_for_all")
+    half, full = (space.read(f"k{'3' * 20}-e{'3' * 20}-d22222-r{size}") for size in (128, 224))
+    small, large = (network_size(space.build(each, (3, 224, 224), 10), (3, 224, 224)) for each in (half, full))
+    assert small["params_m"] == large["params_m"]
+    assert small["macs_m"] / large["macs_m"] == pytest.approx((128 / 224) ** 2, rel=0.03)
+
+
 # Within a table
 
 
@@ -163,6 +194,7 @@ def test_a_search_outside_of_a_sample_is_warned_of():
     [
         ("mnasnet", "e4k3d3-e4k5d3-e6k3d3se-e6k5d1se-e6k5d3se-e6k5d3-e6k5d4se", "has 28 integers below"),
         ("fbnet", "9" * 22, "has 22 integers below"),
+        ("once_for_all", f"k{'4' * 20}-e{'3' * 20}-d22222-r128", "has 46 integers below"),
     ],
 )
 def test_wrong_notations(name, text, sentence):

@@ -139,11 +139,19 @@ def test_proxies_rank_as_published():
         assert rank_correlation(zen, scores_of(name, "class_scene")) == pytest.approx(published, abs=5e-5)
 
 
-def test_devices_rank_fbnets_networks_as_published():
-    table = find_table("help_fbnet")
+@pytest.mark.parametrize(
+    ("name", "first", "second", "published"),
+    [
+        ("help_fbnet", "2080ti_1", "gold_6226", 0.178),
+        ("help_fbnet", "2080ti_64", "titanxp_64", 0.992),
+        ("help_ofa", "titan_xp_1", "titan_xp_64", 0.160),
+        ("help_ofa", "titan_rtx_32", "titan_rtx_64", 0.9997),
+    ],
+)
+def test_devices_rank_networks_as_published(name, first, second, published):
+    table = find_table(name)
     latencies = {column.dataset: table.values(column) for column in table.columns}
-    assert rank_correlation(latencies["2080ti_1"], latencies["gold_6226"]) == pytest.approx(0.178, abs=5e-4)
-    assert rank_correlation(latencies["2080ti_64"], latencies["titanxp_64"]) == pytest.approx(0.992, abs=5e-4)
+    assert rank_correlation(latencies[first], latencies[second]) == pytest.approx(published, abs=5e-4)
 
 
 def rank_correlation(first, second):

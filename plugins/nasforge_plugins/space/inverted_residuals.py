@@ -33,6 +33,7 @@ class InvertedResidual(nn.Module):
         gate: channels inside of a gate of squeeze-and-excitation; 0 for none.
         groups: of the 1x1 convolutions; the first one's output is then shuffled among the groups.
         expands: whether there is a first 1x1 convolution.
+        activation: made after each convolution but the last.
     """
 
     def __init__(
@@ -46,14 +47,15 @@ class InvertedResidual(nn.Module):
         gate: int = 0,
         groups: int = 1,
         expands: bool = True,
+        activation: type[nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
         hidden = inputs * expansion
-        first = [normalized(inputs, hidden, groups=groups), nn.ReLU(), *([nn.ChannelShuffle(groups)] * (groups > 1))]
+        first = [normalized(inputs, hidden, groups=groups), activation(), *([nn.ChannelShuffle(groups)] * (groups > 1))]
         self.layers = nn.Sequential(
             *(first if expands else []),
             normalized(hidden, hidden, size, stride=stride, groups=hidden),
-            nn.ReLU(),
+            activation(),
             *([SqueezeExcitation(hidden, gate)] if gate else []),
             normalized(hidden, outputs, groups=groups),
         )
