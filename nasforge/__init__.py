@@ -111,6 +111,9 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     from nasforge.memory import (
         PlannedNetwork as PlannedNetwork,
     )
+    from nasforge.networks.batch_norms import (
+        batch_statistics as batch_statistics,
+    )
     from nasforge.networks.convolutions import (
         PointwiseConv2d as PointwiseConv2d,
         pointwise as pointwise,
@@ -241,7 +244,6 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         NetworkModule as NetworkModule,
     )
     from nasforge.training.scoring import (
-        batch_statistics as batch_statistics,
         one_hot_l1 as one_hot_l1,
         ordered_batches as ordered_batches,
         score as score,
@@ -269,6 +271,7 @@ _HOMES = {
     "registry.user_modules": "Importable importable",
     "architecture": "Architecture CellGraph Constraint Evaluation Metrics Objective ParetoFront",
     "networks.mixing": "counted_batch drop_path scaled_norm softmax_per_node weighted_sum",
+    "networks.batch_norms": "batch_statistics",
     "networks.convolutions": "PointwiseConv2d pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
     "errors": "AbilityError ArchitectureError DataError ExportError NasforgeError OptionError RunError "
@@ -301,7 +304,7 @@ _HOMES = {
     "training.shared_weights": "SharedWeights load_supernet",
     "space": "Elastic Mix Network RowGroup SearchSpace Shape Supernet VectorEncoded WeightSharing size_or_default",
     "strategy": "AskTellStrategy Strategy",
-    "training.scoring": "batch_statistics one_hot_l1 ordered_batches score",
+    "training.scoring": "one_hot_l1 ordered_batches score",
     "tables.array_files": "ArrayFile open_arrays",
     "tables.columns": "Basis Column Origin",
     "tables.table": "Table",

@@ -12,9 +12,12 @@ from torch import Tensor, nn
 from nasforge.choices.decisions import clean
 from nasforge.choices.supernet import ChoiceSupernet
 from nasforge.errors import OptionError, reason
+from nasforge.networks.batch_norms import batch_statistics
 from nasforge.space import Mix, Shape
 
 IMAGES = 2
+COMPARED = 8
+"""Images on which a network and the supernet are compared."""
 
 
 def check_logits(module: nn.Module, input_shape: Shape, classes: int) -> None:
@@ -46,20 +49,28 @@ def check_supernet(
 ) -> None:
     """Raise an `OptionError` if a network with its share of the supernet's weights computes something else.
 
+    BatchNorms use the statistics of the batch: with those of a new BatchNorm, maps shrink from layer to layer, and the
+    logits of a deep network hardly depend on the images.
+
     Args:
+        supernet: in double precision, so that a small difference is not one of rounding.
         network: the user's module for the options `chosen` (indices by decision's key).
         mix: the same options as mixing weights.
     """
-    network.load_state_dict(supernet.weights_for(network, chosen))
-    images = torch.randn(IMAGES, *input_shape, generator=torch.Generator().manual_seed(0))
-    with _evaluated(supernet), _evaluated(network), _told(supernet.module, input_shape):
+    network.double().load_state_dict(supernet.weights_for(network, chosen))
+    images = torch.randn(COMPARED, *input_shape, generator=torch.Generator().manual_seed(0)).double()
+    with (
+        _evaluated(supernet), _evaluated(network), batch_statistics(supernet), batch_statistics(network),
+        _told(supernet.module, input_shape),
+    ):  # fmt: skip
         expected, logits = network(images), supernet(images, mix)
-    if not torch.allclose(logits, expected, rtol=1e-3, atol=1e-4 * max(1.0, float(expected.abs().max()))):
+    difference, spread = (float(each.abs().max()) for each in (logits - expected, expected - expected.mean(0)))
+    if not difference <= 1e-5 * spread + 1e-9 * float(expected.abs().max()):
         raise OptionError(
             f"{type(supernet.module).__name__}: with the same weights, a network computes something else than "
-            f"the supernet (logits differ by {float((logits - expected).abs().max()):.2g}). Something reads a variable "
-            "width in another way than an nn.Conv2d, nn.Linear, nn.BatchNorm2d or nn.LayerNorm of that width does; "
-            "concatenated maps of variable widths, for example"
+            f"the supernet (logits differ by {difference:.2g}). Something reads a variable width in another way than "
+            "an nn.Conv2d, nn.Linear, nn.BatchNorm2d or nn.LayerNorm of that width does, such as concatenated maps "
+            "of variable widths; or the constructor decides by the value of a width"
         )
 
 

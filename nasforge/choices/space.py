@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
@@ -162,11 +163,14 @@ class ChoiceSpace(Elastic, VectorEncoded):
         """The module with what was chosen; `channels`, `cells` and `auxiliary` have no effect, because the module's
         constructor decides its sizes. See `SearchSpace.build`.
 
+        Before the first network for some images, it passes images through networks that together have every option.
+
         Raises:
-            OptionError: the module cannot be built, or does not return logits; the message names the place.
+            OptionError: the module cannot be built, or one of these networks does not return logits; the message names
+                the place.
         """
+        self._check(input_shape, classes)
         module = self._network(architecture, input_shape, classes)
-        check_logits(module, input_shape, classes)
         return module if isinstance(module, Network) else ChosenNetwork(module)
 
     def supernet(
@@ -193,12 +197,25 @@ class ChoiceSpace(Elastic, VectorEncoded):
             supernet = ChoiceSupernet(self.module(input_shape, classes), self.decisions)
         if next(supernet.parameters()).device.type != "meta":
             check_shapes(supernet, input_shape)
+            double = copy.deepcopy(supernet).double()
             with isolated(0):
                 for architecture in self._extremes():
                     network = self._network(architecture, input_shape, classes)
                     check_logits(network, input_shape, classes)
-                    check_supernet(supernet, network, self.chosen(architecture), self.mix_of(architecture), input_shape)
+                    check_supernet(double, network, self.chosen(architecture), self.mix_of(architecture), input_shape)
         return supernet
+
+    def _check(self, input_shape: Shape, classes: int) -> None:
+        case = input_shape, classes, torch.empty(0).device.type  # on `meta`, nothing shows random numbers
+        if case not in self._checked:
+            with isolated(0):
+                for architecture in self._extremes():
+                    check_logits(self._network(architecture, input_shape, classes), input_shape, classes)
+            self._checked.add(case)
+
+    @cached_property
+    def _checked(self) -> set[tuple[Shape, int, str]]:
+        return set()
 
     def _network(self, architecture: Architecture, input_shape: Shape, classes: int) -> nn.Module:
         with planned(Plan(self.chosen(self.validate(architecture)))):
@@ -207,9 +224,9 @@ class ChoiceSpace(Elastic, VectorEncoded):
     def _extremes(self) -> list[Architecture]:
         """For every option of each decision an architecture that has it, with others at their first or last option."""
         longest = max(self.cardinalities)
-        rows = [[index % length for length in self.cardinalities] for index in range(longest)]
-        last = [length - 1 for length in self.cardinalities]
-        return [self.decode(np.array(row)) for row in [*rows, last]]
+        rows = [tuple(index % length for length in self.cardinalities) for index in range(longest)]
+        last = tuple(length - 1 for length in self.cardinalities)
+        return [self.decode(np.array(row)) for row in dict.fromkeys([*rows, last])]
 
     # Mixing weights
 

@@ -17,11 +17,12 @@ from nasforge.devices.transfer import sent
 from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimate, Estimator
 from nasforge.images import ImageSet
+from nasforge.networks.batch_norms import batch_statistics, recalibrate
 from nasforge.randomness import rng_of
 from nasforge.space import Mix, SearchSpace, Supernet, WeightSharing
 from nasforge.training.captured_steps import replaying
 from nasforge.training.modules import supernet_state
-from nasforge.training.scoring import batch_statistics, means, ordered_batches, recalibrate, totals
+from nasforge.training.scoring import means, ordered_batches, totals
 
 
 class SharedWeights(Estimator):

@@ -68,6 +68,24 @@ class MoreLayers(nn.Module):
         return self.mixed(self.conv(x))
 
 
+class Deep(nn.Module):
+    """Fifteen layers, so that with new BatchNorms the logits hardly depend on what the first one does."""
+
+    def __init__(self):
+        super().__init__()
+        first, second = width(8, 16, name="first"), width(8, 16, name="second")
+        self.adds = first is second  # true of two equal integers
+        self.stem, self.next = convolution(first), nn.Conv2d(first, second, 3, padding=1)
+        sizes = [second, *[8] * 13]
+        self.rest = nn.Sequential(
+            *(nn.Sequential(nn.Conv2d(each, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU6()) for each in sizes)
+        )
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.rest(self.next(x) + x if self.adds else self.next(x))
+
+
 def shared():
     once = choice(a=convolution(3), b=convolution(3, 5))
     return nn.Sequential(once, once, convolution(8))
@@ -120,6 +138,7 @@ BUILT = {
         MoreLayers,
         "Net: only one of the supernet and a network has 'stem.more.weight'; the constructor must build",
     ),
+    "a decision by the value of a width": (Deep, "or the constructor decides by the value of a width"),
     "a concatenation of variable widths": (Sum, "a network computes something else than the supernet"),
 }  # fmt: skip
 
@@ -160,6 +179,20 @@ def test_logits_of_another_number_of_classes():
     space = space_of(lambda: Net(lambda: choice(a=convolution(8), b=convolution(8, 5))))
     with pytest.raises(OptionError, match=r"must return logits \(2, 7\) for 2 images and 7 classes, not \(2, 4\)"):
         space.build(space.decode([0]), SHAPE, 7)
+
+
+def test_any_networks_fault_is_told_before_the_first_is_built_and_looked_for_once(monkeypatch):
+    space = space_of(lambda: Net(lambda: nn.Sequential(choice(a=nn.Identity(), b=Random()), convolution(8))))
+    with pytest.raises(OptionError, match="draws random numbers in eval mode"):
+        space.build(space.decode([0]), SHAPE, CLASSES)
+    checked = []
+    monkeypatch.setattr("nasforge.choices.space.check_logits", lambda module, *images: checked.append(images))
+    for images in ((SHAPE, CLASSES), (SHAPE, CLASSES), (SHAPE, 7)):
+        torch.manual_seed(0)
+        built = space.build(space.decode([0]), *images)
+        torch.manual_seed(0)
+        assert torch.equal(built.module.stem[1].weight, Net(lambda: nn.Sequential(convolution(8))).stem[0].weight)
+    assert checked == [(SHAPE, CLASSES)] * 2 + [(SHAPE, 7)] * 2
 
 
 def test_grey_images_for_a_module_that_reads_three_channels():

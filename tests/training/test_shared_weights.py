@@ -7,9 +7,10 @@ import torch
 from safetensors.torch import save_file
 
 from nasforge import Context, SharedWeights, Weights, score
+from nasforge.networks.batch_norms import recalibrate
 from nasforge.registry.entry_points import build
 from nasforge.testing.samples import samples, tiny_data
-from nasforge.training.scoring import ordered_batches, recalibrate
+from nasforge.training.scoring import ordered_batches
 from nasforge_plugins.space.nasbench201.cell import EDGES
 
 SPACES = {"nasbench201": {"channels": 4}, "darts": {"channels": 8, "cells": 3}}

@@ -58,9 +58,15 @@ class InvertedResidual(nn.Module):
     """A wide depthwise convolution between two narrow maps (Sandler et al. 2018, section 3.3).
 
     Choices: its expansion, its kernel size, and its gate.
+
+    Args:
+        residual: whether the input is added to the output; not decided by their widths, which may be equal in a network
+            and differ in others that share weights with it.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int, options: BlockOptions) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, stride: int, options: BlockOptions, *, residual: bool = False
+    ) -> None:
         super().__init__()
         kernels, expansions = options.kernels, options.expansions
         hidden = inputs * (width(*expansions, name="expansion") if len(expansions) > 1 else expansions[0])
@@ -69,7 +75,7 @@ class InvertedResidual(nn.Module):
         self.filter = nn.Sequential(normalized(hidden, hidden, size, stride=stride, groups=hidden), nn.ReLU6())
         self.gate = _gate(hidden) if options.gates else nn.Identity()
         self.project = normalized(hidden, outputs)
-        self.residual = stride == 1 and inputs is outputs
+        self.residual = residual
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
@@ -134,7 +140,9 @@ def _stage(inputs: int, outputs: int, stride: int, depths: tuple[int, int], opti
     """Blocks, the first of which changes width and resolution."""
 
     def block(place: int) -> nn.Module:
-        return InvertedResidual(outputs if place else inputs, outputs, 1 if place else stride, options)
+        if place:
+            return InvertedResidual(outputs, outputs, 1, options, residual=True)
+        return InvertedResidual(inputs, outputs, stride, options)
 
     least, most = depths
     return repeat(block, depth=depths) if least < most else nn.Sequential(*map(block, range(most)))
