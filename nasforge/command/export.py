@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from nasforge.errors import OptionError
+
+if TYPE_CHECKING:
+    from nasforge.export.loaded_run import LoadedRun
 
 USAGE = "nasforge export RUN [--to FORMAT,...] [--seed N] [--out FOLDER] [--fold]"
 
@@ -33,13 +36,16 @@ def export_network(words: Sequence[str], named: Path | None, config_dir: str | N
     chosen = exporters([name for name in names if name not in left_out], flags)
     if named is None:
         found, folder = untrained(compose(overrides, config_dir=config_dir).config, fold=fold), Path("export")
+        elsewhere = []
     else:
         if overrides:
             raise OptionError(f"export of a run takes flags only, not {overrides[0]}: {USAGE}")
         run = load(named, seed=seed)
-        found, folder = found_in(run, fold=fold), named / "export"
+        found, folder, elsewhere = found_in(run, fold=fold), named / "export", _trained_again(run)
     folder = Path(str(out)) if out is not None else folder
     print(found.title)
+    for line in elsewhere:
+        print(line)
     for written in export(found, chosen, folder):
         print(f"{written.exporter}: {', '.join(map(str, written.paths))}")
         print(f"  same logits as the network{f', to {written.error:.0e} of the largest' if written.error else ''}")
@@ -48,6 +54,13 @@ def export_network(words: Sequence[str], named: Path | None, config_dir: str | N
     for name, packages in left_out.items():
         print(f"{name}: not written; it needs packages that are not installed: pip install {' '.join(packages)}")
     return 0
+
+
+def _trained_again(run: LoadedRun) -> list[str]:
+    """Say which other folders hold networks of the architecture that this run trained itself."""
+    others = run.later_trainings if run.training.folder == run.folder else []
+    trained = [(other.folder, other.result.retrain.duration) for other in others if other.result.retrain]
+    return [f"{folder} trained it for {duration}: nasforge export {folder}" for folder, duration in trained]
 
 
 def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

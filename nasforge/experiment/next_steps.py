@@ -27,14 +27,15 @@ def next_steps(parts: Parts, strategy: str, words: Sequence[str]) -> list[Step]:
         why="train the network longer" if strategy == "retrain" else "train the found network longer",
         epochs=longer * (how.seeds + how.random),
     )
+    use = [Step(command="nasforge export RUN", why="use the trained network without nasforge")] if how.seeds else []
     if strategy == "retrain":
-        return [train]
+        return [train, *use]
     same = [word for word in words if not word.startswith(("seed=", "hydra."))]
     if not parts.reads_data:
         data = chosen(words, "data") or parts.data.name
         train = Step(command=f"nasforge retrain RUN data={data} retrain.seeds=1", why="train it on images")
         return [*_versus(parts.strategy.baseline, strategy, same), train]
-    steps = [train, *_sweep(same, "seeds", "see how far the result depends on the seed", 4)]
+    steps = [train, *use, *_sweep(same, "seeds", "see how far the result depends on the seed", 4)]
     bound = any(estimator.weights_option and not estimator.needs_weights for estimator in parts.estimators)
     if parts.data.next_data is not None and not bound:  # the weights of a run are for its images only
         data, why = parts.data.next_data

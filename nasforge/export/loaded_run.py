@@ -85,8 +85,11 @@ class LoadedRun:
     @cached_property
     def _retrainings(self) -> list[FinishedFolder]:
         """The runs that trained the architecture: this one, or else the finished retrainings in its folder."""
-        if self.result.retrain is not None:
-            return [self._run]
+        return [self._run] if self.result.retrain is not None else self.later_trainings
+
+    @cached_property
+    def later_trainings(self) -> list[FinishedFolder]:
+        """The finished retrainings of the architecture in the run's folder."""
         folders = sorted(self.folder.glob("retrain-*"))
         finished = [FinishedFolder.read(folder) for folder in folders if RunFolder(folder).has_ended]
         return [retraining for retraining in finished if retraining.result.architecture == self.architecture]

@@ -10,8 +10,8 @@ from nasforge.registry.entry_points import registry
 from nasforge.wording import duration
 
 
-def steps(strategy, *words, reads_data=False, baseline="random_search", next_data=None, estimators=()):
-    how = SimpleNamespace(epochs=6, seeds=3, random=2)
+def steps(strategy, *words, reads_data=False, baseline="random_search", next_data=None, estimators=(), seeds=3):
+    how = SimpleNamespace(epochs=6, seeds=seeds, random=2)
     parts = SimpleNamespace(
         retraining=how,
         reads_data=reads_data,
@@ -67,6 +67,13 @@ def test_training_longer_costs_so_many_epochs():
     first, *_ = steps("egnas", reads_data=True)
     assert first.command == "nasforge retrain RUN retrain.epochs=24"
     assert first.epochs == 24 * 5
+
+
+@pytest.mark.parametrize("strategy", ["egnas", "retrain"])
+def test_a_network_that_was_trained_can_be_exported(strategy):
+    assert steps(strategy, reads_data=True)[1].command == "nasforge export RUN"
+    untrained = steps(strategy, reads_data=True, seeds=0)
+    assert "nasforge export RUN" not in [step.command for step in untrained]
 
 
 @pytest.mark.parametrize(

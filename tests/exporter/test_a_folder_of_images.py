@@ -68,6 +68,8 @@ def test_a_folder_of_images_becomes_a_python_file(photos, command, mistake, tmp_
     longer = ("retrain.epochs=30", "retrain.batch_size=8")
     assert command("retrain", str(run), *longer)[0] == 0
     (retrained,) = run.glob("retrain-*")
+    printed = command("export", str(run), "--to=python")[1]  # of the search itself
+    assert f"{retrained} trained it for 30 epochs: nasforge export {retrained}" in printed
     formats = [name for name in FORMATS if not lacking(name)]
     status, printed, complaint = command("export", str(retrained), "--to", ",".join(formats))
     assert status == 0, complaint
