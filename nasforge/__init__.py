@@ -50,6 +50,9 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     from nasforge.command.api import (
         search as search,
     )
+    from nasforge.command.simulations import (
+        simulate as simulate,
+    )
     from nasforge.data import (
         DataModule as DataModule,
         FitData as FitData,
@@ -209,6 +212,9 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         WeightSharing as WeightSharing,
         size_or_default as size_or_default,
     )
+    from nasforge.standalone.simulation import (
+        Simulation as Simulation,
+    )
     from nasforge.strategy import (
         AskTellStrategy as AskTellStrategy,
         Strategy as Strategy,
@@ -265,6 +271,8 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
 
 _HOMES = {
     "command.api": "search",
+    "command.simulations": "simulate",
+    "standalone.simulation": "Simulation",
     "choices.declare": "choice kernel repeat width",
     "choices.sizes": "derived",
     "choices.space": "ChoiceSpace",

@@ -205,7 +205,7 @@ class Evaluation:
 
     def cost(self, objective: Objective) -> float:
         """Return the objective's cost to minimize; infinite if the estimate failed."""
-        return objective.cost(self.metrics) if self.ok else math.inf
+        return objective.cost(self.metrics) if self.status == "ok" else math.inf
 
 
 class ParetoFront(Sequence[Evaluation]):

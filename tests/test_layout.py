@@ -33,7 +33,7 @@ ORDER = (
     {"run"},
     {"report"},
     {"compare", "diagnosis", "experiment"},
-    {"export"},
+    {"export", "standalone"},
     {"command"},
     {"testing"},
 )
@@ -173,6 +173,8 @@ EXAMPLES = {
         "supernet",
         "training",
     },  # its tests, a variable
+    "command/simulations.py": {"tabular"},  # the default of `nasforge simulate`
+    "standalone/many_seeds.py": {"tabular"},  # an estimator that looks candidates up
     "run/estimates.py": {"training"},  # an estimator that needs no shared weights
     "testing/one_shot.py": {"darts", "egnas", "medarts", "single_path", "te_nas"},  # whose searches the suite runs
 }

@@ -277,6 +277,13 @@ def _compare(words: list[str]) -> int:
     return compare_runs(words)
 
 
+def _simulate(words: list[str]) -> int:
+    from nasforge.command.simulations import simulate_command
+
+    config_dir, words = _config_dir(words)
+    return simulate_command(words, config_dir)
+
+
 def _list(words: list[str]) -> int:
     from nasforge.diagnosis.listing import listing
 
@@ -324,6 +331,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "report": _report,
     "export": _export,
     "compare": _compare,
+    "simulate": _simulate,
     "table": _table,
     "list": _list,
     "new-plugin": _new_plugin,

@@ -31,6 +31,8 @@ Commands (`search` is the default)
                                 architecture=NAME, with random weights
   compare RUN... [out=FOLDER]   compare runs and sweeps: tables, curves and
                                 rank tests
+  simulate [KEY=VALUE]...       run a strategy on a table with many seeds, in
+                                seconds: table= task= seeds=1000 out=FILE
   table import SOURCE [TARGET]  convert a benchmark's published files to a
                                 table for estimator=tabular
   table info [NAME or PATH]     describe a table, or all tables found

@@ -63,9 +63,14 @@ class BudgetedSearch(ABC, Generic[SpaceT_co]):
                 raise RunError(self._why_none())
             architecture = min(usable, key=lambda evaluation: evaluation.cost(self.objectives[0])).architecture
         own: Metrics = next((each.metrics for each in usable if each.architecture == architecture), {})
+        return Result(architecture, own, weights, self._front(usable), trace)
+
+    def _front(self, usable: Sequence[Evaluation]) -> tuple[Evaluation, ...]:
+        """Return the Pareto front of several objectives; for one there is none."""
+        if len(self.objectives) == 1:
+            return ()
         distinct = {evaluation.architecture: evaluation for evaluation in usable}.values()
-        front = ParetoFront(distinct, self.objectives) if len(self.objectives) > 1 else ()
-        return Result(architecture, own, weights, tuple(front), trace)
+        return tuple(ParetoFront(distinct, self.objectives))
 
     def _why_none(self) -> str:
         if not self.evaluations:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -50,5 +51,5 @@ class RegularizedEvolution(AskTellStrategy):
     def _child(self) -> Architecture:
         """A mutation of the best individual of a sample."""
         drawn = self.rng.integers(len(self.population), size=self.sample_size).tolist()
-        _, parent = min((self.population[index] for index in drawn), key=lambda individual: individual[0])
+        _, parent = min(map(self.population.__getitem__, drawn), key=itemgetter(0))
         return self.space.mutate(parent, self.rng)

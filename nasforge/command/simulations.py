@@ -1,0 +1,150 @@
+"""`nasforge simulate` and `nasforge.simulate`: a strategy with many seeds on a table, in seconds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasforge.config.configuration import compose
+from nasforge.config.overrides import override
+from nasforge.errors import OptionError
+from nasforge.journal.records import flat
+from nasforge.registry.places import user_path
+from nasforge.tables.files import find_table
+from nasforge.tables.storage import SUFFIXES
+
+if TYPE_CHECKING:
+    from nasforge.run.progress import Progress
+    from nasforge.standalone.simulation import Simulation
+
+USAGE = "nasforge simulate strategy=NAME table=NAME task=NAME [seeds=1000] [out=FILE.npz] [KEY=VALUE]..."
+LOOKUP = "tabular"
+"""The estimator that looks candidates up in a table."""
+
+
+def simulate(
+    strategy: str,
+    table: str | PathLike[str],
+    task: str | None = None,
+    seeds: Sequence[int] = range(1000),
+    *,
+    overrides: Sequence[str] = (),
+    config_dir: str | PathLike[str] | None = None,
+    **options: Any,
+) -> Simulation:
+    """Search a table with each seed, and return what every search did, in seconds for a thousand of them.
+
+    No search has a folder, a journal or a process, and yet each asks for the same candidates as `nasforge.search` with
+    that seed, to the bit.
+
+    ```python
+    simulation = nasforge.simulate("regularized_evolution", "nasbench201", "cifar10", seeds=range(100))
+    simulation.best.mean(axis=0)  # (500,) validation accuracy of the best so far
+    simulation.of_incumbents("test_accuracy")[:, -1]  # (100,) test accuracy of the cells found
+    simulation.save("evolution.npz")
+    ```
+
+    Args:
+        strategy: name of a strategy that only asks for estimates.
+        table: name or path of the table; its space is searched.
+        task: one of the table's data sets; None: the estimator's default.
+        seeds: different whole numbers, 0 or more.
+        overrides: arguments in the syntax of the command line, for those that are not options ("+experiment=...").
+        config_dir: a folder with your own configurations, like the command's --config-dir.
+        options: any other key of a search's configuration, dotted or as nested dictionaries, such as
+            `budget={"evaluations": 200}` (500 by default), `objectives=["accuracy", "params_m"]`,
+            `constraints=["params_m<=1.0"]` or `estimator=["tabular", "latency"]`.
+
+    Returns:
+        A `Simulation` with an array (searches, evaluations) of everything that a search has after each evaluation.
+
+    Raises:
+        UnknownNameError: there is no such strategy, or the table lacks the task; the message names those that exist.
+        DataError: there is no such table, or its file is damaged.
+        AbilityError: the strategy trains networks, or an estimator does more than to look candidates up.
+        OptionError: seeds are missing or occur twice, or an option is invalid.
+    """
+    from nasforge.run.progress import Detail, Progress
+
+    given = [*overrides, *(override(key, value) for key, value in flat({"strategy": strategy, **options}).items())]
+    words = [*_chosen(fspath(table), task or "", given), *given]
+    return _simulated(words, seeds, config_dir, Progress(detail=Detail.NOTHING))
+
+
+def simulate_command(arguments: Sequence[str], config_dir: str | None) -> int:
+    """Run `nasforge simulate ARGUMENTS` and return its exit status."""
+    from nasforge.run.progress import Progress
+    from nasforge.standalone.simulation_files import check_suffix
+
+    own = {"table": "", "task": "", "seeds": "1000", "out": ""}
+    others = []
+    for word in arguments:
+        key, equals, value = word.partition("=")
+        if key in ("seed", "-m", "--multirun"):
+            raise OptionError(f"{word}: a simulation takes several seeds at once, as in seeds=1000 or seeds=[3,5]")
+        if not equals or word.startswith("-"):
+            raise OptionError(f"simulate takes KEY=VALUE and --config-dir, not '{word}': {USAGE}")
+        if key in own:
+            own[key] = value
+        else:
+            others.append(word)
+    seeds, out = _seeds(own["seeds"]), user_path(own["out"]) if own["out"] else None
+    if out is not None:
+        check_suffix(out)
+    words = [*_chosen(own["table"], own["task"], others), *others]
+    simulation = _simulated(words, seeds, config_dir, Progress())
+    print(simulation)
+    if out is not None:
+        simulation.save(out)
+        print(out)
+    return 0
+
+
+def _simulated(
+    words: Sequence[str], seeds: Sequence[int], config_dir: str | PathLike[str] | None, progress: Progress
+) -> Simulation:
+    from nasforge.standalone.many_seeds import check_seeds, simulate
+
+    check_seeds(seeds)
+    return simulate(compose(words, config_dir=config_dir).config, seeds, progress)
+
+
+def _chosen(table: str, task: str, given: Sequence[str]) -> list[str]:
+    """Return the words that choose a table, its task and its space, except what the given words choose.
+
+    Args:
+        table: name or path of the table; empty: the estimator's default.
+        task: name of a data set; empty: the estimator's default.
+    """
+    words = [] if any(word.startswith("estimator=") for word in given) else [f"estimator={LOOKUP}"]
+    if table:
+        is_path = "/" in table or Path(table).suffix in SUFFIXES
+        found = find_table(Path(table).stem, user_path(table)) if is_path else find_table(table)
+        if task:
+            found.of_dataset(task)
+        words.append(override(f"estimator.{LOOKUP}.path" if is_path else f"estimator.{LOOKUP}.table", table))
+        if not any(word.startswith("space=") for word in given):
+            words.append(override("space", found.space))
+    return [*words, override(f"estimator.{LOOKUP}.dataset", task)] if task else words
+
+
+def _seeds(text: str) -> Sequence[int]:
+    """Return the seeds in `1000`, `[3,5]`, `range(10)` or `range(10,20)`."""
+    if text.isdecimal():
+        return range(int(text))
+    if match := re.fullmatch(r"range\((\d+)(?:,\s*(\d+))?\)", text):
+        first, last = match.groups()
+        return range(int(first)) if last is None else range(int(first), int(last))
+    try:
+        seeds = json.loads(text)
+    except ValueError:
+        seeds = None
+    if not isinstance(seeds, list):
+        raise OptionError(
+            f"seeds={text}: write how many, as in seeds=1000, or which, as in seeds=[3,5] or seeds=range(5,9)"
+        )
+    return seeds

@@ -1,0 +1,138 @@
+"""What a strategy is given instead of a run when its candidates are looked up: no folder, no journal, no process."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from nasforge.architecture import Architecture, Evaluation
+from nasforge.data import NoData
+from nasforge.errors import AbilityError
+from nasforge.estimator import Context, Estimator, Weights
+from nasforge.execution.executor import LocalExecutor
+from nasforge.journal.journal import Journal
+from nasforge.run.budgeted_search import BudgetedSearch, SpaceT_co
+from nasforge.run.estimates import Estimates
+from nasforge.run.goals import Goals
+from nasforge.run.progress import Detail, Progress
+from nasforge.run.resources import Budget
+from nasforge.run.run import Run
+from nasforge.space import SearchSpace
+
+
+class Answers:
+    """The evaluations of one simulation, which its runs share: each architecture is looked up once.
+
+    Attributes:
+        whole: evaluations with report-only metrics, in the order in which the architectures were first asked for.
+        visible: the same evaluations as a strategy may see them.
+    """
+
+    def __init__(self, space: SearchSpace, estimators: Sequence[Estimator], goals: Goals) -> None:
+        quiet = Progress(detail=Detail.NOTHING)
+        self._estimates = Estimates(Path(), _Unrecorded(), estimators, LocalExecutor(1), quiet, goals)
+        self._context = Context(space, NoData(), "cpu", threads=1, seed=0)  # type: ignore[arg-type]
+        self._numbers: dict[Architecture, int] = {}
+        self.whole: list[Evaluation] = []
+        self.visible: list[Evaluation] = []
+
+    def numbers(self, architectures: Sequence[Architecture]) -> list[int]:
+        """Return the index of each architecture's evaluation in `whole` and `visible`."""
+        known = self._numbers
+        try:
+            return [known[architecture] for architecture in architectures]
+        except KeyError:
+            self._look_up([candidate for candidate in dict.fromkeys(architectures) if candidate not in known])
+            return self.numbers(architectures)
+
+    def _look_up(self, architectures: Sequence[Architecture]) -> None:
+        for whole, visible in self._estimates.both(architectures, self._context):
+            self._numbers[whole.architecture] = len(self.whole)
+            self.whole.append(whole)
+            self.visible.append(visible)
+
+
+class _Unrecorded(Journal):
+    """A journal that remembers nothing: looking a candidate up again takes less time than recording it."""
+
+    def __init__(self) -> None:
+        """Open no file."""
+
+    def find(self, kind: str, key: str) -> dict[str, Any] | None:
+        """Return None."""
+        return None
+
+    def write(self, kind: str, key: str, *, sync: bool = False, **content: Any) -> dict[str, Any]:
+        """Return the line that would have been written."""
+        return content
+
+
+class SimulatedRun(BudgetedSearch[SpaceT_co]):
+    """One search of a simulation. It has the services of a `Run` that need neither a folder nor training.
+
+    Attributes:
+        asked: the index in `answers` of each candidate, in order.
+    """
+
+    def __init__(
+        self,
+        answers: Answers,
+        space: SpaceT_co,
+        estimators: Sequence[Estimator],
+        goals: Goals,
+        seed: int,
+        evaluations: int,
+    ) -> None:
+        super().__init__(space, estimators, goals, seed, Budget(evaluations=evaluations))
+        self.data = NoData()
+        self._answers, self._allowed = answers, evaluations
+        self.asked: list[int] = []
+
+    @property
+    def remaining(self) -> int:
+        """How many more estimates the budget allows."""
+        return self._allowed - len(self.evaluations)
+
+    def estimate(self, architectures: Sequence[Architecture], weights: Weights | None = None) -> list[Evaluation]:
+        """Look the architectures up, as `Run.estimate` does."""
+        numbers = self._answers.numbers(architectures)
+        evaluations = [self._answers.visible[number] for number in numbers]
+        self.asked += numbers
+        self.evaluations += evaluations
+        return evaluations
+
+    def generations(self, n: int | None, name: str) -> Iterator[int]:
+        """Yield 0, 1, ... up to `n`, or until the budget is used up."""
+        for index in itertools.count() if n is None else range(n):
+            if self.remaining <= 0:
+                return
+            yield index
+
+    def _front(self, usable: Sequence[Evaluation]) -> tuple[Evaluation, ...]:
+        """Return none: it takes longer than the search, and a simulation keeps what each search asked for."""
+        return ()
+
+    def out_of_time(self) -> bool:
+        """Return False: a simulation has no `budget.seconds`."""
+        return False
+
+    def log(self, step: int, **metrics: float) -> None:
+        """Do nothing: a simulation has no loggers."""
+
+    def say(self, text: str) -> None:
+        """Do nothing: a thousand runs would say it."""
+
+    def timed(self, label: str) -> AbstractContextManager[None]:
+        """Do nothing: the time of a simulation is not that of a search."""
+        return nullcontext()
+
+    def __getattr__(self, name: str) -> Any:
+        if not hasattr(Run, name) and name not in ("folder", "journal", "logs"):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        raise AbilityError(
+            f"this strategy uses run.{name}, which a simulation lacks, because it only looks candidates up; "
+            "`nasforge search` runs it in a folder"
+        )
