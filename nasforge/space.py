@@ -75,6 +75,8 @@ class SearchSpace(ABC):
     """Depth of the shallowest network that has a cell of each type; shallower networks omit part of an architecture."""
     notations: ClassVar[Sequence[str]] = ()
     """An example of each notation of the field that `from_notation` reads."""
+    fingerprint: str = ""
+    """A hash of what defines the space besides its options, such as a user's code; a run resumes only with the same."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:

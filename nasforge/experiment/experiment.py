@@ -92,6 +92,11 @@ def resume(
             parts = (_search_parts if beginning.command == "search" else _retrain_parts)(config, progress)
         if parts.fingerprint != beginning.data:
             raise RunError(f"the data changed since the run in {folder} began; restore it, or start a new run")
+        if beginning.space and parts.space.fingerprint != beginning.space:
+            raise RunError(
+                f"the code of space '{parts.space.name}' changed since the run in {folder} began; restore it, or start "
+                "a new run"
+            )
         beginning.restore(folder, parts.recorded)
         return _run(beginning, parts, journal)
 
@@ -188,7 +193,9 @@ def _begin(
     architecture: Any = None,
     called: str = "found",
 ) -> Outcome:
-    beginning = Beginning(command, parts.recorded, list(words), parts.fingerprint, architecture, called)
+    beginning = Beginning(
+        command, parts.recorded, list(words), parts.fingerprint, architecture, called, parts.space.fingerprint
+    )
     empty = not folder.exists() or set(folder.iterdir()) <= {RunFolder(folder).images}
     with _in(folder), closing(beginning.journal(folder)) as journal:
         try:

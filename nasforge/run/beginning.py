@@ -31,6 +31,7 @@ class Beginning:
         data: fingerprint of the data; empty if the run reads none.
         architecture: the architecture that a retraining trains, as JSON; None in a search.
         called: the architecture's name for people: "found", "given", or the name of a published one.
+        space: fingerprint of the space; empty if its options define it.
     """
 
     kind: ClassVar = "begin"
@@ -41,6 +42,7 @@ class Beginning:
     data: str
     architecture: Mapping[str, Any] | None = None
     called: str = "found"
+    space: str = ""
 
     @property
     def command_line(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -35,6 +37,15 @@ class ModuleSpace(ChoiceSpace):
             raise OptionError(f"space.target={target} is not a class that inherits from torch.nn.Module")
         self._check_arguments()
         _ = self.decisions  # so that a wrong module is refused here
+
+    @cached_property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        """A hash of the file that defines the module's class; empty if it has none."""
+        try:
+            file = inspect.getsourcefile(self.constructor)
+        except TypeError:  # it was not defined in a file
+            return ""
+        return sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
 
     @cached_property
     def _accepts(self) -> frozenset[str]:
