@@ -20,7 +20,8 @@ TEXT = """\
 # What works together
 
 `python docs/capabilities.py` prints this page from class attributes, and a test compares the two. A search needs a
-`yes` for each of its three pairs. `tests/test_capabilities.py` runs a small search for each `yes`, and checks that all
+`yes` for each of its three pairs. `tests/test_capabilities.py` runs a small search for each `yes` (for some of
+those of spaces that only differ from others in their networks), and checks that all
 other pairs are refused before data are read, in a sentence that names both parts, what is missing, and what would fit.
 
 ## Abilities of spaces

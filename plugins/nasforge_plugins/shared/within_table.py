@@ -31,8 +31,8 @@ class WithinTable(VectorEncoded):
         table = find_table(self.among)
         if table.space != self.name or table.cardinalities != self.cardinalities or table.vectors is None:
             raise DataError(
-                f"space.among={self.among}: {table} has no sample of space '{self.name}', but {table.rows:,} "
-                f"architectures of space '{table.space}'"
+                f"space.among={self.among}: {table} has no sample of this space '{self.name}', but {table.rows:,} "
+                f"architectures of space '{table.space}' with {len(table.cardinalities)} decisions"
             )
         return table.vectors.astype(np.int8)
 

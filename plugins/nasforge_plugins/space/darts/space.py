@@ -24,12 +24,12 @@ from nasforge import (
     RowGroup,
     Shape,
     Supernet,
-    VectorEncoded,
     WeightSharing,
     size_or_default,
     softmax_per_node,
     unknown,
 )
+from nasforge_plugins.shared.within_table import WithinTable
 
 from . import genotypes
 from .edges import CANDIDATES
@@ -43,7 +43,7 @@ EDGES_PER_NODE = [INPUTS + node for node in range(NODES)]
 CONCAT = tuple(range(INPUTS, INPUTS + NODES))
 
 
-class DARTS(WeightSharing, VectorEncoded):
+class DARTS(WithinTable, WeightSharing):
     """The search space of DARTS, with the partial channels of PC-DARTS in its supernet.
 
     An architecture's genes are `normal` and `reduce`, with two (operation, state) pairs per node, and the states that
@@ -59,6 +59,7 @@ class DARTS(WeightSharing, VectorEncoded):
         include_none: whether the first column of the alphas is `none`.
         pool_normalization: whether BatchNorm follows pools inside the supernet.
         operations: the candidates, in the order of the alphas' columns.
+        among: a table's name: only its architectures are sampled and varied.
 
     Raises:
         OptionError: the options are inconsistent.
@@ -88,12 +89,13 @@ class DARTS(WeightSharing, VectorEncoded):
             "dil_conv_3x3",
             "dil_conv_5x5",
         ),
+        among: str | None = None,
     ) -> None:
         self.channels, self.cells = channels, cells
         self.evaluation_channels, self.evaluation_cells = evaluation_channels, evaluation_cells
         self.partial_channels, self.include_none = partial_channels, include_none
         self.pool_normalization = pool_normalization
-        self.operations = tuple(operations)
+        self.operations, self.among = tuple(operations), among
         _check_operations(self.operations)
         _check_partial(channels, partial_channels)
 
