@@ -20,7 +20,8 @@ environment=${RELEASES_ENV:-$work/environment}
 "$python" -m venv "$work/uv"
 "$work/uv/bin/pip" install -q uv
 [ -x "$environment/bin/python" ] || "$python" -m venv "$environment"
-"$work/uv/bin/uv" pip install -q --python "$environment/bin/python" --resolution "$resolution" -e '.[test]'
+"$work/uv/bin/uv" pip install -q --python "$environment/bin/python" --resolution "$resolution" -e '.[test]' \
+    -e plugins/nasforge-tables
 status=0
 "$environment/bin/python" -m pytest --junit-xml="$work/results.xml" "$@" || status=$?
 "$environment/bin/python" tests/releases.py "$work/results.xml" "$@" >"$work/report.md"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nasforge_tables
-from nasforge import DataError, find_table
+from nasforge import DataError, OptionError, find_table
 from nasforge.registry.entry_points import build
 from nasforge.tables.installed import installed_tables, open_installed
 
@@ -85,6 +85,19 @@ def test_a_name_is_found_wherever_a_path_is(tmp_path):
         assert find_table("nasbench201", path).fingerprint == table.fingerprint
     options = {"name": "tabular", "path": "transnas_micro", "dataset": "jigsaw"}
     assert build("estimator", options).table.name == "transnas_micro"
+
+
+def test_data_sets_add_up_their_metrics():
+    options = {"name": "tabular", "table": "accel_nasbench", "dataset": ["imagenet", "a100"]}
+    metrics = [objective.metric for objective in build("estimator", options).objectives]
+    assert metrics[0] == "accuracy"
+    assert "images_per_second" in metrics
+    for datasets, sentence in (
+        (["zcu102", "a100"], "dataset: zcu102 and a100 both have images_per_second; a metric must be of one data set"),
+        ([], r"dataset=\[\]: it must name a data set, or several"),
+    ):
+        with pytest.raises(OptionError, match=sentence):
+            build("estimator", {**options, "dataset": datasets})
 
 
 def test_a_users_own_file_comes_first(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nasforge import Context, Evaluation, find_table
+from nasforge.pareto import undominated
 from nasforge.registry.entry_points import build
 
 EVALUATIONS, SEEDS = 100, 50
@@ -118,6 +119,17 @@ def test_random_search_reaches_what_is_published(name, dataset):
 def test_evolution_reaches_what_is_published(name, dataset):
     strategy = build("strategy", {"name": "regularized_evolution", "population": 20, "sample": 5})
     assert standard_errors(searched(strategy, name, dataset), *FACTS[name, dataset][6:]) < 3
+
+
+@pytest.mark.parametrize(
+    ("device", "size"),
+    [("a100", 35), ("3090", 30), ("tpuv2", 18), ("tpuv3", 15), ("zcu102", 41), ("vck190", 18)],
+)
+def test_fronts_of_accuracy_and_throughput_have_the_published_sizes(device, size):
+    table = find_table("accel_nasbench")
+    speed = next(c for c in table.of_dataset(device) if c.metric == "images_per_second")
+    gains = np.stack([scores_of("accel_nasbench", "imagenet"), table.values(speed)], axis=1)
+    assert undominated(-gains[~np.isnan(gains).any(axis=1)]).sum() == size
 
 
 def test_nasbench201s_resnet_cell_and_the_latencies_of_its_first():
