@@ -11,7 +11,7 @@ from typing import Any, cast
 from safetensors.torch import load_file
 
 from nasforge.config.configuration import check_whole
-from nasforge.errors import OptionError, RunError
+from nasforge.errors import OptionError, RunError, UnknownNameError
 from nasforge.experiment.outcome import existing
 from nasforge.experiment.retraining_options import Retraining
 from nasforge.export.classifier import Classifier
@@ -20,7 +20,7 @@ from nasforge.journal.journal import altered, file_digest, read_backwards
 from nasforge.journal.records import read_as, read_json, well_formed
 from nasforge.journal.run_folder import RunFolder
 from nasforge.randomness import isolated
-from nasforge.registry.entry_points import build
+from nasforge.registry.entry_points import build, registry
 from nasforge.registry.options import checked
 from nasforge.result import SearchResult, TrainedNetwork, median_seed
 from nasforge.run.beginning import Config, read_config
@@ -74,6 +74,11 @@ class FinishedFolder:
     @cached_property
     def space(self) -> SearchSpace:
         """The search space; an `UnknownNameError` if its package is not installed."""
+        if (name := self.result.space) not in registry("space"):
+            raise UnknownNameError(
+                f"{self.folder} has searched the space '{name}', which no installed package has; install the package "
+                "that it came from"
+            )
         space: SearchSpace = build("space", self.config["space"])
         return space
 

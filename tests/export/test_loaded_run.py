@@ -247,7 +247,7 @@ def without_darts():
 
 def test_a_space_whose_package_is_gone_hides_nothing_else(searched, without_darts):
     run = nasforge.load(searched / "trained")
-    with pytest.raises(UnknownNameError, match="no space named 'darts'"):
+    with pytest.raises(UnknownNameError, match="the space 'darts', which no installed package has; install"):
         _ = run.network
     assert len(run.evaluations()) == 3
-    assert "no space named &#39;darts&#39;" in run._repr_html_()
+    assert "the space &#39;darts&#39;, which no installed package has" in run._repr_html_()
