@@ -149,7 +149,7 @@ ALIKE = ["fbnet", "mnasnet", "nasbench_macro", "once_for_all", "transnas_macro"]
 
 
 def is_run(strategy, space, estimator):
-    return space not in ALIKE or (strategy != "ntk_ga" and estimator == "zero_cost")
+    return space not in ALIKE or (estimator == "zero_cost" and strategy not in ("ntk_ga", "single_path", "te_nas"))
 
 
 def every_pair(triples):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -91,24 +91,39 @@ def _info(words: list[str]) -> int:
 
 
 def listing() -> str:
-    """Return the tables of installed packages, one line each."""
-    rows = [(name, *_listed(claims)) for name, claims in installed_tables().items()]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
-    return "\n".join(f"  {name:{widths[0]}}  {origin:{widths[1]}}  {text}" for name, origin, text in rows)
+    """Return the tables of installed packages, one line each, and how many there are; empty if there is none."""
+    opened = {name: (claims, _opened(claims)) for name, claims in installed_tables().items()}
+    if not opened:
+        return ""
+    rows = [(name, _origin(claims), _content(known)) for name, (claims, known) in opened.items()]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    lines = [f"  {name:{widths[0]}}  {origin:{widths[1]}}  {text}" for name, origin, text in rows]
+    usable = [known for _, known in opened.values() if isinstance(known, Table)]
+    tasks, spaces = sum(len(known.datasets) for known in usable), {known.space for known in usable}
+    total = f"{counted(len(usable), 'table')} of {counted(len(spaces), 'space')}"
+    return "\n".join([*lines, f"{total}, with {tasks:,} data sets and devices"])
 
 
-def _listed(claims: tuple[InstalledTable, ...]) -> tuple[str, str]:
-    """The packages that have a table of one name, and what it holds or why it cannot be used."""
-    origin = " and ".join(f"{claim.package} {claim.version}" for claim in claims)
+def _opened(claims: Sequence[InstalledTable]) -> Table | str:
+    """The table of one name, or why it cannot be used."""
     if len(claims) > 1:
-        return origin, "UNUSABLE: two packages have a table of this name; uninstall all but one of them"
+        return "two packages have a table of this name; uninstall all but one of them"
     try:
-        known = claims[0].open()
+        return claims[0].open()
     except DataError as error:
-        return origin, f"UNUSABLE: {error}"
+        return str(error)
+
+
+def _origin(claims: Sequence[InstalledTable]) -> str:
+    return " and ".join(f"{claim.package} {claim.version}" for claim in claims)
+
+
+def _content(known: Table | str) -> str:
+    if isinstance(known, str):
+        return f"UNUSABLE: {known}"
     bases = " and ".join(dict.fromkeys(column.basis for column in known.columns if column.basis))
     more = f" and {len(known.datasets) - MOST} more" if len(known.datasets) > MOST else ""
-    return origin, f"{known.rows:,} of space {known.space}, {bases}: {', '.join(known.datasets[:MOST])}{more}"
+    return f"{known.rows:,} of space {known.space}, {bases}: {', '.join(known.datasets[:MOST])}{more}"
 
 
 def _shown(path: Path, console: Console) -> str:

@@ -70,7 +70,12 @@ def test_a_surrogates_numbers_are_called_predictions_wherever_they_are():
 def test_they_are_listed_and_described(command):
     status, listed, _ = command("list", "tables")
     assert status == 0
-    assert [line.split()[0] for line in listed.splitlines()] == NAMES
+    *lines, total = listed.splitlines()
+    assert [line.split()[0] for line in lines] == NAMES
+    tables = [open_installed(name) for name in NAMES]
+    tasks = sum(len(table.datasets) for table in tables)
+    spaces = len({table.space for table in tables})
+    assert total == f"{len(NAMES)} tables of {spaces} spaces, with {tasks} data sets and devices"
     assert "5,125 of space mnasnet, measured and computed: imagenet, a100" in listed
     status, described, _ = command("table", "info", "nasbench301_mini")
     assert status == 0
