@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         ChoiceSpace as ChoiceSpace,
     )
     from nasforge.command.api import (
+        ask_tell as ask_tell,
         search as search,
     )
     from nasforge.command.simulations import (
@@ -212,6 +213,10 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         WeightSharing as WeightSharing,
         size_or_default as size_or_default,
     )
+    from nasforge.standalone.asking import (
+        AskTell as AskTell,
+        Candidate as Candidate,
+    )
     from nasforge.standalone.simulation import (
         Simulation as Simulation,
     )
@@ -270,7 +275,8 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     )
 
 _HOMES = {
-    "command.api": "search",
+    "command.api": "ask_tell search",
+    "standalone.asking": "AskTell Candidate",
     "command.simulations": "simulate",
     "standalone.simulation": "Simulation",
     "choices.declare": "choice kernel repeat width",

@@ -1,19 +1,21 @@
-"""Search from Python, with the same options, errors and results as the command."""
+"""Search from Python with the options and errors of the command; or ask a strategy from a loop of one's own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasforge.config.configuration import compose
 from nasforge.config.overrides import override
+from nasforge.errors import OptionError
 from nasforge.journal.records import flat
 
 if TYPE_CHECKING:
     from nasforge.command.labelled_images import LabelledImages
     from nasforge.experiment.outcome import Outcome
+    from nasforge.standalone.asking import AskTell
 
 
 def search(
@@ -78,3 +80,53 @@ def search(
     with images.written(folder.absolute()) as path:
         config["data"]["path"] = str(path)
         return experiment.search(config, folder, [*words, override("data.path", path)], progress=progress)
+
+
+def ask_tell(
+    strategy: str,
+    space: str,
+    *,
+    seed: int = 0,
+    objectives: Mapping[str, str] | None = None,
+    constraints: Sequence[str] = (),
+    evaluations: int | None = None,
+    overrides: Sequence[str] = (),
+    config_dir: str | PathLike[str] | None = None,
+    **options: Any,
+) -> AskTell:
+    """Return a search whose candidates you evaluate with your own trainer.
+
+    ```python
+    search = nasforge.ask_tell("regularized_evolution", "nasbench201", seed=0, **{"strategy.population": 20})
+    for _ in range(100):
+        candidate = search.ask()
+        network = search.space.build(candidate.architecture, (3, 32, 32), 10)
+        search.tell(candidate, accuracy=my_trainer(network))
+        search.save("search.json")  # nasforge.AskTell.load("search.json") continues after a crash
+    print(search.result().architecture)
+    ```
+
+    Args:
+        strategy, space: names of plug-ins; the strategy must be an `AskTellStrategy`.
+        seed: the seed of all random draws; a run with this seed asks for the same candidates.
+        objectives: "max" or "min" by metric, the main one first; None: {"accuracy": "max"}.
+        constraints: bounds on metrics, such as "params_m<=1.0".
+        evaluations: the number of candidates; None: no limit.
+        overrides: arguments in the syntax of the command line.
+        config_dir: a folder with your own configurations, like the command's --config-dir.
+        options: options of the strategy and of the space, dotted or as nested dictionaries.
+
+    Raises:
+        UnknownNameError: there is no such strategy or space.
+        AbilityError: the strategy cannot be asked and told, or the space lacks what it needs.
+        OptionError: an option is invalid, or belongs neither to the strategy nor to the space.
+    """
+    from nasforge.standalone.asking import AskTell, Setting
+
+    words = [*overrides, *(override(key, value) for key, value in flat(options).items())]
+    for word in words:
+        if word.lstrip("+").partition("=")[0].split(".")[0] not in ("strategy", "space"):
+            raise OptionError(f"{word}: ask_tell takes options of the strategy and the space, as in strategy.batch=4")
+    config = compose([f"strategy={strategy}", f"space={space}", *words], config_dir=config_dir).config
+    goals = {"accuracy": "max"} if objectives is None else dict(objectives)
+    return AskTell(Setting(config["strategy"], config["space"], seed, goals, list(constraints), evaluations))
