@@ -108,6 +108,12 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         SeededBatches as SeededBatches,
         hold_out as hold_out,
     )
+    from nasforge.latency.measurements import (
+        Measurements as Measurements,
+    )
+    from nasforge.latency.promise import (
+        measured_promise as measured_promise,
+    )
     from nasforge.loggers.run_logger import (
         RunFacts as RunFacts,
         RunLogger as RunLogger,
@@ -192,6 +198,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         importable as importable,
     )
     from nasforge.result import (
+        Promise as Promise,
         Result as Result,
         SearchResult as SearchResult,
     )
@@ -312,7 +319,9 @@ _HOMES = {
     "registry.ranges": "BatchSize Cells Channels Clip Count CountOrZero Factor FinalLearningRate Fraction "
     "LearningRate Momentum Population Probability WeightDecay Workers",
     "registry.entry_points": "build",
-    "result": "Result SearchResult",
+    "latency.measurements": "Measurements",
+    "latency.promise": "measured_promise",
+    "result": "Promise Result SearchResult",
     "run.run": "Run",
     "run.supernets": "FinishedSupernet",
     "training.shared_weights": "SharedWeights load_supernet",

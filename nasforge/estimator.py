@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nasforge.architecture import Architecture, Metrics, Objective
 from nasforge.memory import PlannedNetwork
+from nasforge.result import Promise
 from nasforge.space import SearchSpace
 
 if TYPE_CHECKING:  # it imports Lightning, which a worker without data need not wait for
@@ -132,6 +133,10 @@ class Estimator(ABC):
 
     def check_data(self, data: SearchData) -> None:  # noqa: B027  # few estimators restrict the data
         """Raise a `NasforgeError` if it cannot use this data; called before a run that reads images begins."""
+
+    def verify(self, architecture: Architecture, space: SearchSpace) -> Sequence[Promise]:
+        """Measure what estimates only predict, for the architecture that a search found; by default nothing."""
+        return []
 
     def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
         """Return the largest networks that estimates build; a run that cannot hold one is refused before it begins."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic_core import core_schema
 
 from nasforge.architecture import Architecture, Evaluation, Metrics, Objective, Status
-from nasforge.wording import counted
+from nasforge.wording import amount, counted, quantity
 
 if TYPE_CHECKING:
     from nasforge.estimator import Weights  # imports Lightning, which a report does not need
@@ -200,6 +200,43 @@ class KnownMetric(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Promise(Section):
+    """A metric of the found architecture that was predicted in the search and measured at its end.
+
+    Attributes:
+        about: where and how it was measured.
+        measured: the median; None if it could not be measured.
+        middle_half: the first and the third quartile.
+        slower: how many times as long as before the machine took for architectures that it had measured earlier.
+        breaks: the constraint that the measured value violates.
+        reason: why it could not be measured.
+    """
+
+    metric: str
+    predicted: float
+    about: str
+    measured: float | None = None
+    middle_half: tuple[float, float] | None = None
+    slower: float | None = None
+    breaks: str = ""
+    reason: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What was promised and what became of it, in one sentence."""
+        promised = f"{quantity(self.metric, self.predicted)} was predicted"
+        if self.measured is None or self.middle_half is None:
+            return f"{promised} and not measured: {self.reason}"
+        low, high = (amount(self.metric, value) for value in self.middle_half)
+        drift = f"; known networks took {self.slower:.2f} times as long as before" if self.slower else ""
+        broken = f"; this breaks {self.breaks}" if self.breaks else ""
+        return (
+            f"{promised}, {amount(self.metric, self.measured)} measured (middle half {low} to {high}) on {self.about}"
+            f"{drift}{broken}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failure(Section):
     """A candidate that could not be estimated, and why."""
 
@@ -262,6 +299,8 @@ class SearchResult(Section):
         known: how each metric is measured, and its best value.
         front: the Pareto front, if the search followed several objectives.
         derivation: how constraints changed the architecture that a one-shot search derived; None without constraints.
+        promises: predicted metrics of the found architecture that were measured at the end. They are the only times
+            here: two runs measure differently.
     """
 
     strategy: str
@@ -281,6 +320,7 @@ class SearchResult(Section):
     derivation: Derivation | None = None
     control: Control | None = None
     table: TableLookup | None = None
+    promises: Sequence[Promise] = field(default_factory=list)
     retrain: Retrained | None = None
     failures: Sequence[Failure] = field(default_factory=list)
     notes: Sequence[str] = field(default_factory=list)
@@ -303,11 +343,21 @@ class SearchResult(Section):
         return {**asdict(self, dict_factory=_written), "architecture": self.architecture.to_json()}
 
 
-_LEFT_OUT_IF_UNKNOWN = ("about", "optimum", "epochs", "runs", "label", "unit", "stopped_after", "derivation")
+_LEFT_OUT_IF_UNKNOWN = (
+    "about",
+    "optimum",
+    "epochs",
+    "runs",
+    "label",
+    "unit",
+    "stopped_after",
+    "derivation",
+    "promises",
+)
 
 
 def _written(fields: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in fields if name not in _LEFT_OUT_IF_UNKNOWN or value not in (None, "")}
+    return {name: value for name, value in fields if name not in _LEFT_OUT_IF_UNKNOWN or value not in (None, "", [])}
 
 
 @dataclass(frozen=True, kw_only=True)

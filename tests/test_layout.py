@@ -29,7 +29,7 @@ ORDER = (
     {"devices"},
     {"contracts"},
     {"charts", "journal", "loggers", "networks", "plain", "registry"},
-    {"bounds", "choices", "config", "execution", "statistics", "tables", "training"},
+    {"bounds", "choices", "config", "execution", "latency", "statistics", "tables", "training"},
     {"run"},
     {"report"},
     {"compare", "diagnosis", "experiment"},

@@ -309,6 +309,13 @@ def _table(words: list[str]) -> int:
     return table(words)
 
 
+def _measure_latency(words: list[str]) -> int:
+    from nasforge.command.latency import measure_latency
+
+    config_dir, words = _config_dir(words)
+    return measure_latency(words, config_dir)
+
+
 def _doctor(words: list[str]) -> int:
     from nasforge.diagnosis.doctor import diagnosis
 
@@ -333,6 +340,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "compare": _compare,
     "simulate": _simulate,
     "table": _table,
+    "measure-latency": _measure_latency,
     "list": _list,
     "new-plugin": _new_plugin,
     "doctor": _doctor,

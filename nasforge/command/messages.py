@@ -36,6 +36,8 @@ Commands (`search` is the default)
   table import SOURCE [TARGET]  convert a benchmark's published files to a
                                 table for estimator=tabular
   table info [NAME or PATH]     describe a table, or all tables found
+  measure-latency [KEY=VALUE].. measure 20 latencies of space=NAME here,
+                                so that searches predict those of all others
   list [KIND] [--check]         list installed plug-ins and presets (space,
                                 strategy, estimator, data), or tables;
                                 --check tests them

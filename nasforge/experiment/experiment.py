@@ -18,6 +18,7 @@ from nasforge.experiment.following import follow, report_so_far
 from nasforge.experiment.forecast import say_plan
 from nasforge.experiment.outcome import Outcome, draw, ended, existing, finish
 from nasforge.experiment.parts import Parts
+from nasforge.experiment.promises import kept_promises
 from nasforge.experiment.published import explained, true_accuracies, why_not_looked_up
 from nasforge.experiment.resumption import resumed, words_of_retraining
 from nasforge.experiment.retraining import retrain as retrain_networks
@@ -274,6 +275,7 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
             front=front,
             control=control,
             table=table,
+            promises=kept_promises(run, found.architecture),
             retrain=retrained,
         )
 

@@ -157,7 +157,7 @@ class Parts:
     def check_estimators(self) -> None:
         """Raise a `NasforgeError` if an estimator cannot use these images."""
         for estimator in self.estimators:
-            if estimator.needs_data:
+            if self.reads_data:
                 estimator.check_data(self.search_data)
 
     def check_bounds(self) -> None:

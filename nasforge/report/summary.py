@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich import box
@@ -18,7 +18,7 @@ from nasforge.result import EvaluationCounts, Failure, Retrained, SearchResult, 
 from nasforge.run.progress import Detail
 from nasforge.statistics.intervals import share_of
 from nasforge.statistics.verdicts import conclusion
-from nasforge.wording import amount, counted, duration, quantity, words
+from nasforge.wording import amount, counted, duration, quantity, sentence_case, words
 
 _MOODS = {True: "green", False: "yellow", None: ""}
 """Color by whether the found architecture is better than random ones; None: undecided."""
@@ -69,10 +69,7 @@ def print_summary(
     if result.retrain:
         _say(console, f"\nTrained from scratch for {result.retrain.duration}")
         console.print(_table(result.retrain))
-    if result.derivation:
-        _say(console, f"\n{result.derivation.sentence}")
-    sentence, better = conclusion(result.control, result.retrain)
-    if sentence:
+    for sentence, better in _sentences(result):
         _say(console, f"\n{sentence}", _MOODS[better])
     for note in result.notes:
         _say(console, f"Note: {note}", "dim")
@@ -82,6 +79,17 @@ def print_summary(
         time = time_ahead(step, result.retrain, timing)
         _say(console, f"\n{step.why}{f' ({time})' if time else ''}:")
         _line(console, f"  {in_folder(step.command, folder)}")
+
+
+def _sentences(result: SearchResult) -> Iterator[tuple[str, bool | None]]:
+    """What a search found out about its architecture, and whether that is good; None: neither."""
+    if result.derivation:
+        yield result.derivation.sentence, None
+    sentence, better = conclusion(result.control, result.retrain)
+    if sentence:
+        yield sentence, better
+    for promise in result.promises:
+        yield sentence_case(promise.sentence), False if promise.breaks else None
 
 
 def _in_one_line(result: SearchResult, folder: Path, seconds: float) -> str:

@@ -1,0 +1,5 @@
+"""Latencies: published ones, and predictions from a few measurements."""
+
+from .estimator import Latency
+
+__all__ = ["Latency"]
