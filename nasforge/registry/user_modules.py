@@ -47,7 +47,8 @@ def importable(target: str, option: str) -> Any:
         raise
     except BaseException as error:
         cause = broken_library(error) or reason(error)
-        raise OptionError(f"{option}={target} cannot be imported: {cause}{_hint(module)}") from error
+        hint = _hint(module) if isinstance(error, ModuleNotFoundError) else ""
+        raise OptionError(f"{option}={target} cannot be imported: {cause}{hint}") from error
 
 
 def check_importable(config: Mapping[str, Any]) -> None:

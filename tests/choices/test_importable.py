@@ -54,6 +54,12 @@ def test_what_cannot_be_a_space(here, name, message):
         target(name)
 
 
+def test_a_class_that_an_importable_module_lacks(here, monkeypatch):
+    monkeypatch.syspath_prepend(here)
+    with pytest.raises(OptionError, match=r"AttributeError: module 'a_users_net' has no attribute 'Nett'$"):
+        target("a_users_net:Nett")
+
+
 def test_arguments_of_the_constructor(here, monkeypatch):
     monkeypatch.syspath_prepend(here)
     assert target("a_users_net:Net", arguments={"scale": 2}).size == 2
