@@ -5,11 +5,12 @@ import functools
 import numpy as np
 import pytest
 
-from nasforge import Context, Evaluation, find_table
+import nasforge
+from nasforge import find_table
 from nasforge.pareto import undominated
 from nasforge.registry.entry_points import build
 
-EVALUATIONS, SEEDS = 100, 50
+EVALUATIONS, SEEDS = 100, 30
 PUBLISHED = """
 transnas_micro class_scene 64-41414-3_32_132 54.936306 7.48408 52.08002 54.54842 0.20163 54.74557 0.17278
 transnas_micro class_object 64-41414-3_13_113 45.586185 21.20322 42.20741 44.68631 0.33977 45.00179 0.37133
@@ -54,31 +55,12 @@ def scores_of(name, dataset):
     return table.values(column) * (100 if column.metric == "accuracy" else 1)
 
 
-def architecture_of(space, table, row):
-    vector = np.unravel_index(row, table.cardinalities) if table.vectors is None else table.vectors[row]
-    return space.decode(np.array(vector))
-
-
-def searched(strategy, name, dataset, seeds=SEEDS):
+def searched(name, dataset, strategy, **options):
     """The best score that a strategy finds in 100 evaluations, with each of a few seeds."""
-    estimator = build("estimator", {"name": "tabular", "table": name, "dataset": dataset})
-    options = {} if estimator.table.vectors is None else {"among": name}
-    space = build("space", {"name": estimator.table.space, **options})
-    estimator.check(space)
-    context = Context(space, None, "cpu", threads=1, seed=0)
-    bests = []
-    for seed in range(seeds):
-        strategy.space, strategy.rng, strategy.objectives = space, np.random.default_rng(seed), estimator.objectives
-        strategy.begin()
-        scores = []
-        while len(scores) < EVALUATIONS:
-            asked = strategy.ask()[: EVALUATIONS - len(scores)]
-            estimates = estimator.estimate_many(asked, context)
-            pairs = zip(asked, estimates, strict=True)
-            strategy.tell([Evaluation(architecture, estimate.metrics) for architecture, estimate in pairs])
-            scores += [estimate.metrics[estimator.objectives[0].metric] for estimate in estimates]
-        bests.append(max(scores))
-    return np.array(bests) * (100 if estimator.objectives[0].metric == "accuracy" else 1)
+    among = {} if find_table(name).vectors is None else {"space.among": name}
+    budget = {"budget.evaluations": EVALUATIONS}
+    simulation = nasforge.simulate(strategy, name, dataset, range(SEEDS), **options, **budget, **among)
+    return simulation.best[:, -1] * (100 if simulation.objectives[0].metric == "accuracy" else 1)
 
 
 def standard_errors(bests, mean, deviation):
@@ -111,14 +93,14 @@ def test_the_best_of_a_hundred_random_rows(name, dataset):
 
 @pytest.mark.parametrize(("name", "dataset"), FACTS)
 def test_random_search_reaches_what_is_published(name, dataset):
-    bests = searched(build("strategy", {"name": "random_search", "batch": EVALUATIONS}), name, dataset)
+    bests = searched(name, dataset, "random_search")
     assert standard_errors(bests, *FACTS[name, dataset][4:6]) < 3
 
 
 @pytest.mark.parametrize(("name", "dataset"), EVOLVED)
 def test_evolution_reaches_what_is_published(name, dataset):
-    strategy = build("strategy", {"name": "regularized_evolution", "population": 20, "sample": 5})
-    assert standard_errors(searched(strategy, name, dataset), *FACTS[name, dataset][6:]) < 3
+    bests = searched(name, dataset, "regularized_evolution", **{"strategy.population": 20, "strategy.sample": 5})
+    assert standard_errors(bests, *FACTS[name, dataset][6:]) < 3
 
 
 @pytest.mark.parametrize(
