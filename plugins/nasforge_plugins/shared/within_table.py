@@ -27,14 +27,14 @@ class WithinTable(VectorEncoded):
     def _rows(self) -> np.ndarray:
         """The vectors (rows, decisions) to search among; no rows if the whole space is searched."""
         if self.among is None:
-            return np.empty((0, len(self.cardinalities)), dtype=np.int8)
+            return np.empty((0, len(self.cardinalities)), dtype=np.int16)
         table = find_table(self.among)
         if table.space != self.name or table.cardinalities != self.cardinalities or table.vectors is None:
             raise DataError(
                 f"space.among={self.among}: {table} has no sample of this space '{self.name}', but {table.rows:,} "
                 f"architectures of space '{table.space}' with {len(table.cardinalities)} decisions"
             )
-        return table.vectors.astype(np.int8)
+        return table.vectors.astype(np.int16)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Sample uniformly over the table, or over all vectors."""
@@ -55,7 +55,7 @@ class WithinTable(VectorEncoded):
 
     def _near(self, vector: np.ndarray, rng: np.random.Generator, count: int) -> Architecture:
         """One of the `count` nearest rows that differ from `vector`; ties are broken at random."""
-        differing = np.count_nonzero(self._rows != vector.astype(np.int8), axis=1)
+        differing = np.count_nonzero(self._rows != vector.astype(np.int16), axis=1)
         ranked = np.where(differing == 0, np.inf, differing + rng.random(len(differing)))
         nearest = np.argpartition(ranked, count)[:count]
         return self.decode(self._rows[nearest[rng.integers(count)]])
