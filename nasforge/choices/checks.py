@@ -16,7 +16,7 @@ from nasforge.networks.batch_norms import batch_statistics
 from nasforge.space import Mix, Shape
 
 IMAGES = 2
-COMPARED = 8
+COMPARED = 4
 """Images on which a network and the supernet are compared."""
 
 

@@ -40,7 +40,7 @@ def test_the_bare_command_is_whole():
     assert config["strategy"]["name"] == "egnas"
     assert config["space"]["name"] == "darts"
     assert config["data"]["name"] == "digits"
-    supernet = {"name": "supernet", "run": None, "batch_size": 256, "calibration_batches": None}
+    supernet = {"name": "supernet", "run": None, "batch_size": 256, "images": None, "calibration_batches": None}
     assert config["estimator"] == {"supernet": supernet}
     assert config["budget"] == {"evaluations": None, "seconds": None}
     assert "hydra" not in config

@@ -94,6 +94,19 @@ def test_every_strategy_that_proposes_candidates_can_use_it(strategy, finished, 
     }
 
 
+def test_a_part_of_the_images_is_a_balanced_part_of_those_that_score(finished, images):
+    run, data = finished("egnas"), build("data", {"name": "arrays", "path": images[1].partition("=")[2]}).for_search(0)
+    context = Context(build("space", {"name": "nasbench201", "channels": 4}), data, "cpu", 1, 0)
+    whole, part, more = (
+        build("estimator", {"name": "supernet", "run": str(run), "images": count}) for count in (None, 6, 1000)
+    )
+    scoring, few = whole.halves(context).validation, part.halves(context).validation
+    assert set(few.positions.tolist()) < set(scoring.positions.tolist())
+    assert few.labels[few.positions].bincount().tolist() == [3, 3]
+    assert part.estimate(context.space.presets["resnet"], context).metrics["accuracy"] * 6 % 1 == pytest.approx(0)
+    assert torch.equal(more.halves(context).validation.positions, scoring.positions)
+
+
 def test_two_processes_score_alike(finished, images, tmp_path):
     words = command_with(finished("egnas"), *images)
     here = search(run_dir=tmp_path / "here", quiet=True, overrides=words).folder

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from nasforge import (
     BatchSize,
     Context,
+    Count,
     CountOrZero,
     FinishedSupernet,
     FitData,
@@ -41,6 +42,7 @@ class Supernet(SharedWeights):
     Args:
         run: the folder of a finished run that trained a supernet; None: the strategy trains one.
         batch_size: images a batch.
+        images: score on at most so many of the validation images, the same for every architecture; None: all.
         calibration_batches: see `SharedWeights`; None: 16 with `run`, otherwise 0.
 
     Raises:
@@ -55,6 +57,7 @@ class Supernet(SharedWeights):
         *,
         run: Path | None = None,
         batch_size: BatchSize = 256,
+        images: Count | None = None,
         calibration_batches: CountOrZero | None = None,
     ) -> None:
         calibrating = CALIBRATION_BATCHES if run is not None else 0
@@ -62,6 +65,7 @@ class Supernet(SharedWeights):
             batch_size=batch_size,
             calibration_batches=calibrating if calibration_batches is None else calibration_batches,
         )
+        self.images = images
         self.run, self._finished = run, None if run is None else _read(run)
         self._loaded: tuple[SearchSpace, str, SupernetNetwork] | None = None
         if self._finished is not None:
@@ -124,7 +128,11 @@ class Supernet(SharedWeights):
 
     def halves(self, context: Context) -> FitData:
         """The images to calibrate and to score on; those of a run as it had split them."""
-        return self._data(context.data).halves()
+        data = self._data(context.data)
+        halves = data.halves()
+        if self.images is None or halves.validation is None or self.images >= len(halves.validation):
+            return halves
+        return replace(halves, validation=halves.validation.subset(self.images, data.seed))
 
     def _data(self, data: SearchData) -> SearchData:
         return data if self._finished is None else replace(data, seed=self._finished.config["seed"])
