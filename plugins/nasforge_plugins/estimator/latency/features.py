@@ -16,8 +16,8 @@ from .regression import Features
 class LatencyFeatures:
     """Features of the architectures of one space: what is decided about them, and what they cost elsewhere.
 
-    The first group is the decisions, if the space has any. The others are latencies on the devices of a table, as in
-    HELP (Lee et al. 2021), or without a table what the layers of the network do.
+    The features are its latencies on the devices of a table, as in HELP (Lee et al. 2021), or without a table what the
+    layers of its network do; and its decisions, if the space has any.
 
     Args:
         known: a table of the space. It helps if it has all measured architectures, and then must have all others.
@@ -31,16 +31,20 @@ class LatencyFeatures:
         self._kinds = sorted({kind for work in works for kind in work.by_kind})
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Features]:
-        """Return the groups, with a row for each architecture."""
-        groups, space = [], self._space
-        if isinstance(space, VectorEncoded):
-            vectors = np.array([space.encode(architecture) for architecture in architectures])
-            groups.append(Features(indicators(vectors, space.cardinalities), quantities=False))
-            if self._known is not None and self._latencies is not None:
-                rows = [self._known.row(vector) for vector in vectors]
-                return [*groups, Features(self._latencies[rows], quantities=True)]
+        """Return the groups, with a row for each architecture; the first is the one to rely on."""
+        space = self._space
+        if not isinstance(space, VectorEncoded):
+            return self._works(architectures)
+        vectors = np.array([space.encode(architecture) for architecture in architectures])
+        decisions = Features(indicators(vectors, space.cardinalities), quantities=False)
+        if self._known is None or self._latencies is None:
+            return [*self._works(architectures), decisions]
+        rows = [self._known.row(vector) for vector in vectors]
+        return [Features(self._latencies[rows], quantities=True), decisions]
+
+    def _works(self, architectures: Sequence[Architecture]) -> list[Features]:
         works = work_matrices([self._work(architecture) for architecture in architectures], self._kinds)
-        return [*groups, *(Features(matrix, quantities=True) for matrix in works)]
+        return [Features(matrix, quantities=True) for matrix in works]
 
     def _work(self, architecture: Architecture) -> LayerWork:
         return work_of(self._space, architecture, self._conditions.input_shape, self._conditions.classes)

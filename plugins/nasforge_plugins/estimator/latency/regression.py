@@ -13,7 +13,8 @@ INTERCEPT = 0.1
 RELEVANCES = (0.0, 0.1, 1.0, 10.0)
 """Prior variances of what a group of features contributes, to choose from."""
 COST = 5.0
-"""By how much a further group of features, or sums instead of products, must raise the logarithm of the evidence."""
+"""By how much any group of features but the first, or sums instead of products, must raise the logarithm of the
+evidence: with few measurements, it is easily fooled by a group of many features."""
 SHIFT = 0.1
 """What is added to a quantity that may be 0 before its logarithm is taken, as a share of its mean."""
 NOISES = (1e-12, 1e-9, 1e-6, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
@@ -76,7 +77,11 @@ class Regression:
 
     @classmethod
     def fit(cls, groups: Sequence[Features], latencies: np.ndarray) -> Regression:
-        """Fit it to `latencies` (measured,), all above 0, of architectures with the features in `groups`."""
+        """Fit it to `latencies` (measured,), all above 0, of architectures with the features in `groups`.
+
+        Args:
+            groups: the one to rely on first.
+        """
         return max(
             (_fitted(groups, latencies, logarithms) for logarithms in (True, False)),
             key=lambda each: each.evidence + COST * each.logarithms,
@@ -99,7 +104,7 @@ def _fitted(groups: Sequence[Features], latencies: np.ndarray, logarithms: bool)
     columns = [scale(group) for scale, group in zip(scales, groups, strict=True)]
     best = max(
         _posteriors(columns, (targets - mean) / deviation),
-        key=lambda each: each.evidence - COST * np.count_nonzero(each.relevances),
+        key=lambda each: each.evidence - COST * np.count_nonzero(each.relevances[1:]),
     )
     left_out = targets - deviation * best.coefficients / best.precisions  # Rasmussen and Williams 2006, eq. 5.12
     density = latencies.size * np.log(deviation) + (targets.sum() if logarithms else 0)  # of latencies, not of targets
