@@ -85,9 +85,9 @@ def journal_alone(lines: list[dict[str, Any]]) -> None:
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     work()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def rows(strategy: str, requests: int, repeats: int) -> list[str]:
@@ -120,10 +120,10 @@ def main() -> None:
     torch.set_num_threads(1)
     names = ("random_search", "regularized_evolution")
     about = (
-        f"One core, one thread, {options.requests:,} requests, median of {options.repeats} (the best); NumPy "
+        f"CPU seconds of one thread, {options.requests:,} requests, median of {options.repeats} (the best); NumPy "
         f"{np.__version__}. Every new candidate is a journal line, and every generation (here: every request but the "
-        "first ones) is another. The shares are of the whole search's time; the rest is the run's own: keys, seeding "
-        "around each estimate, budget and progress."
+        "first ones) is another. The shares are of the whole search's time; the rest is the run's own: keys, merging "
+        "and judging answers, budget and progress."
     )
     lines = [
         "| search | requests a second | journal lines a second | new candidates | strategy | table | journal | rest |",

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from nasforge import Architecture, ArchitectureError
 
 SPACE = "nasbench201"
@@ -18,6 +20,8 @@ NODES = 4
 """Node 0 is the cell's input, node 3 its output; every later node is the sum of its incoming edges."""
 EDGES = tuple((source, target) for target in range(1, NODES) for source in range(target))
 """(from, to), in the benchmark's order, which is also that of the alphas' rows: 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2."""
+SIZES = (len(OPERATIONS),) * len(EDGES)
+"""The number of choices of each edge."""
 
 
 def canonical(genes: Mapping[str, Any]) -> Architecture:
@@ -48,9 +52,11 @@ def of_choices(choices: tuple[int, ...]) -> Architecture:
 
 
 @cache
-def choices(genes: tuple[tuple[str, Any], ...]) -> tuple[int, ...]:
-    """The indices into `OPERATIONS` of a cell's operations; an `ArchitectureError` if the genes are no cell."""
-    return tuple(OPERATIONS.index(name) for name in canonical(dict(genes))[GENE])
+def choices(genes: tuple[tuple[str, Any], ...]) -> np.ndarray:
+    """The indices (6,) into `OPERATIONS` of a cell's operations; an `ArchitectureError` if the genes are no cell."""
+    indices = np.array([OPERATIONS.index(name) for name in canonical(dict(genes))[GENE]])
+    indices.setflags(write=False)  # everyone shares it
+    return indices
 
 
 def edge_name(edge: tuple[int, int]) -> str:

@@ -27,7 +27,7 @@ from nasforge import (
 )
 
 from . import cell
-from .cell import EDGES, GENE, NODES, OPERATIONS
+from .cell import EDGES, GENE, NODES, OPERATIONS, SIZES
 from .network import EvaluationNetwork
 from .notations import EXAMPLES, from_notation
 from .supernet import NASBench201Supernet
@@ -97,12 +97,12 @@ class NASBench201(WeightSharing, VectorEncoded):
     @property
     def cardinalities(self) -> tuple[int, ...]:
         """Five operations on each of six edges."""
-        return (len(OPERATIONS),) * len(EDGES)
+        return SIZES
 
     def encode(self, architecture: Architecture) -> np.ndarray:
         """Integers (6,)."""
         self._check_own(architecture)
-        return np.array(cell.choices(architecture.genes))
+        return cell.choices(architecture.genes).copy()
 
     def decode(self, vector: np.ndarray) -> Architecture:
         """The architecture for integers (6,)."""
