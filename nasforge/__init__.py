@@ -60,6 +60,9 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         Preprocessing as Preprocessing,
         SearchData as SearchData,
     )
+    from nasforge.devices.threads import (
+        torch_threads as torch_threads,
+    )
     from nasforge.errors import (
         AbilityError as AbilityError,
         ArchitectureError as ArchitectureError,
@@ -295,6 +298,7 @@ _HOMES = {
     "networks.batch_norms": "batch_statistics",
     "networks.convolutions": "PointwiseConv2d pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
+    "devices.threads": "torch_threads",
     "errors": "AbilityError ArchitectureError DataError ExportError NasforgeError OptionError RunError "
     "UnknownNameError reason text_of unknown",
     "estimator": "Context Estimate Estimator Infeasible Weights",

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nasforge.devices.portions import Portion
-from nasforge.devices.threads import threads
+from nasforge.devices.threads import torch_threads
 from nasforge.devices.transfer import sent
 from nasforge.errors import DataError, OptionError
 from nasforge.images import ImageSet, SeededBatches
@@ -269,7 +269,7 @@ class DataModule(pl.LightningDataModule, ABC):
     @property
     def preprocessing(self) -> Preprocessing:
         """Normalization, always measured with one thread, and the augmentation that suits the images."""
-        with threads(1):
+        with torch_threads(1):
             mean, std = self.normalization
         return Preprocessing(mean, std, self.pad, self.flip)
 
@@ -281,7 +281,7 @@ class DataModule(pl.LightningDataModule, ABC):
                 normalization has a different number of channels.
             OptionError: `pad` is not smaller than the images' sides.
         """
-        with threads(1):
+        with torch_threads(1):
             train, names, preprocessing = self.train, self.class_names, self.preprocessing
         for name in names:
             self._check_text(name)

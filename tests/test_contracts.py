@@ -158,6 +158,11 @@ class TestLocalSearch(OnTheTable):
     strategy = "local_search"
 
 
+class TestBANANAS(OnTheTable):
+    strategy = "bananas"
+    words = ("strategy.epochs=10",)
+
+
 class TestNSGA2(OnTheTable):
     strategy = "nsga2"
 

@@ -110,6 +110,7 @@ def test_nonsense_of_several_options_together_is_named(strategy, options, senten
 
 SCORED = ["estimator=zero_cost", "estimator.zero_cost.proxies=[params]", "retrain.seeds=0", "hydra.run.dir=run"]
 NOTES = {
+    "bananas": "strategy.population=4 are drawn at random",
     "regularized_evolution": "strategy.population=4 are drawn at random",
     "nsga2": "strategy.population=4 are drawn at random",
     "tsenas": "strategy.population=4 are drawn at random",

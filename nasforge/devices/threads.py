@@ -9,7 +9,7 @@ import torch
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
     """Let torch use `count` threads inside this context."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)

@@ -12,7 +12,7 @@ from nasforge.architecture import Architecture, Evaluation
 from nasforge.architecture_files import typed
 from nasforge.devices.environment import environment
 from nasforge.devices.machine import device_of
-from nasforge.devices.threads import threads
+from nasforge.devices.threads import torch_threads
 from nasforge.errors import AbilityError, DataError, OptionError, RunError
 from nasforge.experiment.following import follow, report_so_far
 from nasforge.experiment.forecast import say_plan
@@ -239,7 +239,7 @@ def _retrain_parts(config: Config, progress: Progress | None = None) -> Parts:
 
 def _search(parts: Parts, journal: Journal) -> Outcome:
     ledger: list[Evaluation] = []
-    with threads(parts.threads), closing(_open(parts, journal, ledger)) as run:
+    with torch_threads(parts.threads), closing(_open(parts, journal, ledger)) as run:
         say_plan(parts, run)
         found = parts.strategy.search(run)
         parts.strategy.explain(run, found.trace)
@@ -281,7 +281,7 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
 
 
 def _retrain(parts: Parts, journal: Journal, architecture: Architecture, called: str) -> Outcome:
-    with threads(parts.threads), closing(_open(parts, journal)) as run:
+    with torch_threads(parts.threads), closing(_open(parts, journal)) as run:
         say_plan(parts, run, architecture)
         retrained = _retraining(parts, run, architecture, called)
         return finish(parts, run, "retrain", architecture, [], retrain=retrained)

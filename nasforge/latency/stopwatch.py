@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nasforge.architecture import Architecture
-from nasforge.devices.threads import threads
+from nasforge.devices.threads import torch_threads
 from nasforge.errors import OptionError
 from nasforge.randomness import generator_of, isolated, rng_of
 from nasforge.space import Network, SearchSpace
@@ -86,7 +86,7 @@ def measured_rounds(
     """
     shape = (conditions.batch_size, *conditions.input_shape)
     images = torch.rand(shape, generator=generator_of(conditions.seed, "latency images")).to(conditions.device)
-    with threads(conditions.threads), torch.inference_mode():
+    with torch_threads(conditions.threads), torch.inference_mode():
         for network in networks:
             network(images)
         for number in numbers:

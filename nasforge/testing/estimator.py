@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from nasforge.architecture import Architecture, Objective
-from nasforge.devices.threads import threads
+from nasforge.devices.threads import torch_threads
 from nasforge.estimator import Context, Estimator, Infeasible, Weights
 from nasforge.execution.executor import Answer, LocalExecutor
 from nasforge.journal.journal import file_digest
@@ -37,7 +37,7 @@ class EstimatorContract:
     @pytest.fixture
     def context(self, estimator: Estimator, space: SearchSpace, tmp_path: Path) -> Iterator[Context]:
         """Tiny data, one thread and, if the estimator needs them, untrained shared weights."""
-        with threads(1):
+        with torch_threads(1):
             weights = _untrained(space, tmp_path) if estimator.needs_weights else None
             yield Context(space, tiny_data(), "cpu", 1, seed=0, weights=weights)
 

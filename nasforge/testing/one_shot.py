@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nasforge.architecture import Architecture, Objective
-from nasforge.devices.threads import threads
+from nasforge.devices.threads import torch_threads
 from nasforge.errors import NasforgeError
 from nasforge.estimator import Context, Estimate, Estimator
 from nasforge.journal.journal import Journal
@@ -68,7 +68,7 @@ class SearchedOneShot:
 
 def _searched(space: WeightSharing, strategy: Strategy[Any], folder: Path) -> tuple[Result, list[str]]:
     """Search on tiny images; return the result, and a reason (or "") for each architecture scored with its weights."""
-    with closing(Journal(folder)) as journal, threads(1):
+    with closing(Journal(folder)) as journal, torch_threads(1):
         estimator: Estimator = SharedWeights() if strategy.shares_weights else _FirstBuilt()
         run = Run(
             folder,

@@ -19,6 +19,7 @@ STRATEGIES = [
     ["strategy=regularized_evolution", "strategy.population=12", "strategy.sample=4"],
     ["strategy=regularized_evolution", "strategy.population=12", "strategy.batch=5"],
     ["strategy=local_search"],
+    ["strategy=bananas", "strategy.population=12", "strategy.epochs=5"],
     ["strategy=nsga2", "strategy.population=8"],
     ["strategy=nevergrad", "strategy.batch=2"],
 ]

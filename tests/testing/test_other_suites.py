@@ -10,7 +10,7 @@ import torch
 from test_space_suite import Steps, failure
 
 from nasforge import AskTellStrategy, DataModule, Estimate, Estimator, ImageSet, Objective, hold_out
-from nasforge.devices.threads import threads
+from nasforge.devices.threads import torch_threads
 from nasforge.estimator import Context
 from nasforge.testing import DataContract, EstimatorContract, PackageContract, StrategyContract, tiny_data
 from nasforge.testing.strategy import searches, watched_search
@@ -416,7 +416,7 @@ class Dangling(Squares):
     ],
 )
 def test_a_wrong_data_module_is_told_what_is_wrong(wrong, test, sentence):
-    with threads(1):
+    with torch_threads(1):
         assert sentence in failure(DataContract, test, lambda: {"data": wrong(), "part": "train"})
 
 
@@ -428,7 +428,7 @@ def test_a_data_module_reads_and_measures_with_one_thread():
         def train(self):
             return squares(10 * torch.get_num_threads())
 
-    with threads(2):
+    with torch_threads(2):
         seen, again = Measuring().for_search(0), Measuring().preprocessing
         assert torch.get_num_threads() == 2
     assert len(seen.train) == 10
@@ -642,7 +642,7 @@ def test_a_strategy_is_not_blamed_for_what_it_is_given(walks, word, sentence, tm
 @pytest.mark.parametrize(("name", "outside"), [("walk", 1), ("cooling", 2)])
 def test_a_right_strategy_passes(walks, name, outside, tmp_path):
     """However many threads pytest has: a search sets its own, and leaves them as they were."""
-    with threads(outside):
+    with torch_threads(outside):
         suite, finished = StrategyContract(), watched_search(words(name), tmp_path)
         assert torch.get_num_threads() == outside
     suite.test_same_seed_same_result(finished, words(name), tmp_path)
