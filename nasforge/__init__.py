@@ -54,6 +54,9 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     from nasforge.command.simulations import (
         simulate as simulate,
     )
+    from nasforge.command.verdicts import (
+        verdict as verdict,
+    )
     from nasforge.data import (
         DataModule as DataModule,
         FitData as FitData,
@@ -110,6 +113,9 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         ImageSet as ImageSet,
         SeededBatches as SeededBatches,
         hold_out as hold_out,
+    )
+    from nasforge.judging.judgment import (
+        Verdict as Verdict,
     )
     from nasforge.latency.measurements import (
         Measurements as Measurements,
@@ -288,7 +294,9 @@ _HOMES = {
     "command.api": "ask_tell search",
     "standalone.asking": "AskTell Candidate",
     "command.simulations": "simulate",
+    "command.verdicts": "verdict",
     "standalone.simulation": "Simulation",
+    "judging.judgment": "Verdict",
     "choices.declare": "choice kernel repeat width",
     "choices.sizes": "derived",
     "choices.space": "ChoiceSpace",

@@ -284,6 +284,13 @@ def _simulate(words: list[str]) -> int:
     return simulate_command(words, config_dir)
 
 
+def _verdict(words: list[str]) -> int:
+    from nasforge.command.verdicts import verdict_command
+
+    config_dir, words = _config_dir(words)
+    return verdict_command(words, config_dir)
+
+
 def _list(words: list[str]) -> int:
     from nasforge.diagnosis.listing import listing
 
@@ -339,6 +346,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "export": _export,
     "compare": _compare,
     "simulate": _simulate,
+    "verdict": _verdict,
     "table": _table,
     "measure-latency": _measure_latency,
     "list": _list,

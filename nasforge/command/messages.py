@@ -33,6 +33,8 @@ Commands (`search` is the default)
                                 rank tests
   simulate [KEY=VALUE]...       run a strategy on a table with many seeds, in
                                 seconds: table= task= seeds=1000 out=FILE
+  verdict STRATEGY... [out=]    judge strategies on all tables, against random
+                                search and the best of the box
   table import SOURCE [TARGET]  convert a benchmark's published files to a
                                 table for estimator=tabular
   table info [NAME or PATH]     describe a table, or all tables found

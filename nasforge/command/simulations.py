@@ -92,7 +92,7 @@ def simulate_command(arguments: Sequence[str], config_dir: str | None) -> int:
             own[key] = value
         else:
             others.append(word)
-    seeds, out = _seeds(own["seeds"]), user_path(own["out"]) if own["out"] else None
+    seeds, out = seeds_of(own["seeds"]), user_path(own["out"]) if own["out"] else None
     if out is not None:
         check_suffix(out)
     words = [*_chosen(own["table"], own["task"], others), *others]
@@ -132,7 +132,7 @@ def _chosen(table: str, task: str, given: Sequence[str]) -> list[str]:
     return [*words, override(f"estimator.{LOOKUP}.dataset", task)] if task else words
 
 
-def _seeds(text: str) -> Sequence[int]:
+def seeds_of(text: str) -> Sequence[int]:
     """Return the seeds in `1000`, `[3,5]`, `range(10)` or `range(10,20)`."""
     if text.isdecimal():
         return range(int(text))

@@ -80,7 +80,7 @@ def color(place: int) -> str:
 def _over_evaluations(comparison: Comparison, goal: Objective, title: str) -> Chart:
     groups = [(group.name, [best_so_far(run, goal.metric) for run in group.runs]) for group in comparison.groups]
     bands = [over_estimates(name, values) for name, values in groups]
-    return Chart(goal.metric, sentence_case(title), _drawn(bands, "evaluations", goal))
+    return Chart(goal.metric, sentence_case(title), drawn(bands, "evaluations", goal))
 
 
 def _over_seconds(comparison: Comparison, goal: Objective, title: str) -> Iterator[Chart]:
@@ -91,10 +91,15 @@ def _over_seconds(comparison: Comparison, goal: Objective, title: str) -> Iterat
         if len(times) < len(group.runs):
             return
         bands.append(over_seconds(group.name, times, [best_so_far(run, goal.metric) for run in group.runs]))
+    yield Chart("seconds", sentence_case(f"{title}, over simulated time"), over_time(bands, goal))
+
+
+def over_time(bands: Sequence[Band], metric: Objective | str) -> Figure:
+    """Draw bands over seconds of training, in a unit that suits them."""
     longest = max(float(band.x[-1]) for band in bands)
     unit, length = next((unit, length) for unit, length in _UNITS if longest >= 2 * length or length == 1)
     scaled = [Band(band.label, band.x / length, band.mean, band.deviation) for band in bands]
-    yield Chart("seconds", sentence_case(f"{title}, over simulated time"), _drawn(scaled, f"training, {unit}", goal))
+    return drawn(scaled, f"training, {unit}", metric)
 
 
 _UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
@@ -106,7 +111,7 @@ def _of_several_objectives(comparison: Comparison) -> Iterator[Chart]:
         return
     groups = [(group.name, [hypervolume_so_far(run, box.share) for run in group.runs]) for group in comparison.groups]
     bands = [over_estimates(name, values) for name, values in groups]
-    yield Chart("hypervolume", "Hypervolume so far", _drawn(bands, "evaluations", "hypervolume"))
+    yield Chart("hypervolume", "Hypervolume so far", drawn(bands, "evaluations", "hypervolume"))
     yield _fronts(comparison, box)
 
 
@@ -129,7 +134,8 @@ def _fronts(comparison: Comparison, box: Box) -> Chart:
     return Chart("fronts", sentence_case(title), figure)
 
 
-def _drawn(bands: Sequence[Band], x: str, metric: Objective | str) -> Figure:
+def drawn(bands: Sequence[Band], x: str, metric: Objective | str) -> Figure:
+    """Draw each mean as a line and each deviation as a shade, over the quantity named `x`."""
     figure, axes = axes_of(SMALL, x, words(metric))
     for place, band in enumerate(bands):
         style = "-" if place < len(SERIES) else (0, (4, 2))

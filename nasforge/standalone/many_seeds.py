@@ -34,7 +34,7 @@ def simulate(config: Mapping[str, Any], seeds: Sequence[int], progress: Progress
     """
     parts = Parts(config, progress)
     check_seeds(seeds)
-    evaluations = _checked_budget(parts)
+    evaluations = check_fits(parts)
     answers = Answers(parts.space, parts.estimators, parts.goals)
     asked = np.full((len(seeds), evaluations), -1, dtype=np.int32)
     found = np.full(len(seeds), -1, dtype=np.int32)
@@ -69,7 +69,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
         raise OptionError(f"seeds holds {twice} twice, which would count one search as two; list it once")
 
 
-def _checked_budget(parts: Parts) -> int:
+def check_fits(parts: Parts) -> int:
     """Return the number of evaluations of each search, after a check that all parts can be simulated.
 
     Raises:

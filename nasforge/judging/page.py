@@ -1,0 +1,68 @@
+"""`verdict.html`: a verdict in one file that needs no network, and `verdict.csv` beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from markupsafe import Markup
+
+from nasforge.charts.svg import inline
+from nasforge.compare.charts import Chart
+from nasforge.compare.findings import p_value
+from nasforge.journal.journal import atomic
+from nasforge.judging.charts import curves_of_tasks, overall_curve, rank_diagram
+from nasforge.judging.judgment import Verdict
+from nasforge.judging.tables import HEAD, captions, csv_of, rows
+from nasforge.report.pages import write_page
+
+
+def write_verdict(verdict: Verdict, folder: Path) -> Path:
+    """Write both files and return the path of the page."""
+    with atomic(folder / "verdict.csv") as temporary:
+        temporary.write_text(csv_of(verdict), encoding="utf-8")
+    sections = [
+        {
+            "name": name,
+            "sentences": [
+                (_leaning(verdict, name, other), verdict.sentence(name, other)) for other in verdict.rivals(name)
+            ],
+            "rows": rows(verdict, name),
+        }
+        for name in verdict.judged
+    ]
+    content = {
+        "title": "verdict on " + ", ".join(verdict.judged),
+        "headline": verdict.sentence(verdict.judged[0]).partition(":")[0] + ".",
+        "sections": sections,
+        "head": HEAD,
+        "captions": captions(verdict),
+        "ranks": _inline([rank_diagram(verdict)])[0],
+        "rank_sentence": _rank_sentence(verdict),
+        "overall": _inline([overall_curve(verdict)])[0],
+        "curves": _inline(curves_of_tasks(verdict)),
+    }
+    return write_page(folder / "verdict.html", "judging/verdict.html.jinja", content)
+
+
+def _leaning(verdict: Verdict, name: str, other: str) -> str:
+    return "good" if f"{name} is better" in verdict.sentence(name, other) else "warning"
+
+
+def _rank_sentence(verdict: Verdict) -> str:
+    """Which strategies differ over tasks, as far as their number can show that."""
+    tasks, friedman = len(verdict.tasks), verdict.ranks.friedman
+    test = (
+        ""
+        if friedman != friedman
+        else f"Friedman's test that all are alike over {tasks} tasks: p = {p_value(friedman)}. "
+    )
+    return (
+        f"{test}A bar joins strategies that do not differ significantly over the tasks (Wilcoxon signed-rank tests of "
+        "the mean regrets of each pair, Holm-corrected). Tasks of one table resemble each other, so the tests are "
+        "optimistic for other tables."
+    )
+
+
+def _inline(charts: Iterable[Chart]) -> list[tuple[str, Markup]]:
+    return [(chart.title, Markup(inline(chart.svg, chart.name, chart.title))) for chart in charts]

@@ -1,0 +1,95 @@
+"""A verdict as rows: for people on the page, and as CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nasforge.compare.findings import p_value
+from nasforge.judging.judgment import BY_SIZE, RANDOM, Duel, Verdict
+from nasforge.standalone.simulation import POINTS
+from nasforge.statistics.rank_tests import LEVEL
+from nasforge.wording import amount, words
+
+HEAD = ("task", "best of table", "this strategy", "random", "largest", "wins", "p", "verdict")
+CSV_HEAD = (
+    *("strategy", "table", "task", "metric", "evaluations", "seeds", "mean", "deviation", "mean_regret"),
+    *("wins_against_random", "wins_low", "wins_high", "p_corrected"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A strategy on one task: the cells under `HEAD`, and 1, -1 or 0 for better, worse or no significant difference."""
+
+    cells: tuple[str, ...]
+    sign: int
+
+
+def rows(verdict: Verdict, name: str) -> list[Row]:
+    """The results of one strategy on all tasks, with its duel against random search."""
+    found = []
+    for number, duel in verdict.duels(name, RANDOM).items():
+        task, by_size = verdict.tasks[number], verdict.by_size[number]
+        own, other = (verdict.searches[each][number].best for each in (name, RANDOM))
+        best = amount(task.objective, task.objective.best(task.values))
+        cells = (task.name, best, _mean(verdict, number, own), _mean(verdict, number, other))
+        sized = "–" if by_size is None else _mean(verdict, number, by_size)
+        interval = f"{100 * duel.interval.low:.0f}\N{EN DASH}{100 * duel.interval.high:.0f}"
+        outcome = {1: "better", -1: "worse", 0: "–"}[duel.sign]
+        found.append(Row((*cells, sized, f"{100 * duel.wins:.0f} % ({interval})", p_value(duel.p), outcome), duel.sign))
+    return found
+
+
+def csv_of(verdict: Verdict) -> str:
+    """A row for each strategy, task and one of some numbers of evaluations; comparisons are of the last one."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_HEAD)
+    counts = sorted({*(point for point in POINTS if point < verdict.evaluations), verdict.evaluations})
+    for name in verdict.names:
+        duels = verdict.duels(name, RANDOM)
+        for number in range(len(verdict.tasks)):
+            for count in counts:
+                last = duels[number] if count == counts[-1] else None
+                best = verdict.searches[name][number].best[:, count - 1]
+                writer.writerow(_record(verdict, name, number, count, best, last))
+    for number, by_size in enumerate(verdict.by_size):
+        for count in counts if by_size is not None else ():
+            assert by_size is not None
+            writer.writerow(_record(verdict, BY_SIZE, number, count, by_size[:, count - 1], None))
+    return out.getvalue()
+
+
+def _record(
+    verdict: Verdict, name: str, number: int, count: int, best: np.ndarray, duel: Duel | None
+) -> Sequence[object]:
+    task = verdict.tasks[number]
+    compared = ("",) * 4 if duel is None else (duel.wins, duel.interval.low, duel.interval.high, duel.p)
+    measured = best[~np.isnan(best)]
+    spread = (measured.mean(), measured.std(ddof=1)) if len(measured) > 1 else ("", "")
+    known = (name, task.table.name, task.dataset, task.column.metric, count, len(best))
+    return (*known, *spread, task.regrets(best).mean(), *compared)
+
+
+def _mean(verdict: Verdict, number: int, best: np.ndarray) -> str:
+    objective, values = verdict.tasks[number].objective, best[:, -1]
+    return amount(objective, float(np.nanmean(values))) if not np.isnan(values).all() else "–"
+
+
+def captions(verdict: Verdict) -> list[str]:
+    """What the numbers mean."""
+    metrics = ", ".join(dict.fromkeys(words(task.objective) for task in verdict.tasks))
+    predicted = [task.name for task in verdict.tasks if task.column.basis == "predicted"]
+    return [
+        f"Means over {len(verdict.seeds)} seeds of the best after {verdict.evaluations:,} evaluations ({metrics}).",
+        "Wins: the share of pairs of searches in which this strategy's is better than random search's (A of Vargha and "
+        "Delaney 2000); ties count half. In parentheses: a 95 % bootstrap interval over seeds.",
+        f"p: Wilcoxon signed-rank test over seeds, Holm-corrected over the tasks; better or worse if p < {LEVEL:g}.",
+        f"Random: {RANDOM}. Largest: {BY_SIZE}, a search that asks for the networks with most parameters first.",
+        *([f"Predictions of a surrogate, not measurements: {'; '.join(predicted)}."] if predicted else []),
+    ]
