@@ -9,6 +9,10 @@ from nasforge.result import Control, TrainingVerdict
 from nasforge.statistics.intervals import MOST, Sample, detectable, mean_difference, needed, share_below
 from nasforge.wording import counted
 
+TOP = 90
+"""The found architecture counts as better from this percentile among random ones; one in ten random ones reaches it."""
+ENOUGH = 9
+"""Among fewer random architectures, chance alone puts an architecture first more than one time in ten."""
 FEW = 3
 """The suggested number of trainings of each, if a run made fewer than two."""
 
@@ -16,17 +20,20 @@ FEW = 3
 def control_verdict(found: float, others: Sequence[float]) -> Control:
     """Rank the accuracy `found` among the accuracies of random architectures.
 
-    Ties count half in the percentile; its interval is that of `share_below`. A random architecture reaches percentile
-    90 one time in ten; below that, the sentence says that the found one is not clearly better.
+    Ties count half in the percentile; its interval is that of `share_below`. Below the percentile `TOP`, the sentence
+    says that the found one is not clearly better; with fewer than `ENOUGH` random ones, that they cannot tell.
     """
     below, ties = sum(found > other for other in others), sum(found == other for other in others)
     percentile = 100 * (below + 0.5 * ties) / len(others)
     within = share_below(below, ties, len(others))
-    better = percentile >= 90
+    enough = len(others) >= ENOUGH
+    better = enough and percentile >= TOP
+    opening = "Better than random" if better else "NOT clearly better than random"
+    if not enough:
+        opening = f"Fewer than {ENOUGH} random architectures cannot tell whether it is better than random"
     mean, deviation = statistics.fmean(others), statistics.pstdev(others)
     sentence = (
-        f"{'Better than random' if better else 'NOT clearly better than random'}: "
-        f"with the shared weights the found architecture scores {found:.1%}, "
+        f"{opening}: with the shared weights the found architecture scores {found:.1%}, "
         f"{len(others)} random ones {mean:.1%} ± {deviation:.1%}; it stands at percentile {percentile:.0f} "
         f"(95 % interval {100 * within.low:.0f} to {100 * within.high:.0f})."
     )
@@ -84,7 +91,7 @@ def conclusion(control: Control | None, retrained: TrainingVerdict | None) -> tu
     if control is None:
         return trained.sentence, trained.better
     if not trained.sentence:
-        return control.sentence, control.better_than_random
+        return control.sentence, control.better_than_random if len(control.random) >= ENOUGH else None
     link = "and" if (trained.better is True) == control.better_than_random else "but"
     within = control.interval
     sure = f" (95 % interval {within[0]:.0f} to {within[1]:.0f})" if within else ""

@@ -66,6 +66,9 @@ def test_how_many_trainings_would_tell_is_the_least_number_that_does():
         (0.5, [0.1] * 10 + [0.9] * 10, 50.0, (27, 73), "NOT clearly better than random"),
         (0.5, [0.5] * 20, 50.0, (0, 100), "NOT clearly better than random"),
         (0.1, [0.5] * 20, 0.0, (0, 17), "NOT clearly better than random"),
+        (0.9, [0.1] * 9, 100.0, (66, 100), "Better than random"),
+        (0.9, [0.1] * 8, 100.0, (63, 100), "Fewer than 9 random architectures cannot tell"),
+        (0.39, [0.36], 100.0, (3, 100), "Fewer than 9 random architectures cannot tell"),
     ],
 )
 def test_the_control_says_plainly_where_the_found_one_stands(found, others, percentile, interval, words):
@@ -75,6 +78,8 @@ def test_the_control_says_plainly_where_the_found_one_stands(found, others, perc
     assert f"percentile {percentile:.0f} (95 % interval {interval[0]} to {interval[1]})." in said.sentence
     assert said.sentence.startswith(words)
     assert said.better_than_random == (words == "Better than random")
+    undecided = words.startswith("Fewer")
+    assert conclusion(said, None) == (said.sentence, None if undecided else said.better_than_random)
 
 
 @pytest.mark.parametrize(
