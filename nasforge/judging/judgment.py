@@ -142,9 +142,14 @@ class Verdict:
         return write_verdict(self, Path(folder))
 
 
+def smallest_p(pairs: int, tests: int) -> float:
+    """The smallest p that a signed-rank test of this many pairs can give, after Holm's correction for the tests."""
+    return float(tests * 2 / 2**pairs)
+
+
 def check_seeds_suffice(seeds: int, tasks: int) -> None:
     """Raise an `OptionError` if even the largest difference on a task would not be significant."""
-    needed = next(n for n in range(2, 1000) if tasks * 2 / 2**n < LEVEL)  # the smallest p of a signed-rank test
+    needed = next(n for n in range(2, 1000) if smallest_p(n, tasks) < LEVEL)
     if seeds < needed:
         raise OptionError(
             f"seeds: {seeds} cannot show a difference on {counted(tasks, 'task')}, because even the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from nasforge.compare.charts import Chart
 from nasforge.compare.findings import p_value
 from nasforge.journal.journal import atomic
 from nasforge.judging.charts import curves_of_tasks, overall_curve, rank_diagram
-from nasforge.judging.judgment import Verdict
+from nasforge.judging.judgment import Verdict, smallest_p
 from nasforge.judging.tables import HEAD, captions, csv_of, rows
 from nasforge.report.pages import write_page
+from nasforge.statistics.rank_tests import LEVEL
+from nasforge.wording import counted
 
 
 def write_verdict(verdict: Verdict, folder: Path) -> Path:
@@ -57,10 +60,12 @@ def _rank_sentence(verdict: Verdict) -> str:
         if friedman != friedman
         else f"Friedman's test that all are alike over {tasks} tasks: p = {p_value(friedman)}. "
     )
+    possible = smallest_p(tasks, math.comb(len(verdict.names), 2)) < LEVEL
+    few = "" if possible else f"{counted(tasks, 'task')} cannot show a difference over tasks, so all are joined. "
     return (
-        f"{test}A bar joins strategies that do not differ significantly over the tasks (Wilcoxon signed-rank tests of "
-        "the mean regrets of each pair, Holm-corrected). Tasks of one table resemble each other, so the tests are "
-        "optimistic for other tables."
+        f"{test}{few}A bar joins strategies that do not differ significantly over the tasks (Wilcoxon signed-rank "
+        "tests of the mean regrets of each pair, Holm-corrected). Tasks of one table resemble each other, so the tests "
+        "are optimistic for other tables."
     )
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from nasforge.config.configuration import compose
 from nasforge.experiment.parts import Parts
 from nasforge.judging.tasks import Task
+from nasforge.registry.entry_points import build
 from nasforge.run.progress import Detail, Progress
-from nasforge.standalone.many_seeds import check_fits, simulate
+from nasforge.standalone.many_seeds import check_fits, check_only_asks, simulate
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,7 @@ def searched(
     }
     quiet = Progress(detail=Detail.NOTHING)
     for config in configs.values():
+        check_only_asks(build("strategy", config["strategy"]))  # a more helpful sentence than that of a space
         check_fits(Parts(config, quiet))
     done: dict[str, list[Searches]] = {strategy: [] for strategy in strategies}
     with progress.bar("searches of the verdict", len(strategies) * len(tasks)) as bar:

@@ -76,12 +76,7 @@ def check_fits(parts: Parts) -> int:
         AbilityError: the strategy does more than to ask for estimates, or an estimator does more than to look them up.
         OptionError: no number of evaluations is set, or a time.
     """
-    if not _only_asks(parts.strategy):
-        fitting = [name for name, strategy in registry("strategy").working.items() if _only_asks(strategy)]
-        raise AbilityError(
-            f"strategy '{parts.strategy.name}' trains networks or reads images, and a simulation only looks candidates "
-            f"up in a table. Strategies that fit: {', '.join(fitting)}."
-        )
+    check_only_asks(parts.strategy)
     for estimator in parts.estimators:
         if estimator.needs_data or estimator.draws:
             raise AbilityError(
@@ -94,6 +89,16 @@ def check_fits(parts: Parts) -> int:
     if parts.budget.evaluations is None:
         raise OptionError("a simulation needs a number of evaluations: set budget.evaluations=500")
     return parts.budget.evaluations
+
+
+def check_only_asks(strategy: Strategy[Any]) -> None:
+    """Raise an `AbilityError` if the strategy does more than to ask for estimates."""
+    if not _only_asks(strategy):
+        fitting = [name for name, each in registry("strategy").working.items() if _only_asks(each)]
+        raise AbilityError(
+            f"strategy '{strategy.name}' trains networks or reads images, and a simulation only looks candidates "
+            f"up in a table. Strategies that fit: {', '.join(fitting)}."
+        )
 
 
 def _only_asks(strategy: Strategy[Any] | type[Strategy[Any]]) -> bool:

@@ -56,6 +56,7 @@ def test_a_page_and_a_csv_have_the_same_bytes_twice(command):
     }
     with open("one/verdict.html") as file:
         page = file.read()
+    assert "1 task cannot show a difference over tasks" in page
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
@@ -92,7 +93,7 @@ def test_wins_are_those_of_the_rank_sum_test():
 @pytest.mark.parametrize(
     ("error", "message", "what"),
     [
-        (AbilityError, "trains networks", {"strategies": "darts"}),
+        (AbilityError, "trains networks", {"strategies": "darts", "tables": ["accel_nasbench"], "tasks": ["imagenet"]}),
         (UnknownNameError, "no_such", {"strategies": "no_such"}),
         (DataError, "there is no table 'no_such'", {"tables": ["no_such"]}),
         (OptionError, "does not fit: no data set has a quality", {"tables": ["hwnasbench201"], "tasks": []}),
