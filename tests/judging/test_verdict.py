@@ -22,7 +22,7 @@ def judged(*strategies, seeds=12, evaluations=20, tables=("nasbench201",), tasks
 
 
 def test_evolution_is_better_than_random_search():
-    verdict = judged("regularized_evolution,population=20", seeds=40, evaluations=100)
+    verdict = judged("regularized_evolution,population=20", seeds=24, evaluations=100)
     duel = verdict.duels("regularized_evolution,population=20", "random_search")[0]
     assert duel.sign == 1
     assert duel.interval.low > 0.5
@@ -106,3 +106,19 @@ def test_mistakes_are_one_sentence(error, message, what):
     chosen = {"strategies": "random_search", "tables": ["nasbench201"], "tasks": ["cifar10"], "seeds": range(9)}
     with pytest.raises(error, match=message):
         nasforge.verdict(**{**chosen, **what})
+
+
+def test_a_guest_is_judged_like_a_built_in_strategy(guest):
+    lines = [
+        "from nasforge_plugins.strategy.random_search import RandomSearch",
+        "class Mine(RandomSearch):",
+        "    name = 'mine'",
+    ]
+    files = {
+        "mine_nas.py": "\n".join(lines),
+        "mine_conf/__init__.py": "",
+        "mine_conf/strategy/mine.yaml": "name: mine\nselect: foremost\nbatch: 16\n",
+    }
+    groups = {"nasforge.strategy": ["mine = mine_nas:Mine"], "nasforge.conf": ["mine = mine_conf"]}
+    guest("mine-nas", groups, files)
+    assert "mine is NOT clearly better than random_search" in str(judged("mine"))
