@@ -102,7 +102,7 @@ def test_it_proposes_new_mutants_of_the_best_with_the_lowest_draws():
     assert len(set(proposed)) == 10
     assert not set(proposed) & set(first)
     for cell in proposed:
-        assert min((SPACE.encode(cell) != SPACE.encode(parent)).sum() for parent in best) == 1
+        assert min((SPACE.encode(cell) != SPACE.encode(parent)).sum() for parent in best) in (1, 2)
     mutants = [SPACE.mutate(parent, strategy.rng) for parent in best for _ in range(50)]
     assert paths(proposed).mean() > paths(mutants).mean() + 0.2
 

@@ -40,6 +40,7 @@ class BANANAS(AskTellStrategy[VectorEncoded]):
         batch: k, the number of architectures proposed in a round.
         candidates: c, the number of mutants among which a round chooses.
         parents: x, the number of best architectures that are mutated.
+        edits: the largest number of mutations between a parent and a mutant; each number is as likely.
         members: M, the number of networks in the ensemble.
         layers: hidden layers of each network.
         width: neurons in a hidden layer.
@@ -57,6 +58,7 @@ class BANANAS(AskTellStrategy[VectorEncoded]):
         batch: Annotated[int, Field(ge=1, le=10_000)] = 10,
         candidates: Annotated[int, Field(ge=1, le=100_000)] = 100,
         parents: Annotated[int, Field(ge=1, le=10_000)] = 10,
+        edits: Annotated[int, Field(ge=1, le=1_000)] = 2,
         members: Annotated[int, Field(ge=2, le=100)] = 5,
         layers: Annotated[int, Field(ge=1, le=100)] = 3,
         width: Annotated[int, Field(ge=1, le=10_000)] = 20,
@@ -66,6 +68,7 @@ class BANANAS(AskTellStrategy[VectorEncoded]):
         if batch > candidates:
             raise OptionError(f"strategy.batch={batch} is more than strategy.candidates={candidates}")
         self.founders, self.batch, self.candidates, self.parents = population, batch, candidates, parents
+        self.edits = edits
         self.members, self.layers, self.width = members, layers, width
         self.epochs, self.learning_rate = epochs, learning_rate
 
@@ -92,7 +95,9 @@ class BANANAS(AskTellStrategy[VectorEncoded]):
         """New mutants of the parents in turn; random architectures if all neighbors have been evaluated."""
         mutants: dict[Architecture, None] = {}
         for attempt in range(ATTEMPTS * self.candidates):
-            mutant = self.space.mutate(parents[attempt % len(parents)], self.rng)
+            mutant = parents[attempt % len(parents)]
+            for _ in range(self.rng.integers(1, self.edits + 1)):
+                mutant = self.space.mutate(mutant, self.rng)
             if mutant not in self.costs:
                 mutants[mutant] = None
             if len(mutants) == self.candidates:
