@@ -60,8 +60,11 @@ class Case(NamedTuple):
     layout: str
 
 
-def cases() -> list[Case]:
-    """All of them in an order of chance, the same at each call, so that the first ones say something of all."""
+def cases(count: int | None = None) -> list[Case]:
+    """The first `count` of all cases in random order, the same at each call.
+
+    Those of torch's own convolution come last: it may write out of bounds, and glibc may notice that only later.
+    """
     layers = [("operation", name, stride) for name in OPERATIONS for stride in (1, 2)] + [("library", LIBRARY, 2)]
     small = [Case(*layer, channels, side, batch, layout) for layer in layers for channels in (2, 3, 4, 6, 8, 16)
              for side in (7, 8) for batch in BATCHES for layout in LAYOUTS
@@ -70,7 +73,7 @@ def cases() -> list[Case]:
              for side in (15, 16) for batch in BATCHES for layout in LAYOUTS]  # fmt: skip
     mixed = small + large
     random.Random(0).shuffle(mixed)
-    return mixed
+    return sorted(mixed[:count], key=lambda case: case.kind == "library")
 
 
 def wholes() -> Iterator[tuple[str, str]]:
@@ -160,9 +163,8 @@ def rows(instructions: str, tried: list[Case], found: list[float | str]) -> Iter
 
 
 def main(count: int | None) -> None:
-    everything = cases()
-    tried = everything[:count]
-    about = f"{len(tried)} of {len(everything)} cases, drawn at random; torch {torch.__version__.partition('+')[0]}"
+    tried = cases(count)
+    about = f"{len(tried)} of {len(cases())} cases, drawn at random; torch {torch.__version__.partition('+')[0]}"
     lines = ["| kernels | what | cases | wrong | largest error |", "| --- | --- | --- | --- | --- |"]
     for instructions in INSTRUCTIONS:
         command = [sys.executable, __file__, f"--cases={len(tried)}", "--child"]
@@ -179,4 +181,4 @@ if __name__ == "__main__":
     if given.child is None:
         main(given.cases)
     else:
-        report(error(case) for case in cases()[given.child : given.cases])
+        report(error(case) for case in cases(given.cases)[given.child :])
