@@ -75,7 +75,7 @@ ESTIMATOR_SIZES = {
     "footprint": ["estimator.footprint.channels=4", "estimator.footprint.cells=1"],
     "zero_cost": [f"estimator.zero_cost.{word}" for word in SCORES],
     "cascade": [
-        *("estimator.cascade.reference=12", "estimator.cascade.keep=1.0"),
+        *("estimator.cascade.reference=24", "estimator.cascade.keep=1.0"),
         *(f"estimator.cascade.then.{word}" for word in TRAINING),
         *(f"estimator.cascade.first.{word}" for word in SCORES),
     ],

@@ -60,7 +60,7 @@ def test_the_ensemble_learns_and_is_surest_where_it_was_trained():
     targets = convolutions(known)
     features = one_hot_encoding(SPACE, [*known, *unknown])
     ensemble = Ensemble(5, [features.shape[1], 20, 20], seed=0)
-    ensemble.fit(features[:60], targets, epochs=200, learning_rate=0.01)
+    ensemble.train(features[:60], targets, epochs=200, learning_rate=0.01)
     mean, deviation = ensemble.predict(features)
     assert np.corrcoef(mean[60:], convolutions(unknown))[0, 1] > 0.9
     assert deviation[:60].mean() < deviation[60:].mean()

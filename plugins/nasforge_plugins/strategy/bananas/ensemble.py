@@ -26,7 +26,7 @@ class Ensemble:
             self.weights.append(weight.requires_grad_())
             self.biases.append(torch.zeros(members, 1, outputs, requires_grad=True))
 
-    def fit(self, features: np.ndarray, costs: np.ndarray, *, epochs: int, learning_rate: float) -> None:
+    def train(self, features: np.ndarray, costs: np.ndarray, *, epochs: int, learning_rate: float) -> None:
         """Minimize the mean absolute error by Adam, with all architectures in one batch.
 
         Args:

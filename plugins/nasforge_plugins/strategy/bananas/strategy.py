@@ -115,5 +115,5 @@ class BANANAS(AskTellStrategy[VectorEncoded]):
         seed = int(self.rng.integers(2**31))
         with torch_threads(1):  # so that the last bits do not depend on the machine's other work
             ensemble = Ensemble(self.members, widths, seed)
-            ensemble.fit(features[: len(known)], costs, epochs=self.epochs, learning_rate=self.learning_rate)
+            ensemble.train(features[: len(known)], costs, epochs=self.epochs, learning_rate=self.learning_rate)
             return ensemble.predict(features[len(known) :])
