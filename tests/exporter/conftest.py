@@ -12,6 +12,10 @@ SIZES = {"darts": {"channels": 4, "cells": 3}, "nasbench201": {"channels": 4, "c
 """Small networks of the spaces that have no small ones by default."""
 
 
+OPTIONS = {"tsenas": {"min_cells": 4, "max_cells": 4, "reductions": 1}}
+"""Of spaces whose networks of default size take ONNX and torch.export long."""
+
+
 @pytest.fixture
 def run(trained_run, tmp_path):
     """A copy of a finished run."""
@@ -23,7 +27,7 @@ def make_found():
     """Make a network to export, with random weights: of a space, for images of a shape."""
 
     def make(space, architecture=None, *, shape=(3, 16, 16), class_names=("a", "b", "c"), **sizes):
-        built = registry("space")[space]()
+        built = registry("space")[space](**OPTIONS.get(space, {}))
         if architecture is None:
             architecture = built.sample(np.random.default_rng(0))
         elif isinstance(architecture, str):
