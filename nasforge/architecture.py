@@ -244,3 +244,9 @@ class CellGraph:
     edges: tuple[tuple[int, int, str], ...]
     chain: bool = False
     marked: tuple[int, ...] = ()
+
+    @classmethod
+    def sequence(cls, title: str, nodes: Iterable[str]) -> CellGraph:
+        """Return a chain in which each node reads the one before it."""
+        labels = tuple(nodes)
+        return cls(title, labels, tuple((place, place + 1, "") for place in range(len(labels) - 1)), chain=True)

@@ -62,9 +62,8 @@ class FBNet(WithinTable, DecisionList):
         """The layers, one after the other."""
         names = self.validate(architecture)[self.gene]
         widths = (width for width, depth in zip(WIDTHS, DEPTHS, strict=True) for _ in range(depth))
-        labels = tuple(f"{width} channels: {name}" for width, name in zip(widths, names, strict=True))
-        wires = tuple((place, place + 1, "") for place in range(len(labels) - 1))
-        return [CellGraph("layers", labels, wires, chain=True)]
+        labels = (f"{width} channels: {name}" for width, name in zip(widths, names, strict=True))
+        return [CellGraph.sequence("layers", labels)]
 
     def build(
         self,

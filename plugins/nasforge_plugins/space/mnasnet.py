@@ -60,9 +60,8 @@ class MnasNet(WithinTable, DecisionList):
     def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
         """The stages, one after the other."""
         text = str(self.validate(architecture))
-        labels = tuple(f"{width} channels: {stage}" for width, stage in zip(WIDTHS, text.split("-"), strict=True))
-        wires = tuple((place, place + 1, "") for place in range(len(labels) - 1))
-        return [CellGraph("stages", labels, wires, chain=True)]
+        stages = zip(WIDTHS, text.split("-"), strict=True)
+        return [CellGraph.sequence("stages", (f"{width} channels: {stage}" for width, stage in stages))]
 
     def build(
         self,

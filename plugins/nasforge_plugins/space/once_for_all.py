@@ -69,9 +69,8 @@ class OnceForAll(WithinTable, DecisionList):
     def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
         """The blocks that there are, one after the other."""
         stages = zip(WIDTHS, stages_of(self.validate(architecture)), strict=True)
-        labels = tuple(f"{width} channels: k{k} e{e}" for width, blocks in stages for k, e in blocks)
-        wires = tuple((place, place + 1, "") for place in range(len(labels) - 1))
-        return [CellGraph(f"blocks at resolution {architecture[self.gene][-1]}", labels, wires, chain=True)]
+        labels = (f"{width} channels: k{k} e{e}" for width, blocks in stages for k, e in blocks)
+        return [CellGraph.sequence(f"blocks at resolution {architecture[self.gene][-1]}", labels)]
 
     def build(
         self,

@@ -92,8 +92,7 @@ class TransNASMacro(VectorEncoded):
     def draw(self, architecture: Architecture) -> Sequence[CellGraph]:
         """The modules, one after the other."""
         digits = self.validate(architecture)[GENE]
-        wires = tuple((place, place + 1, "") for place in range(len(digits) - 1))
-        return [CellGraph("modules", tuple(MODULES[digit] for digit in digits), wires, chain=True)]
+        return [CellGraph.sequence("modules", (MODULES[digit] for digit in digits))]
 
     def encode(self, architecture: Architecture) -> np.ndarray:
         """The skeleton's rank (1,)."""
