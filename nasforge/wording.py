@@ -37,10 +37,10 @@ def amount(metric: Objective | str, value: float) -> str:
     return f"{100 * value:.2f} %" if is_share(metric) else f"{value:.4g}"
 
 
-def times(logarithm: float) -> str:
-    """Return a ratio from its natural logarithm: "1.8 times", and "10^12 times" from a million on."""
+def ratio(logarithm: float) -> str:
+    """Return a ratio from its natural logarithm: "1.8", and "10^12" from a million on."""
     power = logarithm / math.log(10)
-    return f"{math.exp(logarithm):.4g} times" if power < 6 else f"10^{power:.0f} times"
+    return f"{math.exp(logarithm):.4g}" if power < 6 else f"10^{power:.0f}"
 
 
 def sentence_case(text: str) -> str:

@@ -16,7 +16,7 @@ from nasforge.bounds.model import Model
 from nasforge.randomness import rng_of
 from nasforge.result import Derivation
 from nasforge.space import Mix, WeightSharing
-from nasforge.wording import quantity, times
+from nasforge.wording import quantity, ratio
 
 MOST_BUILT = 200
 """How many architectures are measured in the order of their probability, if networks must be built for it."""
@@ -93,15 +93,15 @@ class Bounds:
 
 
 def _kept(bounds: str, bounded: Metrics) -> str:
-    return f"The most probable architecture keeps {bounds}: it has {_sizes(bounded)}."
+    return f"The most probable architecture keeps {bounds} ({_sizes(bounded)})."
 
 
 def _changed(bounds: str, bounded: Metrics, unbounded: Metrics, cost: float, gap: float) -> str:
     found = "is the most probable one with" if gap == 0 else "keeps"
-    proof = "" if gap == 0 else f" Others within the bounds are at most {times(gap)} as probable as the derived one."
+    others = f" Others within the bounds are at most {ratio(gap)} times as probable as the derived one."
     return (
-        f"The derived architecture {found} {bounds}: it has {_sizes(bounded)}. Without constraints, one with "
-        f"{_sizes(unbounded)} would have been derived, which is {times(cost)} as probable.{proof}"
+        f"The derived architecture {found} {bounds} ({_sizes(bounded)}). The one that would have been derived without "
+        f"constraints is {ratio(cost)} times as probable ({_sizes(unbounded)}).{others if gap else ''}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from nasforge.architecture import Objective
 from nasforge.result import SearchResult
 from nasforge.statistics.confusion import MOST_SHOWN, Confusions
-from nasforge.wording import amount, is_share, sentence_case, times, words
+from nasforge.wording import amount, is_share, ratio, sentence_case, words
 
 
 def known_rows(result: SearchResult) -> list[list[str]]:
@@ -60,7 +60,7 @@ def bounds_table(result: SearchResult) -> BoundsTable | None:
     )
     return BoundsTable(
         [words(metric) for metric in metrics],
-        [(name, notation, [amount(metric, values[metric]) for metric in metrics], times(cost))
+        [(name, notation, [amount(metric, values[metric]) for metric in metrics], ratio(cost))
          for name, notation, values, cost in rows[: 1 + (derivation.most_probable != str(result.architecture))]],
     )  # fmt: skip
 
