@@ -134,5 +134,5 @@ class SimulatedRun(BudgetedSearch[SpaceT_co]):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         raise AbilityError(
             f"this strategy uses run.{name}, which a simulation lacks, because it only looks candidates up; "
-            "`nasforge search` runs it in a folder"
+            "without `simulate`, nasforge runs it in a folder"
         )
