@@ -111,6 +111,17 @@ def test_weighted_sums_of_work_are_predicted_without_known_devices(space, tmp_pa
     )
 
 
+def test_a_kind_of_layer_that_all_measured_architectures_had_may_be_missing(space, tmp_path, no_tables):
+    pooled = [cell for cell in sampled(space, 60) if "avg_pool" in str(cell)][:8]
+    convolved = [cell for cell in sampled(space, 60) if "avg_pool" not in str(cell)][:8]
+    times_of(space, pooled, np.exp([4.0, 2.0, 5.0, 1.0, 3.0, 2.5, 1.5, 4.5]), tmp_path / "a.json")
+    estimator = build("estimator", {"name": "latency", "measured": str(tmp_path / "a.json")})
+    estimator.check(space)
+    answers = predictions(tmp_path / "a.json", space, convolved)
+    assert np.isfinite(answers).all()
+    assert (answers > 0).all()
+
+
 # Mistakes
 
 

@@ -16,7 +16,8 @@ COST = 5.0
 """By how much any group of features but the first, or sums instead of products, must raise the logarithm of the
 evidence: with few measurements, it is easily fooled by a group of many features."""
 SHIFT = 0.1
-"""What is added to a quantity that may be 0 before its logarithm is taken, as a share of its mean."""
+"""What is added to a quantity that was 0 for a measured architecture before its logarithm is taken, as a share of its
+mean. Others count as at least that share, because another architecture may have none: no layer of some kind."""
 NOISES = (1e-12, 1e-9, 1e-6, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 """Variances of the noise, to choose from."""
 
@@ -40,7 +41,9 @@ class _Scale:
 
     def __init__(self, group: Features, logarithms: bool) -> None:
         self._logarithms = logarithms and group.quantities
-        self._shift = SHIFT * group.values.mean(0) * (group.values == 0).any(0)
+        share = SHIFT * group.values.mean(0)
+        self._shift = share * (group.values == 0).any(0)
+        self._least = np.minimum(share, group.values.min(0) + self._shift)  # leaves measured architectures alone
         values = self._taken(group)
         self._mean = values.mean(0)
         deviations = values.std(0)
@@ -53,7 +56,7 @@ class _Scale:
         return columns
 
     def _taken(self, group: Features) -> np.ndarray:
-        return np.log(group.values + self._shift) if self._logarithms else group.values
+        return np.log(np.maximum(group.values + self._shift, self._least)) if self._logarithms else group.values
 
 
 @dataclass(frozen=True)
