@@ -94,6 +94,8 @@ class Estimator(ABC):
             outside the space; a table or a supernet cannot.
         draws: whether an estimate may draw from a global generator. If not, none is seeded for it, which takes longer
             than a table lookup.
+        looks_up: whether it looks candidates up in the table that its options `table` or `path` name, in the columns of
+            the data set of its option `dataset`; simulations and verdicts set these.
         needs_data: whether it reads images. If no part of a search does, the search reads none.
         fingerprint: a hash of what it reads besides images, such as a table; part of every key, unlike paths.
         dataset: the data set of its metrics, if a search reads no images.
@@ -114,6 +116,7 @@ class Estimator(ABC):
     weights_option: ClassVar[str] = ""
     builds: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    looks_up: ClassVar[bool] = False
     needs_data: ClassVar[bool] = True
     fingerprint: str = ""
     dataset: str = ""

@@ -174,11 +174,6 @@ EXAMPLES = {
         "supernet",
         "training",
     },  # its tests, a variable
-    "command/simulations.py": {"tabular"},  # the default of `nasforge simulate`
-    "command/verdicts.py": {"local_search", "regularized_evolution"},  # what `nasforge verdict` compares with
-    "judging/judgment.py": {"random_search"},  # the baseline of every verdict
-    "judging/tasks.py": {"tabular"},  # how a search follows a table
-    "standalone/many_seeds.py": {"tabular"},  # an estimator that looks candidates up
     "run/estimates.py": {"training"},  # an estimator that needs no shared weights
     "testing/one_shot.py": {"darts", "egnas", "medarts", "single_path", "te_nas"},  # whose searches the suite runs
 }

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from nasforge.architecture import Architecture
+from nasforge.command.own_options import split, value_of
 from nasforge.config.configuration import compose
 from nasforge.errors import DataError, OptionError
 from nasforge.latency.measurements import RELIABLE, Measurements, parameters_of, this_machine
@@ -55,31 +55,18 @@ def measure_latency(words: Sequence[str], config_dir: str | None) -> int:
 
 def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], str | None, list[str]]:
     """Split into conditions, the file's path, and overrides of the space."""
-    options: dict[str, Any] = {}
-    out, overrides = None, []
-    for word in words:
-        key, equals, value = word.partition("=")
-        if key == "out" and value:
-            out = value
-        elif key in OWN and equals:
-            options[key] = _value(word, value)
-        elif equals and key.lstrip("+").partition(".")[0] == "space":
-            overrides.append(word)
-        else:
+    own, overrides = split(words, (*OWN, "out"))
+    out = own.pop("out", None)
+    for word in overrides:
+        key, equals, _ = word.partition("=")
+        if not equals or key.lstrip("+").partition(".")[0] != "space":
             near = difflib.get_close_matches(key, (*OWN, "out", "space"), n=1)
             hint = f" Did you mean {near[0]}=?" if near else ""
             raise OptionError(
                 f"measure-latency does not take {word}.{hint} It takes space=NAME, space.KEY=VALUE, out=FILE and "
                 f"{', '.join(OWN)}"
             )
-    return options, out, overrides
-
-
-def _value(word: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise OptionError(f"{word}: its value must be a number, a word or a list") from None
+    return {key: value_of(key, text) for key, text in own.items()}, out, overrides
 
 
 def _begun(path: Path, space: SearchSpace, config: Mapping[str, Any], conditions: Conditions) -> Measurements:

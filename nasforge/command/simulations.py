@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nasforge.command.own_options import names_of, seeds_of, split, usual_choices
 from nasforge.config.configuration import compose
 from nasforge.config.overrides import override
-from nasforge.errors import OptionError
+from nasforge.errors import AbilityError, OptionError
 from nasforge.journal.records import flat
+from nasforge.registry.entry_points import registry
 from nasforge.registry.places import user_path
 from nasforge.tables.files import find_table
 from nasforge.tables.storage import SUFFIXES
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from nasforge.standalone.simulation import Simulation
 
 USAGE = "nasforge simulate strategy=NAME table=NAME task=NAME [seeds=1000] [out=FILE.npz] [KEY=VALUE]..."
-LOOKUP = "tabular"
-"""The estimator that looks candidates up in a table."""
+OWN = ("table", "task", "seeds", "out")
 
 
 def simulate(
@@ -80,22 +79,16 @@ def simulate_command(arguments: Sequence[str], config_dir: str | None) -> int:
     from nasforge.run.progress import Progress
     from nasforge.standalone.simulation_files import check_suffix
 
-    own = {"table": "", "task": "", "seeds": "1000", "out": ""}
-    others = []
-    for word in arguments:
-        key, equals, value = word.partition("=")
-        if key in ("seed", "-m", "--multirun"):
+    own, others = split(arguments, OWN)
+    for word in others:
+        if word.partition("=")[0] in ("seed", "-m", "--multirun"):
             raise OptionError(f"{word}: a simulation takes several seeds at once, as in seeds=1000 or seeds=[3,5]")
-        if not equals or word.startswith("-"):
+        if "=" not in word or word.startswith("-"):
             raise OptionError(f"simulate takes KEY=VALUE and --config-dir, not '{word}': {USAGE}")
-        if key in own:
-            own[key] = value
-        else:
-            others.append(word)
-    seeds, out = seeds_of(own["seeds"]), user_path(own["out"]) if own["out"] else None
+    seeds, out = seeds_of(own.get("seeds", "1000")), user_path(own["out"]) if own.get("out") else None
     if out is not None:
         check_suffix(out)
-    words = [*_chosen(own["table"], own["task"], others), *others]
+    words = [*_chosen(own.get("table", ""), own.get("task", ""), others), *others]
     simulation = _simulated(words, seeds, config_dir, Progress())
     print(simulation)
     if out is not None:
@@ -120,31 +113,30 @@ def _chosen(table: str, task: str, given: Sequence[str]) -> list[str]:
         table: name or path of the table; empty: the estimator's default.
         task: name of a data set; empty: the estimator's default.
     """
-    words = [] if any(word.startswith("estimator=") for word in given) else [f"estimator={LOOKUP}"]
+    chosen = [names_of(word.partition("=")[2]) for word in given if word.startswith("estimator=")]
+    words = [] if chosen else [f"estimator={usual_choices()['estimator']}"]
+    if not (table or task):
+        return words
+    lookup = _looking_up(chosen[-1] if chosen else [usual_choices()["estimator"]])
     if table:
         is_path = "/" in table or Path(table).suffix in SUFFIXES
         found = find_table(Path(table).stem, user_path(table)) if is_path else find_table(table)
         if task:
             found.of_dataset(task)
-        words.append(override(f"estimator.{LOOKUP}.path" if is_path else f"estimator.{LOOKUP}.table", table))
+        words.append(override(f"estimator.{lookup}.path" if is_path else f"estimator.{lookup}.table", table))
         if not any(word.startswith("space=") for word in given):
             words.append(override("space", found.space))
-    return [*words, override(f"estimator.{LOOKUP}.dataset", task)] if task else words
+    return [*words, override(f"estimator.{lookup}.dataset", task)] if task else words
 
 
-def seeds_of(text: str) -> Sequence[int]:
-    """Return the seeds in `1000`, `[3,5]`, `range(10)` or `range(10,20)`."""
-    if text.isdecimal():
-        return range(int(text))
-    if match := re.fullmatch(r"range\((\d+)(?:,\s*(\d+))?\)", text):
-        first, last = match.groups()
-        return range(int(first)) if last is None else range(int(first), int(last))
-    try:
-        seeds = json.loads(text)
-    except ValueError:
-        seeds = None
-    if not isinstance(seeds, list):
-        raise OptionError(
-            f"seeds={text}: write how many, as in seeds=1000, or which, as in seeds=[3,5] or seeds=range(5,9)"
-        )
-    return seeds
+def _looking_up(estimators: Sequence[str]) -> str:
+    """Return the first of the estimators that looks candidates up in the table that its options name."""
+    from nasforge.standalone.many_seeds import looking_up
+
+    for name in estimators:
+        if registry("estimator")[name].looks_up:
+            return name
+    raise AbilityError(
+        f"estimator={','.join(estimators)} looks nothing up, so it takes no table and task; choose "
+        f"{' or '.join(looking_up())}"
+    )

@@ -194,8 +194,11 @@ class Parts:
     @property
     def data_name(self) -> str:
         """The name of the data that results are about: the data module, or the data set of the estimators."""
-        if self.reads_data:
-            return str(self.data.name)
+        return str(self.data.name) if self.reads_data else self.dataset
+
+    @property
+    def dataset(self) -> str:
+        """The data sets of estimators that read no images."""
         return ", ".join(dict.fromkeys(estimator.dataset for estimator in self.estimators if estimator.dataset))
 
     @cached_property

@@ -19,7 +19,6 @@ from nasforge.statistics.intervals import Interval
 from nasforge.statistics.rank_tests import LEVEL, holm
 from nasforge.wording import counted
 
-RANDOM = "random_search"
 BY_SIZE = "parameters only"
 """The search that asks for the largest networks first."""
 
@@ -50,7 +49,7 @@ class Verdict:
 
     Attributes:
         judged: names of the strategies to judge.
-        box: names of the strategies to compare them with; the first is random search.
+        box: names of the strategies to compare them with; the first is the baseline, such as random search.
         searches: for each strategy, its searches on each task.
         by_size: for each task, the quality (seeds, evaluations) of the largest networks; None without parameters.
     """
@@ -68,6 +67,11 @@ class Verdict:
         """All strategies, those to judge first."""
         return tuple(self.searches)
 
+    @property
+    def baseline(self) -> str:
+        """The strategy that all others are compared with on each task."""
+        return self.box[0]
+
     @cached_property
     def regrets(self) -> Mapping[str, np.ndarray]:
         """For each strategy (tasks, seeds, evaluations): how far the best so far is from the table's best, which is 0;
@@ -84,13 +88,13 @@ class Verdict:
 
     def best_of_box(self, name: str) -> str:
         """The strategy of the box with the best average rank, other than `name`."""
-        others = [other for other in self.box if other != name] or [RANDOM]
+        others = [other for other in self.box if other != name] or [self.baseline]
         return min(others, key=lambda other: self.ranks.ranks[self.names.index(other)])
 
     def rivals(self, name: str) -> list[str]:
-        """Random search, parameters alone if a table has them, and the best of the box."""
+        """The baseline, parameters alone if a table has them, and the best of the box."""
         sized = [BY_SIZE] if any(each is not None for each in self.by_size) else []
-        return list(dict.fromkeys([RANDOM, *sized, self.best_of_box(name)]))
+        return list(dict.fromkeys([self.baseline, *sized, self.best_of_box(name)]))
 
     def duels(self, name: str, other: str) -> dict[int, Duel]:
         """Compare two searches at the end, by the index of each task; `BY_SIZE` has only those with parameters."""
@@ -113,8 +117,10 @@ class Verdict:
         assert by_size is not None
         return self.tasks[number].regrets(by_size[:, -1])
 
-    def sentence(self, name: str, other: str = RANDOM) -> str:
-        """The outcome in words: better or worse means a significant difference on more than half of the tasks."""
+    def sentence(self, name: str, other: str = "") -> str:
+        """The outcome in words, against the baseline unless another is named: better or worse means a significant
+        difference on more than half of the tasks."""
+        other = other or self.baseline
         signs = [duel.sign for duel in self.duels(name, other).values()]
         better, worse, count = signs.count(1), signs.count(-1), len(signs)
         word = "better" if 2 * better > count else "worse" if 2 * worse > count else "NOT clearly better"

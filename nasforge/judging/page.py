@@ -14,7 +14,7 @@ from nasforge.compare.findings import p_value
 from nasforge.journal.journal import atomic
 from nasforge.judging.charts import curves_of_tasks, overall_curve, rank_diagram
 from nasforge.judging.judgment import Verdict, smallest_p
-from nasforge.judging.tables import HEAD, captions, csv_of, rows
+from nasforge.judging.tables import captions, csv_of, head, rows
 from nasforge.report.pages import write_page
 from nasforge.statistics.rank_tests import LEVEL
 from nasforge.wording import counted
@@ -38,7 +38,7 @@ def write_verdict(verdict: Verdict, folder: Path) -> Path:
         "title": "verdict on " + ", ".join(verdict.judged),
         "headline": verdict.sentence(verdict.judged[0]).partition(":")[0] + ".",
         "sections": sections,
-        "head": HEAD,
+        "head": head(verdict),
         "captions": captions(verdict),
         "ranks": _inline([rank_diagram(verdict)])[0],
         "rank_sentence": _rank_sentence(verdict),

@@ -11,7 +11,6 @@ import numpy as np
 
 from nasforge.config.configuration import compose
 from nasforge.experiment.parts import Parts
-from nasforge.judging.tasks import Task
 from nasforge.registry.entry_points import build
 from nasforge.run.progress import Detail, Progress
 from nasforge.standalone.many_seeds import check_fits, check_only_asks, simulate
@@ -32,7 +31,7 @@ class Searches:
 
 def searched(
     strategies: Sequence[str],
-    tasks: Sequence[Task],
+    grounds: Sequence[Sequence[str]],
     seeds: Sequence[int],
     evaluations: int,
     config_dir: str | PathLike[str] | None,
@@ -42,21 +41,24 @@ def searched(
 
     All strategies are checked before the first search.
 
+    Args:
+        grounds: for each task, the words that choose it.
+
     Raises:
         UnknownNameError: there is no strategy of that name.
         AbilityError: a strategy trains networks.
     """
-    grounds = [_composed([*task.words(), *_words(strategies[0])], evaluations, config_dir) for task in tasks]
+    composed = [_composed([*words, *_words(strategies[0])], evaluations, config_dir) for words in grounds]
     configs = {
-        strategy: _composed([*tasks[0].words(), *_words(strategy)], evaluations, config_dir) for strategy in strategies
+        strategy: _composed([*grounds[0], *_words(strategy)], evaluations, config_dir) for strategy in strategies
     }
     quiet = Progress(detail=Detail.NOTHING)
     for config in configs.values():
         check_only_asks(build("strategy", config["strategy"]))  # a more helpful sentence than that of a space
         check_fits(Parts(config, quiet))
     done: dict[str, list[Searches]] = {strategy: [] for strategy in strategies}
-    with progress.bar("searches of the verdict", len(strategies) * len(tasks)) as bar:
-        for ground in grounds:
+    with progress.bar("searches of the verdict", len(strategies) * len(grounds)) as bar:
+        for ground in composed:
             for strategy, config in configs.items():
                 where = {key: ground[key] for key in ("space", "estimator", "objectives")}
                 done[strategy].append(_simulated({**config, **where}, seeds, quiet))

@@ -10,32 +10,45 @@ from dataclasses import dataclass
 import numpy as np
 
 from nasforge.compare.findings import p_value
-from nasforge.judging.judgment import BY_SIZE, RANDOM, Duel, Verdict
+from nasforge.judging.judgment import BY_SIZE, Duel, Verdict
 from nasforge.standalone.simulation import POINTS
 from nasforge.statistics.rank_tests import LEVEL
 from nasforge.wording import amount, words
 
-HEAD = ("task", "best of table", "this strategy", "random", "largest", "wins", "p", "verdict")
 CSV_HEAD = (
     *("strategy", "table", "task", "metric", "evaluations", "seeds", "mean", "deviation", "mean_regret"),
-    *("wins_against_random", "wins_low", "wins_high", "p_corrected"),
+    *("wins_against_baseline", "wins_low", "wins_high", "p_corrected"),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """A strategy on one task: the cells under `HEAD`, and 1, -1 or 0 for better, worse or no significant difference."""
+    """A strategy on one task: the cells under `head`, and 1, -1 or 0 for better, worse or no significant difference."""
 
     cells: tuple[str, ...]
     sign: int
 
 
+def head(verdict: Verdict) -> tuple[str, ...]:
+    """The headings of a strategy's results."""
+    return (
+        "task",
+        "best of table",
+        "this strategy",
+        verdict.baseline.replace("_", " "),
+        "largest",
+        "wins",
+        "p",
+        "verdict",
+    )
+
+
 def rows(verdict: Verdict, name: str) -> list[Row]:
-    """The results of one strategy on all tasks, with its duel against random search."""
+    """The results of one strategy on all tasks, with its duel against the baseline."""
     found = []
-    for number, duel in verdict.duels(name, RANDOM).items():
+    for number, duel in verdict.duels(name, verdict.baseline).items():
         task, by_size = verdict.tasks[number], verdict.by_size[number]
-        own, other = (verdict.searches[each][number].best for each in (name, RANDOM))
+        own, other = (verdict.searches[each][number].best for each in (name, verdict.baseline))
         best = amount(task.objective, task.objective.best(task.values))
         cells = (task.name, best, _mean(verdict, number, own), _mean(verdict, number, other))
         sized = "–" if by_size is None else _mean(verdict, number, by_size)
@@ -52,7 +65,7 @@ def csv_of(verdict: Verdict) -> str:
     writer.writerow(CSV_HEAD)
     counts = sorted({*(point for point in POINTS if point < verdict.evaluations), verdict.evaluations})
     for name in verdict.names:
-        duels = verdict.duels(name, RANDOM)
+        duels = verdict.duels(name, verdict.baseline)
         for number in range(len(verdict.tasks)):
             for count in counts:
                 last = duels[number] if count == counts[-1] else None
@@ -87,9 +100,9 @@ def captions(verdict: Verdict) -> list[str]:
     predicted = [task.name for task in verdict.tasks if task.column.basis == "predicted"]
     return [
         f"Means over {len(verdict.seeds)} seeds of the best after {verdict.evaluations:,} evaluations ({metrics}).",
-        "Wins: the share of pairs of searches in which this strategy's is better than random search's (A of Vargha and "
-        "Delaney 2000); ties count half. In parentheses: a 95 % bootstrap interval over seeds.",
+        f"Wins: the share of pairs of searches in which this strategy's is better than that of {verdict.baseline} "
+        "(A of Vargha and Delaney 2000); ties count half. In parentheses: a 95 % bootstrap interval over seeds.",
         f"p: Wilcoxon signed-rank test over seeds, Holm-corrected over the tasks; better or worse if p < {LEVEL:g}.",
-        f"Random: {RANDOM}. Largest: {BY_SIZE}, a search that asks for the networks with most parameters first.",
+        f"Largest: {BY_SIZE}, a search that asks for the networks with most parameters first.",
         *([f"Predictions of a surrogate, not measurements: {'; '.join(predicted)}."] if predicted else []),
     ]

@@ -72,14 +72,14 @@ class Task:
             curves.append(np.pad(best, (0, evaluations - len(best)), mode="edge"))
         return np.where(np.isinf(curves), np.nan, curves)
 
-    def words(self) -> list[str]:
-        """Return the words that choose this task for a search."""
+    def words(self, estimator: str) -> list[str]:
+        """Return the words that choose this task for a search, whose candidates an estimator looks up."""
         source = ("path", self.table.path) if self.table.path else ("table", self.table.name)
         among = [override("space.among", self.table.name)] if self.table.vectors is not None else []
         return [
-            "estimator=tabular",
-            override(f"estimator.tabular.{source[0]}", source[1]),
-            override("estimator.tabular.dataset", self.dataset),
+            f"estimator={estimator}",
+            override(f"estimator.{estimator}.{source[0]}", source[1]),
+            override(f"estimator.{estimator}.dataset", self.dataset),
             override("space", self.table.space),
             *among,
             override("objectives", [self.objective.metric]),

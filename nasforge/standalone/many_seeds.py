@@ -81,7 +81,7 @@ def check_fits(parts: Parts) -> int:
         if estimator.needs_data or estimator.draws:
             raise AbilityError(
                 f"estimator '{estimator.name}' {'reads images' if estimator.needs_data else 'draws at random'}, and a "
-                "simulation only looks candidates up in a table: use estimator=tabular"
+                f"simulation only looks candidates up in a table: use estimator={' or '.join(looking_up())}"
             )
     parts.strategy.check_goals(parts.estimators, parts.goals.followed, parts.goals.constraints)
     if parts.budget.seconds is not None:
@@ -89,6 +89,11 @@ def check_fits(parts: Parts) -> int:
     if parts.budget.evaluations is None:
         raise OptionError("a simulation needs a number of evaluations: set budget.evaluations=500")
     return parts.budget.evaluations
+
+
+def looking_up() -> list[str]:
+    """Return the names of the estimators that look candidates up in a table."""
+    return [name for name, estimator in registry("estimator").working.items() if estimator.looks_up]
 
 
 def check_only_asks(strategy: Strategy[Any]) -> None:

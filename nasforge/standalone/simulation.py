@@ -74,7 +74,7 @@ class Simulation:
         return cls(
             strategy=parts.strategy.name,
             space=parts.space.name,
-            data=parts.data_name,
+            data=parts.dataset,
             objectives=(*parts.goals.followed, *reported),
             seeds=seeds,
             architectures=tuple(evaluation.architecture for evaluation in evaluations),

@@ -3,6 +3,7 @@
 # ruff: noqa: D102  # a test's name says what it checks
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -48,6 +49,13 @@ class EstimatorContract:
         for objective in objectives:
             if objective.metric.endswith("accuracy"):
                 assert objective.direction == "max", f"'{objective.metric}' is better when larger: use direction 'max'"
+
+    def test_what_looks_candidates_up_lets_the_table_be_chosen(self, estimator: Estimator) -> None:
+        if estimator.looks_up:
+            missing = {"table", "path", "dataset"} - set(inspect.signature(type(estimator)).parameters)
+            assert not missing, f"`looks_up` is set, so it needs the options {', '.join(sorted(missing))} too"
+            assert not estimator.needs_data, "`looks_up` is set, so it must not read images: needs_data = False"
+            assert not estimator.draws, "`looks_up` is set, so it must not draw at random: draws = False"
 
     def test_metrics_are_those_of_the_objectives(
         self, estimator: Estimator, space: SearchSpace, context: Context

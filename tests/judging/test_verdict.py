@@ -100,6 +100,8 @@ def test_wins_are_those_of_the_rank_sum_test():
         (UnknownNameError, "no_such", {"tasks": ["no_such"]}),
         (OptionError, "1 cannot show a difference on 1 task, .* at least 6", {"seeds": range(1)}),
         (OptionError, "needs a strategy", {"strategies": []}),
+        (OptionError, "evaluations=0: it must be a whole number, 1 or more", {"evaluations": 0}),
+        (AbilityError, "estimator=latency does not look candidates up; choose tabular", {"estimator": "latency"}),
     ],
 )
 def test_mistakes_are_one_sentence(error, message, what):

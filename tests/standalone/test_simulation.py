@@ -158,6 +158,34 @@ def test_seeds_without_a_feasible_candidate_are_counted(table):
     assert str(simulation).splitlines()[1:] == list(simulation.notes)
 
 
+@pytest.fixture
+def guests_lookup(guest):
+    lines = [
+        "from nasforge_plugins.estimator.tabular import Tabular",
+        "class Mine(Tabular):",
+        "    name = 'mine'",
+    ]
+    yaml = "# @package estimator.mine\nname: mine\ntable: nasbench201\npath: null\ndataset: cifar10\n"
+    files = {"mine_lookup.py": "\n".join(lines), "mine_conf/__init__.py": "", "mine_conf/estimator/mine.yaml": yaml}
+    guest(
+        "mine-lookup", {"nasforge.estimator": ["mine = mine_lookup:Mine"], "nasforge.conf": ["mine = mine_conf"]}, files
+    )
+
+
+def test_a_guests_estimator_may_look_candidates_up(table, command, guests_lookup):
+    chosen = ["simulate", "strategy=random_search", "seeds=2", "budget.evaluations=9", f"table={table}", "task=two"]
+    chosen.append("objectives=[accuracy]")
+    built_in, own = command(*chosen), command(*chosen, "estimator=mine")
+    assert own[0] == 0, own[2]
+    assert own[1] == built_in[1]
+    status, printed, complaint = command(
+        *("verdict", "random_search", "tables=nasbench201", "tasks=cifar10", "seeds=6", "evaluations=9"),
+        *("against=random_search", "estimator=mine"),
+    )
+    assert status == 0, complaint
+    assert "random_search is NOT clearly better" in printed
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
@@ -173,6 +201,10 @@ def test_seeds_without_a_feasible_candidate_are_counted(table):
         (
             ["strategy=egnas"],
             "strategy 'egnas' trains networks or reads images, and a simulation only looks",
+        ),
+        (
+            ["estimator=[training]", "task=two"],
+            "estimator=training looks nothing up, so it takes no table and task; choose",
         ),
         (["estimator=training"], "estimator 'training' reads images, and a simulation only looks candidates up"),
         (["budget.seconds=5"], "budget.seconds counts a run's time, which a simulation does not have; omit it"),

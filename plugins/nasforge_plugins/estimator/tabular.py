@@ -23,6 +23,7 @@ class Tabular(Lookup):
     """
 
     name: ClassVar[str] = "tabular"
+    looks_up: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -1,0 +1,62 @@
+"""A command's own options, written `KEY=VALUE` among words that have another meaning."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from nasforge.errors import OptionError
+
+
+def split(words: Sequence[str], names: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the values of the options with these names, as they were typed, and all other words in order."""
+    own, others = {}, []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and key in names:
+            own[key] = value
+        else:
+            others.append(word)
+    return own, others
+
+
+def usual_choices() -> Mapping[str, Any]:
+    """Return what commands that search tables choose unless they are told otherwise: `conf/tables.yaml`."""
+    content: dict[str, Any] = yaml.safe_load(files("nasforge.conf").joinpath("tables.yaml").read_text("utf-8"))
+    return content
+
+
+def value_of(key: str, text: str) -> Any:
+    """Return a value as YAML reads it."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise OptionError(f"{key}={text}: its value must be a number, a word or a list") from None
+
+
+def names_of(text: str) -> list[str]:
+    """Return the names in `a`, `a,b` or `[a,b]`."""
+    return [name.strip() for name in text.strip("[]").split(",") if name.strip()]
+
+
+def seeds_of(text: str) -> Sequence[int]:
+    """Return the seeds in `1000`, `[3,5]`, `range(10)` or `range(10,20)`."""
+    if text.isdecimal():
+        return range(int(text))
+    if match := re.fullmatch(r"range\((\d+)(?:,\s*(\d+))?\)", text):
+        first, last = match.groups()
+        return range(int(first)) if last is None else range(int(first), int(last))
+    try:
+        seeds = json.loads(text)
+    except ValueError:
+        seeds = None
+    if not isinstance(seeds, list):
+        raise OptionError(
+            f"seeds={text}: write how many, as in seeds=1000, or which, as in seeds=[3,5] or seeds=range(5,9)"
+        )
+    return seeds
