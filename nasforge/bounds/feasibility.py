@@ -1,4 +1,4 @@
-"""Whether constraints can be kept, and the least that is possible."""
+"""Whether constraints can be kept, and the least that is possible or was found."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def feasible(model: Model, constraints: Sequence[Constraint], space: str) -> Sel
     """Return a selection that keeps the constraints.
 
     Raises:
-        OptionError: none does; the message says what is possible.
+        OptionError: none does, or none was found; the message says which, and the least that is possible or was found.
     """
     for selection in model.drawn:
         if model.keeps(selection):
@@ -63,13 +63,15 @@ def is_small_table(model: Model) -> bool:
 
 
 def _impossible(model: Model, constraints: Sequence[Constraint], space: str) -> OptionError:
+    proven, several = is_small_table(model) or model.exact is not None, len(constraints) > 1
     phrases = []
     for place, bound in enumerate(constraints):
         excess = float(model.excess(least(model, [place]))[place])
-        value = model.measures.value(place, excess)
-        phrases.append(f"the {'least' if bound.upper else 'largest'} possible {bound.metric} is {value:.6g}")
-    several = len(constraints) > 1
+        value, side = model.measures.value(place, excess), "least" if bound.upper else "largest"
+        what = f"{side} possible {bound.metric}" if proven else f"{side} {bound.metric} that was found"
+        phrases.append(f"the {what} is {value:.6g}")
     listed = " and ".join(f"'{bound}'" for bound in constraints)
-    which = f"constraints {listed} exclude" if several else f"constraint {listed} excludes"
+    exclude = ("exclude" if several else "excludes") if proven else f"seem{'' if several else 's'} to exclude"
+    which = f"constraint{'s' if several else ''} {listed} {exclude}"
     alone = ", each by itself" if several else ""
     return OptionError(f"{which} every architecture of space '{space}': {' and '.join(phrases)}{alone}")

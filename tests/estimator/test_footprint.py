@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nasforge import Context, search
+from nasforge.config.configuration import compose
 from nasforge.registry.entry_points import build
 from nasforge.testing import EstimatorContract
 from nasforge.testing.samples import tiny_data
@@ -28,6 +29,18 @@ def test_parameters_are_those_of_the_table(shared_data):
     context = Context(space, tiny_data((3, 32, 32), 10, 40), "cpu", 1, 0)
     for notation, parameters in published.items():
         assert footprint.estimate(space.read(notation), context).metrics["params_m"] == pytest.approx(parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "macs", "parameters"),
+    [("darts", "EGNAS_im_A", 598, 5.4), ("darts", "EGNAS_im_B", 495, 4.4), ("mobilenet", "mobilenet_v2", 301, 3.5)],
+)
+def test_imagenet_counts_are_the_published_ones_whatever_the_images(name, preset, macs, parameters):
+    config = compose([f"space={name}", "estimator=footprint_imagenet"]).config
+    space, footprint = build("space", config["space"]), build("estimator", config["estimator"]["footprint"])
+    size = footprint.estimate(space.presets[preset], Context(space, tiny_data((1, 8, 8), 10, 40), "cpu", 1, 0)).metrics
+    assert round(size["macs_m"]) == macs  # as EG-NAS and torchvision (0.30 GFLOPS) give them
+    assert round(size["params_m"], 1) == parameters
 
 
 def test_a_supernet_search_keeps_a_bound(few_images, tmp_path):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from nasforge import Architecture, Cells, Channels, Context, Estimate, Estimator, Objective, network_size
+from pydantic import Field
+
+from nasforge import Architecture, Cells, Channels, Context, Count, Estimate, Estimator, Objective, network_size
+
+Side = Annotated[int, Field(ge=4, le=65_536)]
 
 
 class Footprint(Estimator):
@@ -12,16 +16,26 @@ class Footprint(Estimator):
 
     Args:
         channels, cells: its initial width and depth; None: those of the space's network for evaluation.
+        input_shape: (channels, height, width) of the image; None: that of the search's images.
+        classes: number of logits; None: that of the search's data.
     """
 
     name: ClassVar[str] = "footprint"
     objectives = (Objective("params_m", "min"), Objective("macs_m", "min"))
 
-    def __init__(self, *, channels: Channels | None = None, cells: Cells | None = None) -> None:
-        self.channels, self.cells = channels, cells
+    def __init__(
+        self,
+        *,
+        channels: Channels | None = None,
+        cells: Cells | None = None,
+        input_shape: tuple[Channels, Side, Side] | None = None,
+        classes: Count | None = None,
+    ) -> None:
+        self.channels, self.cells, self.input_shape, self.classes = channels, cells, input_shape, classes
 
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
         """Build the network and count."""
-        shape, classes = context.data.input_shape, context.data.classes
+        shape = self.input_shape or context.data.input_shape
+        classes = self.classes or context.data.classes
         network = context.space.build(architecture, shape, classes, channels=self.channels, cells=self.cells)
         return Estimate(network_size(network, shape))
