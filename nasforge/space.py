@@ -239,6 +239,31 @@ class VectorEncoded(SearchSpace):
         from_a = rng.random(len(self.cardinalities)) < 0.5
         return self.decode(np.where(from_a, self.encode(a), self.encode(b)))
 
+    def neighbors(self, architecture: Architecture) -> list[Architecture]:
+        """Return all architectures that are one step away: by default those that differ in one decision.
+
+        Override it if architectures of the space are seldom one decision apart.
+        """
+        vector = self.encode(architecture)
+        changed = [
+            (position, value)
+            for position, choices in enumerate(self.cardinalities)
+            for value in range(choices)
+            if value != vector[position]
+        ]
+        vectors = np.repeat(vector[None], len(changed), axis=0)
+        for neighbor, (position, value) in zip(vectors, changed, strict=True):
+            neighbor[position] = value
+        return [self.decode(neighbor) for neighbor in vectors]
+
+    def nearest(self, vector: np.ndarray) -> Architecture:
+        """Return the architecture to estimate for integers (decisions,) that an optimizer proposes: by default the
+        decoded one.
+
+        Override it if the space searches among some of its architectures only.
+        """
+        return self.decode(vector)
+
 
 @lru_cache
 def _free(cardinalities: tuple[int, ...]) -> tuple[int, ...]:

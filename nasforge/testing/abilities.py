@@ -36,6 +36,18 @@ class TakesVectors:
                 "encode() returned an array that the space keeps; return a new one each time"
             )
 
+    def test_neighbors_are_others_and_the_nearest_is_itself(
+        self, space: SearchSpace, architectures: list[Architecture]
+    ) -> None:
+        if not isinstance(space, VectorEncoded):
+            return
+        architecture = architectures[0]
+        neighbors = space.neighbors(architecture)
+        assert architecture not in neighbors, "neighbors() must not return the architecture itself"
+        assert len(set(neighbors)) == len(neighbors), "neighbors() returned an architecture twice"
+        found = space.nearest(space.encode(architecture))
+        assert found == architecture, f"nearest(encode(a)) must be a: it is {found} for {architecture}"
+
     def test_every_vector_is_an_architecture(self, space: SearchSpace) -> None:
         if not isinstance(space, VectorEncoded):
             return

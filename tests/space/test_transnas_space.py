@@ -6,7 +6,7 @@ import pytest
 from nasforge import Architecture, ArchitectureError
 from nasforge.registry.entry_points import build
 from nasforge.testing import SpaceContract
-from nasforge_plugins.space.transnas.macro import ALL, neighbors
+from nasforge_plugins.space.transnas.macro import ALL, adjacent
 
 
 class TestTransNASMicroContract(SpaceContract):
@@ -44,10 +44,10 @@ def test_the_published_example_of_a_cell():
 
 
 def test_neighbors_differ_in_one_module():
-    assert (min(len(neighbors(digits)) for digits in ALL), max(len(neighbors(digits)) for digits in ALL)) == (9, 20)
-    assert (1, 2, 3) not in neighbors((1, 2, 3, 4))
-    assert (1, 2, 3, 4, 4) in neighbors((1, 2, 3, 4))
-    assert all(digits in neighbors(near) for digits in ALL[::97] for near in neighbors(digits))
+    assert (min(len(adjacent(digits)) for digits in ALL), max(len(adjacent(digits)) for digits in ALL)) == (9, 20)
+    assert (1, 2, 3) not in adjacent((1, 2, 3, 4))
+    assert (1, 2, 3, 4, 4) in adjacent((1, 2, 3, 4))
+    assert all(digits in adjacent(near) for digits in ALL[::97] for near in adjacent(digits))
 
 
 def test_children_have_their_parents_modules():

@@ -25,7 +25,7 @@ from nasforge.run.goals import Goals
 from nasforge.run.resources import Budget, Machinery
 from nasforge.run.run import Run
 from nasforge_plugins.strategy.bananas import BANANAS
-from nasforge_plugins.strategy.local_search import LocalSearch, neighbors
+from nasforge_plugins.strategy.local_search import LocalSearch
 from nasforge_plugins.strategy.nevergrad import Nevergrad
 from nasforge_plugins.strategy.nsga2 import NSGA2
 from nasforge_plugins.strategy.random_search import RandomSearch
@@ -192,7 +192,7 @@ def test_evolution_lets_the_oldest_die_and_breeds_the_best_of_a_sample():
 def test_local_search_ends_each_climb_on_a_local_optimum(tmp_path):
     found, evaluations = searched(tmp_path, LocalSearch(), 600)
     accuracy = {evaluation.architecture: evaluation.metrics["accuracy"] for evaluation in TRUTH}
-    around = neighbors(Grid(), found.architecture)
+    around = Grid().neighbors(found.architecture)
     assert len(around) == len(set(around)) == 15
     assert all(accuracy.get(neighbor, -1) <= found.metrics["accuracy"] for neighbor in around)
     assert len(evaluations) == 600

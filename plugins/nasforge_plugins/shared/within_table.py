@@ -9,11 +9,11 @@ import numpy as np
 from nasforge import Architecture, DataError, VectorEncoded, find_table
 
 NEAREST = 8
-"""A mutation is one of so many nearest architectures."""
+"""A mutation is one of so many nearest architectures, and a neighbor is at most as far away as the last of them."""
 
 
 class WithinTable(VectorEncoded):
-    """Ability: a space whose samples, mutants and children all are rows of a table, if its name is given.
+    """Ability: a space whose samples, mutants, children and neighbors all are rows of a table, if its name is given.
 
     Published results of a huge space cover a sample of it: a search that leaves the sample gets no estimate.
 
@@ -53,9 +53,28 @@ class WithinTable(VectorEncoded):
         child = super().crossover(a, b, rng)
         return self._near(self.encode(child), rng, 1) if len(self._rows) else child
 
+    def neighbors(self, architecture: Architecture) -> list[Architecture]:
+        """The nearest architectures of the table, with all that are as near as the last of them."""
+        if not len(self._rows):
+            return super().neighbors(architecture)
+        differing = self._differing(self.encode(architecture))
+        farthest = np.sort(differing[differing > 0])[:NEAREST][-1]
+        return [self.decode(self._rows[row]) for row in np.flatnonzero((differing > 0) & (differing <= farthest))]
+
+    def nearest(self, vector: np.ndarray) -> Architecture:
+        """The architecture of the table with the fewest differing decisions, or the decoded one."""
+        if not len(self._rows):
+            return super().nearest(vector)
+        return self.decode(self._rows[self._differing(vector).argmin()])
+
+    def _differing(self, vector: np.ndarray) -> np.ndarray:
+        """(rows,) in how many decisions each row differs from a vector."""
+        counts: np.ndarray = np.count_nonzero(self._rows != vector.astype(np.int16), axis=1)
+        return counts
+
     def _near(self, vector: np.ndarray, rng: np.random.Generator, count: int) -> Architecture:
         """One of the `count` nearest rows that differ from `vector`; ties are broken at random."""
-        differing = np.count_nonzero(self._rows != vector.astype(np.int16), axis=1)
+        differing = self._differing(vector)
         ranked = np.where(differing == 0, np.inf, differing + rng.random(len(differing)))
         nearest = np.argpartition(ranked, count)[:count]
         return self.decode(self._rows[nearest[rng.integers(count)]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import ClassVar
@@ -10,7 +11,7 @@ from nasforge import Architecture, AskTellStrategy, Evaluation, Result, Run, Vec
 
 
 class LocalSearch(AskTellStrategy[VectorEncoded]):
-    """Hill climbing over all neighbors (vectors that differ in one decision), with restarts at local optima.
+    """Hill climbing over all neighbors (mostly those that differ in one decision), with restarts at local optima.
 
     It follows the first objective.
     """
@@ -25,13 +26,14 @@ class LocalSearch(AskTellStrategy[VectorEncoded]):
 
     def search(self, run: Run[VectorEncoded]) -> Result:
         """Climb until the budget is used up."""
-        count = sum(choices - 1 for choices in run.space.cardinalities)
+        start = run.space.sample(copy.deepcopy(run.rng))  # the same that `ask` draws
+        count = len(run.space.neighbors(start))
         run.warn_of_budget(count, f"{1 + count} are a random start and its neighbors")
         return super().search(run)
 
     def ask(self) -> Sequence[Architecture]:
         """A random start, or all neighbors of the current architecture."""
-        return [self.space.sample(self.rng)] if self.current is None else neighbors(self.space, self.current)
+        return [self.space.sample(self.rng)] if self.current is None else self.space.neighbors(self.current)
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Move to the best neighbor; if none is better, restart."""
@@ -42,16 +44,3 @@ class LocalSearch(AskTellStrategy[VectorEncoded]):
             self.current, self.cost = best.architecture, best.cost(objective)
         else:
             self.begin()
-
-
-def neighbors(space: VectorEncoded, architecture: Architecture) -> list[Architecture]:
-    """All architectures whose vectors differ from this one's in exactly one decision."""
-    vector = space.encode(architecture)
-    architectures = []
-    for position, choices in enumerate(space.cardinalities):
-        for value in range(choices):
-            if value != vector[position]:
-                neighbor = vector.copy()
-                neighbor[position] = value
-                architectures.append(space.decode(neighbor))
-    return architectures

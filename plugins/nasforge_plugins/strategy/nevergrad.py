@@ -80,7 +80,7 @@ class Nevergrad(AskTellStrategy[VectorEncoded]):
     def _architecture(self, candidate: Any) -> Architecture:
         vector = np.zeros(len(self.space.cardinalities), dtype=int)
         vector[self.free] = candidate.value
-        return self.space.decode(vector)
+        return self.space.nearest(vector)
 
 
 def _readable() -> list[str]:

@@ -107,8 +107,12 @@ class TransNASMacro(VectorEncoded):
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """One of the skeletons that differ in one module, or by the last one."""
-        near = neighbors(architecture[GENE])
+        near = adjacent(architecture[GENE])
         return _architecture(near[rng.integers(len(near))])
+
+    def neighbors(self, architecture: Architecture) -> list[Architecture]:
+        """The skeletons that differ in one module, or by the last one."""
+        return [_architecture(digits) for digits in adjacent(architecture[GENE])]
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
         """Each module from either parent, and the modules beyond the shorter one's end from the longer one or not."""
@@ -135,7 +139,7 @@ class TransNASMacro(VectorEncoded):
         return ModuleNetwork(input_shape, classes, width, self.validate(architecture)[GENE], BasicBlock)
 
 
-def neighbors(digits: Digits) -> list[Digits]:
+def adjacent(digits: Digits) -> list[Digits]:
     """The skeletons whose digits, filled up with zeros, differ in one place, in lexicographic order."""
     changed = {(*digits[:place], digit, *digits[place + 1 :]) for place in range(len(digits)) for digit in MODULES}
     resized = {digits[:-1], *((*digits, digit) for digit in MODULES)}
