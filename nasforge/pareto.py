@@ -37,7 +37,7 @@ def normalized_hypervolume(costs: np.ndarray, ideal: np.ndarray, nadir: np.ndarr
     The reference point is the nadir: a row that is worse in some objective adds nothing. A row better than the ideal is
     moved to the border of the box. An objective in which ideal and nadir are equal is ignored.
     """
-    from pymoo.indicators.hv import Hypervolume  # imported here because pymoo is slow to import
+    from moocore import hypervolume  # imported here because every process of a run imports this module
 
     costs = np.reshape(costs, (-1, len(ideal)))
     inside = costs[(costs <= nadir).all(axis=1)]
@@ -46,4 +46,4 @@ def normalized_hypervolume(costs: np.ndarray, ideal: np.ndarray, nadir: np.ndarr
         return float(len(inside) > 0)
     scaled = (inside[:, varies] - ideal[varies]) / (nadir - ideal)[varies]
     distinct = np.unique(np.maximum(scaled, 0), axis=0)
-    return float(Hypervolume(ref_point=np.ones(distinct.shape[1]))(distinct))
+    return float(hypervolume(distinct, ref=np.ones(distinct.shape[1])))

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from nasforge.judging.judge import Terms
     from nasforge.judging.judgment import Verdict
 
-USAGE = "nasforge verdict STRATEGY... [tables=[NAME,...]] [tasks=[NAME,...]] [seeds=50] [evaluations=200] [out=FOLDER]"
-OWN = ("tables", "tasks", "seeds", "evaluations", "baseline", "against", "estimator", "out")
+USAGE = (
+    "nasforge verdict STRATEGY... [tables=[NAME,...]] [tasks=[NAME,...]] "
+    "[objectives=[METRIC,...]] [seeds=50] [evaluations=200] [out=FOLDER]"
+)
+OWN = ("tables", "tasks", "seeds", "evaluations", "baseline", "against", "estimator", "objectives", "out")
 
 
 def verdict(
@@ -28,6 +31,7 @@ def verdict(
     baseline: str | None = None,
     against: Sequence[str] | None = None,
     estimator: str | None = None,
+    objectives: Sequence[str] = (),
     config_dir: str | PathLike[str] | None = None,
 ) -> Verdict:
     """Judge strategies on all tables that fit, against random search, parameters alone and the best of the box.
@@ -48,6 +52,8 @@ def verdict(
         baseline: the strategy that every other is compared with; None: random search.
         against: other strategies to compare with; None: those of nasforge's own that `conf/tables.yaml` names.
         estimator: the one that looks candidates up; None: nasforge's own.
+        objectives: metrics that searches follow, such as ["accuracy", "params_m"]; searches in several objectives are
+            compared by hypervolume. None: each data set's quality.
         config_dir: a folder with your own configurations, like the command's --config-dir.
 
     Raises:
@@ -67,6 +73,7 @@ def verdict(
         baseline=baseline,
         against=against,
         estimator=estimator,
+        objectives=objectives,
     )
     names = [strategies] if isinstance(strategies, str) else strategies
     return judge(names, terms, config_dir, Progress(detail=Detail.NOTHING))
@@ -90,6 +97,7 @@ def verdict_command(arguments: Sequence[str], config_dir: str | None) -> int:
         baseline=own.get("baseline"),
         against=names_of(own["against"]) if "against" in own else None,
         estimator=own.get("estimator"),
+        objectives=names_of(own.get("objectives", "")),
     )
     verdict = judge(strategies, terms, config_dir, Progress())
     print(verdict)
@@ -101,5 +109,7 @@ def _terms(**given: Any) -> Terms:
     """Return the terms of a verdict; what is None is chosen as usual."""
     from nasforge.judging.judge import Terms
 
-    usual = usual_choices()
+    usual = dict(usual_choices())
+    if len(given["objectives"]) > 1:
+        usual["against"] = usual["against_fronts"]
     return Terms(**{name: usual[name] if value is None else value for name, value in given.items()})

@@ -15,16 +15,15 @@ from nasforge.charts.fronts import front_line, look_at
 from nasforge.charts.plots import SERIES, SMALL, axes_of, in_percent, legend
 from nasforge.charts.svg import LIGHT, svg_of
 from nasforge.compare.comparison import Comparison
-from nasforge.compare.scores import Box
 from nasforge.compare.trajectories import (
     Band,
     best_so_far,
     costs,
-    hypervolume_so_far,
     over_estimates,
     over_seconds,
     simulated_seconds,
 )
+from nasforge.statistics.hypervolumes import Box
 from nasforge.wording import sentence_case, words
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def _of_several_objectives(comparison: Comparison) -> Iterator[Chart]:
     box = comparison.box
     if box is None:
         return
-    groups = [(group.name, [hypervolume_so_far(run, box.share) for run in group.runs]) for group in comparison.groups]
+    groups = [(group.name, [box.share_so_far(costs(run)) for run in group.runs]) for group in comparison.groups]
     bands = [over_estimates(name, values) for name, values in groups]
     yield Chart("hypervolume", "Hypervolume so far", drawn(bands, "evaluations", "hypervolume"))
     yield _fronts(comparison, box)

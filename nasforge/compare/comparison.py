@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasforge.compare.scores import COSTS, Box, Score, common_box, scores
+from nasforge.compare.scores import COSTS, Score, common_box, scores
 from nasforge.errors import RunError
 from nasforge.journal.journal import digest
 from nasforge.journal.records import flat
 from nasforge.registry.places import path_keys
 from nasforge.run.beginning import chosen
 from nasforge.run.folders import FinishedRun, read_runs
+from nasforge.statistics.hypervolumes import Box
 from nasforge.statistics.rank_tests import RankTest, rank_tests
 
 

@@ -12,27 +12,9 @@ import numpy as np
 
 from nasforge.architecture import Objective
 from nasforge.compare.trajectories import best_so_far, costs
-from nasforge.pareto import normalized_hypervolume, undominated
 from nasforge.run.folders import FinishedRun
+from nasforge.statistics.hypervolumes import Box
 from nasforge.wording import is_share, words
-
-
-@dataclass(frozen=True)
-class Box:
-    """The volume that hypervolumes are shares of: from the best to the worst value of each objective on a front.
-
-    Attributes:
-        objectives: two or more.
-        ideal, nadir: (objectives,) costs; the nadir is the reference point.
-    """
-
-    objectives: tuple[Objective, ...]
-    ideal: np.ndarray
-    nadir: np.ndarray
-
-    def share(self, points: np.ndarray) -> float:
-        """The share of the box, in [0, 1], that points (n, objectives), given as costs, dominate."""
-        return normalized_hypervolume(points, self.ideal, self.nadir)
 
 
 @dataclass(frozen=True)
@@ -89,11 +71,7 @@ class Score:
 def common_box(runs: Sequence[FinishedRun]) -> Box | None:
     """The box of the front of all runs' candidates together; None for a single objective."""
     every = np.concatenate([costs(run) for run in runs])
-    usable = np.unique(every[np.isfinite(every).all(axis=1)], axis=0)
-    if every.shape[1] < 2 or not len(usable):
-        return None
-    front = usable[undominated(usable)]
-    return Box(runs[0].followed, front.min(axis=0), front.max(axis=0))
+    return Box.around(runs[0].followed, every) if every.shape[1] > 1 else None
 
 
 def scores(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from nasforge.pareto import undominated
 from nasforge.run.folders import FinishedRun
 from nasforge.run.goals import TRAINING_TIME
 
@@ -60,24 +59,6 @@ def simulated_seconds(run: FinishedRun) -> np.ndarray | None:
     if all(each is None for each in seconds):
         return None
     return np.cumsum([each or 0.0 for each in seconds])
-
-
-def hypervolume_so_far(run: FinishedRun, share: Callable[[np.ndarray], float], points: int = 50) -> np.ndarray:
-    """(estimates,) hypervolume of the candidates so far, computed at `points` estimates and constant in between.
-
-    Args:
-        share: the hypervolume of costs (n, objectives).
-    """
-    every = costs(run)
-    front = np.empty((0, every.shape[1]))
-    values = np.zeros(len(every))
-    before = 0
-    for after in np.unique(np.linspace(1, len(every), min(points, len(every))).astype(int)):
-        front = np.unique(np.concatenate([front, every[before:after]]), axis=0)
-        front = front[undominated(front)]
-        values[after - 1 :] = share(front)
-        before = after
-    return values
 
 
 def over_estimates(label: str, values: Sequence[np.ndarray]) -> Band:

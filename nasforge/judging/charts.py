@@ -1,17 +1,22 @@
-"""The charts of a verdict: average ranks, curves over evaluations and over simulated time."""
+"""The charts of a verdict: average ranks, curves over evaluations and simulated time, attainment surfaces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasforge.charts.plots import SERIES, WIDE, axes_of
+from nasforge.charts.plots import SERIES, SMALL, WIDE, axes_of, in_percent, legend
 from nasforge.charts.svg import LIGHT
 from nasforge.compare.charts import Chart, drawn, over_time
 from nasforge.compare.trajectories import over_estimates, over_seconds
+from nasforge.judging.fronts import FrontTask, surfaces
 from nasforge.judging.judgment import BY_SIZE, Verdict
 from nasforge.wording import words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ROW = 24.0
 """Height of a row of the diagram of ranks, in points."""
@@ -68,3 +73,51 @@ def curves_of_tasks(verdict: Verdict) -> Iterator[Chart]:
         if len(times) == len(done):
             timed = [over_seconds(name, list(times[name]), list(done[name].best)) for name in times]
             yield Chart(f"time-{number}", f"{title}, over simulated time", over_time(timed, task.objective))
+
+
+def surfaces_of_tasks(verdict: Verdict) -> Iterator[Chart]:
+    """For each task of two objectives, the attainment surfaces of all strategies and the table's front."""
+    for number, task in enumerate(verdict.tasks):
+        if not (isinstance(task, FrontTask) and len(task.columns) == 2):
+            continue
+        first, second = task.box.objectives
+        figure, axes = axes_of(SMALL, words(second), words(first))
+        signs = np.array([first.sign, second.sign])
+        known = task.values[~np.isnan(task.values).any(axis=1)]
+        corner = known.max(axis=0)
+        axes.plot(*_stairs(surfaces([known])["best"], corner, signs), color=LIGHT["ink"], linewidth=1, label="table")
+        for place, name in enumerate(verdict.names):
+            levels = surfaces(verdict.searches[name][number].fronts)
+            _draw_surfaces(axes, levels, corner, signs, LIGHT[SERIES[place % len(SERIES)]], name)
+        _look_at_box(axes, task.box.ideal, task.box.nadir, signs)
+        in_percent(axes.xaxis, second)
+        in_percent(axes.yaxis, first)
+        legend(axes)
+        yield Chart(f"surfaces-{number}", task.name, figure)
+
+
+def _draw_surfaces(
+    axes: Axes, levels: Mapping[str, np.ndarray], corner: np.ndarray, signs: np.ndarray, color: str, name: str
+) -> None:
+    """Draw the median surface as a line, and a shade from the best to the worst."""
+    if not levels:
+        return
+    best, worst = (_stairs(levels[level], corner, signs) for level in ("best", "worst"))
+    between = np.concatenate([np.stack(best, axis=1), np.stack(worst, axis=1)[::-1]])
+    axes.fill(*between.T, color=color, alpha=0.16, linewidth=0)
+    axes.plot(*_stairs(levels["median"], corner, signs), color=color, linewidth=1.7, label=name)
+
+
+def _stairs(surface: np.ndarray, corner: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The x (second objective) and y (first) of a surface's staircase, which ends at the worst costs, `corner`."""
+    first, second = surface.T
+    y = np.repeat(np.append(first, corner[0]), 2)[:-1]
+    x = np.repeat(np.append(corner[1], second), 2)[1:]
+    return signs[1] * x, signs[0] * y
+
+
+def _look_at_box(axes: Axes, ideal: np.ndarray, nadir: np.ndarray, signs: np.ndarray) -> None:
+    """Fit the axes to the box of the table's front, with a margin."""
+    margin = 0.05 * (nadir - ideal)
+    (bottom, left), (top, right) = signs * (ideal - margin), signs * (nadir + margin)
+    axes.set(xlim=sorted((left, right)), ylim=sorted((bottom, top)))

@@ -8,6 +8,7 @@ from os import PathLike
 
 from nasforge.errors import AbilityError, OptionError
 from nasforge.judging import tasks
+from nasforge.judging.fronts import having
 from nasforge.judging.judgment import Verdict, check_seeds_suffice
 from nasforge.judging.searches import searched
 from nasforge.registry.entry_points import registry
@@ -26,6 +27,7 @@ class Terms:
         baseline: name of the strategy that all are compared with.
         against: names of the other strategies to compare with.
         estimator: name of the estimator that looks candidates up.
+        objectives: metrics to follow; none: the quality of each data set.
     """
 
     tables: Sequence[str]
@@ -35,6 +37,7 @@ class Terms:
     baseline: str
     against: Sequence[str]
     estimator: str
+    objectives: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         check_seeds(self.seeds)
@@ -52,17 +55,17 @@ def judge(
     """Return the verdict on strategies, `NAME` or `NAME,OPTION=VALUE,...`; errors as for `nasforge.verdict`."""
     if not strategies:
         raise OptionError("verdict needs a strategy: nasforge verdict STRATEGY...")
-    fitting = tasks.tasks(terms.tables, terms.tasks)
+    what = (having(terms.objectives), " and ".join(terms.objectives)) if terms.objectives else ()
+    fitting = tasks.tasks(terms.tables, terms.tasks, *what)
     check_seeds_suffice(len(terms.seeds), len(fitting))
     box = tuple(dict.fromkeys([terms.baseline, *terms.against]))
     names = list(dict.fromkeys([*strategies, *box]))
-    grounds = [task.words(terms.estimator) for task in fitting]
     return Verdict(
         judged=tuple(dict.fromkeys(strategies)),
         box=box,
         tasks=tuple(fitting),
         seeds=tuple(terms.seeds),
         evaluations=terms.evaluations,
-        searches=searched(names, grounds, terms.seeds, terms.evaluations, config_dir, progress),
+        searches=searched(names, fitting, terms.estimator, terms.seeds, terms.evaluations, config_dir, progress),
         by_size=tuple(task.by_size(terms.seeds, terms.evaluations) for task in fitting),
     )

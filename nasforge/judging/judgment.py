@@ -68,6 +68,11 @@ class Verdict:
         return tuple(self.searches)
 
     @property
+    def sized(self) -> bool:
+        """Whether a task has a search for the largest networks."""
+        return any(by_size is not None for by_size in self.by_size)
+
+    @property
     def baseline(self) -> str:
         """The strategy that all others are compared with on each task."""
         return self.box[0]
@@ -93,7 +98,7 @@ class Verdict:
 
     def rivals(self, name: str) -> list[str]:
         """The baseline, parameters alone if a table has them, and the best of the box."""
-        sized = [BY_SIZE] if any(each is not None for each in self.by_size) else []
+        sized = [BY_SIZE] if self.sized else []
         return list(dict.fromkeys([self.baseline, *sized, self.best_of_box(name)]))
 
     def duels(self, name: str, other: str) -> dict[int, Duel]:

@@ -1,4 +1,4 @@
-"""`verdict.html`: a verdict in one file that needs no network, and `verdict.csv` beside it."""
+"""`verdict.html`: a verdict in one file that needs no network, and its tables beside it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from nasforge.charts.svg import inline
 from nasforge.compare.charts import Chart
 from nasforge.compare.findings import p_value
 from nasforge.journal.journal import atomic
-from nasforge.judging.charts import curves_of_tasks, overall_curve, rank_diagram
+from nasforge.judging.charts import curves_of_tasks, overall_curve, rank_diagram, surfaces_of_tasks
 from nasforge.judging.judgment import Verdict, smallest_p
-from nasforge.judging.tables import captions, csv_of, head, rows
+from nasforge.judging.tables import captions, csv_of, csv_of_surfaces, head, rows
 from nasforge.report.pages import write_page
 from nasforge.statistics.rank_tests import LEVEL
-from nasforge.wording import counted
+from nasforge.wording import counted, sentence_case
 
 
 def write_verdict(verdict: Verdict, folder: Path) -> Path:
-    """Write both files and return the path of the page."""
-    with atomic(folder / "verdict.csv") as temporary:
-        temporary.write_text(csv_of(verdict), encoding="utf-8")
+    """Write the files and return the path of the page."""
+    for name, text in {"verdict.csv": csv_of(verdict), "surfaces.csv": csv_of_surfaces(verdict)}.items():
+        if text:
+            with atomic(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     sections = [
         {
             "name": name,
             "sentences": [
-                (_leaning(verdict, name, other), verdict.sentence(name, other)) for other in verdict.rivals(name)
+                (_leaning(verdict, name, other), _said(verdict, name, other)) for other in verdict.rivals(name)
             ],
             "rows": rows(verdict, name),
         }
@@ -36,7 +38,7 @@ def write_verdict(verdict: Verdict, folder: Path) -> Path:
     ]
     content = {
         "title": "verdict on " + ", ".join(verdict.judged),
-        "headline": verdict.sentence(verdict.judged[0]).partition(":")[0] + ".",
+        "headline": f"{_headline(verdict)}.",
         "sections": sections,
         "head": head(verdict),
         "captions": captions(verdict),
@@ -44,8 +46,21 @@ def write_verdict(verdict: Verdict, folder: Path) -> Path:
         "rank_sentence": _rank_sentence(verdict),
         "overall": _inline([overall_curve(verdict)])[0],
         "curves": _inline(curves_of_tasks(verdict)),
+        "regret": verdict.tasks[0].scale,
+        "surfaces": _inline(surfaces_of_tasks(verdict)),
     }
     return write_page(folder / "verdict.html", "judging/verdict.html.jinja", content)
+
+
+def _headline(verdict: Verdict) -> str:
+    return verdict.sentence(verdict.judged[0]).partition(": ")[0]
+
+
+def _said(verdict: Verdict, name: str, other: str) -> str:
+    """The outcome in words; only its counts if the rest is the headline."""
+    sentence = verdict.sentence(name, other)
+    headline = f"{_headline(verdict)}: "
+    return sentence_case(sentence.removeprefix(headline)) if sentence.startswith(headline) else sentence
 
 
 def _leaning(verdict: Verdict, name: str, other: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from nasforge.architecture import Objective
 from nasforge.config.overrides import override
 from nasforge.errors import DataError, OptionError
 from nasforge.randomness import rng_of
+from nasforge.standalone.simulation import Simulation
 from nasforge.tables.columns import Column
 from nasforge.tables.files import find_table
 from nasforge.tables.installed import installed_tables
@@ -22,18 +24,22 @@ SPEED = "images_per_second"
 """What a data set that is a device has instead of a quality."""
 
 
+QUALITY = "a quality, such as an accuracy,"
+TasksOf = Callable[[Table], Iterator["Task"]]
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A data set of a table, and the quality to search for.
-
-    Attributes:
-        values: (rows,) the quality of all architectures; NaN where it was not measured.
-    """
+    """A data set of a table, and the quality to search for."""
 
     table: Table
     dataset: str
-    column: Column
-    values: np.ndarray
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """(rows,) the quality of all architectures; NaN where it was not measured."""
+        return self.table.values(self.columns[0])
 
     @property
     def name(self) -> str:
@@ -42,8 +48,26 @@ class Task:
 
     @property
     def objective(self) -> Objective:
-        """The quality as an objective."""
-        return self.column.objective
+        """What searches are compared by."""
+        return self.columns[0].objective
+
+    @property
+    def best(self) -> float:
+        """The best value of `objective` that a search of the table can reach."""
+        return self.objective.best(self.values)
+
+    def reached(self, simulation: Simulation) -> np.ndarray:
+        """(searches, evaluations) the value of `objective` after each evaluation; NaN before there is one."""
+        return simulation.best
+
+    def fronts(self, simulation: Simulation) -> Sequence[np.ndarray]:
+        """For each search, the Pareto front of its candidates (n, objectives) as costs; none for a single objective."""
+        return ()
+
+    @property
+    def scale(self) -> str:
+        """What regrets mean."""
+        return "Regret is 0 for the best architecture of a table and 1 for its median one."
 
     def regrets(self, values: np.ndarray) -> np.ndarray:
         """Return costs of qualities of any shape: 0 for the table's best architecture, and 1 for its median one.
@@ -82,12 +106,18 @@ class Task:
             override(f"estimator.{estimator}.dataset", self.dataset),
             override("space", self.table.space),
             *among,
-            override("objectives", [self.objective.metric]),
+            override("objectives", [column.metric for column in self.columns]),
         ]
 
 
-def tasks(tables: Sequence[str], datasets: Sequence[str] = ()) -> list[Task]:
+def tasks(
+    tables: Sequence[str], datasets: Sequence[str] = (), of: TasksOf | None = None, what: str = QUALITY
+) -> list[Task]:
     """Return the tasks of these tables, or of all installed ones; `datasets` chooses among them.
+
+    Args:
+        of: yields the tasks of a table; None: one for each data set with a quality.
+        what: what the data sets of tasks have, for messages.
 
     Raises:
         DataError: there is no such table, or none is installed.
@@ -101,21 +131,23 @@ def tasks(tables: Sequence[str], datasets: Sequence[str] = ()) -> list[Task]:
     if len(tables) == 1:
         for dataset in datasets:
             opened[0].of_dataset(dataset)
-    every = [task for table in opened for task in _of(table)]
+    every = [task for table in opened for task in (of or by_quality)(table)]
     for table in opened if tables else ():
         if not any(task.table is table for task in every):
-            raise OptionError(f"{table} does not fit: no data set has a quality, such as an accuracy, to search for")
+            raise OptionError(f"{table} does not fit: no data set has {what} to search for")
+    if not every:
+        raise OptionError(f"no installed table fits: no data set has {what} to search for")
     known = list(dict.fromkeys(task.dataset for task in every))
     if wrong := [dataset for dataset in datasets if dataset not in known]:
         raise OptionError(f"no table has a task '{wrong[0]}'; there are {', '.join(known)}")
     return [task for task in every if not datasets or task.dataset in datasets]
 
 
-def _of(table: Table) -> Iterator[Task]:
+def by_quality(table: Table) -> Iterator[Task]:
     """Yield the tasks of a table: of each data set, the first metric to maximize but speeds and untrained scores."""
     for dataset in table.datasets:
         for column in table.of_dataset(dataset):
             of_quality = column.direction == "max" and column.basis != "computed" and column.metric != SPEED
             if of_quality and not column.report_only:
-                yield Task(table, dataset, column, table.values(column))
+                yield Task(table, dataset, (column,))
                 break
