@@ -75,6 +75,7 @@ ESTIMATOR_SIZES = {
     "training": [f"estimator.training.{word}" for word in TRAINING],
     "footprint": ["estimator.footprint.channels=4", "estimator.footprint.cells=1"],
     "zero_cost": [f"estimator.zero_cost.{word}" for word in SCORES],
+    "predictor": ["estimator.predictor.samples=10"],
     "cascade": [
         *("estimator.cascade.reference=24", "estimator.cascade.keep=1.0"),
         *(f"estimator.cascade.then.{word}" for word in TRAINING),

@@ -40,6 +40,17 @@ class TestTrainingEstimator(EstimatorContract):
         return build("space", {"name": "darts"})
 
 
+class TestPredictor(EstimatorContract):
+    @pytest.fixture(params=["gp", "boosting", "forest", "mlp", "ridge"])
+    def estimator(self, request, shared_data, monkeypatch):
+        monkeypatch.setenv("NASFORGE_DATA", str(shared_data("nasbench201.npz").parent))
+        return build("estimator", {"name": "predictor", "model": request.param, "samples": 10})
+
+    @pytest.fixture
+    def space(self):
+        return build("space", {"name": "nasbench201"})
+
+
 class TestDigits(DataContract):
     @pytest.fixture
     def data(self):

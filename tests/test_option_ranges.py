@@ -42,6 +42,7 @@ SGD = "optimizer.final_learning_rate optimizer.momentum optimizer.weight_decay"
 ZERO = {  # options that 0 turns off, or of which none is a sensible amount
     "space.tsenas": "reductions",
     "estimator.supernet": "calibration_batches",
+    "estimator.predictor": "seed",
     "strategy.single_path": SGD,
     "strategy.darts": f"warmup_epochs alphas.weight_decay max_parameter_free {SGD}",
     "strategy.egnas": f"warmup_epochs zeta eta sigma_noise es_seed {SGD}",

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasforge.architecture import Architecture
+from nasforge.architecture import Architecture, Evaluation
 from nasforge.errors import NasforgeError, RunError
 from nasforge.export.classifier import Classifier
 from nasforge.export.trained import Accuracy, FinishedFolder
@@ -176,6 +176,10 @@ class LoadedRun:
         }
         metrics = pandas.DataFrame([candidate.metrics for candidate in candidates], dtype=float)
         return pandas.concat([pandas.DataFrame(columns), metrics], axis=1)
+
+    def candidates(self) -> list[Evaluation]:
+        """Return every evaluation with its architecture, in the order of request."""
+        return self._run.evaluations
 
     def curves(self) -> DataFrame:
         """Return the history of every fit of this run in long form: columns `fit`, `epoch` (from 1), `metric`, `value`.

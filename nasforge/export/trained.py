@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from safetensors.torch import load_file
 
+from nasforge.architecture import Architecture, Evaluation
 from nasforge.config.configuration import check_whole
 from nasforge.errors import OptionError, RunError, UnknownNameError
 from nasforge.experiment.outcome import existing
@@ -22,7 +23,7 @@ from nasforge.journal.run_folder import RunFolder
 from nasforge.randomness import isolated
 from nasforge.registry.entry_points import build, registry
 from nasforge.registry.options import checked
-from nasforge.result import SearchResult, TrainedNetwork, median_seed
+from nasforge.result import Candidate, SearchResult, TrainedNetwork, median_seed
 from nasforge.run.beginning import Config, read_config
 from nasforge.run.ending import check_left
 from nasforge.space import Network, SearchSpace
@@ -101,6 +102,16 @@ class FinishedFolder:
             channels, height, width = map(int, facts["input shape"])
             mean, std = (tuple(map(float, facts[key])) for key in ("mean", "deviation"))
             return Transform((channels, height, width), mean, std), tuple(map(str, facts["class names"]))
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """Every evaluation with its architecture, in the order of request; `RunError` if a file is damaged."""
+        path = RunFolder(self.folder).evaluations
+        candidates = read_as(path, list[Candidate]) if path.exists() else []
+        with well_formed(self.folder):
+            lines = [line["architecture"] for _, line in read_backwards(self.folder, "estimate")]
+            known = {str(architecture): architecture for architecture in map(Architecture.from_json, lines)}
+            return [Evaluation(known[row.notation], row.metrics, row.status, row.reason) for row in candidates]
 
     @property
     def accuracy(self) -> Accuracy:

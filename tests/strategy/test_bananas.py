@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from nasforge import Evaluation, Objective, OptionError, build, torch_threads
+from nasforge_plugins.shared.predictors import Ensemble, encoded
+from nasforge_plugins.shared.predictors.encodings import one_hot_encoding, path_encoding
 from nasforge_plugins.strategy.bananas import BANANAS
-from nasforge_plugins.strategy.bananas.encodings import encoded, one_hot_encoding, path_encoding
-from nasforge_plugins.strategy.bananas.ensemble import Ensemble
 
 SPACE = build("space", {"name": "nasbench201"})
 

@@ -60,13 +60,7 @@ class Lookup(Estimator):
 
     def check(self, space: SearchSpace) -> None:
         """Raise a `DataError` if the table is for another space."""
-        sizes = space.cardinalities if isinstance(space, VectorEncoded) else ()
-        if space.name != self.table.space or sizes != self.table.cardinalities:
-            raise DataError(
-                f"{self.table} is of space '{self.table.space}' with {self.table.rows} architectures, but the run's "
-                f"space is '{space.name}': choose space={self.table.space}, or a table of '{space.name}' "
-                "(nasforge list tables)"
-            )
+        check_of_space(self.table, space)
         if self.table.vectors is not None and getattr(space, "among", None) != self.table.name:
             warnings.warn(
                 f"{self.table} has a sample of {self.table.rows:,} architectures of '{space.name}', and estimates of "
@@ -104,6 +98,17 @@ class Lookup(Estimator):
                 f"{self.table} has no numbers for {count} of {self.table.rows} architectures: their estimates fail",
                 stacklevel=4,
             )
+
+
+def check_of_space(table: Table, space: SearchSpace) -> None:
+    """Raise a `DataError` if the table is for another space."""
+    sizes = space.cardinalities if isinstance(space, VectorEncoded) else ()
+    if space.name != table.space or sizes != table.cardinalities:
+        raise DataError(
+            f"{table} is of space '{table.space}' with {table.rows} architectures, but the run's "
+            f"space is '{space.name}': choose space={table.space}, or a table of '{space.name}' "
+            "(nasforge list tables)"
+        )
 
 
 def _label(metric: str, column: Column) -> str:

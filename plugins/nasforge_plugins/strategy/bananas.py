@@ -1,4 +1,4 @@
-"""BANANAS, Algorithm 1 of the paper."""
+"""BANANAS: Bayesian optimization with an ensemble of neural predictors (White, Neiswanger and Savani, AAAI 2021)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,8 @@ from nasforge import (
     VectorEncoded,
     torch_threads,
 )
-
-from .encodings import encoded
-from .ensemble import Ensemble
-
-ATTEMPTS = 10
-"""Mutations for each candidate wanted: most neighbors of the best architectures may have been evaluated already."""
+from nasforge_plugins.shared.mutants import new_mutants
+from nasforge_plugins.shared.predictors import Ensemble, encoded
 
 
 class BANANAS(AskTellStrategy[VectorEncoded]):
@@ -93,16 +89,8 @@ class BANANAS(AskTellStrategy[VectorEncoded]):
 
     def _mutants(self, parents: Sequence[Architecture]) -> list[Architecture]:
         """New mutants of the parents in turn; random architectures if all neighbors have been evaluated."""
-        mutants: dict[Architecture, None] = {}
-        for attempt in range(ATTEMPTS * self.candidates):
-            mutant = parents[attempt % len(parents)]
-            for _ in range(self.rng.integers(1, self.edits + 1)):
-                mutant = self.space.mutate(mutant, self.rng)
-            if mutant not in self.costs:
-                mutants[mutant] = None
-            if len(mutants) == self.candidates:
-                break
-        return list(mutants) or [self.space.sample(self.rng) for _ in range(self.batch)]
+        mutants = new_mutants(self.space, parents, self.costs, self.rng, count=self.candidates, edits=self.edits)
+        return mutants or [self.space.sample(self.rng) for _ in range(self.batch)]
 
     def _predicted(
         self, known: Sequence[Architecture], mutants: Sequence[Architecture]

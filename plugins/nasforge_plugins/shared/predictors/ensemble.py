@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .regressor import Regressor
+
 
 class Ensemble:
     """Networks of equal size that differ in their initial weights; their disagreement is the uncertainty.
@@ -53,3 +55,17 @@ class Ensemble:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             hidden = torch.baddbmm(bias, hidden, weight).relu()
         return torch.baddbmm(self.biases[-1], hidden, self.weights[-1]).squeeze(-1)
+
+
+class MLP(Regressor):
+    """The ensemble of fully connected networks of BANANAS (White, Neiswanger and Savani 2021)."""
+
+    def train(self, features: np.ndarray, costs: np.ndarray) -> None:
+        """See `Regressor`."""
+        self._ensemble = Ensemble(5, [features.shape[1], 20, 20, 20], self.seed)
+        self._ensemble.train(features.astype(np.float32), costs, epochs=200, learning_rate=0.01)
+
+    def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Regressor`."""
+        mean, deviation = self._ensemble.predict(features.astype(np.float32))
+        return mean.astype(np.float64), deviation.astype(np.float64)
