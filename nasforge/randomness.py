@@ -43,6 +43,12 @@ def _accelerated() -> bool:
     return torch.accelerator.is_available()
 
 
+def generator_states() -> tuple[object, ...]:
+    """Return the states of the global generators of torch's CPU, NumPy and Python, which can be compared."""
+    name, keys, *rest = np.random.get_state()
+    return torch.get_rng_state().numpy().tobytes(), name, np.asarray(keys).tobytes(), *rest, random.getstate()
+
+
 @contextmanager
 def isolated(seed: int) -> Iterator[None]:
     """Seed the global generators inside this context, and restore their state afterwards.

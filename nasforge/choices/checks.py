@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from nasforge.choices.decisions import clean
+from nasforge.choices.differences import differ, first_difference, outputs_of
 from nasforge.choices.supernet import ChoiceSupernet
 from nasforge.errors import OptionError, reason
 from nasforge.networks.batch_norms import batch_statistics
+from nasforge.randomness import generator_states
 from nasforge.space import Mix, Shape
 
 IMAGES = 2
@@ -22,13 +24,8 @@ COMPARED = 4
 
 def check_logits(module: nn.Module, input_shape: Shape, classes: int) -> None:
     """Raise an `OptionError` if a network does not turn images into logits, or draws random numbers in eval mode."""
-    before = torch.get_rng_state()
-    with _evaluated(module), _told(module, input_shape):
+    with _evaluated(module), _deterministic(module), _told(module, input_shape):
         logits = module(torch.zeros(IMAGES, *input_shape, device=_device(module)))
-    if not torch.equal(before, torch.get_rng_state()):
-        raise OptionError(
-            f"{type(module).__name__} draws random numbers in eval mode; draw them only if self.training is true"
-        )
     if not isinstance(logits, Tensor) or logits.shape != (IMAGES, classes):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise OptionError(
@@ -61,16 +58,16 @@ def check_supernet(
     images = torch.randn(COMPARED, *input_shape, generator=torch.Generator().manual_seed(0)).double()
     with (
         _evaluated(supernet), _evaluated(network), batch_statistics(supernet), batch_statistics(network),
-        _told(supernet.module, input_shape),
+        _told(supernet.module, input_shape), outputs_of(network) as own, outputs_of(supernet.module) as theirs,
     ):  # fmt: skip
         expected, logits = network(images), supernet(images, mix)
-    difference, spread = (float(each.abs().max()) for each in (logits - expected, expected - expected.mean(0)))
-    if not difference <= 1e-5 * spread + 1e-9 * float(expected.abs().max()):
+    if differ(logits, expected):
+        place, difference = first_difference(supernet.module, theirs, own, chosen), (logits - expected).abs().max()
         raise OptionError(
-            f"{type(supernet.module).__name__}: with the same weights, a network computes something else than "
-            f"the supernet (logits differ by {difference:.2g}). Something reads a variable width in another way than "
-            "an nn.Conv2d, nn.Linear, nn.BatchNorm2d or nn.LayerNorm of that width does, such as concatenated maps "
-            "of variable widths; or the constructor decides by the value of a width"
+            f"{type(supernet.module).__name__}{f' at {place!r}' if place else ''}: with the same weights, a network "
+            f"computes something else than the supernet (logits differ by {float(difference):.2g}). Something reads a "
+            "variable width in another way than an nn.Conv2d, nn.Linear, nn.BatchNorm2d or nn.LayerNorm of that width "
+            "does, such as concatenated maps of variable widths; or the constructor decides by the value of a width"
         )
 
 
@@ -85,6 +82,23 @@ def _evaluated(module: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes.items():
             part.training = mode
+
+
+@contextmanager
+def _deterministic(module: nn.Module) -> Iterator[None]:
+    """Raise an `OptionError` in the innermost part that draws random numbers from a global generator."""
+    before = generator_states()
+
+    def check(*_: object) -> None:
+        if generator_states() != before:
+            raise OptionError("it draws random numbers in eval mode; draw them only if self.training is true")
+
+    handles = [part.register_forward_hook(check) for part in module.modules()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @contextmanager

@@ -56,5 +56,5 @@ class FollowsSetting(nn.Module):
 
 def table_of(size: Size) -> Tensor:
     """Return (options of each decision..., units): whether a unit belongs to the size under these options."""
-    values = torch.from_numpy(size.values)
+    values = torch.tensor(size.values)  # on the default device, like the range
     return (torch.arange(int(size)) < values.unsqueeze(-1)).float()

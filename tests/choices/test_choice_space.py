@@ -145,3 +145,14 @@ def test_genes_outside_of_the_options_are_refused(space):
         space.validate(of("small_net", {**genes, "channels": 5}))
     with pytest.raises(ArchitectureError, match="has no decision 'more'"):
         space.validate(of("small_net", {**genes, "more": 1}))
+
+
+def test_a_supernet_without_memory_has_the_tensors_of_one_with_memory():
+    space = build("space", {"name": "module"})  # its widths become masks
+    with torch.device("meta"):
+        empty = space.supernet((1, 8, 8), 10)
+    full = space.supernet((1, 8, 8), 10)
+    assert {name: each.shape for name, each in empty.state_dict().items()} == {
+        name: each.shape for name, each in full.state_dict().items()
+    }
+    assert all(each.is_meta for each in (*empty.parameters(), *empty.buffers()))

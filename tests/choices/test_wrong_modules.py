@@ -1,5 +1,6 @@
 """Modules with wrong choices: one sentence each, which names the place, before any work starts."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -38,6 +39,11 @@ def convolution(out, size=3):
 class Random(nn.Module):
     def forward(self, x):
         return x + torch.rand_like(x)
+
+
+class RandomScale(nn.Module):
+    def forward(self, x):
+        return x * np.random.rand()
 
 
 class Sum(nn.Module):
@@ -132,14 +138,24 @@ BUILT = {
     ),
     "random numbers": (
         lambda: nn.Sequential(choice(a=Random(), b=nn.Identity()), convolution(8)),
-        "draws random numbers in eval mode",
+        r"Net fails for images \(3, 8, 8\) at 'stem.0': it draws random numbers in eval mode",
+    ),
+    "random numbers of NumPy": (
+        lambda: nn.Sequential(choice(a=nn.Identity(), b=RandomScale()), convolution(8)),
+        r"at 'stem.0': it draws random numbers in eval mode",
     ),
     "a layer that depends on a width": (
         MoreLayers,
         "Net: only one of the supernet and a network has 'stem.more.weight'; the constructor must build",
     ),
-    "a decision by the value of a width": (Deep, "or the constructor decides by the value of a width"),
-    "a concatenation of variable widths": (Sum, "a network computes something else than the supernet"),
+    "a decision by the value of a width": (
+        Deep,
+        "Net at 'stem.rest.0.0': with the same weights.*or the constructor decides by the value of a width",
+    ),
+    "a concatenation of variable widths": (
+        Sum,
+        "Net at 'stem.mixed': with the same weights, a network computes something else than the supernet",
+    ),
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +93,7 @@ class Supernet(SharedWeights):
             supernet = space.supernet(tuple(shape), classes, **self._options)
         if _shapes(supernet.state_dict()) != _shapes(supernet_state(self._tensors)):
             kept = {key: value for key, value in own.items() if key not in {"name", *self._options}}
-            options = [f"space.{key}={_listed(value)}" for key, value in kept.items() if _differs(space, key, value)]
+            options = [f"space.{key}={_written(value)}" for key, value in kept.items() if _differs(space, key, value)]
             raise self._unfit("does not fit this search's space", f"{' '.join(options)} as in that run")
 
     def check_data(self, data: SearchData) -> None:
@@ -114,7 +115,7 @@ class Supernet(SharedWeights):
         config = self._finished.config
         if replace(self._data(data), batch_size=config["data"]["batch_size"]).fingerprint != theirs["fingerprint"]:
             name, *others = config["data"].items()
-            options = [f"data={name[1]}", *(f"data.{key}={value}" for key, value in others)]
+            options = [f"data={name[1]}", *(f"data.{key}={_written(value)}" for key, value in others)]
             raise self._unfit("was trained on other images", " ".join(options))
 
     def supernet(self, context: Context) -> SupernetNetwork:
@@ -159,11 +160,13 @@ def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
 
 def _differs(space: SearchSpace, key: str, value: Any) -> bool:
     own = getattr(space, key, None)
-    return bool((list(own) if isinstance(own, tuple) else own) != value)
+    return bool((own or value) and (list(own) if isinstance(own, tuple) else own) != value)
 
 
-def _listed(value: Any) -> str:
-    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value).lower()
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _by(shape: tuple[int, ...]) -> str:
