@@ -175,20 +175,38 @@ class Retrained(TrainingVerdict):
 
 @dataclass(frozen=True, kw_only=True)
 class TableRow(Section):
-    """Test accuracies by data set, for one architecture or over a whole table."""
+    """Test and validation accuracies by data set, for one architecture or over a whole table."""
 
     name: str
     test_accuracy: Mapping[str, float | None]
+    validation_accuracy: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableLookup(Section):
-    """Published numbers of the found architecture from a table, with their source and how they were measured."""
+    """Published numbers of the found architecture from a table, with their source and how they were measured.
+
+    Attributes:
+        about: how test accuracies were measured.
+        validation: how validation accuracies were measured; empty if the table has none.
+    """
 
     source: str = ""
     about: str
+    validation: str = ""
     datasets: Sequence[str]
     rows: Sequence[TableRow]
+
+    @property
+    def how(self) -> str:
+        """How the accuracies were measured, in words."""
+        return "; ".join(filter(None, (self.validation, self.about)))
+
+    @property
+    def columns(self) -> Sequence[tuple[str, str]]:
+        """The (data set, kind of accuracy) of each column to show; a kind is named like the fields of `TableRow`."""
+        kinds = ("validation_accuracy", "test_accuracy") if self.validation else ("test_accuracy",)
+        return [(dataset, kind) for dataset in self.datasets for kind in kinds]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from nasforge.experiment.forecast import say_plan
 from nasforge.experiment.outcome import Outcome, draw, ended, existing, finish
 from nasforge.experiment.parts import Parts
 from nasforge.experiment.promises import kept_promises
-from nasforge.experiment.published import explained, true_accuracies, why_not_looked_up
+from nasforge.experiment.published import explained, missing_table, true_accuracies
 from nasforge.experiment.resumption import resumed, words_of_retraining
 from nasforge.experiment.retraining import retrain as retrain_networks
 from nasforge.journal.journal import Journal, digest, gone, write_json
@@ -241,6 +241,9 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
     ledger: list[Evaluation] = []
     with torch_threads(parts.threads), closing(_open(parts, journal, ledger)) as run:
         say_plan(parts, run)
+        paper = parts.strategy.published.get(parts.space.name, {})
+        for note in missing_table(parts.space, parts.data_name, paper):
+            run.note(note)
         found = parts.strategy.search(run)
         parts.strategy.explain(run, found.trace)
         strategy = chosen(Beginning.of(run.folder).words, "strategy") or parts.strategy.name
@@ -256,10 +259,7 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
             with run.timed("control"):
                 control, best = _control(parts, run, found)
                 rows = {"found": found.architecture, "random search": best}
-                paper = parts.strategy.published.get(parts.space.name, {})
                 table = true_accuracies(parts.space, rows, parts.data_name, paper)
-                if table is None:
-                    run.notes += why_not_looked_up(parts.space, parts.data_name, paper)
             metrics = metrics or {"accuracy": control.found}
         if parts.retraining.seeds:
             parts.progress.phase("retraining")

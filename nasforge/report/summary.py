@@ -64,7 +64,7 @@ def print_summary(
         _say(console, f"\nPareto front: {counted(len(result.front), 'architecture')} that no other one dominates")
         console.print(_front(result))
     if result.table:
-        _say(console, f"\nTest accuracy in the table ({result.table.about})")
+        _say(console, f"\nAccuracies in the table ({result.table.how})")
         console.print(_known(result.table))
     if result.retrain:
         _say(console, f"\nTrained from scratch for {result.retrain.duration}")
@@ -145,12 +145,13 @@ def in_folder(command: str, folder: Path) -> str:
 
 def _known(known: TableLookup) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("")
-    for dataset in known.datasets:
-        table.add_column(dataset, justify="right")
+    table.add_column("", no_wrap=True)
     for row in known.rows:
-        accuracies = (row.test_accuracy.get(dataset) for dataset in known.datasets)
-        table.add_row(row.name, *("" if accuracy is None else f"{accuracy:.2%}" for accuracy in accuracies))
+        table.add_column(row.name, justify="right")
+    for dataset, kind in known.columns:
+        accuracies = (getattr(row, kind).get(dataset) for row in known.rows)
+        shares = ("" if accuracy is None else f"{accuracy:.2%}" for accuracy in accuracies)
+        table.add_row(f"{dataset}, {kind.partition('_')[0]}", *shares)
     return table
 
 

@@ -91,12 +91,15 @@ class BudgetedSearch(ABC, Generic[SpaceT_co]):
             what: the end of the message about them: "strategy.population=50 are drawn at random".
         """
         if self._budget.evaluations is not None and self._budget.evaluations <= drawn:
-            note = (
+            self.note(
                 f"budget.evaluations={self._budget.evaluations} is used up before anything is learned, because the "
                 f"first {what}: this is only a random search"
             )
-            self.say(note)
-            self.notes.append(note)
+
+    def note(self, text: str) -> None:
+        """Print a sentence now, and again with the result."""
+        self.say(text)
+        self.notes.append(text)
 
     @abstractmethod
     def say(self, text: str) -> None:

@@ -93,11 +93,23 @@ def test_what_estimates_said_of_the_architecture():
 def test_what_a_table_knows_stands_beside_the_paper():
     found = TableRow(name="found", test_accuracy={"a": 0.9356, "b": None})
     rows = [found, TableRow(name="paper", test_accuracy={"b": 0.7})]
-    text = summary(table=TableLookup(about="200 epochs", datasets=["a", "b"], rows=rows))
-    assert "Test accuracy in the table (200 epochs)" in text
-    assert [line.split() for line in text.splitlines() if line.startswith(("found  ", "paper"))] == [
-        ["found", "93.56%"],
-        ["paper", "70.00%"],
+    text = summary(table=TableLookup(about="test, 200 epochs", datasets=["a", "b"], rows=rows))
+    assert "Accuracies in the table (test, 200 epochs)" in text
+    assert [line.split() for line in text.splitlines() if line.startswith(("a,", "b,"))] == [
+        ["a,", "test", "93.56%"],
+        ["b,", "test", "70.00%"],
+    ]
+
+
+def test_validation_accuracies_stand_above_test_accuracies():
+    found = TableRow(name="found", test_accuracy={"a": 0.9356}, validation_accuracy={"a": 0.84, "b": 0.5})
+    paper = TableRow(name="paper", test_accuracy={"a": 0.95})
+    measured = {"about": "test, 200 epochs", "validation": "validation, 12 epochs"}
+    text = summary(table=TableLookup(**measured, datasets=["a"], rows=[found, paper]))
+    assert "Accuracies in the table (validation, 12 epochs; test, 200 epochs)" in text
+    assert [line.split() for line in text.splitlines() if line.startswith("a,")] == [
+        ["a,", "validation", "84.00%"],
+        ["a,", "test", "93.56%", "95.00%"],
     ]
 
 
