@@ -39,6 +39,7 @@ TRIPLES = list(itertools.product(STRATEGIES, SPACES, ESTIMATORS))
 SUPERNET = ["strategy.supernet.channels=4", "strategy.epochs=2", "strategy.warmup_epochs=1"]
 STAGE = "{name: only, cells: 3, epochs: 1, population: 1, images: 24}"
 SIZES = {
+    "bayesian": ["strategy.population=2", "strategy.batch=1", "strategy.candidates=10"],
     "bananas": ["strategy.population=2", "strategy.batch=1", "strategy.epochs=2"],
     "egnas": [*SUPERNET, "strategy.population=2", "strategy.samples=1", "strategy.validation_batch_size=8"],
     "darts": SUPERNET,

@@ -41,7 +41,7 @@ class TestTrainingEstimator(EstimatorContract):
 
 
 class TestPredictor(EstimatorContract):
-    @pytest.fixture(params=["gp", "boosting", "forest", "mlp", "ridge"])
+    @pytest.fixture(params=["gp", "mlp"])
     def estimator(self, request, shared_data, monkeypatch):
         monkeypatch.setenv("NASFORGE_DATA", str(shared_data("nasbench201.npz").parent))
         return build("estimator", {"name": "predictor", "model": request.param, "samples": 10})
@@ -172,6 +172,11 @@ class TestLocalSearch(OnTheTable):
 class TestBANANAS(OnTheTable):
     strategy = "bananas"
     words = ("strategy.epochs=10",)
+
+
+class TestBayesian(OnTheTable):
+    strategy = "bayesian"
+    words = ("strategy.batch=25",)
 
 
 class TestNSGA2(OnTheTable):

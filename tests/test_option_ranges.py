@@ -43,6 +43,7 @@ ZERO = {  # options that 0 turns off, or of which none is a sensible amount
     "space.tsenas": "reductions",
     "estimator.supernet": "calibration_batches",
     "estimator.predictor": "seed",
+    "strategy.bayesian": "random",
     "strategy.single_path": SGD,
     "strategy.darts": f"warmup_epochs alphas.weight_decay max_parameter_free {SGD}",
     "strategy.egnas": f"warmup_epochs zeta eta sigma_noise es_seed {SGD}",
@@ -112,6 +113,7 @@ def test_nonsense_of_several_options_together_is_named(strategy, options, senten
 SCORED = ["estimator=zero_cost", "estimator.zero_cost.proxies=[params]", "retrain.seeds=0", "hydra.run.dir=run"]
 NOTES = {
     "bananas": "strategy.population=4 are drawn at random",
+    "bayesian": "strategy.population=4 are drawn at random",
     "regularized_evolution": "strategy.population=4 are drawn at random",
     "nsga2": "strategy.population=4 are drawn at random",
     "tsenas": "strategy.population=4 are drawn at random",

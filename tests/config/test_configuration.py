@@ -100,7 +100,10 @@ def test_a_plug_in_without_configuration_is_named(guest):
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("strategy=egna", "no strategy named 'egna'. Did you mean 'egnas'? Available: bananas, darts, egnas, "),
+        (
+            "strategy=egna",
+            "no strategy named 'egna'. Did you mean 'egnas'? Available: bananas, bayesian, darts, egnas, ",
+        ),
         ("space=dart", "no space named 'dart'. Did you mean 'darts'?"),
         ("data=digit", "no data named 'digit'. Did you mean 'digits'?"),
         ("estimator=[supernet,trainin]", "no estimator named 'trainin'. Did you mean 'training'?"),

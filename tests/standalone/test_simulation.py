@@ -20,6 +20,7 @@ STRATEGIES = [
     ["strategy=regularized_evolution", "strategy.population=12", "strategy.batch=5"],
     ["strategy=local_search"],
     ["strategy=bananas", "strategy.population=12", "strategy.epochs=5"],
+    ["strategy=bayesian", "strategy.population=12", "strategy.batch=11"],
     ["strategy=nsga2", "strategy.population=8"],
     ["strategy=nevergrad", "strategy.batch=2"],
 ]

@@ -25,6 +25,7 @@ from nasforge.run.goals import Goals
 from nasforge.run.resources import Budget, Machinery
 from nasforge.run.run import Run
 from nasforge_plugins.strategy.bananas import BANANAS
+from nasforge_plugins.strategy.bayesian import Bayesian
 from nasforge_plugins.strategy.local_search import LocalSearch
 from nasforge_plugins.strategy.nevergrad import Nevergrad
 from nasforge_plugins.strategy.nsga2 import NSGA2
@@ -32,7 +33,7 @@ from nasforge_plugins.strategy.random_search import RandomSearch
 from nasforge_plugins.strategy.regularized_evolution import RegularizedEvolution
 
 BATCHES = [RandomSearch, partial(RegularizedEvolution, population=20, batch=7), partial(Nevergrad, batch=7)]
-ALL = [*BATCHES, RegularizedEvolution, LocalSearch, NSGA2, Nevergrad, partial(BANANAS, epochs=10)]
+ALL = [*BATCHES, RegularizedEvolution, LocalSearch, NSGA2, Nevergrad, partial(BANANAS, epochs=10), Bayesian]
 
 
 class Grid(VectorEncoded):
