@@ -43,6 +43,8 @@ other pairs are refused before data are read, in a sentence that names both part
 - *no supernet*: the estimator scores with shared weights, and the strategy trains no supernet. With
   `estimator.supernet.run=RUN`, the weights of a finished run, the two work together.
 - *own weights*: the strategy scores candidates only with its supernet's weights, and asks no other estimator.
+- *no epochs*: the strategy compares candidates after different numbers of epochs, and the estimator trains none.
+  A table fits if it has numbers after several; the installed ones have one number of epochs each.
 - *prunings*: the strategy evaluates networks outside the space, which a table lacks."""
 
 
@@ -79,6 +81,8 @@ def together(strategy: type[Any], estimator: type[Any]) -> str:
         return "yes"
     if estimator.needs_weights:
         return "no supernet"
+    if strategy.needs_fidelities:
+        return "no epochs"
     return "own weights" if strategy.shares_weights else "prunings"
 
 

@@ -85,6 +85,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         Estimator as Estimator,
         Infeasible as Infeasible,
         Weights as Weights,
+        common_fidelities as common_fidelities,
     )
     from nasforge.experiment.forecast import (
         step_seconds as step_seconds,
@@ -287,6 +288,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         amount as amount,
         counted as counted,
         duration as duration,
+        numbers as numbers,
         words as words,
     )
 
@@ -309,7 +311,7 @@ _HOMES = {
     "devices.threads": "torch_threads",
     "errors": "AbilityError ArchitectureError DataError ExportError NasforgeError OptionError RunError "
     "UnknownNameError reason text_of unknown",
-    "estimator": "Context Estimate Estimator Infeasible Weights",
+    "estimator": "Context Estimate Estimator Infeasible Weights common_fidelities",
     "training.fit": "train",
     "experiment.forecast": "step_seconds",
     "images": "HELD_OUT_NOTE ImageSet Images SeededBatches hold_out",
@@ -351,7 +353,7 @@ _HOMES = {
     "training.weight_store": "WeightStore entries",
     "networks.weight_inheritance": "WeightInheritance",
     "networks.wider_space": "WiderSpace",
-    "wording": "amount counted duration words",
+    "wording": "amount counted duration numbers words",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 __all__ = sorted(_HOME_OF)

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -188,6 +188,7 @@ class Evaluation:
         seed: the seed of its random draws.
         seconds: how long it took; ignored by equality, because times do not reproduce.
         weights: name of the file with its trained weights in the run's folder, if it left any.
+        epochs: after how many epochs of training, if the strategy chose them (`run.estimate(..., epochs=)`).
     """
 
     architecture: Architecture
@@ -197,6 +198,7 @@ class Evaluation:
     seed: int = 0
     seconds: float = field(default=0.0, compare=False)
     weights: str | None = None
+    epochs: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -206,6 +208,27 @@ class Evaluation:
     def cost(self, objective: Objective) -> float:
         """Return the objective's cost to minimize; infinite if the estimate failed."""
         return objective.cost(self.metrics) if self.status == "ok" else math.inf
+
+
+class _Estimated(Protocol):
+    """An `Evaluation`, or a row of `evaluations.json`."""
+
+    @property
+    def status(self) -> Status: ...
+    @property
+    def epochs(self) -> int | None: ...
+
+
+EstimatedT = TypeVar("EstimatedT", bound=_Estimated)
+
+
+def after_most_epochs(evaluations: Sequence[EstimatedT]) -> Sequence[EstimatedT]:
+    """Return the evaluations after the most epochs that any successful one has; others cannot be compared with them.
+
+    All of them, if the strategy chose no numbers of epochs.
+    """
+    most = max((each.epochs or 0 for each in evaluations if each.status == "ok"), default=0)
+    return [each for each in evaluations if (each.epochs or 0) == most] if most else evaluations
 
 
 class ParetoFront(Sequence[Evaluation]):

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from torch import Tensor
 
 from nasforge.architecture import Architecture, Metrics, Objective
+from nasforge.errors import OptionError
 from nasforge.memory import PlannedNetwork
 from nasforge.result import Promise
 from nasforge.space import SearchSpace
+from nasforge.wording import numbers
 
 if TYPE_CHECKING:  # it imports Lightning, which a worker without data need not wait for
     from nasforge.data import SearchData
@@ -47,6 +49,9 @@ class Context:
         seed: source of every random draw of this estimate; a function of its content key.
         weights: shared or inherited weights, if the strategy passed any.
         graph: the option `trainer.graph`, for estimators that train.
+        epochs: after how many of the estimator's epochs to estimate, one of its `fidelities()`; None: after all.
+        checkpoint: the `Estimate.checkpoint` that an estimate of the same architecture after fewer epochs left; to
+            continue from there must give the same estimate as to begin anew.
     """
 
     space: SearchSpace
@@ -56,6 +61,8 @@ class Context:
     seed: int
     weights: Weights | None = None
     graph: bool | Literal["auto"] = "auto"
+    epochs: int | None = None
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +74,13 @@ class Estimate:
         tensors: trained tensors to keep, if any.
         flag: which metrics could not be measured and hold the worst possible value, and why; empty if all were
             measured. It becomes the `reason` of an `ok` evaluation, which people read beside the number.
+        checkpoint: content of a file from which training can continue to more epochs, if any.
     """
 
     metrics: Metrics
     tensors: Mapping[str, Tensor] | None = None
     flag: str = ""
+    checkpoint: bytes | None = None
 
 
 class Infeasible(Exception):
@@ -107,6 +116,8 @@ class Estimator(ABC):
         held_out: the fraction in `SearchData.split(held_out)` that it scores trained networks on; inherited weights
             must not have been trained on those images either.
         options: the constructor's arguments without paths, as plain JSON; part of every key. The registry sets it.
+        added: options that earlier versions lacked; while they are None, `options` lacks them too, and keys stay as
+            they were.
     """
 
     name: ClassVar[str]
@@ -126,6 +137,7 @@ class Estimator(ABC):
     channels: int | None = None
     held_out: float = 0.0
     options: Mapping[str, Any] = MappingProxyType({})
+    added: ClassVar[Sequence[str]] = ()
 
     @abstractmethod
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
@@ -136,6 +148,16 @@ class Estimator(ABC):
 
     def check_data(self, data: SearchData) -> None:  # noqa: B027  # few estimators restrict the data
         """Raise a `NasforgeError` if it cannot use this data; called before a run that reads images begins."""
+
+    def fidelities(self) -> tuple[int, ...]:
+        """Return the numbers of epochs after which it can estimate a candidate, ascending; the last is all of them.
+
+        An estimator without fidelities returns the same estimate after any number of epochs.
+
+        Raises:
+            OptionError: its options or its table allow one number only.
+        """
+        return ()
 
     def verify(self, architecture: Architecture, space: SearchSpace) -> Sequence[Promise]:
         """Measure what estimates only predict, for the architecture that a search found; by default nothing."""
@@ -148,3 +170,23 @@ class Estimator(ABC):
     def estimate_many(self, architectures: Sequence[Architecture], context: Context) -> Sequence[Estimate]:
         """Return `estimate` of each architecture, in order; override it if estimating many in one call costs less."""
         return [self.estimate(architecture, context) for architecture in architectures]
+
+
+def has_fidelities(estimator: Estimator | type[Estimator]) -> bool:
+    """Return whether its estimates depend on the number of epochs that a strategy asks for."""
+    estimator_class = estimator if isinstance(estimator, type) else type(estimator)
+    return estimator_class.fidelities is not Estimator.fidelities
+
+
+def common_fidelities(estimators: Sequence[Estimator]) -> tuple[int, ...]:
+    """Return the numbers of epochs that all estimators with fidelities have, ascending; none if there is none with any.
+
+    Raises:
+        OptionError: an estimator allows one number only, or they have none in common.
+    """
+    allowed = {estimator.name: estimator.fidelities() for estimator in estimators if has_fidelities(estimator)}
+    common = set.intersection(*map(set, allowed.values())) if allowed else set()
+    if allowed and not common:
+        each = ", ".join(f"{name} {numbers(epochs)}" for name, epochs in allowed.items())
+        raise OptionError(f"these estimators have no number of epochs in common: {each}")
+    return tuple(sorted(common))

@@ -51,15 +51,20 @@ class FrontMember(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate(FrontMember):
-    """A row of `evaluations.json`; status and reason are those of its `Evaluation`."""
+    """A row of `evaluations.json`; status, reason and epochs are those of its `Evaluation`."""
 
     status: Status
     reason: str = ""
+    epochs: int | None = None
 
     @property
     def measured(self) -> bool:
         """Whether the estimate succeeded and measured every metric; otherwise `reason` says what is wrong."""
         return self.status == "ok" and not self.reason
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON, without epochs that the strategy did not choose."""
+        return asdict(self, dict_factory=_written)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,8 @@ class Strategy(ABC, Generic[SpaceT]):
         derives: whether `run.derive` makes its architecture from mixing weights, so that it keeps constraints without
             estimates.
         needs_data: whether it reads images itself. If no part of a search does, the search reads none.
+        needs_fidelities: whether it asks for estimates after different numbers of epochs, so that an estimator must
+            have `Estimator.fidelities`.
         baseline: name of the strategy that a search on a table is compared with; None for a baseline itself.
         published: test accuracies that its paper reports, as fractions, by space and data set.
         renamed: the new name, with its group if it has one, of each option that was renamed since the last release.
@@ -53,6 +55,7 @@ class Strategy(ABC, Generic[SpaceT]):
     shares_weights: ClassVar[bool] = False
     derives: ClassVar[bool] = False
     needs_data: ClassVar[bool] = True
+    needs_fidelities: ClassVar[bool] = False
     baseline: ClassVar[str | None] = None
     published: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType({})
     renamed: ClassVar[Mapping[str, str]] = MappingProxyType({})

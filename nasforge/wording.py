@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,6 +52,13 @@ def sentence_case(text: str) -> str:
 def counted(n: int, noun: str) -> str:
     """Return a number with its noun: "1 epoch", "6 epochs"."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def numbers(values: Sequence[int]) -> str:
+    """Return ascending numbers in words: "1 to 50", "12 and 200"."""
+    if len(values) > 2 and values[-1] - values[0] == len(values) - 1:
+        return f"{values[0]} to {values[-1]}"
+    return " and ".join(filter(None, [", ".join(map(str, values[:-1])), *map(str, values[-1:])]))
 
 
 def duration(seconds: float) -> str:

@@ -17,6 +17,7 @@ import pytest
 from nasforge import space as space_contract
 from nasforge.config.configuration import compose
 from nasforge.errors import AbilityError, DataError
+from nasforge.estimator import Estimator
 from nasforge.experiment import experiment
 from nasforge.experiment.parts import Parts
 from nasforge.registry.entry_points import build, registry
@@ -41,6 +42,7 @@ STAGE = "{name: only, cells: 3, epochs: 1, population: 1, images: 24}"
 SIZES = {
     "bayesian": ["strategy.population=2", "strategy.batch=1", "strategy.candidates=10"],
     "bananas": ["strategy.population=2", "strategy.batch=1", "strategy.epochs=2"],
+    **dict.fromkeys(("asha", "hyperband"), ("estimator.training.epochs=3",)),
     "egnas": [*SUPERNET, "strategy.population=2", "strategy.samples=1", "strategy.validation_batch_size=8"],
     "darts": SUPERNET,
     "medarts": [f"strategy.stages=[{STAGE}]"],
@@ -100,7 +102,7 @@ def config(few_images, shared_data, monkeypatch):
             "data=arrays",
             f"data.path={few_images}",
         ]
-        sizes = [*SIZES.get(strategy, ()), *SPACE_SIZES.get(space, ()), *ESTIMATOR_SIZES.get(estimator, ())]
+        sizes = [*SPACE_SIZES.get(space, ()), *ESTIMATOR_SIZES.get(estimator, ()), *SIZES.get(strategy, ())]
         budget = ["budget.evaluations=2"] if STRATEGIES[strategy].needs_estimates else []
         return compose([*words, *LEAST, "data.batch_size=64", *sizes, *budget]).config
 
@@ -114,6 +116,8 @@ def lacking(part, space):
 def agree(strategy, estimator):
     """Whether a strategy has a use for an estimator, by what both say of themselves."""
     if strategy.needs_builder and not estimator.builds:
+        return False
+    if strategy.needs_fidelities and estimator.fidelities is Estimator.fidelities:
         return False
     return strategy.shares_weights if estimator.needs_weights else strategy.needs_estimates
 
@@ -166,6 +170,8 @@ def test_spaces_that_count_as_alike_have_the_same_abilities():
 
 
 def is_run(strategy, space, estimator):
+    if STRATEGIES[strategy].needs_fidelities and estimator == "tabular":
+        return False  # the tables here have one number of epochs each
     return space not in ALIKE or (strategy, estimator) == ("nsga2", "zero_cost")
 
 

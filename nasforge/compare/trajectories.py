@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nasforge.architecture import after_most_epochs
 from nasforge.run.folders import FinishedRun
-from nasforge.run.goals import TRAINING_TIME
+from nasforge.run.goals import training_seconds
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,11 @@ class Band:
 
 
 def costs(run: FinishedRun) -> np.ndarray:
-    """(estimates, objectives) costs of the candidates; infinite if a candidate failed or is infeasible."""
+    """(estimates, objectives) costs of the candidates; infinite if a candidate failed, is infeasible, or was
+    trained for fewer epochs than others."""
+    compared = {id(candidate) for candidate in after_most_epochs(run.evaluations) if candidate.status == "ok"}
     rows = [
-        [objective.cost(candidate.metrics) if candidate.status == "ok" else np.inf for objective in run.followed]
+        [objective.cost(candidate.metrics) if id(candidate) in compared else np.inf for objective in run.followed]
         for candidate in run.evaluations
     ]
     return np.array(rows, dtype=float).reshape(len(rows), len(run.followed))
@@ -54,11 +57,9 @@ def best_so_far(run: FinishedRun, metric: str) -> np.ndarray:
 
 
 def simulated_seconds(run: FinishedRun) -> np.ndarray | None:
-    """(estimates,) cumulative training time; repeated requests count again, as in the benchmarks. None if unknown."""
-    seconds = [candidate.metrics.get(TRAINING_TIME) for candidate in run.evaluations]
-    if all(each is None for each in seconds):
-        return None
-    return np.cumsum([each or 0.0 for each in seconds])
+    """(estimates,) cumulative training time, as `training_seconds` counts it. None if unknown."""
+    seconds = training_seconds((each.notation, each.epochs, each.metrics) for each in run.evaluations)
+    return None if seconds is None else np.cumsum(seconds)
 
 
 def over_estimates(label: str, values: Sequence[np.ndarray]) -> Band:

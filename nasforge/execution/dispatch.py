@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
+from typing import TypeVar
 
 from nasforge.execution.executor import Answer
 
-Unit = tuple[int, ...]
-"""Indices of the candidates that one worker estimates in one call; nearly always a single one."""
+Item = TypeVar("Item")
 
 
 class WorkerLost(Exception):
@@ -32,36 +32,42 @@ MACHINES = 10
 
 
 def dispatched(
-    units: Sequence[Unit], submit: Callable[[Unit], Future[list[Answer]]], in_flight: int
-) -> Iterator[tuple[int, Answer]]:
-    """Yield (index, answer) pairs as they arrive. If a worker is lost, send its candidates again, one by one.
+    units: Iterable[tuple[Item, ...]],
+    submit: Callable[[tuple[Item, ...]], Future[list[Answer]]],
+    in_flight: int,
+) -> Iterator[tuple[Item, Answer]]:
+    """Yield (item, answer) pairs as they arrive. If a worker is lost, send its candidates again, one by one.
 
-    The time and memory for each candidate do not depend on how many candidates there are.
+    The next unit is taken when a worker is free, and not before the answers so far were handled. The time and memory
+    for each candidate do not depend on how many candidates there are.
 
     Args:
+        units: the items that one worker estimates in one call; nearly always a single one.
         submit: sends a unit to a worker; its future returns the answers in order, or raises `WorkerLost`.
         in_flight: how many units may be with workers at once.
     """
-    waiting = deque((unit, 0, 0) for unit in units)
-    finished: SimpleQueue[tuple[tuple[Unit, int, int], Future[list[Answer]]]] = SimpleQueue()
+    fresh = ((unit, 0, 0) for unit in units)
+    again: deque[tuple[tuple[Item, ...], int, int]] = deque()
+    finished: SimpleQueue[tuple[tuple[tuple[Item, ...], int, int], Future[list[Answer]]]] = SimpleQueue()
     running = 0
-    while waiting or running:
-        while waiting and running < in_flight:
-            sent = waiting.popleft()
+    while True:
+        while running < in_flight and (sent := again.popleft() if again else next(fresh, None)):
             future = submit(sent[0])
             future.add_done_callback(lambda future, sent=sent: finished.put((sent, future)))  # type: ignore[misc]
             running += 1
+        if not running:
+            return
         (unit, deaths, machines), future = finished.get()
         running -= 1
         try:
             yield from zip(unit, future.result(), strict=True)
         except WorkerLost as lost:
             deaths, machines = deaths + (not lost.blameless), machines + lost.blameless
-            for index in unit:
+            for item in unit:
                 if answer := _given_up(lost, deaths, machines):
-                    yield index, answer
+                    yield item, answer
                 else:
-                    waiting.appendleft(((index,), deaths, machines))
+                    again.appendleft(((item,), deaths, machines))
 
 
 def _given_up(lost: WorkerLost, deaths: int, machines: int) -> Answer | None:

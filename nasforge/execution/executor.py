@@ -6,8 +6,10 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from operator import itemgetter
 
 import torch
 from torch import Tensor
@@ -34,10 +36,12 @@ class Answer:
     seconds: float
     tensors: Mapping[str, Tensor] | None = None
     machine: bool = False
+    checkpoint: bytes | None = None
 
 
 Work = Sequence[tuple[Architecture, Context]]
-"""Candidates, each with everything that its estimate may read; the contexts differ only in their seeds."""
+"""Candidates, each with everything that its estimate may read; the contexts differ only in seeds, epochs and
+checkpoints."""
 
 
 Began = Callable[[Work], object]
@@ -64,8 +68,23 @@ class Executor(ABC):
             began: called with the candidates that this process itself is about to estimate, one or several together.
         """
 
+    def start(self) -> int:
+        """Get ready for `submit`, and return how many candidates can be estimated at once."""
+        return 1
+
+    def submit(self, estimator: Estimator, work: Work, began: Began = nothing) -> Future[list[Answer]]:
+        """Return the answers for `work`, in order, once they are known; call `start` before the first `submit`."""
+        return done([answer for _, answer in sorted(self.run(estimator, work, began), key=itemgetter(0))])
+
     def close(self) -> None:  # noqa: B027  # an executor that starts no process has none to end
         """End the processes that were started."""
+
+
+def done(answers: list[Answer]) -> Future[list[Answer]]:
+    """Return a future of answers that are known."""
+    future: Future[list[Answer]] = Future()
+    future.set_result(answers)
+    return future
 
 
 class LocalExecutor(Executor):
@@ -142,7 +161,7 @@ def _answer(estimator: Estimator, estimate: Estimate, seconds: float) -> Answer:
         return Answer({}, "failed", reason, seconds)
     if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
         return Answer({}, "failed", f"{', '.join(broken)} is not a finite number", seconds)
-    return Answer(metrics, "ok", on_one_line(estimate.flag), seconds, estimate.tensors)
+    return Answer(metrics, "ok", on_one_line(estimate.flag), seconds, estimate.tensors, checkpoint=estimate.checkpoint)
 
 
 def _misshapen(estimate: object) -> str:
@@ -163,6 +182,8 @@ def _misshapen(estimate: object) -> str:
     tensors = {} if estimate.tensors is None else estimate.tensors
     if not isinstance(tensors, Mapping) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         return "the tensors of an Estimate must be torch tensors by name, or None"
+    if not isinstance(estimate.checkpoint, bytes | None):
+        return f"the checkpoint of an Estimate must be bytes, or None, not {_article(estimate.checkpoint)}"
     return ""
 
 

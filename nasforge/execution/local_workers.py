@@ -15,7 +15,7 @@ import torch
 
 from nasforge.errors import RunError
 from nasforge.estimator import Estimator
-from nasforge.execution.dispatch import Unit, WorkerLost, dispatched
+from nasforge.execution.dispatch import WorkerLost, dispatched
 from nasforge.execution.executor import Answer, Began, Executor, LocalExecutor, Work, nothing
 from nasforge.execution.remote_work import Bundle, Bundles, Task, answers, hold, kept, stays_here, units, unpacked
 from nasforge.stopping import held_back
@@ -32,6 +32,7 @@ class LocalWorkers(Executor):
     def __init__(self, threads: int, workers: int) -> None:
         self.threads, self.workers = threads, workers
         self._pool: list[_Worker] = []
+        self._idle: list[_Worker] = []
         self._bundles = Bundles()
 
     def run(self, estimator: Estimator, work: Work, began: Began = nothing) -> Iterator[tuple[int, Answer]]:
@@ -39,17 +40,26 @@ class LocalWorkers(Executor):
         if not work or stays_here(estimator):
             yield from LocalExecutor(self.threads).run(estimator, work, began)
             return
-        bundle = self._bundles.of(estimator, work[0][1])
+        workers = self.start()
+
+        def submit(unit: tuple[int, ...]) -> Future[list[Answer]]:
+            return self.submit(estimator, [work[index] for index in unit])
+
+        yield from dispatched(units(estimator, len(work), workers), submit, workers)
+
+    def start(self) -> int:
+        """Make the processes that are missing, and return how many there are."""
         while len(self._pool) < self.workers:
             self._pool.append(_Worker(len(self._pool)))
-        idle = list(self._pool)
+        self._idle = list(self._pool)
+        return self.workers
 
-        def submit(unit: Unit) -> Future[list[Answer]]:
-            worker = idle.pop()
-            task = Task.of([work[index] for index in unit], _device(work[0][1].device, worker.number))
-            return worker.submit(bundle, task, finished=lambda: idle.append(worker))
-
-        yield from dispatched(units(estimator, len(work), self.workers), submit, self.workers)
+    def submit(self, estimator: Estimator, work: Work, began: Began = nothing) -> Future[list[Answer]]:
+        """Send `work` to an idle process; there must be one."""
+        idle = self._idle
+        worker = idle.pop()
+        task = Task.of(work, _device(work[0][1].device, worker.number))
+        return worker.submit(self._bundles.of(estimator, work[0][1]), task, finished=lambda: idle.append(worker))
 
     def close(self) -> None:
         """End the processes, even in the middle of an estimate."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 
 from nasforge.errors import OptionError
 from nasforge.estimator import Estimator
@@ -39,6 +40,16 @@ class Quarantine(Executor):
             for indices, run in ((suspects, self._apart), (others, self._inner.run)):
                 for position, answer in run(estimator, [work[index] for index in indices], noted) if indices else ():
                     yield indices[position], answer
+
+    def start(self) -> int:
+        """Get the inner executor ready."""
+        return self._inner.start()
+
+    def submit(self, estimator: Estimator, work: Work, began: Began = nothing) -> Future[list[Answer]]:
+        """Estimate in this process as `run` does, or send to the inner executor's workers, which cannot kill it."""
+        if isinstance(self._inner, LocalExecutor):
+            return super().submit(estimator, work, began)
+        return self._inner.submit(estimator, work, began)
 
     def close(self) -> None:
         """End the separate process; the inner executor is closed by its owner."""

@@ -18,7 +18,7 @@ import torch
 
 from nasforge.errors import OptionError, RunError, text_of
 from nasforge.estimator import Estimator
-from nasforge.execution.dispatch import Unit, WorkerLost, dispatched
+from nasforge.execution.dispatch import WorkerLost, dispatched
 from nasforge.execution.executor import Answer, Began, Executor, LocalExecutor, Work, nothing
 from nasforge.execution.ray_address import probe
 from nasforge.execution.remote_work import Bundle, Bundles, Task, answers, hold, stays_here, units, unpacked
@@ -49,15 +49,22 @@ class RayTasks(Executor):
         if not work or stays_here(estimator):
             yield from LocalExecutor(self.threads).run(estimator, work, began)
             return
-        self.connect()
-        bundle = self._bundles.of(estimator, work[0][1])
-        device = "cuda:0" if self.gpus else work[0][1].device  # Ray hides all GPUs but the task's own
+        workers = self.start()
 
-        def submit(unit: Unit) -> Future[list[Answer]]:
-            return self._submit(bundle, Task.of([work[index] for index in unit], device))
+        def submit(unit: tuple[int, ...]) -> Future[list[Answer]]:
+            return self.submit(estimator, [work[index] for index in unit])
 
-        workers = max(1, int(self._ray.cluster_resources().get("CPU", 1) / max(self.cpus, 1e-3)))
         yield from dispatched(units(estimator, len(work), workers), submit, self.in_flight)
+
+    def start(self) -> int:
+        """Start Ray or join the cluster, and return for how many candidates it has processors."""
+        self.connect()
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1) / max(self.cpus, 1e-3)))
+
+    def submit(self, estimator: Estimator, work: Work, began: Began = nothing) -> Future[list[Answer]]:
+        """Submit `work` as one task."""
+        device = "cuda:0" if self.gpus else work[0][1].device  # Ray hides all GPUs but the task's own
+        return self._sent(self._bundles.of(estimator, work[0][1]), Task.of(work, device))
 
     def connect(self) -> None:
         """Start Ray, or join the cluster.
@@ -124,7 +131,7 @@ class RayTasks(Executor):
                     f"executor.{option}={wanted:g}: {where} has {most[key]:g} {key}s, so no candidate could ever run"
                 )
 
-    def _submit(self, bundle: Bundle, task: Task) -> Future[list[Answer]]:
+    def _sent(self, bundle: Bundle, task: Task) -> Future[list[Answer]]:
         if bundle.name not in self._refs:
             self._refs[bundle.name] = self._ray.put(bundle.packed)
         # In a list, a reference is not fetched for every task: each worker fetches it once.

@@ -10,7 +10,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from nasforge.architecture import Architecture
 from nasforge.errors import OptionError, RunError, reason
@@ -22,8 +22,12 @@ HELD = 4
 """How many bundles a worker keeps; a run has one for each estimator."""
 
 
+OWN = ("seed", "epochs", "checkpoint")
+"""What a context has for each candidate."""
+
+
 class Bundle(NamedTuple):
-    """An estimator and its context without seed and weights (the data may be large), named by content hash."""
+    """An estimator and its context without what differs by candidate (the data may be large), named by content hash."""
 
     name: str
     packed: bytes
@@ -34,7 +38,7 @@ class Task:
     """Candidates for one worker, with everything that differs from the bundle."""
 
     architectures: tuple[Architecture, ...]
-    seeds: tuple[int, ...]
+    own: tuple[dict[str, Any], ...]
     weights: Weights | None
     device: str
 
@@ -42,7 +46,8 @@ class Task:
     def of(cls, work: Work, device: str) -> Task:
         """Return the task for a part of a run's work."""
         architectures = tuple(architecture for architecture, _ in work)
-        return cls(architectures, tuple(context.seed for _, context in work), work[0][1].weights, device)
+        own = tuple({name: getattr(context, name) for name in OWN} for _, context in work)
+        return cls(architectures, own, work[0][1].weights, device)
 
 
 class Bundles:
@@ -60,7 +65,7 @@ class Bundles:
         key = (id(estimator), id(context.space), id(context.data))
         if key not in self._known:
             try:
-                packed = pickle.dumps((estimator, replace(context, seed=0, weights=None)))
+                packed = pickle.dumps((estimator, replace(context, seed=0, weights=None, epochs=None, checkpoint=None)))
             except Exception as error:
                 raise OptionError(
                     f"estimator '{estimator.name}' on space '{context.space.name}' cannot be sent to other processes "
@@ -108,8 +113,8 @@ def _unpickled(packed: bytes) -> tuple[Estimator, Context]:
 def answers(estimator: Estimator, context: Context, task: Task) -> bytes:
     """In a worker: return the task's answers in order, pickled."""
     common = replace(context, weights=task.weights, device=task.device)
-    seeded = [replace(common, seed=seed) for seed in task.seeds]
-    work = list(zip(task.architectures, seeded, strict=True))
+    contexts = [replace(common, **own) for own in task.own]
+    work = list(zip(task.architectures, contexts, strict=True))
     answered = dict(LocalExecutor(context.threads).run(estimator, work))
     return pickle.dumps([answered[index] for index in range(len(work))])
 

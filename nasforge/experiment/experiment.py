@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
-from nasforge.architecture import Architecture, Evaluation
+from nasforge.architecture import Architecture, Evaluation, after_most_epochs
 from nasforge.architecture_files import typed
 from nasforge.devices.environment import environment
 from nasforge.devices.machine import device_of
@@ -247,7 +247,7 @@ def _search(parts: Parts, journal: Journal) -> Outcome:
         found = parts.strategy.search(run)
         parts.strategy.explain(run, found.trace)
         strategy = chosen(Beginning.of(run.folder).words, "strategy") or parts.strategy.name
-        known = {each.architecture: each.metrics for each in ledger if each.ok}  # including report-only metrics
+        known = {each.architecture: each.metrics for each in after_most_epochs(ledger) if each.ok}  # and report-only
         metrics = {**known.get(found.architecture, {}), **found.metrics}
         front = [
             FrontMember(notation=str(each.architecture), metrics={**known.get(each.architecture, {}), **each.metrics})

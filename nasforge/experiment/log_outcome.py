@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nasforge.architecture import after_most_epochs
 from nasforge.charts import fronts
 from nasforge.journal.records import read_as, read_json
 from nasforge.journal.run_folder import RunFolder
@@ -32,7 +33,7 @@ def _pictures(run: Run, result: SearchResult) -> Mapping[str, str]:
     captions = read_json(files.captions, list) if files.captions.exists() else []
     paths = [run.folder / each["file"] for each in captions]
     kept = {path.stem.replace("_", " "): path.read_text() for path in paths if path.suffix == ".svg"}
-    return {**cells, **_charts(result, candidates), **kept}
+    return {**cells, **_charts(result, after_most_epochs(candidates)), **kept}
 
 
 def _charts(result: SearchResult, candidates: Sequence[Candidate]) -> Mapping[str, str]:

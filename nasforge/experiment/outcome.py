@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasforge.architecture import Architecture, Evaluation
+from nasforge.architecture import Architecture, Evaluation, after_most_epochs
 from nasforge.charts.drawing import draw_cell
 from nasforge.errors import RunError
 from nasforge.experiment.log_outcome import log_outcome
@@ -23,9 +23,10 @@ from nasforge.report.summary import print_summary
 from nasforge.result import Candidate, EvaluationCounts, Failure, SearchResult, Timing
 from nasforge.run.beginning import Beginning
 from nasforge.run.ending import Ending
-from nasforge.run.goals import TRAINING_TIME
+from nasforge.run.goals import training_seconds
 from nasforge.run.progress import Detail
 from nasforge.run.run import Run
+from nasforge.wording import counted
 
 if TYPE_CHECKING:
     from nasforge import LoadedRun
@@ -85,14 +86,14 @@ def finish(
             for evaluation in ledger
             if evaluation.status == "failed"
         ],
-        notes=[*(parts.data.notes if parts.reads_data else ()), *run.notes, *_flagged(ledger)],
+        notes=[*(parts.data.notes if parts.reads_data else ()), *run.notes, *_flagged(ledger), *_cheaper(ledger)],
         next=next_steps(parts, strategy, Beginning.of(run.folder).words),
         **sections,
     )
     files = RunFolder(run.folder)
     write_json(files.architecture, architecture.to_json())
     if ledger:
-        write_json(files.evaluations, [vars(_candidate(evaluation)) for evaluation in ledger])
+        write_json(files.evaluations, [_candidate(evaluation).to_json() for evaluation in ledger])
     write_json(files.result, result.to_json())
     timing = run.write_timing()
     draw(parts, run.folder, architecture)
@@ -112,6 +113,7 @@ def _candidate(evaluation: Evaluation) -> Candidate:
         metrics=evaluation.metrics,
         status=evaluation.status,
         reason=evaluation.reason,
+        epochs=evaluation.epochs,
     )
 
 
@@ -148,15 +150,13 @@ def _count(evaluations: Sequence[Evaluation], followed: Sequence[str]) -> Evalua
         for name, value in evaluation.metrics.items() if evaluation.ok else ():
             values.setdefault(name, set()).add(value)
     distinct = len({evaluation.architecture for evaluation in evaluations})
-    simulated = [
-        metrics[TRAINING_TIME] for metrics in (each.metrics for each in evaluations) if TRAINING_TIME in metrics
-    ]
+    simulated = training_seconds((each.architecture, each.epochs, each.metrics) for each in evaluations)
     return EvaluationCounts(
         requested=len(evaluations),
         distinct=distinct,
         constant=sorted(name for name, each in values.items() if distinct > 1 == len(each) and name not in followed),
         infeasible=sum(evaluation.status == "infeasible" for evaluation in evaluations),
-        simulated_seconds=sum(simulated) if simulated else None,
+        simulated_seconds=sum(simulated) if simulated is not None else None,
     )
 
 
@@ -170,6 +170,17 @@ def _flagged(evaluations: Sequence[Evaluation]) -> list[str]:
     return [
         f"{len(flagged)} of {distinct} distinct candidates have metrics that could not be measured and have their "
         f"worst value (evaluations.json says which); the first: {first}: {reason}"
+    ]
+
+
+def _cheaper(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Return a sentence about estimates after fewer epochs than others, if there are any."""
+    whole = after_most_epochs(evaluations)
+    if len(whole) == len(evaluations):
+        return []
+    return [
+        f"{len(evaluations) - len(whole)} of {counted(len(evaluations), 'estimate')} are after fewer epochs than "
+        f"{whole[0].epochs} and only chose what was trained further; charts and tables show the other {len(whole)}"
     ]
 
 

@@ -18,7 +18,7 @@ from nasforge.config.configuration import check_whole
 from nasforge.data import DataModule, NoData, SearchData
 from nasforge.devices.machine import device_of
 from nasforge.errors import OptionError
-from nasforge.estimator import Context, Estimator
+from nasforge.estimator import Context, Estimator, common_fidelities
 from nasforge.execution.options import ExecutorOptions, executor_options
 from nasforge.experiment.retraining_options import Retraining
 from nasforge.experiment.trainer_options import trainer_options
@@ -102,7 +102,9 @@ class Parts:
             check_space("estimator", estimator, self.space)
             estimator.check(self.space)
             if not self._bounded_by(estimator):
-                check_estimator(self.strategy, estimator)
+                check_estimator(self.strategy, estimator, estimators)
+        if self.strategy.needs_fidelities:
+            common_fidelities(estimators)
         return estimators
 
     def _bounded_by(self, estimator: Estimator) -> bool:

@@ -162,7 +162,8 @@ class LoadedRun:
     def evaluations(self) -> DataFrame:
         """Return one row per evaluation, in the order of request, and one column per metric.
 
-        The other columns are `number` (from 1), `notation`, `status` ("ok", "failed" or "infeasible") and `reason`.
+        The other columns are `number` (from 1), `notation`, `status` ("ok", "failed" or "infeasible"), `reason`,
+        and `epochs` if the strategy chose after how many to evaluate.
         """
         import pandas
 
@@ -174,6 +175,8 @@ class LoadedRun:
             "status": [candidate.status for candidate in candidates],
             "reason": [candidate.reason for candidate in candidates],
         }
+        if any(candidate.epochs for candidate in candidates):
+            columns["epochs"] = [candidate.epochs for candidate in candidates]
         metrics = pandas.DataFrame([candidate.metrics for candidate in candidates], dtype=float)
         return pandas.concat([pandas.DataFrame(columns), metrics], axis=1)
 

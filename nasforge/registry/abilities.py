@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nasforge.errors import AbilityError
-from nasforge.estimator import Estimator
+from nasforge.estimator import Estimator, has_fidelities
 from nasforge.registry.entry_points import registry
 from nasforge.space import SearchSpace
 from nasforge.strategy import Strategy
@@ -31,8 +31,12 @@ def check_space(kind: str, part: Part, space: SearchSpace) -> None:
         )
 
 
-def mismatch(strategy: Strategy[Any] | type[Strategy[Any]], estimator: Estimator | type[Estimator]) -> str:
-    """Return why `strategy` cannot use `estimator`; empty if it can."""
+def mismatch(
+    strategy: Strategy[Any] | type[Strategy[Any]],
+    estimator: Estimator | type[Estimator],
+    beside: Sequence[Estimator] = (),
+) -> str:
+    """Return why `strategy` cannot use `estimator`, with others `beside` it; empty if it can."""
     if strategy.needs_estimates and estimator.needs_weights and not strategy.shares_weights:
         return (
             f"estimator '{estimator.name}' scores with shared weights, "
@@ -53,6 +57,11 @@ def mismatch(strategy: Strategy[Any] | type[Strategy[Any]], estimator: Estimator
             f"strategy '{strategy.name}' evaluates networks outside the space, "
             f"and estimator '{estimator.name}' knows only the space's architectures"
         )
+    if strategy.needs_fidelities and not any(map(has_fidelities, (estimator, *beside))):
+        return (
+            f"strategy '{strategy.name}' estimates candidates after different numbers of epochs, "
+            f"and estimator '{estimator.name}' does not train them"
+        )
     return ""
 
 
@@ -64,9 +73,9 @@ def _how_to_get_weights(estimator: Estimator | type[Estimator]) -> str:
     return f"; add {estimator.weights_option}=RUN, the folder of a finished run that did{trained}"
 
 
-def check_estimator(strategy: Strategy[Any], estimator: Estimator) -> None:
+def check_estimator(strategy: Strategy[Any], estimator: Estimator, beside: Sequence[Estimator] = ()) -> None:
     """Raise an `AbilityError` with the reason and fitting estimators if the two do not work together."""
-    if reason := mismatch(strategy, estimator):
+    if reason := mismatch(strategy, estimator, beside):
         fitting = [name for name, fit in registry("estimator").working.items() if not mismatch(strategy, fit)]
         raise AbilityError(f"{reason}. {_fitting('Estimators', fitting)}")
 

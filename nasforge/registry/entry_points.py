@@ -186,7 +186,8 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
     part = _constructed(cls, arguments(cls, given, where=where), registry(kind).plugins[name][0], kind)
     vars(part).setdefault("name", name)  # a worker process imports the class directly, without its name
     if kind == "estimator":
-        part.options = filled(cls, _without_paths(kind, cls, given))  # the part's fingerprint covers its files
+        values = filled(cls, _without_paths(kind, cls, given))  # the part's fingerprint covers its files
+        part.options = {key: value for key, value in values.items() if value is not None or key not in cls.added}
     return part
 
 

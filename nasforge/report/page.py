@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from nasforge.architecture import CellGraph
+from nasforge.architecture import CellGraph, after_most_epochs
 from nasforge.charts import plots
 from nasforge.charts.drawing import FAMILIES, family
 from nasforge.charts.front_tables import front_table, hypervolume_sentence
@@ -40,7 +40,8 @@ def write_report(folder: Path, graphs: Sequence[CellGraph]) -> Path:
 def _content(run: RunFolder, graphs: Sequence[CellGraph]) -> dict[str, Any]:
     result: SearchResult = read_as(run.result, SearchResult)
     timing: Timing = read_as(run.timing, Timing) if run.owns(run.timing) else Timing()
-    evaluations: list[Candidate] = read_as(run.evaluations, list[Candidate]) if run.owns(run.evaluations) else []
+    every: list[Candidate] = read_as(run.evaluations, list[Candidate]) if run.owns(run.evaluations) else []
+    evaluations = after_most_epochs(every)
     objectives = result.goals
     data = facts(run, run.data)
     confusions = Confusions.read(confused) if (confused := text(run, run.confusion)) else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nasforge.architecture import Status, after_most_epochs
 from nasforge.journal.deaths import last_death
 from nasforge.journal.doing import is_worked_on
 from nasforge.journal.growing import GrowingJournal
@@ -41,7 +42,7 @@ class UnfinishedReport:
         """Write the page, whole or not at all, and return its path."""
         self._read()
         run, config, goals = RunFolder(self._folder), self._config, self._goals
-        evaluations = self._candidates.complete() if goals.followed else []
+        evaluations = after_most_epochs(self._candidates.complete()) if goals.followed else []
         by_metric = {objective.metric: objective for objective in goals.given}
         content = {
             "title": f"{config['strategy']['name']} on {config['space']['name']}, {config['data']['name']}",
@@ -85,7 +86,9 @@ class CandidatesSoFar:
         notation = line["architecture"]["notation"]
         lines = self._lines.setdefault(notation, {})
         lines[line["key"]] = line
-        self._candidates[notation] = _candidate(notation, list(lines.values()), self._goals)
+        most = max(known.get("epochs", 0) for known in lines.values())
+        of_most = [known for known in lines.values() if known.get("epochs") in (None, most)]
+        self._candidates[notation] = _candidate(notation, of_most, most or None, self._goals)
 
     def complete(self) -> list[Candidate]:
         """Return the candidates that have failed or have estimates from all estimators."""
@@ -93,13 +96,14 @@ class CandidatesSoFar:
         return [each for each in self._candidates.values() if each.status == "failed" or followed <= set(each.metrics)]
 
 
-def _candidate(notation: str, lines: list[dict[str, Any]], goals: Goals) -> Candidate:
+def _candidate(notation: str, lines: list[dict[str, Any]], epochs: int | None, goals: Goals) -> Candidate:
     if broken := next((line for line in lines if line["status"] != "ok"), None):
-        return Candidate(notation=notation, metrics={}, status="failed", reason=broken["reason"])
+        return Candidate(notation=notation, metrics={}, status="failed", reason=broken["reason"], epochs=epochs)
     metrics = {name: value for line in lines for name, value in line["metrics"].items()}
     infeasible = any(bound.violation(metrics) > 0 for bound in goals.constraints)
     reason = "; ".join(line["reason"] for line in lines if line["reason"])
-    return Candidate(notation=notation, metrics=metrics, status="infeasible" if infeasible else "ok", reason=reason)
+    status: Status = "infeasible" if infeasible else "ok"
+    return Candidate(notation=notation, metrics=metrics, status=status, reason=reason, epochs=epochs)
 
 
 def how_it_stopped(folder: Path) -> str:

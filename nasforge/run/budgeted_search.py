@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from nasforge.architecture import Architecture, Evaluation, Metrics, ParetoFront
-from nasforge.errors import RunError
-from nasforge.estimator import Estimator, Weights
+from nasforge.architecture import Architecture, Evaluation, Metrics, ParetoFront, after_most_epochs
+from nasforge.errors import OptionError, RunError
+from nasforge.estimator import Estimator, Weights, common_fidelities
 from nasforge.randomness import rng_of
 from nasforge.result import Result
 from nasforge.run.goals import Goals
 from nasforge.run.resources import Budget
 from nasforge.space import SearchSpace
+from nasforge.wording import numbers
 
 SpaceT_co = TypeVar("SpaceT_co", bound=SearchSpace, default=SearchSpace, covariant=True)
 
@@ -45,10 +47,28 @@ class BudgetedSearch(ABC, Generic[SpaceT_co]):
             self.stopped = f"budget.evaluations={self._budget.evaluations} is used up"
         return left
 
+    @cached_property
+    def fidelities(self) -> tuple[int, ...]:
+        """The numbers of epochs after which candidates can be estimated, ascending; none if no estimator trains."""
+        return common_fidelities(self.estimators)
+
+    def _checked(self, request: tuple[Architecture, int | None]) -> tuple[Architecture, int | None]:
+        self._check_fidelity(request[1])
+        return request
+
+    def _check_fidelity(self, epochs: int | None) -> None:
+        """Raise an `OptionError` for a number of epochs after which the estimators cannot estimate."""
+        if epochs is not None and epochs not in self.fidelities:
+            raise OptionError(
+                f"candidates can be estimated after {numbers(self.fidelities) or 'all'} epochs, not after {epochs}"
+            )
+
     def result(
         self, architecture: Architecture | None = None, weights: Weights | None = None, *, trace: Any = None
     ) -> Result:
         """Return the search's result: `architecture`, or the best evaluated one, with its metrics and the Pareto front.
+
+        Of evaluations after different numbers of epochs, only those after the most epochs count.
 
         Args:
             weights: the shared weights behind it, with which the control compares it with random architectures.
@@ -57,7 +77,7 @@ class BudgetedSearch(ABC, Generic[SpaceT_co]):
         Raises:
             RunError: no architecture is given, and no evaluation succeeded or satisfied the constraints.
         """
-        usable = [evaluation for evaluation in self.evaluations if evaluation.ok]
+        usable = [evaluation for evaluation in after_most_epochs(self.evaluations) if evaluation.ok]
         if architecture is None:
             if not usable:
                 raise RunError(self._why_none())

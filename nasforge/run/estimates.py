@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nasforge.architecture import Architecture, Evaluation
 from nasforge.errors import AbilityError, RunError
-from nasforge.estimator import Context, Estimator
+from nasforge.estimator import Context, Estimator, has_fidelities
 from nasforge.execution.executor import Answer, Executor, Work
 from nasforge.execution.remote_work import stays_here
 from nasforge.journal.journal import Journal, atomic, canonical, digest_of, file_digest
@@ -23,6 +23,14 @@ from nasforge.run.progress import Progress
 
 CONTRACT = 2
 """Version of the estimator contract; part of every key."""
+
+
+class Part(NamedTuple):
+    """One estimator's share of an evaluation: its key in the journal, and what an executor needs."""
+
+    estimator: Estimator
+    key: str
+    work: tuple[Architecture, Context]
 
 
 class Estimates:
@@ -39,8 +47,8 @@ class Estimates:
     ) -> None:
         self._folder, self._journal, self._goals = folder, journal, goals or Goals()
         self._estimators, self._executor, self._progress = tuple(estimators), executor, progress
-        self._known: dict[str, dict[Architecture, tuple[Evaluation, Evaluation]]] = {}
-        self._frames: dict[tuple[str, str], tuple[str, str]] = {}
+        self._known: dict[tuple[str, int | None], dict[Architecture, tuple[Evaluation, Evaluation]]] = {}
+        self._frames: dict[tuple[str, str, int | None], tuple[str, str]] = {}
 
     def of(self, architectures: Sequence[Architecture], context: Context) -> list[Evaluation]:
         """Return evaluations in the order of `architectures`, with the metrics of all estimators merged."""
@@ -48,15 +56,32 @@ class Estimates:
 
     def both(self, architectures: Sequence[Architecture], context: Context) -> list[tuple[Evaluation, Evaluation]]:
         """Return each evaluation as people see it, and as a strategy may see it."""
-        known = self._known.setdefault(_digest(context), {})
+        known = self._known_after(context)
         if missing := [candidate for candidate in dict.fromkeys(architectures) if candidate not in known]:
             self._require_weights(context)
             parts = [self._by(estimator, missing, context) for estimator in self._estimators]
             for candidate in missing:
-                merged = _merged(candidate, [part[candidate] for part in parts], context.seed)
+                merged = _merged(candidate, [part[candidate] for part in parts], context)
                 whole = self._goals.judged(merged)
                 known[candidate] = whole, self._goals.visible(whole)
         return [known[architecture] for architecture in architectures]
+
+    def missing(self, architecture: Architecture, context: Context) -> list[Part]:
+        """Return the estimates of a candidate that workers must compute: not in the journal, and not from a table."""
+        self._require_weights(context)
+        parts = []
+        for estimator in self._estimators if architecture not in self._known_after(context) else ():
+            if not stays_here(estimator):
+                own = self._of(estimator, context)
+                key = self._key(estimator, architecture, own)
+                if self._journaled(key) is None:
+                    parts.append(Part(estimator, key, (architecture, self._own(estimator, architecture, own))))
+        return parts
+
+    def take(self, part: Part, answer: Answer) -> None:
+        """Journal the answer to an estimate that was missing."""
+        architecture, context = part.work
+        self._write(part.key, architecture, context, answer)
 
     def tensors(self, weights: str) -> dict[str, Tensor]:
         """Return the trained tensors in a candidate's file `weights`; `RunError` if the file was altered."""
@@ -79,14 +104,46 @@ class Estimates:
         self, estimator: Estimator, architectures: Sequence[Architecture], context: Context
     ) -> dict[Architecture, dict[str, Any]]:
         """Return the journal's line for each distinct architecture; compute those that are missing."""
+        context = self._of(estimator, context)
         keys = {candidate: self._key(estimator, candidate, context) for candidate in architectures}
-        lines = {candidate: self._journal.find("estimate", key) for candidate, key in keys.items()}
-        known = {candidate: line for candidate, line in lines.items() if line and not line.get("machine")}
+        known = {candidate: line for candidate, key in keys.items() if (line := self._journaled(key))}
         missing = [candidate for candidate in keys if candidate not in known]
-        work = [(candidate, replace(context, seed=seed_of(keys[candidate]))) for candidate in missing]
+        work = [(candidate, self._own(estimator, candidate, context)) for candidate in missing]
         for index, answer in self._answers(estimator, work):
-            known[missing[index]] = self._write(keys[missing[index]], missing[index], answer)
+            candidate, own = work[index]
+            known[candidate] = self._write(keys[candidate], candidate, own, answer)
         return known
+
+    def _known_after(self, context: Context) -> dict[Architecture, tuple[Evaluation, Evaluation]]:
+        return self._known.setdefault((_digest(context), context.epochs), {})
+
+    def _journaled(self, key: str) -> dict[str, Any] | None:
+        """Return the line of an estimate, unless the machine was why it failed."""
+        line = self._journal.find("estimate", key)
+        return None if line is None or line.get("machine") else line
+
+    @staticmethod
+    def _of(estimator: Estimator, context: Context) -> Context:
+        """Return the context without epochs, unless the estimator depends on them."""
+        return context if context.epochs is None or has_fidelities(estimator) else replace(context, epochs=None)
+
+    def _own(self, estimator: Estimator, architecture: Architecture, context: Context) -> Context:
+        """Return the context with the estimate's own seed, the same after any number of epochs, and checkpoint."""
+        seed = seed_of(self._key(estimator, architecture, replace(context, epochs=None)))
+        if context.epochs is None:
+            return replace(context, seed=seed)
+        fewer = [epochs for epochs in estimator.fidelities() if epochs < context.epochs]
+        keys = (self._key(estimator, architecture, replace(context, epochs=epochs)) for epochs in reversed(fewer))
+        return replace(context, seed=seed, checkpoint=next(filter(None, map(self._checkpoint, keys)), None))
+
+    def _checkpoint(self, key: str) -> Path | None:
+        """Return the checkpoint that an estimate left, unless it has been removed since."""
+        path = RunFolder(self._folder).candidates / f"{key}.ckpt"
+        line = self._journal.find("estimate", key)
+        if line is None or "checkpoint" not in line or not path.exists():
+            return None
+        self._journal.check_file(path, line["checkpoint"], line)
+        return path
 
     def _answers(self, estimator: Estimator, work: Work) -> Iterator[tuple[int, Answer]]:
         """Yield (index into `work`, answer) pairs as they arrive, with a progress bar if that may take a while."""
@@ -100,16 +157,21 @@ class Estimates:
                 if len(work) > 1 and bar.due:
                     bar.tell(f"{done:,} of {len(work):,}")
 
-    def _write(self, key: str, architecture: Architecture, answer: Answer) -> dict[str, Any]:
-        """Write the weights first, then the line that refers to them."""
-        weights: dict[str, Any] = {}
+    def _write(self, key: str, architecture: Architecture, context: Context, answer: Answer) -> dict[str, Any]:
+        """Write the files first, then the line that refers to them; then remove the checkpoint that was used."""
+        more: dict[str, Any] = {} if context.epochs is None else {"epochs": context.epochs}
         if answer.tensors is not None:
             self._journal.check_present()
             path = RunFolder(self._folder).candidates / f"{key}.safetensors"
             with atomic(path) as temporary:
                 save_file({name: tensor.contiguous() for name, tensor in answer.tensors.items()}, temporary)
-            weights = {"weights": str(path.relative_to(self._folder)), "digest": file_digest(path)}
-        return self._journal.write(
+            more |= {"weights": str(path.relative_to(self._folder)), "digest": file_digest(path)}
+        if answer.checkpoint is not None:
+            self._journal.check_present()
+            with atomic(path := RunFolder(self._folder).candidates / f"{key}.ckpt") as temporary:
+                temporary.write_bytes(answer.checkpoint)
+            more |= {"checkpoint": file_digest(path)}
+        line = self._journal.write(
             "estimate",
             key,
             architecture=architecture.to_json(),
@@ -118,18 +180,22 @@ class Estimates:
             reason=answer.reason,
             seconds=round(answer.seconds, 4),
             machine=answer.machine,
-            **weights,
+            **more,
         )
+        if context.checkpoint is not None and answer.status == "ok":
+            context.checkpoint.unlink(missing_ok=True)
+        return line
 
     def _key(self, estimator: Estimator, architecture: Architecture, context: Context) -> str:
         """Return the content key of an estimate; only the architecture's part of its text is written each time."""
-        weights = _digest(context)
-        if (frame := self._frames.get((estimator.name, weights))) is None:
+        weights, epochs = _digest(context), context.epochs
+        if (frame := self._frames.get((estimator.name, weights, epochs))) is None:
             data = context.data.fingerprint if estimator.needs_data else ""
             before = [CONTRACT, estimator.name, dict(estimator.options)]
             after = [data, estimator.fingerprint, context.seed, context.threads, weights]
+            after += [] if epochs is None else [epochs]
             frame = f"{canonical(before)[:-1]}, ", f", {canonical(after)[1:]}"
-            self._frames[estimator.name, weights] = frame
+            self._frames[estimator.name, weights, epochs] = frame
         return digest_of(canonical([architecture.space, architecture.genes]).join(frame))
 
 
@@ -138,14 +204,15 @@ def _digest(context: Context) -> str:
     return context.weights.digest if context.weights else ""
 
 
-def _merged(architecture: Architecture, lines: Sequence[dict[str, Any]], seed: int) -> Evaluation:
+def _merged(architecture: Architecture, lines: Sequence[dict[str, Any]], context: Context) -> Evaluation:
     broken = next((line for line in lines if line["status"] != "ok"), None)
     return Evaluation(
         architecture,
         {} if broken else {name: value for line in lines for name, value in line["metrics"].items()},
         broken["status"] if broken else "ok",
         broken["reason"] if broken else "; ".join(line["reason"] for line in lines if line["reason"]),
-        seed,
+        context.seed,
         sum(line["seconds"] for line in lines),
         next((line["weights"] for line in lines if "weights" in line), None),
+        context.epochs,
     )

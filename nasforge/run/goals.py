@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from nasforge.architecture import Constraint, Evaluation, Objective
+from nasforge.architecture import Constraint, Evaluation, Metrics, Objective
 from nasforge.errors import OptionError, unknown
 from nasforge.estimator import Estimator
 from nasforge.registry.entry_points import registry
@@ -16,7 +16,34 @@ from nasforge.registry.entry_points import registry
 TRAINING_TIME = "train_seconds"
 """The metric of how long a candidate was trained, in seconds."""
 ACCOUNTS = (TRAINING_TIME, "train_epochs", "inherited")
-"""Metrics of a search's cost, which a search follows only if `objectives` names them."""
+"""How metrics of a search's cost begin, which a search follows only if `objectives` names them."""
+
+
+def training_seconds(rows: Iterable[tuple[Hashable, int | None, Metrics]]) -> list[float] | None:
+    """Return how long the training for each evaluation takes; None if no table knows.
+
+    A repeated request counts again, as in the benchmarks. If the strategy chooses epochs, a candidate is trained on
+    from where an earlier evaluation left it, and only that counts.
+
+    Args:
+        rows: (candidate, epochs, metrics) of each evaluation.
+    """
+    known = False
+    seconds, trained = [], dict[Hashable, float]()
+    for candidate, epochs, metrics in rows:
+        known = known or TRAINING_TIME in metrics
+        seconds.append(further(candidate, epochs, metrics, trained))
+    return seconds if known else None
+
+
+def further(candidate: Hashable, epochs: int | None, metrics: Metrics, trained: dict[Hashable, float]) -> float:
+    """Return the seconds that training for an evaluation takes, given the seconds that each candidate has `trained`."""
+    whole = metrics.get(TRAINING_TIME, 0.0)
+    if epochs is None:
+        return whole
+    before = trained.get(candidate, 0.0)
+    trained[candidate] = max(before, whole)
+    return max(0.0, whole - before)
 
 
 @dataclass(frozen=True)
@@ -65,7 +92,7 @@ class Goals:
                 _check(bound.metric, given)
             _check_possible(bound)
         _check_compatible(bounds)
-        names = [name for name in visible if name not in ACCOUNTS] if objectives is None else objectives
+        names = [name for name in visible if not name.startswith(ACCOUNTS)] if objectives is None else objectives
         return cls(given, tuple(visible[name] for name in names), bounds)
 
     def broken(self, evaluation: Evaluation) -> Constraint | None:

@@ -139,17 +139,24 @@ class FitLogger(Logger):
 
 
 class BestSoFar:
-    """The best value so far of each objective, in time that grows only with new evaluations."""
+    """The best value so far of each objective, in time that grows only with new evaluations.
+
+    Of evaluations after different numbers of epochs, only those after the most epochs so far count.
+    """
 
     def __init__(self, objectives: Sequence[Objective]) -> None:
         self._objectives = objectives
         self._seen = 0
         self._best: dict[Objective, Evaluation] = {}
+        self._epochs = 0
 
     def after(self, evaluations: Sequence[Evaluation]) -> dict[str, float]:
         """Return the best value of each objective's metric, from all evaluations so far."""
         for evaluation in evaluations[self._seen :]:
-            for objective in self._objectives if evaluation.ok else ():
+            epochs = evaluation.epochs or 0
+            if evaluation.ok and epochs > self._epochs:
+                self._epochs, self._best = epochs, {}
+            for objective in self._objectives if evaluation.ok and epochs == self._epochs else ():
                 best = self._best.get(objective)
                 if objective.metric in evaluation.metrics and (
                     best is None or evaluation.cost(objective) < best.cost(objective)

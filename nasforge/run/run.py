@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -27,6 +27,7 @@ from nasforge.journal.journal import Journal, atomic, file_digest, write_json
 from nasforge.journal.run_folder import RunFolder
 from nasforge.randomness import seed_everything, seed_of
 from nasforge.result import Derivation, Result, Timing
+from nasforge.run.arrivals import Arrivals, Request
 from nasforge.run.budgeted_search import BudgetedSearch, SpaceT_co
 from nasforge.run.estimates import Estimates
 from nasforge.run.fits import Fits
@@ -83,6 +84,14 @@ class Run(BudgetedSearch[SpaceT_co]):
         self._doing = Doing(folder, journal)
         self._executor = Quarantine(machinery.executor or LocalExecutor(machinery.threads), self._doing)
         self._estimates = Estimates(folder, journal, estimators, self._executor, machinery.progress, self.goals)
+        self._arrivals = Arrivals(
+            journal,
+            self._estimates,
+            self._executor,
+            lambda epochs: self._context(None, epochs),
+            self._used_up,
+            self._sync_is_due,
+        )
         self._fits = Fits(
             folder, journal, seed=seed, threads=machinery.threads, trainer=machinery.trainer, ranks=machinery.ranks
         )
@@ -161,7 +170,9 @@ class Run(BudgetedSearch[SpaceT_co]):
             self.journal.check_file(path, line["digest"], line)
         return Weights(path, line["digest"], {})
 
-    def estimate(self, architectures: Sequence[Architecture], weights: Weights | None = None) -> list[Evaluation]:
+    def estimate(
+        self, architectures: Sequence[Architecture], weights: Weights | None = None, epochs: int | None = None
+    ) -> list[Evaluation]:
         """Return evaluations in order; each distinct architecture is estimated once, now or in an earlier start.
 
         Report-only metrics are recorded for people, but not returned.
@@ -169,16 +180,48 @@ class Run(BudgetedSearch[SpaceT_co]):
         Args:
             architectures: at most `remaining` of them, if `budget.evaluations` is set.
             weights: shared or inherited weights, for estimators that need them.
+            epochs: one of `fidelities`, after which to estimate; None: after all that the estimator trains.
 
         Raises:
             AbilityError: an estimator needs weights and none are given.
+            OptionError: the estimators cannot estimate after so many epochs.
         """
+        self._check_fidelity(epochs)
         with self._clock.counting("estimates"):  # without a note, which takes longer than a table lookup
-            both = self._estimates.both(architectures, self._context(weights))
+            both = self._estimates.both(architectures, self._context(weights, epochs))
             self._ledger.extend(whole for whole, _ in both)
             evaluations = [visible for _, visible in both]
             self.evaluations.extend(evaluations)
             return evaluations
+
+    def stream(self, requests: Iterable[Request], name: str) -> Iterator[Evaluation]:
+        """Yield evaluations as they arrive; take the next request when a worker is free, until the budget is used up.
+
+        A strategy handles each evaluation before the next request is taken. The order of arrivals is journaled, and a
+        resumed run repeats it.
+
+        Args:
+            requests: (architecture, epochs) pairs, epochs as in `estimate`; they may depend on all arrivals so far.
+            name: for the progress bar.
+
+        Raises:
+            OptionError: no budget limits it, or the estimators cannot estimate after so many epochs.
+        """
+        self._check_limited(name)
+        with self._machinery.progress.bar(name, self._budget.evaluations) as bar:
+            arrivals = self._arrivals.of(map(self._checked, requests))
+            while both := self._next(arrivals):
+                whole, visible = both
+                self._ledger.append(whole)
+                self.evaluations.append(visible)
+                yield visible
+                bar()
+                if bar.due:
+                    bar.tell(_how_far(0, None, len(self.evaluations), self._budget.evaluations), self._best())
+                if self.seconds > self._ticked + 1.0:
+                    self._tick()
+        if self.remaining == 0:
+            self.stopped = ""  # the budget defines how long such a search is
 
     def trained(self, evaluation: Evaluation) -> dict[str, Tensor]:
         """Return the trained tensors of a candidate whose evaluation has `weights`.
@@ -214,8 +257,8 @@ class Run(BudgetedSearch[SpaceT_co]):
             OptionError: neither `n` nor a budget limits the loop.
         """
         total = n if n is not None else self._budget.evaluations
-        if total is None and self._budget.seconds is None:
-            raise OptionError(f"'{name}' runs until its budget is used up: set budget.evaluations or budget.seconds")
+        if n is None:
+            self._check_limited(name)
         with self._machinery.progress.bar(name, total) as bar:
             for index in itertools.count() if n is None else range(n):
                 key = f"{name}/{index}"
@@ -324,11 +367,26 @@ class Run(BudgetedSearch[SpaceT_co]):
             self._tick()
         self._machinery.close()
 
-    def _context(self, weights: Weights | None) -> Context:
-        return self._without_weights if weights is None else replace(self._without_weights, weights=weights)
+    def _next(self, arrivals: Iterator[tuple[Evaluation, Evaluation]]) -> tuple[Evaluation, Evaluation] | None:
+        with self._clock.counting("estimates"):
+            return next(arrivals, None)
+
+    def _check_limited(self, name: str) -> None:
+        if self._budget.evaluations is None and self._budget.seconds is None:
+            raise OptionError(f"'{name}' runs until its budget is used up: set budget.evaluations or budget.seconds")
+
+    def _used_up(self, waiting: int) -> bool:
+        """Return whether the budget allows no more requests than those that wait for their evaluation."""
+        left = self.remaining
+        return (left is not None and left <= waiting) or self.out_of_time()
+
+    def _context(self, weights: Weights | None, epochs: int | None = None) -> Context:
+        if weights is None and epochs is None:
+            return self._plain_context
+        return replace(self._plain_context, weights=weights, epochs=epochs)
 
     @cached_property
-    def _without_weights(self) -> Context:
+    def _plain_context(self) -> Context:
         how = self._machinery
         graph = how.trainer.get("graph", "auto")
         return Context(self.space, self.data, how.device, how.threads, self.seed, graph=graph)

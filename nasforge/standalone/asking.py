@@ -138,7 +138,7 @@ class AskTell(BudgetedSearch):
             told = 0 <= number < self._asked and number not in self.pending
             reason = "was told already" if told else "was never asked for"
             raise RunError(f"candidate {number} {reason}; pending: {', '.join(map(str, self.pending)) or 'none'}")
-        values = {} if failed else self._checked(metrics)
+        values = {} if failed else self._checked_metrics(metrics)
         evaluation = Evaluation(known.architecture, values, "failed" if failed else "ok", failed, self.seed)
         del self.pending[number]
         self.evaluations.append(self.goals.judged(evaluation))
@@ -150,7 +150,7 @@ class AskTell(BudgetedSearch):
     def _names(self) -> list[str]:
         return list(dict.fromkeys([*self._setting.objectives, *(bound.metric for bound in self.constraints)]))
 
-    def _checked(self, metrics: Mapping[str, float]) -> dict[str, float]:
+    def _checked_metrics(self, metrics: Mapping[str, float]) -> dict[str, float]:
         if missing := [name for name in self._names() if name not in metrics]:
             raise OptionError(f"tell() needs {', '.join(missing)}, or failed='the reason'")
         values = {}

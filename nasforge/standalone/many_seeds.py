@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from nasforge.architecture import after_most_epochs
 from nasforge.errors import AbilityError, OptionError, RunError
 from nasforge.experiment.parts import Parts
 from nasforge.randomness import preserved, rng_of, seed_everything, seed_of
@@ -38,13 +39,17 @@ def simulate(config: Mapping[str, Any], seeds: Sequence[int], progress: Progress
     answers = Answers(parts.space, parts.estimators, parts.goals)
     asked = np.full((len(seeds), evaluations), -1, dtype=np.int32)
     found = np.full(len(seeds), -1, dtype=np.int32)
+    finished = np.zeros(asked.shape)
+    workers = getattr(parts.executor, "workers", 1)
     notes: dict[str, None] = {}  # in order, each once
     ran = 0
     with preserved(), parts.progress.bar(f"simulate {parts.strategy.name}", len(seeds)) as bar:
         for seed in seeds:
-            run = SimulatedRun(answers, parts.space, parts.estimators, parts.goals, seed, evaluations)
+            run = SimulatedRun(answers, parts.space, parts.estimators, parts.goals, seed, evaluations, workers)
             found[ran] = _search(parts.strategy, run, answers)
             asked[ran, : len(run.asked)] = run.asked
+            if run.finished:
+                finished[ran] = np.pad(run.finished, (0, evaluations - len(run.finished)), mode="edge")
             notes |= dict.fromkeys(run.notes)
             ran += 1
             bar()
@@ -54,7 +59,9 @@ def simulate(config: Mapping[str, Any], seeds: Sequence[int], progress: Progress
                 break
     if none := int((found[:ran] < 0).sum()):
         notes[f"{none} of {counted(ran, 'seed')} found no candidate that satisfies the constraints"] = None
-    return Simulation.of(parts, answers.whole, np.array(seeds[:ran]), asked[:ran], found[:ran], tuple(notes))
+    streamed = finished[:ran] if finished.any() else None
+    found_by = np.array(seeds[:ran]), asked[:ran], found[:ran]
+    return Simulation.of(parts, answers.whole, *found_by, tuple(notes), streamed)
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
@@ -119,7 +126,7 @@ def _search(strategy: Strategy[Any], run: SimulatedRun, answers: Answers) -> int
         if any(evaluation.ok for evaluation in run.evaluations):
             raise
         return -1
-    return answers.numbers([result.architecture])[0]
+    return answers.numbers([result.architecture], after_most_epochs(run.evaluations)[0].epochs)[0]
 
 
 def _drew_nothing(run: SimulatedRun) -> bool:

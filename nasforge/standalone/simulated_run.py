@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimator, Weights
 from nasforge.execution.executor import LocalExecutor
 from nasforge.journal.journal import Journal
+from nasforge.run.arrivals import Request
 from nasforge.run.budgeted_search import BudgetedSearch, SpaceT_co
 from nasforge.run.estimates import Estimates
-from nasforge.run.goals import Goals
+from nasforge.run.goals import Goals, further
 from nasforge.run.progress import Detail, Progress
 from nasforge.run.resources import Budget
 from nasforge.run.run import Run
@@ -24,7 +27,7 @@ from nasforge.space import SearchSpace
 
 
 class Answers:
-    """The evaluations of one simulation, which its runs share: each architecture is looked up once.
+    """The evaluations of one simulation, which its runs share: each is looked up once.
 
     Attributes:
         whole: evaluations with report-only metrics, in the order in which the architectures were first asked for.
@@ -35,24 +38,22 @@ class Answers:
         quiet = Progress(detail=Detail.NOTHING)
         self._estimates = Estimates(Path(), _Unrecorded(), estimators, LocalExecutor(1), quiet, goals)
         self._context = Context(space, NoData(), "cpu", threads=1, seed=0)  # type: ignore[arg-type]
-        self._numbers: dict[Architecture, int] = {}
+        self._numbers: dict[int | None, dict[Architecture, int]] = {}
         self.whole: list[Evaluation] = []
         self.visible: list[Evaluation] = []
 
-    def numbers(self, architectures: Sequence[Architecture]) -> list[int]:
+    def numbers(self, architectures: Sequence[Architecture], epochs: int | None = None) -> list[int]:
         """Return the index of each architecture's evaluation in `whole` and `visible`."""
-        known = self._numbers
+        known = self._numbers.setdefault(epochs, {})
         try:
             return [known[architecture] for architecture in architectures]
         except KeyError:
-            self._look_up([candidate for candidate in dict.fromkeys(architectures) if candidate not in known])
-            return self.numbers(architectures)
-
-    def _look_up(self, architectures: Sequence[Architecture]) -> None:
-        for whole, visible in self._estimates.both(architectures, self._context):
-            self._numbers[whole.architecture] = len(self.whole)
-            self.whole.append(whole)
-            self.visible.append(visible)
+            missing = [candidate for candidate in dict.fromkeys(architectures) if candidate not in known]
+            for whole, visible in self._estimates.both(missing, replace(self._context, epochs=epochs)):
+                known[whole.architecture] = len(self.whole)
+                self.whole.append(whole)
+                self.visible.append(visible)
+            return self.numbers(architectures, epochs)
 
 
 class _Unrecorded(Journal):
@@ -75,6 +76,11 @@ class SimulatedRun(BudgetedSearch[SpaceT_co]):
 
     Attributes:
         asked: the index in `answers` of each candidate, in order.
+        finished: when simulated workers finished each, in seconds of training, for a strategy that streams requests.
+
+    Args:
+        evaluations: the budget.
+        workers: how many candidates of a stream are trained at once.
     """
 
     def __init__(
@@ -85,24 +91,50 @@ class SimulatedRun(BudgetedSearch[SpaceT_co]):
         goals: Goals,
         seed: int,
         evaluations: int,
+        workers: int = 1,
     ) -> None:
         super().__init__(space, estimators, goals, seed, Budget(evaluations=evaluations))
         self.data = NoData()
-        self._answers, self._allowed = answers, evaluations
+        self._answers, self._allowed, self._workers = answers, evaluations, workers
         self.asked: list[int] = []
+        self.finished: list[float] = []
 
     @property
     def remaining(self) -> int:
         """How many more estimates the budget allows."""
         return self._allowed - len(self.evaluations)
 
-    def estimate(self, architectures: Sequence[Architecture], weights: Weights | None = None) -> list[Evaluation]:
+    def estimate(
+        self, architectures: Sequence[Architecture], weights: Weights | None = None, epochs: int | None = None
+    ) -> list[Evaluation]:
         """Look the architectures up, as `Run.estimate` does."""
-        numbers = self._answers.numbers(architectures)
+        self._check_fidelity(epochs)
+        numbers = self._answers.numbers(architectures, epochs)
         evaluations = [self._answers.visible[number] for number in numbers]
         self.asked += numbers
         self.evaluations += evaluations
         return evaluations
+
+    def stream(self, requests: Iterable[Request], name: str) -> Iterator[Evaluation]:
+        """Yield evaluations in the order in which simulated workers finish them."""
+        waiting = iter(requests)
+        running: list[tuple[float, int, int]] = []  # when it ends, after how many others it began, its number
+        trained: dict[Hashable, float] = {}
+        clock, begun = 0.0, 0
+        while True:
+            while len(running) < min(self._workers, self.remaining) and (request := next(waiting, None)):
+                architecture, epochs = self._checked(request)
+                (number,) = self._answers.numbers([architecture], epochs)
+                metrics = self._answers.whole[number].metrics
+                ends = clock + further(architecture, epochs, metrics, trained)
+                heapq.heappush(running, (ends, begun := begun + 1, number))
+            if not running:
+                return
+            clock, _, number = heapq.heappop(running)
+            self.asked.append(number)
+            self.finished.append(clock)
+            self.evaluations.append(self._answers.visible[number])
+            yield self.evaluations[-1]
 
     def generations(self, n: int | None, name: str) -> Iterator[int]:
         """Yield 0, 1, ... up to `n`, or until the budget is used up."""

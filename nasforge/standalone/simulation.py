@@ -12,7 +12,7 @@ import numpy as np
 
 from nasforge.architecture import Architecture, Evaluation, Objective
 from nasforge.experiment.parts import Parts
-from nasforge.run.goals import TRAINING_TIME
+from nasforge.run.goals import TRAINING_TIME, training_seconds
 from nasforge.standalone.simulation_files import write
 from nasforge.wording import amount, counted, words
 
@@ -31,10 +31,13 @@ class Simulation:
         strategy, space, data: names of the strategy, the space, and the data set of the table's numbers.
         objectives: the objectives followed, the main one first, and then those that are only reported.
         seeds: (searches,) the seed of each search.
-        architectures: every architecture that any search asked for, in the order of the first request.
+        architectures: every architecture that any search asked for, in the order of the first request; once for each
+            number of epochs, if the strategy chose them.
         metrics: by name, the values (architectures,) of each metric; NaN where an estimate failed.
         feasible: (architectures,) whether the estimate succeeded and satisfies the constraints.
+        epochs: (architectures,) after how many epochs it was estimated; 0 if the strategy did not choose.
         asked: the architecture of each evaluation.
+        finished: when simulated workers finished each evaluation, in seconds, if the strategy streams its requests.
         found: (searches,) the architecture that each search returned.
         notes: what people should know about these searches.
     """
@@ -47,9 +50,11 @@ class Simulation:
     architectures: tuple[Architecture, ...]
     metrics: Mapping[str, np.ndarray]
     feasible: np.ndarray
+    epochs: np.ndarray
     asked: np.ndarray
     found: np.ndarray
     notes: tuple[str, ...] = ()
+    finished: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -60,6 +65,7 @@ class Simulation:
         asked: np.ndarray,
         found: np.ndarray,
         notes: tuple[str, ...],
+        finished: np.ndarray | None,
     ) -> Simulation:
         """Make the result of the searches of a configuration.
 
@@ -80,16 +86,20 @@ class Simulation:
             architectures=tuple(evaluation.architecture for evaluation in evaluations),
             metrics=metrics,
             feasible=np.array([evaluation.ok for evaluation in evaluations]),
+            epochs=np.array([evaluation.epochs or 0 for evaluation in evaluations]),
             asked=asked,
             found=found,
             notes=notes,
+            finished=finished,
         )
 
     @cached_property
     def incumbents(self) -> np.ndarray:
-        """The feasible architecture that was best so far by the main objective, the earliest of equals."""
+        """The feasible architecture that was best so far by the main objective, the earliest of equals; only those
+        after the most epochs count."""
         main = self.objectives[0]
-        costs = np.where(self.feasible, main.sign * self.metrics[main.metric], np.inf)
+        whole = self.feasible & (self.epochs == self.epochs[self.feasible].max(initial=0))
+        costs = np.where(whole, main.sign * self.metrics[main.metric], np.inf)
         costs = self._at(self.asked, np.where(np.isnan(costs), np.inf, costs), np.inf)
         before = np.minimum.accumulate(np.pad(costs[:, :-1], ((0, 0), (1, 0)), constant_values=np.inf), axis=1)
         when = np.maximum.accumulate(np.where(costs < before, np.arange(costs.shape[1]), -1), axis=1)
@@ -107,11 +117,25 @@ class Simulation:
 
     @cached_property
     def seconds(self) -> np.ndarray | None:
-        """The simulated training time up to and including each evaluation; repeated requests count again. None if the
+        """The simulated training time up to and including each evaluation, as `training_seconds` counts it. None if the
         table has no training times."""
         if (times := self.metrics.get(TRAINING_TIME)) is None:
             return None
-        return np.cumsum(np.nan_to_num(self._at(self.asked, times, 0.0)), axis=1)
+        if self.finished is not None:
+            return self.finished
+        seconds = np.nan_to_num(self._at(self.asked, times, 0.0))
+        return np.cumsum(self._further(seconds) if self.epochs.any() else seconds, axis=1)
+
+    def _further(self, seconds: np.ndarray) -> np.ndarray:
+        """Return what each evaluation adds to the training that its candidate has had in the same search."""
+        added = np.zeros_like(seconds)
+        for search, asked in enumerate(self.asked):
+            rows = [
+                (self.architectures[index], int(self.epochs[index]), {TRAINING_TIME: second})
+                for index, second in zip(asked[asked >= 0].tolist(), seconds[search].tolist(), strict=False)
+            ]
+            added[search, : len(rows)] = training_seconds(rows)
+        return added
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write an `.npz` of all arrays, or a `.csv` with a row for each evaluation; equal searches give equal bytes.

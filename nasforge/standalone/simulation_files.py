@@ -47,6 +47,7 @@ def _write_npz(simulation: Simulation, path: Path) -> None:
         "found": simulation.found,
         "architectures": np.array([str(architecture) for architecture in simulation.architectures], dtype=str),
         "feasible": simulation.feasible,
+        **({"epochs": simulation.epochs} if simulation.epochs.any() else {}),
         **{f"metric_{name}": values for name, values in simulation.metrics.items()},
         **simulation.columns(),
     }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from nasforge.architecture import Objective
 
@@ -42,6 +42,7 @@ class Column:
         about: how it was measured (epochs, seeds, part of the data), in a few words.
         basis: whether the numbers are measurements, computed from the network, or a model's predictions; empty if the
             source does not say.
+        epochs: after how many epochs of training it was measured; 0 if the source does not say, or it is no matter.
     """
 
     dataset: str
@@ -50,6 +51,20 @@ class Column:
     report_only: bool = False
     about: str = ""
     basis: Basis = ""
+    epochs: int = 0
+
+    @property
+    def quantity(self) -> str:
+        """What was measured, whatever the number of epochs: `accuracy` for `accuracy_200ep`."""
+        return self.metric.removesuffix(f"_{self.epochs}ep")
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a file says of the column, without epochs that are unknown."""
+        known = asdict(self)
+        if not self.epochs:
+            del known["epochs"]
+        return known
 
     @property
     def key(self) -> str:

@@ -9,7 +9,8 @@ a sample has one more array, `vectors`, integers of shape (rows, decisions). The
     name           name of the table
     space          registry name of the space
     cardinalities  number of choices of each decision
-    columns        in order: dataset, metric, direction, report_only, about, basis, sha256 (of the column's bytes)
+    columns        in order: dataset, metric, direction, report_only, about, basis, epochs (if they are known),
+                   sha256 (of the column's bytes)
     source         where the numbers come from
     vectors        the sha256 of the vectors, as int64; only in a table of a sample
     origin         repository, commit, license, paper and notice of the numbers, if they are known
@@ -122,7 +123,7 @@ class Table:
             "name": self.name,
             "space": self.space,
             "cardinalities": self.cardinalities,
-            "columns": [{**asdict(column), "sha256": self.digests[column.key]} for column in self.columns],
+            "columns": [{**column.described, "sha256": self.digests[column.key]} for column in self.columns],
             "source": self.source,
         }
         arrays = {column.key: self.values(column) for column in self.columns}

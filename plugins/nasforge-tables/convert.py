@@ -55,13 +55,13 @@ def nasbench201(folder: Path) -> Table:
         order = _order(arrays["ops"])
         for dataset in ("cifar10", "cifar100", "imagenet16_120"):
             run = "one run" if dataset != "cifar10" else "one run on half of the training images"
-            for key, metric, scale, about, test in (
-                ("valid_acc_12ep", "accuracy", 100, "validation, one run of 12 epochs", False),
-                ("acc_200ep_single", "test_accuracy", 100, f"test, {run} of 200 epochs", True),
-                ("test_acc_12ep", "test_accuracy_12ep", 100, "test, one run of 12 epochs", True),
+            for key, metric, epochs, about, test in (
+                ("valid_acc_12ep", "accuracy", 12, "validation, one run of 12 epochs", False),
+                ("acc_200ep_single", "test_accuracy", 200, f"test, {run} of 200 epochs", True),
+                ("test_acc_12ep", "test_accuracy_12ep", 12, "test, one run of 12 epochs", True),
             ):
-                known = Column(dataset, metric, "max", test, about, "measured")
-                values[known] = arrays[f"{dataset}_{key}"][order] / scale
+                known = Column(dataset, metric, "max", test, about, "measured", epochs)
+                values[known] = arrays[f"{dataset}_{key}"][order] / 100
             sizes = {"params_m": "1e6 parameters", "macs_m": "1e6 multiply-accumulates with BatchNorm and ReLU"}
             for key, about in sizes.items():
                 values[column(dataset, key, "min", about, "computed")] = arrays[f"{dataset}_{key}"][order]

@@ -102,7 +102,7 @@ def test_a_plug_in_without_configuration_is_named(guest):
     [
         (
             "strategy=egna",
-            "no strategy named 'egna'. Did you mean 'egnas'? Available: bananas, bayesian, darts, egnas, ",
+            "no strategy named 'egna'. Did you mean 'egnas'? Available: asha, bananas, bayesian, darts, ",
         ),
         ("space=dart", "no space named 'dart'. Did you mean 'darts'?"),
         ("data=digit", "no data named 'digit'. Did you mean 'digits'?"),

@@ -20,11 +20,11 @@ def data():
     return digits.subset(300)
 
 
-def estimate(data, space=None, weights=None, **options):
+def estimate(data, space=None, weights=None, until=None, checkpoint=None, **options):
     space = space or build("space", {"name": "nasbench201"})
     estimator = build("estimator", {"name": "training", "channels": 4, "cells": 1, **options})
     one = space.sample(np.random.default_rng(0))
-    context = Context(space, data, "cpu", 1, 0, weights)
+    context = Context(space, data, "cpu", 1, 0, weights, epochs=until, checkpoint=checkpoint)
     return dict(LocalExecutor(1).run(estimator, [(one, context)]))[0]
 
 
@@ -66,6 +66,37 @@ def test_a_candidate_without_promise_is_given_up_and_its_epochs_are_counted(data
     assert kept.metrics["train_epochs"] == 6
     assert given_up.metrics["train_epochs"] == POINTS
     assert estimate(data, epochs=6, stop_below=0.0).metrics == kept.metrics
+
+
+def test_a_candidate_trained_further_equals_one_trained_without_a_pause(data, tmp_path):
+    def state(answer):
+        (tmp_path / "state").write_bytes(answer.checkpoint)
+        held = torch.load(tmp_path / "state", weights_only=True)
+        return held["state_dict"], held["optimizer_states"], held["lr_schedulers"]
+
+    whole, two = estimate(data, epochs=4), estimate(data, epochs=4, until=2)
+    checkpoint = None
+    for until in (1, 2, 4):
+        answer = estimate(data, epochs=4, until=until, checkpoint=checkpoint)
+        if until == 2:
+            torch.testing.assert_close(state(answer), state(two), rtol=0, atol=0)
+        checkpoint = tmp_path / f"{until}.ckpt"
+        checkpoint.write_bytes(answer.checkpoint or b"")
+    assert answer.metrics == whole.metrics
+    assert answer.checkpoint is None, "there is nothing to continue to"
+    assert two.metrics["train_epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"epochs": 1}, "estimator.training.epochs=1 leaves no candidate to stop earlier"),
+        ({"epochs": 9, "stop_below": 0.5}, "stop_below=0.5 and this strategy both stop candidates early"),
+    ],
+)
+def test_a_training_that_a_strategy_cannot_stop_is_refused(options, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        build("estimator", {"name": "training", **options}).fidelities()
 
 
 def test_few_steps_leave_running_statistics_behind_and_gathering_them_anew_tells_what_was_learned(data):

@@ -79,10 +79,15 @@ class Lookup(Estimator):
             self.check(context.space)
         space = context.space
         assert isinstance(space, VectorEncoded)  # check() raises otherwise
-        return [self._row(self.table.row(space.encode(architecture)), architecture) for architecture in architectures]
+        matrix, row = self._matrix(context.epochs), self.table.row
+        return [self._estimate(matrix[row(space.encode(candidate))], candidate) for candidate in architectures]
 
-    def _row(self, row: int, architecture: Architecture) -> Estimate:
-        values = self._values[row].tolist()
+    def _matrix(self, epochs: int | None) -> np.ndarray:
+        """The metrics (rows, metrics) after so many epochs; None: after all."""
+        return self._values
+
+    def _estimate(self, row: np.ndarray, architecture: Architecture) -> Estimate:
+        values = row.tolist()
         if any(value != value for value in values):  # NaN
             missing = [metric for metric, value in zip(self._metrics, values, strict=True) if value != value]
             raise DataError(f"{self.table} has no {', '.join(missing)} for {architecture}")

@@ -35,6 +35,7 @@ class Heading(NamedTuple):
         report_only: whether it was measured on test images.
         scale: factor to the metric's unit; the units of accuracies and sizes are recognized by their numbers.
         about: how it was measured, as far as the name says.
+        epochs: after how many epochs; 0 if the name does not say.
     """
 
     dataset: str
@@ -43,6 +44,7 @@ class Heading(NamedTuple):
     report_only: bool
     scale: float
     about: str
+    epochs: int = 0
 
 
 def heading(name: str, where: object) -> Heading | None:
@@ -101,4 +103,6 @@ def _accuracy(name: str, label: str, dataset: str, where: object) -> Heading | N
     plain, usual = ("test_accuracy", "200") if test else ("accuracy", "12")
     metric = plain if epochs is None or epochs[1] == usual else f"{plain}_{epochs[1]}ep"
     about = f"{'test' if test else 'validation'}, {f'{epochs[1]} epochs' if epochs else 'epochs not given'}"
-    return Heading(dataset, metric, "max", bool(test), 1.0, f"{about}, column '{name}'")
+    return Heading(
+        dataset, metric, "max", bool(test), 1.0, f"{about}, column '{name}'", int(epochs[1]) if epochs else 0
+    )

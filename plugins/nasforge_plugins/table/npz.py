@@ -13,14 +13,14 @@ from nasforge_plugins.table.cells import CARDINALITIES, EDGES, OPERATIONS, SPACE
 from nasforge_plugins.table.units import fractions, millions
 
 DATASETS = ("cifar10", "cifar100", "imagenet16_120")
-NUMBERS: Mapping[str, tuple[str, Literal["max", "min"], bool, str]] = {
-    "valid_acc_12ep": ("accuracy", "max", False, "validation, one run of 12 epochs"),
-    "test_acc_200ep_mean": ("test_accuracy", "max", True, "test, 200 epochs, mean over seeds"),
-    "test_acc_12ep": ("test_accuracy_12ep", "max", True, "test, one run of 12 epochs"),
-    "params_m": ("params_m", "min", False, "1e6 parameters of the whole network"),
-    "macs_m": ("macs_m", "min", False, "1e6 multiply-accumulates, counted with BatchNorm and ReLU as NASLib does"),
+NUMBERS: Mapping[str, tuple[str, Literal["max", "min"], bool, str, int]] = {
+    "valid_acc_12ep": ("accuracy", "max", False, "validation, one run of 12 epochs", 12),
+    "test_acc_200ep_mean": ("test_accuracy", "max", True, "test, 200 epochs, mean over seeds", 200),
+    "test_acc_12ep": ("test_accuracy_12ep", "max", True, "test, one run of 12 epochs", 12),
+    "params_m": ("params_m", "min", False, "1e6 parameters of the whole network", 0),
+    "macs_m": ("macs_m", "min", False, "1e6 multiply-accumulates, counted with BatchNorm and ReLU as NASLib does", 0),
 }
-"""By an array's suffix: metric, direction, report_only, about. `*_acc_200ep_single` is left out: it is the test
+"""By an array's suffix: metric, direction, report_only, about, epochs. `*_acc_200ep_single` is left out: it is the test
 accuracy of one run under another name."""
 
 
@@ -45,10 +45,10 @@ def read(source: Path) -> Table | None:
     numbers |= fractions({name: array for name, array in numbers.items() if "_acc_" in name}, source)
     values = {}
     for (dataset, suffix), name in names.items():
-        metric, direction, report_only, about = NUMBERS[suffix]
+        metric, direction, report_only, about, epochs = NUMBERS[suffix]
         column = np.full(np.prod(CARDINALITIES), np.nan)
         column[rows] = numbers[name] if "accuracy" in metric else millions(metric, numbers[name], name, source)
-        values[Column(dataset, metric, direction, report_only, about)] = column
+        values[Column(dataset, metric, direction, report_only, about, epochs=epochs)] = column
     return Table.of(SPACE, CARDINALITIES, values, source="NAS-Bench-201 (Dong and Yang, ICLR 2020)", path=source)
 
 

@@ -63,7 +63,9 @@ def _columns(known: Mapping[str, Heading], source: Path) -> dict[str, Column]:
                 f"{source}: the column '{name}' does not say its data set; name it cifar10_{name}, for example"
             )
         dataset = meaning.dataset or next(iter(datasets))
-        column = Column(dataset, meaning.metric, meaning.direction, meaning.report_only, meaning.about)
+        column = Column(
+            dataset, meaning.metric, meaning.direction, meaning.report_only, meaning.about, epochs=meaning.epochs
+        )
         if twice := [other for other, earlier in columns.items() if earlier.key == column.key]:
             raise DataError(f"{source}: '{twice[0]}' and '{name}' are both {column.key}; keep one of them")
         columns[name] = column

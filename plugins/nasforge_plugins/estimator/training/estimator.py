@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -49,8 +53,11 @@ class Training(Estimator):
     In a space with `WeightInheritance`, a network starts from weights that the strategy provides, and its own weights
     are kept afterwards. Two more metrics report the number of epochs and the fraction of inherited tensors.
 
+    A strategy may ask for candidates after fewer epochs. They are trained further from where they were, and in the end
+    equal those trained without a pause: the learning rate falls over `epochs` in any case.
+
     Args:
-        epochs: number of training epochs.
+        epochs: number of training epochs; the most that a strategy may ask for.
         channels, cells: initial width and depth of the candidate.
         held_out: fraction of the training images on which it is scored.
         learning_rate, momentum, weight_decay, clip: SGD, cosine to 0 over `epochs`.
@@ -96,6 +103,23 @@ class Training(Estimator):
             )
         self.recalibrate, self.stop_below = recalibrate, stop_below
 
+    def fidelities(self) -> tuple[int, ...]:
+        """Any number of epochs up to the option `epochs`.
+
+        Raises:
+            OptionError: there is only one such number, or `stop_below` stops candidates, too.
+        """
+        if self.stop_below is not None:
+            raise OptionError(
+                f"estimator.training.stop_below={self.stop_below:g} and this strategy both stop candidates early; omit "
+                "one of them"
+            )
+        if self.epochs == 1:
+            raise OptionError(
+                "estimator.training.epochs=1 leaves no candidate to stop earlier, as this strategy does; raise it"
+            )
+        return tuple(range(1, self.epochs + 1))
+
     def check_data(self, data: SearchData) -> None:
         """Raise an `OptionError` if `held_out` leaves too few images to train or to score on."""
         scored = round(len(data.train) * self.held_out)
@@ -126,12 +150,24 @@ class Training(Estimator):
         )
         size = network_size(network, context.data.input_shape)
         inherited = inherit(network, architecture, context)
-        epochs = self.trained(network, data, context)
+        with TemporaryDirectory() as folder:
+            state = self.state(Path(folder), context)
+            epochs = self.trained(network, data, context, state)
+            checkpoint = state.read_bytes() if state and epochs < self.epochs else None
         metrics = {**self.scored(network, data, context.device), **size, "train_epochs": epochs, "inherited": inherited}
-        return Estimate(metrics, left_behind(network, architecture, context))
+        return Estimate(metrics, left_behind(network, architecture, context), checkpoint=checkpoint)
 
-    def trained(self, network: Network, data: FitData, context: Context) -> int:
-        """Train `network` and return the number of epochs."""
+    def state(self, folder: Path, context: Context) -> Path | None:
+        """The file of the training's state in `folder`, a copy of the context's checkpoint; None if all epochs are
+        trained at once."""
+        if context.epochs is None:
+            return None
+        if context.checkpoint is not None and context.checkpoint.exists():  # another machine may not see it
+            shutil.copyfile(context.checkpoint, folder / "candidate.ckpt")
+        return folder / "candidate.ckpt"
+
+    def trained(self, network: Network, data: FitData, context: Context, state: Path | None = None) -> int:
+        """Train `network`, from `state` if it exists, and return the number of epochs in all."""
         module = NetworkModule(
             network,
             learning_rate=self.learning_rate,
@@ -144,7 +180,16 @@ class Training(Estimator):
             callbacks.append(StopBelow(self.stop_below, lambda: self.scored(network, data, context.device)["accuracy"]))
         trainer = {**trainer_on(context.device), "graph": context.graph}
         return train(
-            module, data, name="candidate", epochs=self.epochs, seed=context.seed, trainer=trainer, callbacks=callbacks
+            module,
+            data,
+            name="candidate",
+            epochs=self.epochs,
+            seed=context.seed,
+            trainer=trainer,
+            callbacks=callbacks,
+            checkpoint=state,
+            saving=nullcontext,
+            exhausted=lambda: module.current_epoch + 1 == context.epochs,
         )
 
     def scored(self, network: Network, data: FitData, device: str) -> dict[str, float]:
