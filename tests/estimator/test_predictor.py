@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -58,9 +59,17 @@ def test_it_predicts_what_the_table_says(shared_data):
     for metric, least in (("params_m", 0.95), ("accuracy", 0.4)):
         true = table.values(columns[metric])[rows]
         assert np.corrcoef([metrics[metric] for metrics in predicted], true)[0, 1] > least
-    estimator.check(SPACE)
+    assert estimator.objectives[1].label == "predicted accuracy"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        estimator.check(SPACE)
     assert estimator.about["params_m"].startswith("predicted by gp from 100 of ")
     assert estimator.about["params_m"].endswith("out of sample")
+
+
+def test_a_model_that_ranks_no_better_than_chance_is_warned_of():
+    with pytest.warns(UserWarning, match=r"model=ridge hardly ranks accuracy: Kendall's tau with the 10 examples is "):
+        predictor(model="ridge", samples=10, seed=4).check(SPACE)
 
 
 def test_a_run_teaches_what_it_followed_even_by_candidates_that_broke_a_constraint(finished):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -43,6 +44,10 @@ MODELS: Mapping[str, type[Regressor]] = {
     "mlp": MLP,
     "ridge": Ridge,
 }
+
+
+WEAK = 0.3
+"""Kendall's tau out of sample below which a search is warned that it follows little."""
 
 
 class Predictor(Estimator):
@@ -95,7 +100,7 @@ class Predictor(Estimator):
             if run is None
             else RunCandidates.read(run, metrics)
         )
-        self._predicted = self._examples.objectives
+        self._predicted = tuple(map(_prediction, self._examples.objectives))
         self.objectives = (*self._predicted, *map(_uncertainty, self._predicted))
         self.fingerprint, self.dataset = self._examples.fingerprint, self._examples.dataset
         self._trained: tuple[SearchSpace, Sequence[_Model]] | None = None
@@ -108,6 +113,14 @@ class Predictor(Estimator):
         """Train the models; a `DataError` or an `OptionError` if the examples are not of `space`."""
         models = self._trained_on(space)
         count = len(self._examples.values)
+        for objective, model in zip(self._predicted, models, strict=True):
+            if not model.regressor.tau >= WEAK:
+                warnings.warn(
+                    f"estimator.predictor.model={self.model} hardly ranks {objective.metric}: Kendall's tau with the "
+                    f"{count} examples is {model.regressor.tau:.2f} out of sample; more examples or another model "
+                    "may help",
+                    stacklevel=4,
+                )
         self.about = {
             objective.metric: f"predicted by {self.model} from {count} of {self._examples.source}, Kendall's tau "
             f"{model.regressor.tau:.2f} out of sample"
@@ -176,7 +189,12 @@ class _Model:
         return float(np.clip(self.objective.sign * mean[0], self.low, self.high)), float(deviation[0])
 
 
-def _uncertainty(objective: Objective) -> Objective:
-    """The metric that says how uncertain predictions of `objective` are."""
-    noun = words(objective).partition(",")[0]
-    return Objective(f"{objective.metric}_deviation", "min", True, f"uncertainty of the {noun}", objective.unit)
+def _prediction(objective: Objective) -> Objective:
+    """The objective with a label that says that its values are predicted."""
+    return replace(objective, label=f"predicted {words(objective).partition(',')[0]}")
+
+
+def _uncertainty(prediction: Objective) -> Objective:
+    """The metric that says how uncertain a prediction is."""
+    label = f"uncertainty of the {prediction.label}"
+    return Objective(f"{prediction.metric}_deviation", "min", report_only=True, label=label, unit=prediction.unit)
