@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from nasforge.randomness import isolated
 from nasforge.registry.entry_points import build
 from nasforge_plugins.estimator.zero_cost.activations import linear_regions, naswot, zen
 from nasforge_plugins.estimator.zero_cost.gradients import synflow
@@ -139,11 +140,68 @@ def test_epe_nas_compares_classes_where_there_are_many(images):
     assert measured("epe_nas", probe) == pytest.approx(expected, rel=1e-9)
 
 
-def test_gradient_image_correlation(hidden):
+@pytest.mark.parametrize("similarity", [False, True])
+def test_gradient_image_correlation(hidden, similarity):
     _, gradients = by_hand(hidden)
     kernel = np.mean([np.corrcoef(gradients[:, c]) for c in range(CLASSES)], axis=0)
+    if similarity:
+        pixels = hidden.images.flatten(1).numpy()
+        kernel = kernel * (4 - ((pixels[:, None] - pixels) ** 2).mean(2)) / 4
+    hidden.image_similarity = similarity
     expected = abs(np.linalg.slogdet(kernel)[1])
     assert measured("gradient_image_correlation", hidden) == pytest.approx(expected, rel=1e-9)
+
+
+# Networks that end in BatchNorm
+
+
+class EndsInBatchNorm(nn.Module):
+    """Its logits are means of normalized maps, so that their sum over a batch is the same for all images."""
+
+    def __init__(self):
+        super().__init__()
+        self.maps = nn.Sequential(nn.Conv2d(2, 6, 2), nn.ReLU(), nn.Conv2d(6, 6, 1), nn.BatchNorm2d(6))
+        self.head = nn.Linear(6, CLASSES)
+
+    def forward(self, images):
+        return self.head(self.maps(images).mean((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["jacob_cov", "epe_nas", "gradient_image_correlation"])
+def test_gradients_that_cancel_over_a_batch_are_those_of_each_image(name, images, labels):
+    torch.manual_seed(3)
+    network = EndsInBatchNorm().double()
+    frozen = copy.deepcopy(network)
+    with torch.no_grad():
+        maps = frozen.maps[:3](images)
+    norm = frozen.maps[3].eval()
+    norm.running_mean, norm.running_var = maps.mean((0, 2, 3)), maps.var((0, 2, 3), correction=0)
+    norm.train = lambda mode=True: norm  # the batch's statistics, as constants
+    exact = measured(name, Probe(network, images, labels))
+    assert exact == pytest.approx(measured(name, Probe(frozen, images, labels)), rel=1e-6)
+    assert measured(name, Probe(network.float(), images.float(), labels)) == pytest.approx(exact, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["nasbench201", "darts", "reolon", "tsenas", "transnas_micro"])
+def test_scores_do_not_depend_on_the_precision(name, labels):
+    space, rng = build("space", {"name": name}), np.random.default_rng(0)
+    noise = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    for _ in range(2):
+        with isolated(0):
+            network = space.build(space.sample(rng), (3, 8, 8), 4, channels=4, cells=max(3, space.least_cells))
+        for proxy in ("jacob_cov", "epe_nas", "gradient_image_correlation"):
+            single, double = (
+                value_or_reason(proxy, Probe(copy.deepcopy(network).to(kind), noise.to(kind), labels[:8] % 4))
+                for kind in (torch.float32, torch.float64)
+            )
+            assert single == (double if isinstance(double, str) else pytest.approx(double, rel=0.01)), proxy
+
+
+def value_or_reason(name, probe):
+    try:
+        return measured(name, probe)
+    except Degenerate as reason:
+        return str(reason)
 
 
 def test_naswot_and_activation_overlap(hidden):

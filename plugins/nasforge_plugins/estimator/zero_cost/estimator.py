@@ -52,6 +52,7 @@ class ZeroCost(Estimator):
         batches: how many batches of training images, the same for all candidates.
         batch_size, channels, cells: images per batch, width and depth of the network for most proxies.
         loss: of the proxies that have one.
+        image_similarity: whether `gradient_image_correlation` weights two images by how alike they are.
         ntk_batch_size, ntk_channels, ntk_cells: the same for the neural tangent kernels.
         region_images, region_side, region_channels, region_cells: the number of crops and their side in pixels, and
             the width and depth of the network whose linear regions are counted.
@@ -73,6 +74,7 @@ class ZeroCost(Estimator):
         channels: Channels = 16,
         cells: Cells = 5,
         loss: Literal["cross_entropy", "l1"] = "cross_entropy",
+        image_similarity: bool = True,
         ntk_batch_size: BatchSize = 32,
         ntk_channels: Channels = 3,
         ntk_cells: Cells = 1,
@@ -84,7 +86,8 @@ class ZeroCost(Estimator):
         _check_names(proxies)
         self.proxies = proxies
         self.objectives = tuple(Objective(name, PROXIES[name].direction, label=PROXIES[name].label) for name in proxies)
-        self.seeds, self.batches, self.loss = seeds, batches, LOSSES[loss]
+        self.seeds, self.batches = seeds, batches
+        self.loss, self.image_similarity = LOSSES[loss], image_similarity
         views = {
             "network": View(channels, cells, batch_size),
             "ntk": View(ntk_channels, ntk_cells, ntk_batch_size),
@@ -143,7 +146,8 @@ class ZeroCost(Estimator):
                 with isolated(seed_of(context.seed, view_name, seed)):
                     network, shape = view.build(architecture, context, self._side(view_name, context))
                 for number, (images, labels) in enumerate(self._batches(view_name, shape, context)):
-                    probe = Probe(network, images.to(context.device), labels.to(context.device), self.loss)
+                    batch = images.to(context.device), labels.to(context.device)
+                    probe = Probe(network, *batch, self.loss, self.image_similarity)
                     for name in names:
                         if number == 0 or PROXIES[name].each_batch:
                             yield name, (seed, number), probe

@@ -7,6 +7,7 @@ NASLib took over) and a proxy's first paper differ, these follow zero-cost-nas, 
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -130,7 +131,7 @@ def epe_nas(probe: Probe) -> float:
     EPE-NAS (Lopes et al. 2021, section 3, eq. 4 to 6), k = 1e-5. With more than 100 classes, the value of each class is
     divided by its number of images, and the score is the sum of all differences over the number of classes.
     """
-    every, many = correlation(probe.jacobian), probe.image_pass.classes > 100
+    every, many = correlation(probe.jacobian), probe.image_pass.logits.shape[1] > 100
     scores = []
     for label in torch.unique(probe.labels):
         members = (probe.labels == label).nonzero()[:, 0].cpu()
@@ -144,16 +145,15 @@ def epe_nas(probe: Probe) -> float:
 
 def gradient_image_correlation(probe: Probe) -> float:
     r"""$|\ln|\det K||$, $K_{ij}$ the mean over logits c of the correlation of $\partial y_c / \partial x_i$ and
-    $\partial y_c / \partial x_j$. Min.
+    $\partial y_c / \partial x_j$, times how alike the two images are: $1 - \overline{(x_i - x_j)^2} / 4$. Min.
 
     The third score of the NTK / linear-region GA (Reolon, Appendix A), made symmetric. Its code divides the columns by
-    the diagonal, which the mean does here, and weights one triangle of K by how different the two images are, which is
-    left out here. It takes the channels of a cell's output map where this takes the network's logits.
+    the diagonal, which the mean does here, and weights one triangle of K by four times as much, which makes K
+    indefinite. It takes the channels of a cell's output map where this takes the network's logits.
     """
     images = probe.images.clone().requires_grad_()
-    totals = probe.logits(images).sum(0)
-    if not totals.requires_grad:
-        raise Degenerate("its logits do not depend on the images")
+    with probe.constant_statistics() if probe.cancels else nullcontext():
+        totals = probe.logits(images).sum(0)
     kernel: Tensor | None = None
     for number, total in enumerate(totals):
         (rows,) = torch.autograd.grad(total, images, retain_graph=number + 1 < len(totals), allow_unused=True)
@@ -162,7 +162,17 @@ def gradient_image_correlation(probe: Probe) -> float:
         by_logit = correlation(rows.flatten(1))
         kernel = by_logit if kernel is None else kernel + by_logit
     assert kernel is not None  # a classifier has a logit
-    values = eigenvalues(kernel / len(totals))
-    if values[0] <= _SMALL**2:
+    kernel = kernel / len(totals)
+    if probe.image_similarity:
+        kernel = kernel * _similarity(probe.images)
+    values = eigenvalues(kernel).abs()
+    if values.min() <= _SMALL**2:
         raise Degenerate("its gradients by the images are alike")
     return abs(float(values.log().sum()))
+
+
+def _similarity(images: Tensor) -> Tensor:
+    r"""$1 - \overline{(x_i - x_j)^2} / 4$ of the pixels of two images, float64 (N, N)."""
+    pixels = images.detach().to("cpu", torch.float64).flatten(1)
+    differences = torch.cdist(pixels, pixels, compute_mode="donot_use_mm_for_euclid_dist").square() / pixels.shape[1]
+    return 1 - differences / 4

@@ -20,6 +20,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 LOSSES: Mapping[str, Loss] = {"cross_entropy": F.cross_entropy, "l1": one_hot_l1}
+CANCELLED = 1e-4
+"""Gradients below this share of those under constant statistics are rounding noise: in random cells of all spaces, the
+share is either below 1e-6 or above 1e-2."""
+SUSPECT = 1e-2
+"""Gradients that, times an image, explain less than this share of the differences between logits may be noise."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,12 @@ class ImagePass:
 
     Attributes:
         jacobian: (B, C * H * W); None if the logits do not depend on the images.
-        classes: the number of logits.
+        logits: (B, classes).
         rectifiers: which units were on, and which ReLUs the pass reached.
     """
 
     jacobian: Tensor | None
-    classes: int
+    logits: Tensor
     rectifiers: Rectifiers
 
 
@@ -60,11 +65,19 @@ class Probe:
         images: (B, C, H, W), normalized.
         labels: (B,).
         loss: of logits and labels.
+        image_similarity: whether `gradient_image_correlation` weights a pair of images by how alike they are.
     """
 
-    def __init__(self, network: nn.Module, images: Tensor, labels: Tensor, loss: Loss = F.cross_entropy) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        loss: Loss = F.cross_entropy,
+        image_similarity: bool = True,
+    ) -> None:
         self.network = copy.deepcopy(network).train()
-        self.images, self.labels, self.loss = images, labels, loss
+        self.images, self.labels, self.loss, self.image_similarity = images, labels, loss, image_similarity
 
     def logits(self, images: Tensor | None = None) -> Tensor:
         """(B, classes), of the probe's own images by default. The network gets a copy, since it may work in place."""
@@ -107,15 +120,35 @@ class Probe:
         with Rectifiers() as record:
             logits = self.logits(images)
         check_finite(logits)
-        rows = torch.autograd.grad(logits.sum(), images, allow_unused=True)[0] if logits.requires_grad else None
-        return ImagePass(None if rows is None else rows.flatten(1), logits.shape[1], record)
+        return ImagePass(_by_images(logits, images), logits.detach(), record)
+
+    @cached_property
+    def jacobian(self) -> Tensor:
+        """(B, C * H * W), in row n the gradient of the sum of all logits by image n; `Degenerate` if there is none.
+
+        In training mode, BatchNorm makes the sum of its outputs over a batch a constant. In a network that ends in one,
+        the gradient is therefore zero but for rounding, and statistics count as constants instead.
+        """
+        rows, logits = self.image_pass.jacobian, self.image_pass.logits
+        if rows is None:
+            raise Degenerate("its logits do not depend on the images")
+        moved = float(rows.norm() * self.images.norm())
+        if moved > SUSPECT * float((logits - logits.mean(0)).norm()) * len(rows):
+            return rows
+        images = self.images.clone().requires_grad_()
+        with self.constant_statistics():
+            held = _by_images(self.logits(images), images)
+        return rows if held is None or float(rows.norm()) > CANCELLED * float(held.norm()) else held
 
     @property
-    def jacobian(self) -> Tensor:
-        """(B, C * H * W), in row n the gradient of the sum of all logits by image n; `Degenerate` if there is none."""
-        if self.image_pass.jacobian is None:
-            raise Degenerate("its logits do not depend on the images")
-        return self.image_pass.jacobian
+    def cancels(self) -> bool:
+        """Whether BatchNorm makes the sum of the logits over the batch a constant."""
+        return self.jacobian is not self.image_pass.jacobian
+
+    @staticmethod
+    def constant_statistics() -> LayerCalls:
+        """Return a context in which the gradient of an image's logits does not pass through another image."""
+        return LayerCalls((), hold_statistics=True)
 
     @property
     def rectifiers(self) -> Rectifiers:
@@ -123,6 +156,12 @@ class Probe:
         if not self.image_pass.rectifiers.on:
             raise Degenerate("it has no ReLU")
         return self.image_pass.rectifiers
+
+
+def _by_images(logits: Tensor, images: Tensor) -> Tensor | None:
+    """The gradient (B, C * H * W) of the sum of the logits; None if they do not depend on the images."""
+    rows = torch.autograd.grad(logits.sum(), images, allow_unused=True)[0] if logits.requires_grad else None
+    return None if rows is None else rows.flatten(1)
 
 
 def check_finite(logits: Tensor) -> None:
