@@ -186,6 +186,9 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         data_folder as data_folder,
         user_path as user_path,
     )
+    from nasforge.registry.quieting import (
+        quiet as quiet,
+    )
     from nasforge.registry.ranges import (
         BatchSize as BatchSize,
         Cells as Cells,
@@ -327,6 +330,7 @@ _HOMES = {
     "export.transform": "Transform fitted",
     "export.exporter": "Exporter FoundNetwork",
     "pareto": "rank_sums",
+    "registry.quieting": "quiet",
     "registry.option_groups": "AdamOptions MixtureOptions SGDOptions SupernetOptions now_grouped",
     "registry.places": "data_folder user_path",
     "randomness": "isolated rng_of seed_of",

@@ -15,6 +15,7 @@ from nasforge.command.own_options import split, value_of
 from nasforge.config.configuration import compose
 from nasforge.errors import DataError, OptionError
 from nasforge.latency.measurements import RELIABLE, Measurements, parameters_of, this_machine
+from nasforge.latency.runtimes import check_runtime
 from nasforge.latency.stopwatch import Conditions, check_device, measured_rounds, networks_of
 from nasforge.randomness import rng_of
 from nasforge.registry.entry_points import build
@@ -38,6 +39,7 @@ def measure_latency(words: Sequence[str], config_dir: str | None) -> int:
     options, out, overrides = _parsed(words)
     conditions = checked(Conditions, options, where="measure-latency")
     check_device(conditions.device)
+    check_runtime(conditions.runtime)
     config = compose(overrides, config_dir=config_dir).config["space"]
     space: SearchSpace = build("space", config)
     path = user_path(out or f"latency_{space.name}_{conditions.device.replace(':', '')}.json")
@@ -71,7 +73,7 @@ def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], str | None, list[str]
 
 def _begun(path: Path, space: SearchSpace, config: Mapping[str, Any], conditions: Conditions) -> Measurements:
     """Return the measurements in the file, to be continued, or new ones without a round."""
-    machine = this_machine(conditions.device)
+    machine = this_machine(conditions.device, conditions.runtime)
     if not path.exists():
         architectures = _sample(space, conditions)
         parameters = [parameters_of(network) for network in networks_of(space, architectures, conditions)]
@@ -81,10 +83,15 @@ def _begun(path: Path, space: SearchSpace, config: Mapping[str, Any], conditions
         raise OptionError(f"{path} holds latencies that were measured with other options; choose another out=FILE")
     if not begun.complete and begun.machine != machine:
         raise DataError(
-            f"{path} was begun on {begun.device} with torch {begun.machine['torch']}, and this is {machine['device']} "
-            f"with torch {machine['torch']}; choose another out=FILE"
+            f"{path} was begun on {_described(begun.machine)}, and this is {_described(machine)}; choose another "
+            "out=FILE"
         )
     return begun
+
+
+def _described(machine: Mapping[str, str]) -> str:
+    software = [f"{name} {machine[name]}" for name in ("torch", "onnxruntime") if name in machine]
+    return f"{machine['device']} with {' and '.join(software)}"
 
 
 def _sample(space: SearchSpace, conditions: Conditions) -> list[Architecture]:

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from nasforge import __version__
 from nasforge.architecture import Architecture
 from nasforge.errors import ArchitectureError, DataError, reason
 from nasforge.journal.journal import digest, write_json
+from nasforge.latency.runtimes import RUNTIMES
 from nasforge.latency.stopwatch import Conditions, device_name, networks_of
 from nasforge.registry.options import checked
 from nasforge.space import SearchSpace
@@ -161,12 +163,13 @@ def parameters_of(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def this_machine(device: str) -> dict[str, str]:
+def this_machine(device: str, runtime: str = "torch") -> dict[str, str]:
     """Return the names of the device and the system, and the versions of the software."""
     return {
         "device": device_name(device),
         "system": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        **{package: version(package) for package in RUNTIMES[runtime].packages},
         "nasforge": __version__,
     }

@@ -9,7 +9,8 @@ import numpy as np
 from nasforge.architecture import Architecture
 from nasforge.errors import OptionError
 from nasforge.latency.measurements import Measurements
-from nasforge.latency.stopwatch import check_device, device_name, measured_rounds, networks_of
+from nasforge.latency.runtimes import RUNTIMES
+from nasforge.latency.stopwatch import Conditions, check_device, device_name, measured_rounds, networks_of
 from nasforge.result import Promise
 from nasforge.space import SearchSpace
 
@@ -33,7 +34,7 @@ def measured_promise(
     """
     conditions = before.conditions
     about = f"{before.device} ({conditions})"
-    if (here := _device_here(conditions.device)) != before.device:
+    if (here := _device_here(conditions)) != before.device:
         reason = f"this machine has {here}, and the prediction is about {before.device}"
         return Promise(metric=metric, predicted=predicted, about=about, reason=reason)
     architectures = [architecture, *(before.architectures[index] for index in references)]
@@ -50,9 +51,11 @@ def measured_promise(
     )
 
 
-def _device_here(device: str) -> str:
+def _device_here(conditions: Conditions) -> str:
+    if not (runtime := RUNTIMES[conditions.runtime]).installed:
+        return f"no {runtime.title}"
     try:
-        check_device(device)
+        check_device(conditions.device)
     except OptionError:
-        return f"no {device}"
-    return device_name(device)
+        return f"no {conditions.device}"
+    return device_name(conditions.device)

@@ -9,16 +9,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from nasforge.architecture import Architecture
 from nasforge.devices.threads import torch_threads
 from nasforge.errors import OptionError
+from nasforge.latency.runtimes import RUNTIMES, ForwardPass
 from nasforge.randomness import generator_of, isolated, rng_of
 from nasforge.space import Network, SearchSpace
 from nasforge.wording import counted
@@ -34,6 +35,7 @@ class Conditions:
 
     Attributes:
         device: a torch device, such as cpu, cuda or cuda:1.
+        runtime: what computes a forward pass, `torch` or `onnxruntime`; the latter on a CPU.
         clock: `wall` measures how long a forward pass takes. `processor` measures how long a CPU works on it, and so
             leaves out the time that other programs have it; only for one thread.
         threads: number of CPU threads of a forward pass.
@@ -46,6 +48,7 @@ class Conditions:
     """
 
     device: str = "cpu"
+    runtime: Literal["torch", "onnxruntime"] = "torch"
     clock: Literal["wall", "processor"] = "wall"
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     batch_size: Length = 1
@@ -58,13 +61,16 @@ class Conditions:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise OptionError(f"device={self.device}: it must be cpu, cuda or, for the second GPU, cuda:1")
+        if self.runtime != "torch" and self.device != "cpu":
+            raise OptionError(f"runtime={self.runtime} measures on the CPU: it needs device=cpu")
         if self.clock == "processor" and (self.device, self.threads) != ("cpu", 1):
             raise OptionError("clock=processor counts the work of one CPU thread: it needs device=cpu and threads=1")
 
     def __str__(self) -> str:
         of_cpu = f", {counted(self.threads, 'thread')}" if self.device == "cpu" else ""
         clock = ", processor time" if self.clock == "processor" else ""
-        return f"{self.device}{of_cpu}{clock}, {counted(self.batch_size, 'image')}"
+        runtime = f", {RUNTIMES[self.runtime].title}" if self.runtime != "torch" else ""
+        return f"{self.device}{of_cpu}{clock}{runtime}, {counted(self.batch_size, 'image')}"
 
 
 def networks_of(space: SearchSpace, architectures: Iterable[Architecture], conditions: Conditions) -> list[Network]:
@@ -86,39 +92,40 @@ def measured_rounds(
     """
     shape = (conditions.batch_size, *conditions.input_shape)
     images = torch.rand(shape, generator=generator_of(conditions.seed, "latency images")).to(conditions.device)
+    prepare, clock = RUNTIMES[conditions.runtime].prepare, CLOCKS[conditions.clock]
+    passes = [prepare(network, images, conditions.threads) for network in networks]
+    measure = partial(_on_gpu, images.device) if images.is_cuda else partial(_on_cpu, clock)
     with torch_threads(conditions.threads), torch.inference_mode():
-        for network in networks:
-            network(images)
+        for compute in passes:
+            compute()
         for number in numbers:
-            times = [0.0] * len(networks)
-            for index in rng_of(conditions.seed, "latency order", number).permutation(len(networks)).tolist():
-                times[index] = _visit(networks[index], images, CLOCKS[conditions.clock])
+            times = [0.0] * len(passes)
+            for index in rng_of(conditions.seed, "latency order", number).permutation(len(passes)).tolist():
+                times[index] = _visit(passes[index], measure)
             yield times
 
 
 CLOCKS: Mapping[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
 
 
-def _visit(network: Network, images: Tensor, clock: Callable[[], float]) -> float:
+def _visit(compute: ForwardPass, measure: Callable[[ForwardPass], float]) -> float:
     for _ in range(UNTIMED):
-        network(images)
-    if images.is_cuda:
-        return statistics.median(_on_gpu(network, images) for _ in range(TIMED))
-    return statistics.median(_on_cpu(network, images, clock) for _ in range(TIMED))
+        compute()
+    return statistics.median(measure(compute) for _ in range(TIMED))
 
 
-def _on_cpu(network: Network, images: Tensor, clock: Callable[[], float]) -> float:
+def _on_cpu(clock: Callable[[], float], compute: ForwardPass) -> float:
     start = clock()
-    network(images)
+    compute()
     return 1000 * (clock() - start)
 
 
-def _on_gpu(network: Network, images: Tensor) -> float:
+def _on_gpu(device: torch.device, compute: ForwardPass) -> float:
     """From the launch of the first kernel to the end of the last, by the GPU's own clock."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-    torch.cuda.synchronize(images.device)
+    torch.cuda.synchronize(device)
     start.record()
-    network(images)
+    compute()
     end.record()
     end.synchronize()
     return float(start.elapsed_time(end))

@@ -59,6 +59,7 @@ def test_a_noisy_device_is_reported(command, measured):
     [
         ("samples=4", "measure-latency.samples=4: it must be a whole number, at least 5"),
         ("device=tpu", "device=tpu: it must be cpu, cuda or, for the second GPU, cuda:1"),
+        ("runtime=tflite", "it must be one of torch, onnxruntime"),
         ("sample=9", "measure-latency does not take sample=9. Did you mean samples=?"),
         ("strategy=darts", "measure-latency does not take strategy=darts."),
         ("rounds=[", "rounds=[: its value must be a number, a word or a list"),
@@ -66,6 +67,12 @@ def test_a_noisy_device_is_reported(command, measured):
 )
 def test_mistakes_take_one_sentence(mistake, word, sentence):
     assert sentence in mistake("measure-latency", "space=nasbench201", word)
+
+
+def test_a_runtime_that_is_not_installed_is_refused(mistake, monkeypatch):
+    monkeypatch.setattr("nasforge.latency.runtimes.find_spec", lambda package: None)
+    complaint = mistake("measure-latency", *SMALL, "runtime=onnxruntime")
+    assert "runtime=onnxruntime needs packages that are not installed: pip install 'nasforge[onnx]'" in complaint
 
 
 def test_a_space_with_too_few_architectures_is_named(mistake):

@@ -9,6 +9,7 @@ import torch
 
 from nasforge import DataError, Measurements, Network, OptionError, build, measured_promise
 from nasforge.latency.measurements import parameters_of, this_machine
+from nasforge.latency.runtimes import RUNTIMES
 from nasforge.latency.stopwatch import TIMED, UNTIMED, Conditions, check_device, measured_rounds, networks_of
 from nasforge.randomness import rng_of
 
@@ -37,6 +38,20 @@ def measured(begun, tmp_path):
 
 
 # Timing
+
+
+def test_onnx_runtime_computes_what_the_network_computes_and_is_named():
+    pytest.importorskip("onnxruntime", reason="ONNX NOT CHECKED: pip install 'nasforge[onnx]'")
+    pytest.importorskip("onnxscript", reason="ONNX NOT CHECKED: pip install 'nasforge[onnx]'")
+    network, images = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.Flatten()).eval(), torch.rand(1, 3, 4, 4)
+    (logits,) = RUNTIMES["onnxruntime"].prepare(network, images, 1)()
+    np.testing.assert_allclose(logits, network(images).detach(), rtol=1e-4, atol=1e-6)
+    conditions = Conditions(runtime="onnxruntime", clock="processor", input_shape=(3, 4, 4))
+    assert str(conditions) == "cpu, 1 thread, processor time, ONNX Runtime, 1 image"
+    assert {"onnxruntime", "torch"} <= this_machine("cpu", conditions.runtime).keys()
+    assert all(time > 0 for (time,) in measured_rounds([network], conditions, range(2)))
+    with pytest.raises(OptionError, match="runtime=onnxruntime measures on the CPU"):
+        Conditions(runtime="onnxruntime", device="cuda")
 
 
 class Recorder(Network):

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from nasforge import Exporter, FoundNetwork
+from nasforge import Exporter, FoundNetwork, quiet
 from nasforge_plugins.exporter.program import program_of
-from nasforge_plugins.exporter.quiet import quiet
 
 LARGEST_BATCH = 64
 """How many images the program takes at once; its memory is planned for so many."""

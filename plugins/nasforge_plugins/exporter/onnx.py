@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nasforge import Exporter, FoundNetwork
+from nasforge import Exporter, FoundNetwork, quiet
 from nasforge_plugins.exporter.program import program_of
-from nasforge_plugins.exporter.quiet import quiet
 
 IMAGES, LOGITS = "images", "logits"
 BATCH = 128

@@ -16,9 +16,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nasforge import Exporter, ExportError, FoundNetwork
+from nasforge import Exporter, ExportError, FoundNetwork, quiet
 from nasforge_plugins.exporter.python import filled
-from nasforge_plugins.exporter.quiet import quiet
 
 PASSES = 50
 """How many forward passes the latency is the median of."""
