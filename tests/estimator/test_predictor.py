@@ -12,6 +12,8 @@ from nasforge import Context, build, find_table
 from nasforge.config.configuration import compose
 from nasforge.data import NoData
 from nasforge.standalone.many_seeds import simulate
+from nasforge_plugins.estimator.predictor.scores import WithScores
+from nasforge_plugins.shared.predictors import DecisionEncoder
 
 SPACE = build("space", {"name": "nasbench201"})
 SEARCH = ["strategy=random_search", "space=nasbench201", "retrain.seeds=0", "executor.threads=1"]
@@ -65,6 +67,33 @@ def test_it_predicts_what_the_table_says(shared_data):
         estimator.check(SPACE)
     assert estimator.about["params_m"].startswith("predicted by gp from 100 of ")
     assert estimator.about["params_m"].endswith("out of sample")
+
+
+def test_a_score_becomes_the_share_of_examples_that_have_a_lower_one(monkeypatch):
+    monkeypatch.delenv("NASFORGE_DATA")  # the installed tables
+    space, table = build("space", {"name": "transnas_micro"}), find_table("transnas_micro_zerocost")
+    rng = np.random.default_rng(0)
+    examples, others = ([space.sample(rng) for _ in range(count)] for count in (30, 5))
+    plain = DecisionEncoder(space, examples)
+    features = WithScores(plain, space, table, "jigsaw", examples)(others)
+    np.testing.assert_array_equal(features[:, : sum(space.cardinalities)], plain(others))
+    columns = table.of_dataset("jigsaw")
+    assert len(columns) > 3
+    for shares, column in zip(features[:, -len(columns) :].T, columns, strict=True):
+        scores = table.values(column)
+        known = scores[[table.row(space.encode(example)) for example in examples]]
+        own = scores[[table.row(space.encode(other)) for other in others]]
+        assert shares.tolist() == [float((known < score).mean()) for score in own]
+
+
+def test_scores_are_part_of_every_key(monkeypatch):
+    monkeypatch.delenv("NASFORGE_DATA")
+    options = {"table": "transnas_micro", "dataset": "jigsaw", "samples": 10}
+    fingerprints = {
+        predictor(**options, scores=scores).fingerprint
+        for scores in (None, "transnas_micro_zerocost", "transnas_micro")
+    }
+    assert len(fingerprints) == 3
 
 
 def test_a_model_that_ranks_no_better_than_chance_is_warned_of():
@@ -130,6 +159,8 @@ MISTAKES = {
     f"{OPTION}.metrics=[test_accuracy]": "'test_accuracy' was measured on test data",
     f"{OPTION}.metrics=[]": f"{OPTION}.metrics=[] leaves nothing to predict; choose from accuracy",
     f"{OPTION}.dataset=cifar": "Did you mean 'cifar10'?",
+    f"{OPTION}.scores=hwnasbench201": "Available: ",
+    f"{OPTION}.scores=transnas_micro_zerocost": "'transnas_micro_zerocost' is of space 'transnas_micro' with 4096",
     f"{OPTION}.model=gpp": f'{OPTION}.model="gpp": it must be one of gp, boosting, forest, mlp, ridge',
     "space=fbnet": "is of space 'nasbench201' with 15625 architectures, but the run's space is 'fbnet'",
 }

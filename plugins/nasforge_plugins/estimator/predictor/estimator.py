@@ -36,6 +36,7 @@ from nasforge_plugins.shared.predictors import (
 )
 
 from .examples import LEAST, Examples, RunCandidates, TableSample
+from .scores import WithScores
 
 MODELS: Mapping[str, type[Regressor]] = {
     "gp": GaussianProcess,
@@ -64,9 +65,10 @@ class Predictor(Estimator):
         run: the folder of a finished run, whose measured candidates are the examples; None: a sample of the table.
         table: name of the table.
         path: its file or folder, if it is not installed.
-        dataset: the table's data set.
+        dataset: the data set of the table, and of `scores`.
         samples: number of examples from the table.
         metrics: which metrics to predict; None: the objectives that the run followed, or the table's first metric.
+        scores: name of a table of scores of untrained networks, which become features; None: no such features.
         seed: of the sample and of the models' draws.
 
     Raises:
@@ -92,6 +94,7 @@ class Predictor(Estimator):
         dataset: str = "cifar10",
         samples: Annotated[int, Field(ge=LEAST, le=10_000)] = 100,
         metrics: tuple[str, ...] | None = None,
+        scores: str | None = None,
         seed: Annotated[int, Field(ge=0, lt=2**32)] = 0,
     ) -> None:
         self.model, self.run, self.path, self.seed = model, run, path, seed
@@ -102,7 +105,9 @@ class Predictor(Estimator):
         )
         self._predicted = tuple(map(_prediction, self._examples.objectives))
         self.objectives = (*self._predicted, *map(_uncertainty, self._predicted))
-        self.fingerprint, self.dataset = self._examples.fingerprint, self._examples.dataset
+        self._scores = None if scores is None else (find_table(scores), dataset)
+        tables = [] if self._scores is None else [self._scores[0].fingerprint]
+        self.fingerprint, self.dataset = " ".join([self._examples.fingerprint, *tables]), self._examples.dataset
         self._trained: tuple[SearchSpace, Sequence[_Model]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -156,12 +161,18 @@ class Predictor(Estimator):
             self._trained = space, models
         return self._trained[1]
 
+    def _encoders(self, space: VectorEncoded, architectures: Sequence[Architecture]) -> Sequence[Encoder]:
+        plain = encoders(space, architectures)
+        if self._scores is None:
+            return plain
+        return [WithScores(encoder, space, *self._scores, architectures) for encoder in plain]
+
     def _train(
         self, space: VectorEncoded, architectures: Sequence[Architecture], objective: Objective, values: np.ndarray
     ) -> _Model:
         """The model with the encoding that ranks best out of sample."""
         models = []
-        for encoder in encoders(space, architectures):
+        for encoder in self._encoders(space, architectures):
             regressor = Calibrated(lambda: MODELS[self.model](self.seed))
             regressor.train(encoder(architectures), objective.sign * values)
             low = 0.0 if (values >= 0).all() else -np.inf  # a size, a time or a share
