@@ -226,12 +226,11 @@ class VectorEncoded(SearchSpace):
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Change one decision, chosen uniformly among those with several choices, to another value."""
-        vector = self.encode(architecture).copy()
-        cardinalities = self.cardinalities
-        free = _free(tuple(cardinalities))
+        vector, cardinalities = self.encode(architecture), self.cardinalities
+        free = _free(cardinalities)
         position = free[rng.integers(len(free))]
-        shift = rng.integers(1, cardinalities[position])
-        vector[position] = (vector[position] + shift) % cardinalities[position]
+        choices = cardinalities[position]
+        vector[position] = (int(vector[position]) + int(rng.integers(1, choices))) % choices
         return self.decode(vector)
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:

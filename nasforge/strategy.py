@@ -145,5 +145,5 @@ class AskTellStrategy(Strategy[SpaceT]):
             run.warn_of_budget(self.founders, f"strategy.population={self.founders} are drawn at random")
         for _ in run.generations(None, self.name):
             self.evaluations_left = run.remaining
-            self.tell(run.estimate(self.ask()[: run.remaining]))
+            self.tell(run.estimate(self.ask()[: self.evaluations_left]))
         return run.result()

@@ -69,13 +69,20 @@ def test_its_strategy_searches_its_own_space_and_ours(beside, space):
     assert Path("run/report.html").is_file()
 
 
-def test_its_run_resumes_and_retrains(beside):
+def test_its_run_resumes_and_retrains_and_knows_its_package(beside, site, monkeypatch):
     assert beside("strategy=hillclimb", "space=stairs", *SMALL)[0] == 0
     status, _, complaint = beside("resume", "run", "budget.evaluations=6")
     assert status == 0, complaint
     assert result()["evaluations"]["requested"] == 6
     status, _, complaint = beside("retrain", "run", "retrain.epochs=2", "retrain.random=0")
     assert status == 0, complaint
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder != str(site)])
+    registry.cache_clear()
+    for command in ("report", "retrain"):
+        status, _, complaint = beside(command, "run")
+        assert status == 2
+        assert "no space named 'stairs'." in complaint
+        assert "was made with nasforge-hillclimb 1.0.0, which this Python lacks: install that again" in complaint
 
 
 def test_it_sweeps(beside):

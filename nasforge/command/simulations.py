@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike, fspath
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasforge.command.own_options import names_of, seeds_of, split, usual_choices
@@ -14,8 +13,7 @@ from nasforge.errors import AbilityError, OptionError
 from nasforge.journal.records import flat
 from nasforge.registry.entry_points import registry
 from nasforge.registry.places import user_path
-from nasforge.tables.files import find_table
-from nasforge.tables.storage import SUFFIXES
+from nasforge.tables.files import table_of
 
 if TYPE_CHECKING:
     from nasforge.run.progress import Progress
@@ -119,11 +117,11 @@ def _chosen(table: str, task: str, given: Sequence[str]) -> list[str]:
         return words
     lookup = _looking_up(chosen[-1] if chosen else [usual_choices()["estimator"]])
     if table:
-        is_path = "/" in table or Path(table).suffix in SUFFIXES
-        found = find_table(Path(table).stem, user_path(table)) if is_path else find_table(table)
+        found = table_of(table)
         if task:
             found.of_dataset(task)
-        words.append(override(f"estimator.{lookup}.path" if is_path else f"estimator.{lookup}.table", table))
+        source = ("path", found.path) if found.path else ("table", found.name)
+        words.append(override(f"estimator.{lookup}.{source[0]}", source[1]))
         if not any(word.startswith("space=") for word in given):
             words.append(override("space", found.space))
     return [*words, override(f"estimator.{lookup}.dataset", task)] if task else words

@@ -45,7 +45,7 @@ def verdict(
     Args:
         strategies: names of strategies that only ask for estimates, with options after commas:
             "regularized_evolution,population=20".
-        tables: names of tables; none: all installed ones.
+        tables: names of tables, or paths of their files; none: all installed ones.
         tasks: names of their data sets; none: all that have a quality to search for, such as an accuracy.
         seeds: different whole numbers, 0 or more; every strategy has the same.
         evaluations: of each search.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,23 +23,36 @@ _PACKAGES = (
 )
 
 
-def environment(device: str, threads: int) -> dict[str, str | int]:
-    """Return versions, device, threads and, in a checkout of nasforge, the commit."""
+ABSENT = "not installed"
+
+
+def environment(device: str, threads: int, guests: Collection[str] = ()) -> dict[str, str | int]:
+    """Return versions, device, threads and, in a checkout of nasforge, the commit.
+
+    Args:
+        guests: names of other packages whose plug-ins take part.
+    """
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
         "threads": threads,
         "commit": _commit(),
-        **{package: _version(package) for package in _PACKAGES},
+        **{package: _version(package) for package in (*_PACKAGES, *guests)},
     }
+
+
+def no_longer_installed(recorded: Mapping[str, str | int]) -> list[str]:
+    """Return the packages of guests in a recorded environment that are not installed now, with their versions."""
+    guests = [name for name in recorded if name not in environment("cpu", 1)]
+    return [f"{name} {recorded[name]}" for name in guests if _version(name) == ABSENT]
 
 
 def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return ABSENT
 
 
 def _commit() -> str:

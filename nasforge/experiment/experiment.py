@@ -30,6 +30,7 @@ from nasforge.result import Control, FrontMember, Result, Retrained
 from nasforge.run.beginning import Beginning, Config, chosen, read_config
 from nasforge.run.ending import check_left
 from nasforge.run.goals import Goals
+from nasforge.run.guests import guests_explained, guests_of
 from nasforge.run.identity import computed_as, identity
 from nasforge.run.progress import Progress
 from nasforge.run.run import Run
@@ -89,7 +90,7 @@ def resume(
         progress = progress or Progress()
         if (outcome := ended(folder, config, progress.detail)) is not None:
             return outcome
-        with moved(config):
+        with moved(config), guests_explained(folder):
             parts = (_search_parts if beginning.command == "search" else _retrain_parts)(config, progress)
         if parts.fingerprint != beginning.data:
             raise RunError(f"the data changed since the run in {folder} began; restore it, or start a new run")
@@ -116,7 +117,7 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
     files = RunFolder(folder)
     if not run:
         check_free(folder)
-    with moved(config) if run else nullcontext():
+    with moved(config) if run else nullcontext(), guests_explained(folder):
         parts, called = _retrain_parts(config), "found"
     if config["architecture"] is not None:
         architecture = parts.space.read(typed(config["architecture"]))
@@ -144,7 +145,7 @@ def report(folder: Path) -> Path:
     folder = folder.absolute()
     config = read_config(folder)
     files = RunFolder(folder)
-    with nullcontext() if check_left(folder) else well_formed(folder):
+    with guests_explained(folder), nullcontext() if check_left(folder) else well_formed(folder):
         if not files.result.exists():
             return report_so_far(folder, config).write()
         parts = Parts(config)
@@ -298,7 +299,7 @@ def _open(parts: Parts, journal: Journal, ledger: list[Evaluation] | None = None
     facts = _images(parts) if parts.reads_data else {"name": parts.data_name, "fingerprint": ""}
     write_json(RunFolder(folder).data, facts)
     machinery = parts.machinery(folder)
-    write_json(RunFolder(folder).environment, environment(machinery.device, machinery.threads))
+    write_json(RunFolder(folder).environment, environment(machinery.device, machinery.threads, guests_of(parts.config)))
     return Run(
         folder,
         journal,

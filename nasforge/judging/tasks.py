@@ -14,7 +14,7 @@ from nasforge.errors import DataError, OptionError
 from nasforge.randomness import rng_of
 from nasforge.standalone.simulation import Simulation
 from nasforge.tables.columns import Column
-from nasforge.tables.files import find_table
+from nasforge.tables.files import table_of
 from nasforge.tables.installed import installed_tables
 from nasforge.tables.table import Table
 
@@ -127,7 +127,7 @@ def tasks(
     names = list(dict.fromkeys(tables)) or list(installed_tables())
     if not names:
         raise DataError("no table is installed: pip install 'nasforge[tables]', or name yours: tables=[mine]")
-    opened = [find_table(name) for name in names]
+    opened = [table_of(name) for name in names]
     if len(tables) == 1:
         for dataset in datasets:
             opened[0].of_dataset(dataset)

@@ -48,6 +48,12 @@ def find_table(name: str, path: str | Path | None = None) -> Table:
     )
 
 
+def table_of(word: str) -> Table:
+    """Return the table that a user names, or whose path they give; errors as for `find_table`."""
+    is_path = "/" in word or Path(word).suffix in SUFFIXES
+    return find_table(Path(word).stem, user_path(word)) if is_path else find_table(word)
+
+
 def read_table(path: Path) -> Table:
     """Return the table in a file.
 
