@@ -41,7 +41,7 @@ class TestTrainingEstimator(EstimatorContract):
 
 
 class TestPredictor(EstimatorContract):
-    @pytest.fixture(params=["gp", "mlp"])
+    @pytest.fixture(params=["gp", "ridge"])
     def estimator(self, request, shared_data, monkeypatch):
         monkeypatch.setenv("NASFORGE_DATA", str(shared_data("nasbench201.npz").parent))
         return build("estimator", {"name": "predictor", "model": request.param, "samples": 10})
