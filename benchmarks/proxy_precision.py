@@ -28,7 +28,7 @@ from searches import cifar10_root
 
 SPACES = ("nasbench201", "darts", "reolon", "tsenas", "transnas_micro", "transnas_macro", "nasbench_macro", "mobilenet")
 NAMES = ("jacob_cov", "epe_nas", "gradient_image_correlation", "activation_overlap", "naswot", "ntk_condition", "snip",
-         "grad_norm", "fisher", "grasp", "synflow", "zen")  # fmt: skip
+         "grad_norm", "fisher", "grasp", "synflow")  # fmt: skip
 IMAGES, CHANNELS, CELLS = 16, 8, 3
 ALLOWED = 0.01
 

@@ -192,3 +192,22 @@ class TestNTKGAOnTheTable(OnTheTable):
 
     strategy = "ntk_ga"
     words = ("strategy.generations=3", "strategy.tournament.images=100", "strategy.tournament.channels=4")
+
+
+class TrainedBriefly(StrategyContract):
+    """A strategy that trains candidates for several numbers of epochs."""
+
+    strategy: str
+
+    @pytest.fixture
+    def overrides(self, few):
+        trained = [f"estimator.training.{word}" for word in ("epochs=3", "channels=2", "cells=1")]
+        return [f"strategy={self.strategy}", "space=nasbench201", "budget.evaluations=6", *trained, *few]
+
+
+class TestHyperband(TrainedBriefly):
+    strategy = "hyperband"
+
+
+class TestASHA(TrainedBriefly):
+    strategy = "asha"
