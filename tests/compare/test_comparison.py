@@ -174,7 +174,7 @@ def test_results_and_candidates_are_read_back_to_the_byte(sweep, tmp_path):
     for run in sorted((sweep / "runs").iterdir()):
         write_json(tmp_path / "result.json", read_as(run / "result.json", SearchResult).to_json())
         candidates = read_as(run / "evaluations.json", list[Candidate])
-        write_json(tmp_path / "evaluations.json", [vars(candidate) for candidate in candidates])
+        write_json(tmp_path / "evaluations.json", [candidate.to_json() for candidate in candidates])
         for name in ("result.json", "evaluations.json"):
             assert (tmp_path / name).read_bytes() == (run / name).read_bytes()
 
