@@ -226,7 +226,7 @@ class VectorEncoded(SearchSpace):
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Change one decision, chosen uniformly among those with several choices, to another value."""
-        vector, cardinalities = self.encode(architecture), self.cardinalities
+        vector, cardinalities = self.encode(architecture).copy(), self.cardinalities
         free = _free(cardinalities)
         position = free[rng.integers(len(free))]
         choices = cardinalities[position]

@@ -68,8 +68,8 @@ def missing_table(space: SearchSpace, dataset: str, paper: Mapping[str, float]) 
         return []
     return [
         f"there is no table of '{space.name}' with results on {dataset}, so the true accuracy of the architecture that "
-        "the search finds cannot be looked up; `pip install nasforge-tables` brings one, and `nasforge table import` "
-        "makes one of a file that you have (docs/tables.md)"
+        "the search finds cannot be looked up; `pip install nasforge-tables` brings tables, and `nasforge table "
+        "import` makes one of a file that you have (docs/tables.md)"
     ]
 
 

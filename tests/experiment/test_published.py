@@ -38,7 +38,7 @@ def test_without_a_table_it_is_said_that_nothing_can_be_looked_up(no_table):
     assert true_accuracies(NASBench201(), {}, "cifar10", PAPER) is None
     (note,) = missing_table(NASBench201(), "cifar10", PAPER)
     assert "there is no table of 'nasbench201' with results on cifar10" in note
-    assert "`pip install nasforge-tables` brings one, and `nasforge table import` makes one" in note
+    assert "`pip install nasforge-tables` brings tables, and `nasforge table import` makes one" in note
     assert missing_table(NASBench201(), "digits", PAPER) == []  # no table could
 
 

@@ -7,9 +7,36 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nasforge import OptionError, numbers
+from nasforge import Constraint, Count, Estimator, Objective, OptionError, Strategy, common_fidelities, numbers
 
 Eta = Annotated[int, Field(ge=2, le=1000)]
+
+
+class SuccessiveHalving(Strategy):
+    """Trains many candidates briefly and the best 1/eta of them further, by the first objective.
+
+    Args:
+        eta: the reduction factor.
+        min_epochs: the fewest epochs of a candidate. The most, R, are the estimator's.
+    """
+
+    needs_estimates = True
+    needs_data = False
+    needs_fidelities = True
+    baseline = "random_search"
+
+    def __init__(self, *, eta: Eta = 3, min_epochs: Count = 1) -> None:
+        self.eta, self.min_epochs = eta, min_epochs
+
+    def check_goals(
+        self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]
+    ) -> None:
+        """Raise an `OptionError` if candidates would all be trained for all epochs."""
+        self.levels(common_fidelities(estimators))
+
+    def levels(self, fidelities: Sequence[int]) -> list[int]:
+        """The numbers of epochs of the rungs, ascending; see `rungs`."""
+        return rungs(fidelities, self.eta, self.min_epochs)
 
 
 def rungs(fidelities: Sequence[int], eta: int, least: int) -> list[int]:

@@ -9,18 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from nasforge import (
-    Architecture,
-    Constraint,
-    Count,
-    Estimator,
-    Objective,
-    Result,
-    Run,
-    Strategy,
-    common_fidelities,
-)
-from nasforge_plugins.shared.rungs import Eta, rungs
+from nasforge import Architecture, Result, Run
+from nasforge_plugins.shared.rungs import SuccessiveHalving
 
 
 @dataclass
@@ -51,35 +41,18 @@ class Rung:
         return None
 
 
-class ASHA(Strategy):
-    """Algorithm 2 of the paper, without its early-stopping rate s, which is 0. It follows the first objective.
+class ASHA(SuccessiveHalving):
+    """Algorithm 2 of the paper, without its early-stopping rate s, which is 0.
 
     Whenever a worker is free, the best candidate that belongs to the best 1/eta of its rung is trained further, from
     the highest rung down; if there is none, a random one is trained for the epochs of the lowest rung.
-
-    Args:
-        eta: the reduction factor.
-        min_epochs: the fewest epochs of a candidate. The most, R, are the estimator's.
     """
 
     name: ClassVar[str] = "asha"
-    needs_estimates = True
-    needs_data = False
-    needs_fidelities = True
-    baseline = "random_search"
-
-    def __init__(self, *, eta: Eta = 3, min_epochs: Count = 1) -> None:
-        self.eta, self.min_epochs = eta, min_epochs
-
-    def check_goals(
-        self, estimators: Sequence[Estimator], objectives: Sequence[Objective], constraints: Sequence[Constraint]
-    ) -> None:
-        """Raise an `OptionError` if candidates would all be trained for all epochs."""
-        rungs(common_fidelities(estimators), self.eta, self.min_epochs)
 
     def search(self, run: Run) -> Result:
         """Give each free worker a job, and learn from each evaluation as it arrives."""
-        ladder = [Rung(epochs) for epochs in rungs(run.fidelities, self.eta, self.min_epochs)]
+        ladder = [Rung(epochs) for epochs in self.levels(run.fidelities)]
         by_epochs = {rung.epochs: rung for rung in ladder}
         for evaluation in run.stream(self.jobs(run, ladder), self.name):
             by_epochs[evaluation.epochs or 0].add(evaluation.architecture, evaluation.cost(run.objectives[0]))
