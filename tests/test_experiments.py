@@ -39,6 +39,15 @@ def test_the_papers_sizes():
     assert sum(parameter.numel() for parameter in network.parameters()) == 3_825_768
 
 
+@pytest.mark.parametrize(
+    ("terms", "zeta", "eta"), [("both", 1.0, 0.4), ("cross_entropy", 1.0, 0.0), ("similarity", 0.0, 0.4)]
+)
+@pytest.mark.parametrize("name", ["egnas_fitness", "egnas_fitness_cifar10"])
+def test_the_study_of_the_fitness_takes_each_term_alone(name, terms, zeta, eta):
+    config = compose([f"+experiment/egnas_fitness_terms={terms}", f"+experiment={name}"]).config
+    assert (config["strategy"]["zeta"], config["strategy"]["eta"]) == (zeta, eta)
+
+
 def test_the_references_options_are_the_published_ones():
     parts = Parts(compose(["+experiment=egnas_reference_cifar10"]).config)
     strategy = parts.strategy

@@ -15,6 +15,7 @@ from nasforge.charts.fronts import front_line, look_at
 from nasforge.charts.plots import SERIES, SMALL, axes_of, in_percent, legend
 from nasforge.charts.svg import LIGHT, svg_of
 from nasforge.compare.comparison import Comparison
+from nasforge.compare.fit_curves import common_curves, over_epochs
 from nasforge.compare.trajectories import (
     Band,
     best_so_far,
@@ -59,10 +60,12 @@ class Chart:
 
 
 def comparison_charts(comparison: Comparison) -> list[Chart]:
-    """All charts that the runs have data for; none for supernet searches, which request no estimates."""
+    """All charts that the runs have data for: over estimates, or over the epochs of a supernet."""
     run = comparison.first
-    if not comparison.alike or not run.followed or not all(run.evaluations for run in comparison.runs):
+    if not comparison.alike:
         return []
+    if not run.followed or not all(run.evaluations for run in comparison.runs):
+        return [_over_epochs(comparison, metric) for metric in common_curves(comparison.runs)]
     followed = run.followed[0]
     by = f"{words(followed)} of the best so far"
     of_tests = [(goal, f"{words(goal)} of the best so far by {words(followed)}") for goal in run.reported]
@@ -80,6 +83,13 @@ def _over_evaluations(comparison: Comparison, goal: Objective, title: str) -> Ch
     groups = [(group.name, [best_so_far(run, goal.metric) for run in group.runs]) for group in comparison.groups]
     bands = [over_estimates(name, values) for name, values in groups]
     return Chart(goal.metric, sentence_case(title), drawn(bands, "evaluations", goal))
+
+
+def _over_epochs(comparison: Comparison, metric: str) -> Chart:
+    bands = [over_epochs(group.name, group.runs, metric) for group in comparison.groups]
+    return Chart(
+        f"{metric}_by_epoch", sentence_case(f"{words(metric)} after each epoch"), drawn(bands, "epoch", metric)
+    )
 
 
 def _over_seconds(comparison: Comparison, goal: Objective, title: str) -> Iterator[Chart]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nasforge.charts.front_tables import point
 from nasforge.compare.comparison import Comparison
+from nasforge.compare.fit_curves import fit_curves
 from nasforge.compare.scores import Score
 from nasforge.statistics.intervals import share_below
 from nasforge.statistics.rank_tests import LEVEL
@@ -84,6 +85,9 @@ def captions(comparison: Comparison) -> Iterator[str]:
     names = {score.name for score in comparison.scores}
     if "validation_accuracy" in names:
         yield "Validation accuracy: of the found architecture with the shared weights of its search."
+    for metric, curve in fit_curves(run).items():
+        if f"{metric}_last" in names and curve.about:
+            yield f"{sentence_case(words(metric))}: {curve.about}."
     if "search_seconds" in names:
         yield "Search time: wall-clock time; machines and their load may differ between runs."
     if "retrained_accuracy" in names:

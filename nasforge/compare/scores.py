@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from nasforge.architecture import Objective
+from nasforge.compare.fit_curves import common_curves, fit_curves
 from nasforge.compare.trajectories import best_so_far, costs
 from nasforge.run.folders import FinishedRun
 from nasforge.statistics.hypervolumes import Box
@@ -118,6 +119,8 @@ def _kinds(runs: Sequence[FinishedRun], box: Box | None) -> Iterator[Kind]:
         len({(run.result.strategy, run.result.space) for run in runs}) == 1
     ):  # accuracies of different supernets are not comparable
         yield "validation_accuracy", "validation accuracy, shared weights", "max", _validated
+    for metric in common_curves(runs):
+        yield f"{metric}_last", f"{words(metric)}, last epoch", "max", _in_last_epoch(metric)
     yield "control_percentile", "percentile among random ones", "max", _percentile
 
 
@@ -157,6 +160,10 @@ def _looked_up(dataset: str) -> Callable[[FinishedRun], float]:
 
 def _validated(run: FinishedRun) -> float:
     return run.result.control.found if run.result.control else math.nan
+
+
+def _in_last_epoch(metric: str) -> Callable[[FinishedRun], float]:
+    return lambda run: fit_curves(run)[metric].last
 
 
 def _search_seconds(run: FinishedRun) -> float:

@@ -65,7 +65,7 @@ def simulated_seconds(run: FinishedRun) -> np.ndarray | None:
 def over_estimates(label: str, values: Sequence[np.ndarray]) -> Band:
     """The band of several runs' values (estimates,), up to the length of the shortest run."""
     shortest = min(len(curve) for curve in values)
-    return _band(label, np.arange(1, shortest + 1), np.stack([curve[:shortest] for curve in values]))
+    return band(label, np.arange(1, shortest + 1), np.stack([curve[:shortest] for curve in values]))
 
 
 def over_seconds(label: str, seconds: Sequence[np.ndarray], values: Sequence[np.ndarray], points: int = 300) -> Band:
@@ -74,10 +74,10 @@ def over_seconds(label: str, seconds: Sequence[np.ndarray], values: Sequence[np.
     end = max(begin, min(float(when[-1]) for when in seconds))
     x = np.linspace(begin, end, points)
     at = [curve[np.searchsorted(when, x, side="right") - 1] for when, curve in zip(seconds, values, strict=True)]
-    return _band(label, x, np.stack(at))
+    return band(label, x, np.stack(at))
 
 
-def _band(label: str, x: np.ndarray, values: np.ndarray) -> Band:
-    """The band of values (runs, points)."""
+def band(label: str, x: np.ndarray, values: np.ndarray) -> Band:
+    """The mean and deviation of `values` (runs, points) at `x` (points,)."""
     deviation = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(len(x), np.nan)
     return Band(label, x, values.mean(axis=0), deviation)

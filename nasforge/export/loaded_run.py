@@ -14,7 +14,7 @@ from nasforge.errors import NasforgeError, RunError
 from nasforge.export.classifier import Classifier
 from nasforge.export.trained import Accuracy, FinishedFolder
 from nasforge.export.transform import AnyImage, Transform
-from nasforge.journal.records import read_as, read_json, well_formed
+from nasforge.journal.records import read_as, read_histories, well_formed
 from nasforge.journal.run_folder import RunFolder
 from nasforge.report.notebook import notebook_html
 from nasforge.result import Candidate, SearchResult
@@ -191,12 +191,10 @@ class LoadedRun:
         """
         import pandas
 
-        files = RunFolder(self.folder)
         rows = []
         with well_formed(self.folder):
-            for path in files.histories:
-                fit = path.parent.relative_to(files.fits).as_posix()
-                for metric, values in read_json(path, dict)["metrics"].items():
+            for fit, history in read_histories(RunFolder(self.folder)).items():
+                for metric, values in history["metrics"].items():
                     rows += [(fit, epoch, metric, value) for epoch, value in enumerate(values, start=1)]
         return pandas.DataFrame(rows, columns=["fit", "epoch", "metric", "value"]).astype({"value": float})
 

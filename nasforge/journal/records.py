@@ -13,6 +13,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from nasforge.errors import NasforgeError, RunError, reason
+from nasforge.journal.run_folder import RunFolder
 
 
 def read_json(path: Path, kind: type) -> Any:
@@ -56,6 +57,12 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def _key(places: tuple[int | str, ...]) -> str:
     return ".".join(map(str, places))
+
+
+def read_histories(run: RunFolder) -> dict[str, dict[str, Any]]:
+    """Return the content of `history.json` of each fit, by the fit's name; files outside the folder are skipped."""
+    files = [path for path in run.histories if run.owns(path)]
+    return {path.parent.relative_to(run.fits).as_posix(): read_json(path, dict) for path in files}
 
 
 class _Plain(yaml.SafeLoader):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from nasforge.charts.plots import SERIES, Curve, curves, known
+from nasforge.journal.records import read_histories
 from nasforge.journal.run_folder import RunFolder
 from nasforge.wording import amount, words
 
@@ -42,8 +42,7 @@ def fit_charts(run: RunFolder, *, called: str = "found") -> list[tuple[str, list
     Args:
         called: the name of the architecture that was trained from scratch with each seed.
     """
-    files = [file for file in run.histories if run.owns(file)]
-    read = {file.parent.relative_to(run.fits).as_posix(): json.loads(file.read_text()) for file in files}
+    read = read_histories(run)
     groups = groupby(sorted(read), key=lambda name: name.split("/")[0])
     charts = [(group, _group({name: read[name] for name in names}, called)) for group, names in groups]
     return sorted(charts, key=lambda chart: chart[0] == "retrain")  # the search comes first

@@ -11,7 +11,7 @@ from typing import Any
 
 from nasforge.architecture import Objective
 from nasforge.errors import RunError
-from nasforge.journal.records import read_as, read_json, well_formed
+from nasforge.journal.records import read_as, read_histories, read_json, well_formed
 from nasforge.journal.run_folder import RunFolder
 from nasforge.result import Candidate, SearchResult, Timing
 from nasforge.run.beginning import read_config
@@ -52,6 +52,11 @@ class FinishedRun:
     def reported(self) -> tuple[Objective, ...]:
         """The objectives that were only reported, because they are measured on test data."""
         return tuple(objective for objective in self.result.objectives if objective.report_only)
+
+    @cached_property
+    def histories(self) -> Mapping[str, Mapping[str, Any]]:
+        """The content of `history.json` of each fit, by the fit's name."""
+        return read_histories(RunFolder(self.folder))
 
     def __str__(self) -> str:
         return str(self.folder)
