@@ -1,5 +1,8 @@
 """The evaluation network: the published parameter and operation counts, auxiliary head, drop-path, image sizes."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -25,6 +28,8 @@ PUBLISHED = {
     "REPRO_c10": (2_583_838, None, None, None),
     "REPRO_c100": (2_341_918, None, 2_393_848, None),
 }
+STRATEGIES = Path(__file__).parents[2] / "docs/strategies.md"
+COUNTED = re.findall(r"^\| `(\w+)` \| ([\d.]+) \| (\d+) \| (\d+) \|", STRATEGIES.read_text(), re.MULTILINE)
 SETTINGS = [
     (CIFAR, 10, {}),
     (CIFAR, 10, {"auxiliary": True}),
@@ -42,19 +47,24 @@ def parameters(network):
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def multiply_accumulates(network, images):
-    total = 0
+def operations(network, images):
+    """Multiply-accumulates of convolutions and linear layers; and two for each value of BatchNorm, one for each of a
+    ReLU and for each that a pool reads."""
+    totals = [0, 0]
 
-    def count(layer, _, out):
-        nonlocal total
-        positions = out.numel() // out.shape[1] if isinstance(layer, nn.Conv2d) else out.shape[0]
-        total += layer.weight.numel() * positions
+    def count(layer, inputs, out):
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            positions = out.numel() // out.shape[1] if isinstance(layer, nn.Conv2d) else out.shape[0]
+            totals[0] += layer.weight.numel() * positions
+        elif isinstance(layer, (nn.BatchNorm2d, nn.ReLU)):
+            totals[1] += out.numel() * (2 if isinstance(layer, nn.BatchNorm2d) else 1)
+        elif isinstance(layer, (nn.MaxPool2d, nn.AvgPool2d)):
+            totals[1] += inputs[0].numel()
 
     for layer in network.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            layer.register_forward_hook(count)
+        layer.register_forward_hook(count)
     network.eval()(images)
-    return total
+    return totals
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -87,7 +97,22 @@ def test_published_operation_counts(space, name, channels, cells, params, macs):
     with torch.device("meta"):
         network = space.build(space.read(name), CIFAR, 10, channels=channels, cells=cells)
         assert parameters(network) == params
-        assert multiply_accumulates(network, torch.empty(1, *CIFAR)) == macs
+        assert operations(network, torch.empty(1, *CIFAR))[0] == macs
+
+
+@pytest.mark.parametrize(("name", "params", "macs", "all_operations"), COUNTED, ids=[row[0] for row in COUNTED])
+def test_the_documentation_counts_as_papers_do(space, name, params, macs, all_operations):
+    with torch.device("meta"):
+        network = space.build(space.read(name), IMAGENET, 1000, channels=48, cells=14)
+        counts = operations(network, torch.empty(1, *IMAGENET))
+    assert f"{parameters(network) / 1e6:.2f}" == params
+    assert f"{counts[0] / 1e6:.0f}" == macs
+    assert f"{sum(counts) / 1e6:.0f}" == all_operations
+
+
+def test_the_counts_of_pc_darts_and_p_darts_are_the_published_ones():
+    rows = {name: all_operations for name, *_, all_operations in COUNTED}
+    assert [rows[name] for name in ("PC_DARTS_cifar", "PC_DARTS_image", "PDARTS")] == ["586", "597", "557"]
 
 
 def test_imagenet_forward(space):
