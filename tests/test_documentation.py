@@ -24,8 +24,10 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import nasforge
+from nasforge.command.own_options import chosen_names
 from nasforge.config.configuration import compose
 from nasforge.registry.entry_points import build, registry
+from nasforge.run.named import KINDS
 from nasforge.testing import SpaceContract
 from nasforge.training.recipe import DEFAULTS
 
@@ -104,7 +106,8 @@ def run_in_python(block, page, python, namespace):
 def compose_and_build(code):
     """Check each command's configuration, of a sweep that of each job."""
     for words in commands(code):
-        overrides = [word for word in words if "=" in word and not word.startswith("-")]
+        _, others = chosen_names(words, KINDS)  # which architecture to retrain is no part of the configuration
+        overrides = [word for word in others if "=" in word and not word.startswith("-")]
         jobs = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)
         for job in (job for batch in jobs for job in batch):
             config = compose(job).config

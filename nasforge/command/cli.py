@@ -231,15 +231,20 @@ def _resume(words: list[str]) -> int:
 def _retrain(words: list[str]) -> int:
     config_dir, words = _config_dir(words)
     named = bool(words) and (os.path.isdir(words[0]) or not ("=" in words[0] or words[0].startswith(("~", "-"))))
-    overrides = words[1:] if named else words
+    from nasforge.command.own_options import chosen_names
+    from nasforge.config.configuration import compose
+    from nasforge.experiment import experiment
+    from nasforge.experiment.named_retraining import retrain_named
+    from nasforge.experiment.resumption import check_retraining, retrained
+    from nasforge.run.beginning import read_config
+    from nasforge.run.named import KINDS
+
+    names, overrides = chosen_names(words[1:] if named else words, KINDS)
     for word in overrides:
         if word.startswith("-"):
             raise OptionError(f"retrain takes KEY=VALUE and --config-dir, not {word}")
-    from nasforge.config.configuration import compose
-    from nasforge.experiment import experiment
-    from nasforge.experiment.resumption import check_retraining, retrained
-    from nasforge.run.beginning import read_config
-
+    if names and not named:
+        raise OptionError(f"{next(iter(names))}= needs the folder of a search: nasforge retrain RUN {words[0]}")
     if named:
         folder = _run_folder("retrain", words)
         config = retrained(read_config(folder), overrides, config_dir)
@@ -247,7 +252,10 @@ def _retrain(words: list[str]) -> int:
         check_retraining(overrides)
         composition = compose(overrides, config_dir=config_dir)
         folder, config = composition.folder, composition.config
-    experiment.retrain(config, folder, run=named)
+    if names:
+        retrain_named(config, folder, names)
+    else:
+        experiment.retrain(config, folder, run=named)
     return 0
 
 

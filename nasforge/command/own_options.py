@@ -44,6 +44,25 @@ def names_of(text: str) -> list[str]:
     return [name.strip() for name in text.strip("[]").split(",") if name.strip()]
 
 
+def chosen_names(words: Sequence[str], kinds: Collection[str]) -> tuple[dict[str, list[str] | None], list[str]]:
+    """Return the names chosen by options such as `generation=3`, and all other words in order.
+
+    Names are written as `3`, `init/3`, `0,5,10`, `[0,5,10]`, `range(0,100,10)` or `all`, which is None here.
+
+    Raises:
+        OptionError: an option chooses no name.
+    """
+    own, others = split(words, kinds)
+    chosen: dict[str, list[str] | None] = {}
+    for kind, text in own.items():
+        bounds = re.fullmatch(r"range\((\d+(?:,\s*\d+)?(?:,\s*[1-9]\d*)?)\)", text)
+        names = [str(number) for number in range(*map(int, bounds[1].split(",")))] if bounds else names_of(text)
+        if not names:
+            raise OptionError(f"{kind}={text} chooses none; {kind}=all chooses every one")
+        chosen[kind] = None if names == ["all"] else names
+    return chosen, others
+
+
 def seeds_of(text: str) -> Sequence[int]:
     """Return the seeds in `1000`, `[3,5]`, `range(10)` or `range(10,20)`."""
     if text.isdecimal():

@@ -103,12 +103,21 @@ def resume(
         return _run(beginning, parts, journal)
 
 
-def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
+def retrain(
+    config: Config,
+    folder: Path,
+    *,
+    run: bool,
+    named: tuple[str, Architecture] | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
     """Train an architecture from scratch and test it.
 
     Args:
         config: its `architecture` is a text for `SearchSpace.read`, or None for the architecture that the run found.
         folder: the folder of a search if `run`, inside which the results get a folder; else the folder for the results.
+        named: another architecture that the run has, after its name.
+        progress: shows the progress; None: on the terminal, or in lines.
 
     Raises:
         NasforgeError: the configuration, the data or the folder is invalid.
@@ -118,8 +127,10 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
     if not run:
         check_free(folder)
     with moved(config) if run else nullcontext(), guests_explained(folder):
-        parts, called = _retrain_parts(config), "found"
-    if config["architecture"] is not None:
+        parts, called = _retrain_parts(config, progress), "found"
+    if named is not None:
+        called, architecture = named[0], parts.space.validate(named[1])
+    elif config["architecture"] is not None:
         architecture = parts.space.read(typed(config["architecture"]))
         called = next((name for name in parts.space.presets if name == config["architecture"]), "given")
     elif run:
@@ -132,7 +143,7 @@ def retrain(config: Config, folder: Path, *, run: bool) -> Outcome:
         key = digest([architecture.to_json(), identity(recorded), parts.fingerprint])[:8]
         folder = files.retraining(key)
         if RunFolder(folder).journal.exists():
-            return resume(folder, how=config)
+            return resume(folder, how=config, progress=progress)
     words = words_of_retraining(parts.recorded, called if called in parts.space.presets else str(architecture))
     return _begin("retrain", parts, folder, words, architecture.to_json(), called)
 

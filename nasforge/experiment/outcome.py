@@ -94,6 +94,7 @@ def finish(
     write_json(files.architecture, architecture.to_json())
     if ledger:
         write_json(files.evaluations, [_candidate(evaluation).to_json() for evaluation in ledger])
+    run.write_named()
     write_json(files.result, result.to_json())
     timing = run.write_timing()
     draw(parts, run.folder, architecture)

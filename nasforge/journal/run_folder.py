@@ -18,6 +18,7 @@ class RunFolder:
         images: those that a search was given in memory.
         candidates: weights of candidates that were trained.
         artifacts: what a strategy kept for people; `captions` says what stands below each.
+        named: architectures that can be retrained by name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,6 +37,7 @@ class RunFolder:
         self.captions = path / "artifacts.json"
         self.evaluations = path / "evaluations.json"
         self.architecture = path / "architecture.json"
+        self.named = path / "named_architectures.json"
         self.confusion = path / "confusion.json"
         self.mistakes = path / "mistakes.json"
         self.timing = path / "timing.json"
@@ -65,7 +67,8 @@ class RunFolder:
     def left(self) -> Iterator[Path]:
         """All files that `report`, `compare` and `retrain` read, as far as they exist."""
         facts = (self.captions, self.data, self.environment, self.timing)
-        for path in (self.result, self.architecture, self.evaluations, self.confusion, self.mistakes, *facts):
+        results = (self.result, self.architecture, self.named, self.evaluations, self.confusion, self.mistakes)
+        for path in (*results, *facts):
             if path.is_file():
                 yield path
         yield from (path for path in sorted(self.artifacts.rglob("*")) if path.is_file())

@@ -15,6 +15,7 @@ from nasforge.estimator import Estimator, Weights, common_fidelities
 from nasforge.randomness import rng_of
 from nasforge.result import Result
 from nasforge.run.goals import Goals
+from nasforge.run.named import Kind
 from nasforge.run.resources import Budget
 from nasforge.space import SearchSpace
 from nasforge.wording import numbers
@@ -102,6 +103,17 @@ class BudgetedSearch(ABC, Generic[SpaceT_co]):
         metrics = [evaluation.metrics for evaluation in infeasible]
         nearest = [f"{bound} (the nearest had {bound.nearest(metrics):g})" for bound in self.constraints]
         return f"none of {len(self.evaluations)} candidates satisfies {' and '.join(nearest)}; loosen constraints=[...]"
+
+    def name_architecture(self, kind: Kind, name: str, architecture: Architecture) -> None:
+        """Name an architecture, so that `nasforge retrain RUN KIND=NAME` trains it; a simulation forgets the name.
+
+        A run names the best evaluated architecture of each of its `generations`, numbered from 1, and of what was
+        evaluated before them, 0, unless the strategy names another one.
+
+        Args:
+            kind: "generation", or "member" of a population.
+            name: unique for its kind, such as "3" or "init/3".
+        """
 
     def warn_of_budget(self, drawn: int, what: str) -> None:
         """Say, now and in the result, if `budget.evaluations` ends before the strategy can learn anything.

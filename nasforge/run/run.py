@@ -33,6 +33,7 @@ from nasforge.run.estimates import Estimates
 from nasforge.run.fits import Fits
 from nasforge.run.goals import Goals
 from nasforge.run.logs import BestSoFar, Logs
+from nasforge.run.named import Kind, NamedArchitectures, best_of_each
 from nasforge.run.resources import Budget, Machinery
 from nasforge.run.supernets import record_supernet
 from nasforge.space import Mix, SearchSpace, WeightSharing
@@ -97,6 +98,8 @@ class Run(BudgetedSearch[SpaceT_co]):
         )
         self.logs, self._bests = Logs(machinery.loggers, journal, self.say), BestSoFar(self.objectives)
         self._generation, self._replayed = 0, False
+        self._ends: dict[int, int] = {}
+        self._named = NamedArchitectures()
         self._clock = Clock(journal.lines)
         self._synced = self._ticked = 0.0
         self.derivations: dict[Architecture, Derivation] = {}
@@ -259,6 +262,7 @@ class Run(BudgetedSearch[SpaceT_co]):
         total = n if n is not None else self._budget.evaluations
         if n is None:
             self._check_limited(name)
+        self._ends.setdefault(0, len(self.evaluations))
         with self._machinery.progress.bar(name, total) as bar:
             for index in itertools.count() if n is None else range(n):
                 key = f"{name}/{index}"
@@ -276,6 +280,7 @@ class Run(BudgetedSearch[SpaceT_co]):
                     self.journal.write("generation", key, sync=self._sync_is_due(), seconds=round(self.seconds, 3))
                     self._log_progress()
                 self._generation += 1
+                self._ends[self._generation] = len(self.evaluations)
                 for _ in range(1 if n is not None else len(self.evaluations) - before):
                     bar()
                 if not replayed and bar.due:
@@ -301,6 +306,17 @@ class Run(BudgetedSearch[SpaceT_co]):
         if weights is not None:
             record_supernet(self.journal, weights)
         return super().result(architecture, weights, trace=trace)
+
+    def name_architecture(self, kind: Kind, name: str, architecture: Architecture) -> None:
+        """Name an architecture for `nasforge retrain`, as `BudgetedSearch.name_architecture` says."""
+        self._named.add(kind, name, architecture)
+
+    def write_named(self) -> None:
+        """Write the file of named architectures, with the best of each generation that the strategy has not named."""
+        if self.objectives:
+            for number, architecture in best_of_each(self.evaluations, self.objectives[0], self._ends):
+                self._named.add("generation", str(number), architecture)
+        self._named.write(self.folder)
 
     def log(self, step: int, **metrics: float) -> None:
         """Send metrics of the search itself to every logger, unless an earlier start has sent them."""

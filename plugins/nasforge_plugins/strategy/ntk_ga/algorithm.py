@@ -141,6 +141,8 @@ class NTKGA(Strategy):
                 population = self.tournament(population, generation, run)
             self.log(generation, population, run)
             populations.append(population)
+        for number, members in enumerate(populations):
+            run.name_architecture("generation", str(number), self.selected(members, 1)[0].architecture)
         architecture, choice = self.final(population, run)
         architectures = [[individual.architecture for individual in members] for members in populations]
         return run.result(architecture, trace=Trace(architectures, choice))
