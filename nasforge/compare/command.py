@@ -36,7 +36,7 @@ from nasforge.statistics.rank_tests import RankTest
 from nasforge.wording import sentence_case
 
 if TYPE_CHECKING:
-    from nasforge.compare.option_grids import Variation
+    from nasforge.compare.option_grids import Grid
 
 USAGE = "nasforge compare RUN... [out=FOLDER], where RUN may be a sweep's folder"
 WIDE = 150
@@ -86,24 +86,28 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     from nasforge.compare.charts import comparison_charts
     from nasforge.compare.option_grids import markdown_of, variation, variation_charts
     from nasforge.compare.page import write_comparison_page
+    from nasforge.compare.retraining_grids import retraining_charts, retraining_grids, retraining_markdown
 
     folder.mkdir(parents=True, exist_ok=True)
     varied = variation(comparison)
     charts, by_option = comparison_charts(comparison), variation_charts(comparison, varied) if varied else []
-    for chart in (*charts, *by_option):
+    retrained, over_generations = retraining_grids(comparison), retraining_charts(comparison)
+    for chart in (*charts, *by_option, *over_generations):
         chart.write(folder)
     texts = {".md": markdown, ".tex": latex, ".csv": csv_table, "_runs.csv": csv_of_runs}
     for suffix, text in texts.items():
         (folder / f"comparison{suffix}").write_text(text(comparison), encoding="utf-8")
-    if varied:
-        with (folder / "comparison.md").open("a", encoding="utf-8") as file:
-            file.write("\n" + markdown_of(comparison, varied))
-    return write_comparison_page(comparison, charts, folder / "comparison.html", varied, by_option)
+    with (folder / "comparison.md").open("a", encoding="utf-8") as file:
+        file.write("\n" + markdown_of(comparison, varied) if varied else "")
+        file.write("\n" + retraining_markdown(retrained) if retrained else "")
+    page = folder / "comparison.html"
+    return write_comparison_page(comparison, charts, page, varied, by_option, retrained, over_generations)
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the table, what its numbers mean, the tests and the notes."""
-    from nasforge.compare.option_grids import variation
+    from nasforge.compare.option_grids import grids, variation
+    from nasforge.compare.retraining_grids import CAPTION, retraining_grids
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i, heading in enumerate(headings(comparison)):
@@ -122,24 +126,24 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         if tests:
             console.print(_table_of(score, tests))
             _say(console, WINS, "dim")
-    if varied := variation(comparison):
-        _print_grids(comparison, varied, console)
+    varied = variation(comparison)
+    for grid in grids(comparison, varied) if varied and len(varied.options) > 1 else ():  # else as in the first table
+        _print_grid(grid, console)
+    for grid in retraining_grids(comparison):
+        _print_grid(grid, console)
+        _say(console, CAPTION, "dim")
     for note in comparison.notes:
         _say(console, f"Note: {note}", "yellow")
 
 
-def _print_grids(comparison: Comparison, varied: Variation, console: Console) -> None:
-    """Print tables over two options; with a single option they would repeat the first table."""
-    from nasforge.compare.option_grids import grids
-
-    for grid in grids(comparison, varied) if len(varied.options) > 1 else ():
-        _say(console, f"\n{sentence_case(grid.title)}", "bold")
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for heading in grid.heads:
-            table.add_column(Text(heading), justify="right")
-        for row in grid.rows:
-            table.add_row(*map(Text, row))
-        console.print(table)
+def _print_grid(grid: Grid, console: Console) -> None:
+    _say(console, f"\n{sentence_case(grid.title)}", "bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in grid.heads:
+        table.add_column(Text(heading), justify="right")
+    for row in grid.rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
 def _table_of(score: Score, tests: Sequence[RankTest]) -> Table:

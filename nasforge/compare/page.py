@@ -14,7 +14,8 @@ from nasforge.charts.svg import inline
 from nasforge.compare.charts import Chart, color
 from nasforge.compare.comparison import Comparison
 from nasforge.compare.findings import captions, finding, task
-from nasforge.compare.option_grids import Variation, grids
+from nasforge.compare.option_grids import Grid, Variation, grids
+from nasforge.compare.retraining_grids import CAPTION
 from nasforge.compare.tables import PAIR_HEAD, PAIR_NUMBERS, WINS, headings, pair_row, table_rows, tested
 from nasforge.journal.run_folder import RunFolder
 from nasforge.report.pages import write_page
@@ -27,12 +28,16 @@ def write_comparison_page(
     path: Path,
     varied: Variation | None = None,
     by_option: Sequence[Chart] = (),
+    retrained: Sequence[Grid] = (),
+    over_generations: Sequence[Chart] = (),
 ) -> Path:
     """Write the page. It links to the runs' own reports by relative paths.
 
     Args:
         varied: the numeric options in which the groups differ, if there are only such.
         by_option: charts over these options.
+        retrained: tables of networks that were retrained from these runs.
+        over_generations: charts of those that were the best of a generation.
     """
     content = {
         "title": f"strategies on {task(comparison)}",
@@ -46,6 +51,9 @@ def write_comparison_page(
         "varied": " and ".join(varied.options) if varied else "",
         "grids": list(grids(comparison, varied)) if varied and len(varied.options) > 1 else [],
         "by_option": _inline(by_option),
+        "retrained": retrained,
+        "retrained_caption": CAPTION,
+        "over_generations": _inline(over_generations),
         "tests": [
             (score.title, finding(comparison, score), [(test.significant, pair_row(test, score)) for test in tests])
             for score, tests in tested(comparison)

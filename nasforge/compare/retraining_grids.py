@@ -1,0 +1,85 @@
+"""Retrained networks as tables, and the best of each generation as a curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from nasforge.compare.charts import Chart, drawn
+from nasforge.compare.comparison import Comparison
+from nasforge.compare.option_grids import Grid
+from nasforge.compare.retrainings import Retrained, Row, retrained
+from nasforge.compare.tables import pipes
+from nasforge.compare.trajectories import Band
+from nasforge.wording import amount, words
+
+CAPTION = (
+    "Test accuracy after training from scratch: mean ± sample standard deviation over runs, or over the trainings of a "
+    "single run. In the search: the value by which the network was chosen, on images of the search."
+)
+
+
+def retraining_grids(comparison: Comparison) -> list[Grid]:
+    """A table for each recipe by which networks of these runs were retrained."""
+    return [_grid(comparison, each) for each in retrained(comparison)]
+
+
+def _grid(comparison: Comparison, recipe: Retrained) -> Grid:
+    goal = comparison.first.followed[0] if comparison.first.followed else None
+    several = len(comparison.groups) > 1
+    searched = goal is not None and any(math.isfinite(row.searched) for row in recipe.rows)
+    heads = ["network", *(["strategy"] if several else []), "runs", "trainings"]
+    heads += [*([f"{words(goal)} in the search"] if goal and searched else []), "test accuracy, %", "parameters, M"]
+    rows = []
+    for row in recipe.rows:
+        trainings = sum(len(each.network.seeds) for each in row.retrainings)
+        cells = [
+            " ".join(row.name).strip(),
+            *([row.group] if several else []),
+            str(len(row.retrainings)),
+            str(trainings),
+        ]
+        if goal and searched:
+            cells.append(amount(goal, row.searched) if math.isfinite(row.searched) else "–")
+        rows.append((*cells, _accuracy(row), f"{row.params_m:.3g}"))
+    return Grid(_title(recipe), tuple(heads), tuple(rows))
+
+
+def _title(recipe: Retrained) -> str:
+    options = ", ".join(f"{key}={value}" for key, value in list(recipe.options.items())[:3])
+    return f"retrained from scratch for {recipe.duration}{f' ({options})' if options else ''}"
+
+
+def _accuracy(row: Row) -> str:
+    deviation = "" if math.isnan(row.deviation) else f" ± {100 * row.deviation:.2f}"
+    return f"{100 * row.mean:.2f}{deviation}"
+
+
+def retraining_markdown(grids: Sequence[Grid]) -> str:
+    """The tables in Markdown."""
+    parts = []
+    for grid in grids:
+        parts += [f"## {grid.title.capitalize()}", pipes(grid.heads, grid.rows, range(1, len(grid.heads))), CAPTION]
+    return "\n\n".join(parts) + "\n"
+
+
+def retraining_charts(comparison: Comparison) -> list[Chart]:
+    """For each recipe, the accuracy over generations, if those of at least two were retrained."""
+    recipes = retrained(comparison)
+    charts = []
+    for number, recipe in enumerate(recipes):
+        if bands := list(_bands(comparison, recipe.rows)):
+            name = "generations" if len(recipes) == 1 else f"generations_{number + 1}"
+            title = f"Test accuracy of the best network of each generation, {_title(recipe)}"
+            charts.append(Chart(name, title, drawn(bands, "generation", "test_accuracy")))
+    return charts
+
+
+def _bands(comparison: Comparison, rows: Sequence[Row]) -> Iterator[Band]:
+    for group in comparison.groups:
+        own = [row for row in rows if row.group == group.name and row.name[0] == "generation"]
+        if len(own) > 1:
+            numbers = np.array([[float(row.name[1]), row.mean, row.deviation] for row in own])
+            yield Band(group.name, *numbers.T)
