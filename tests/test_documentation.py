@@ -26,8 +26,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 import nasforge
 from nasforge.command.own_options import chosen_names
 from nasforge.config.configuration import compose
+from nasforge.journal.named import KINDS
 from nasforge.registry.entry_points import build, registry
-from nasforge.run.named import KINDS
 from nasforge.testing import SpaceContract
 from nasforge.training.recipe import DEFAULTS
 

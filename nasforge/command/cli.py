@@ -236,8 +236,8 @@ def _retrain(words: list[str]) -> int:
     from nasforge.experiment import experiment
     from nasforge.experiment.named_retraining import retrain_named
     from nasforge.experiment.resumption import check_retraining, retrained
+    from nasforge.journal.named import KINDS
     from nasforge.run.beginning import read_config
-    from nasforge.run.named import KINDS
 
     names, overrides = chosen_names(words[1:] if named else words, KINDS)
     for word in overrides:

@@ -10,6 +10,7 @@ from typing import Any
 
 from nasforge.compare.comparison import Comparison
 from nasforge.journal.journal import digest
+from nasforge.journal.named import NamedArchitectures
 from nasforge.journal.records import flat, read_as
 from nasforge.journal.run_folder import RunFolder
 from nasforge.registry.places import path_keys
@@ -17,7 +18,6 @@ from nasforge.result import SearchResult, TrainedNetwork
 from nasforge.run.beginning import read_config
 from nasforge.run.ending import check_left
 from nasforge.run.folders import FinishedRun
-from nasforge.run.named import NamedArchitectures
 
 FOUND = ("", "found")
 UNNAMED = ("found", "given")

@@ -9,8 +9,10 @@ from nasforge.architecture import Architecture
 from nasforge.errors import OptionError
 from nasforge.experiment.experiment import retrain
 from nasforge.experiment.outcome import Outcome
+from nasforge.journal.named import NamedArchitectures
+from nasforge.journal.run_folder import RunFolder
 from nasforge.run.beginning import Config
-from nasforge.run.named import NamedArchitectures
+from nasforge.run.ending import check_left
 from nasforge.run.progress import Detail, Progress
 
 
@@ -27,7 +29,9 @@ def retrain_named(config: Config, folder: Path, selection: Mapping[str, Sequence
     """
     if config["architecture"] is not None:
         raise OptionError(f"architecture= and {next(iter(selection))}= both choose what to retrain; give one of them")
-    named = NamedArchitectures.of(folder.absolute())
+    folder = folder.absolute()
+    check_left(folder, RunFolder(folder).named)
+    named = NamedArchitectures.of(folder)
     labels: dict[Architecture, str] = {}
     for kind, names in selection.items():
         for name, architecture in named.chosen(kind, names, folder).items():

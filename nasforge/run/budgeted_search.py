@@ -12,10 +12,10 @@ from typing_extensions import TypeVar
 from nasforge.architecture import Architecture, Evaluation, Metrics, ParetoFront, after_most_epochs
 from nasforge.errors import OptionError, RunError
 from nasforge.estimator import Estimator, Weights, common_fidelities
+from nasforge.journal.named import Kind
 from nasforge.randomness import rng_of
 from nasforge.result import Result
 from nasforge.run.goals import Goals
-from nasforge.run.named import Kind
 from nasforge.run.resources import Budget
 from nasforge.space import SearchSpace
 from nasforge.wording import numbers

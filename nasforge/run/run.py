@@ -24,6 +24,7 @@ from nasforge.execution.quarantine import Quarantine
 from nasforge.journal.clock import Clock
 from nasforge.journal.doing import Doing
 from nasforge.journal.journal import Journal, atomic, file_digest, write_json
+from nasforge.journal.named import Kind, NamedArchitectures, best_of_each
 from nasforge.journal.run_folder import RunFolder
 from nasforge.randomness import seed_everything, seed_of
 from nasforge.result import Derivation, Result, Timing
@@ -33,7 +34,6 @@ from nasforge.run.estimates import Estimates
 from nasforge.run.fits import Fits
 from nasforge.run.goals import Goals
 from nasforge.run.logs import BestSoFar, Logs
-from nasforge.run.named import Kind, NamedArchitectures, best_of_each
 from nasforge.run.resources import Budget, Machinery
 from nasforge.run.supernets import record_supernet
 from nasforge.space import Mix, SearchSpace, WeightSharing

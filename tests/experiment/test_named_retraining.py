@@ -100,13 +100,6 @@ def test_a_generation_needs_a_run(mistake):
     )
 
 
-def test_a_search_without_generations(run, mistake):
-    (run / "named_architectures.json").unlink()
-    assert "has no generations to retrain: its strategy has none, or an earlier nasforge made it" in mistake(
-        "retrain", str(run), "generation=1"
-    )
-
-
 def test_altered_names_are_not_retrained(run, mistake):
     path = run / "named_architectures.json"
     path.write_text(path.read_text().replace('"2"', '"6"'))

@@ -13,7 +13,6 @@ from nasforge.errors import OptionError
 from nasforge.journal.journal import write_json
 from nasforge.journal.records import read_as, well_formed
 from nasforge.journal.run_folder import RunFolder
-from nasforge.run.ending import check_left
 from nasforge.wording import counted, numbers
 
 Kind = Literal["generation", "member"]
@@ -71,12 +70,11 @@ class NamedArchitectures:
         """Read the file of the run in `folder`; without one, no architecture has a name.
 
         Raises:
-            RunError: the file is damaged, or was altered since the run ended.
+            RunError: the file is damaged.
         """
         path = RunFolder(folder).named
         if not path.exists():
             return cls()
-        check_left(folder, path)
         content = read_as(path, _Content)
         with well_formed(folder):
             every = [Architecture.from_json(written) for written in content.architectures]

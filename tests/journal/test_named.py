@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nasforge import Architecture, Evaluation, Objective, OptionError, RunError
-from nasforge.run.named import NamedArchitectures, best_of_each
+from nasforge.journal.named import NamedArchitectures, best_of_each
 
 ACCURACY = Objective("accuracy", "max")
 
