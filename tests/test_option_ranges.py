@@ -38,7 +38,7 @@ def numbers(cls):
 
 
 OPTIONS = [(part, key) for part, cls in PARTS.items() for key in numbers(cls)]
-SGD = "optimizer.final_learning_rate optimizer.momentum optimizer.weight_decay"
+SGD = "optimizer.final_learning_rate optimizer.learning_rate_warmup optimizer.momentum optimizer.weight_decay"
 ZERO = {  # options that 0 turns off, or of which none is a sensible amount
     "space.tsenas": "reductions",
     "estimator.supernet": "calibration_batches",

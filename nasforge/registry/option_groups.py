@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from nasforge.registry.ranges import Cells, Channels, Clip, FinalLearningRate, LearningRate, Momentum, WeightDecay
+from nasforge.errors import OptionError
+from nasforge.registry.ranges import (
+    Cells,
+    Channels,
+    Clip,
+    CountOrZero,
+    FinalLearningRate,
+    LearningRate,
+    Momentum,
+    Schedule,
+    WeightDecay,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +53,9 @@ class SGDOptions:
 
     Attributes:
         learning_rate: in the first epoch.
-        final_learning_rate: at the end of its cosine schedule.
+        final_learning_rate: at the end of a cosine or linear schedule.
+        schedule: course of the learning rate after the warm-up.
+        learning_rate_warmup: epochs in which the learning rate rises linearly.
         momentum: of SGD.
         weight_decay: L2.
         clip: the largest gradient norm.
@@ -50,9 +63,19 @@ class SGDOptions:
 
     learning_rate: LearningRate = 0.025
     final_learning_rate: FinalLearningRate = 0.001
+    schedule: Schedule = "cosine"
+    learning_rate_warmup: CountOrZero = 0
     momentum: Momentum = 0.9
     weight_decay: WeightDecay = 3e-4
     clip: Clip = 5.0
+
+    def check(self, epochs: int) -> None:
+        """Raise an `OptionError` if the warm-up leaves none of `epochs`, of a strategy's fit, for the schedule."""
+        if self.learning_rate_warmup >= epochs:
+            raise OptionError(
+                f"strategy.optimizer.learning_rate_warmup={self.learning_rate_warmup} leaves no epoch of "
+                f"{epochs} for the schedule; it must be smaller"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

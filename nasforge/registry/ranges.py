@@ -5,7 +5,7 @@ They reach far beyond any experiment: a value outside is a typing error, and the
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 """Of dropping something; 1 would drop everything."""
 LearningRate = Annotated[float, Field(gt=0, le=100)]
 FinalLearningRate = Annotated[float, Field(ge=0, le=100)]
+Schedule = Literal["cosine", "linear", "constant"]
+"""Course of the learning rate from epoch to epoch."""
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 WeightDecay = Annotated[float, Field(ge=0, le=1)]
 Clip = Annotated[float, Field(ge=1e-6, le=1_000_000)]

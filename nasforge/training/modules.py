@@ -19,9 +19,9 @@ from nasforge.devices.replay import Forward
 from nasforge.devices.transfer import sent
 from nasforge.errors import NasforgeError
 from nasforge.randomness import generator_of, rng_of, seed_everything, seed_of
+from nasforge.registry.ranges import Schedule
 from nasforge.space import Mix, Supernet, WeightSharing
 from nasforge.training.captured_steps import CapturedFit, capturable
-from nasforge.training.recipe import Schedule
 from nasforge.training.schedules import scheduler
 from nasforge.training.scoring import means, totals
 
@@ -284,7 +284,7 @@ class OneShotModule(FitModule):
     Args:
         supernet: with fresh or inherited weights.
         space: turns alphas and architectures into mixes.
-        learning_rate, final_learning_rate: of the weights, with a cosine schedule per epoch.
+        learning_rate, final_learning_rate, schedule, learning_rate_warmup: of the weights; see `scheduler`.
         momentum, weight_decay, clip: of the weights.
     """
 
@@ -298,14 +298,17 @@ class OneShotModule(FitModule):
         momentum: float,
         weight_decay: float,
         clip: float,
+        schedule: Schedule = "cosine",
+        learning_rate_warmup: int = 0,
     ) -> None:
         super().__init__(clip=clip)
         self.supernet, self.space = supernet, space
         self._sgd = (learning_rate, final_learning_rate, momentum, weight_decay)
+        self._course: dict[str, Any] = {"schedule": schedule, "warmup": learning_rate_warmup}
 
     def configure_optimizers(self) -> Any:
-        """SGD with a cosine schedule."""
-        return self.sgd(*self._sgd)
+        """SGD with its schedule."""
+        return self.sgd(*self._sgd, **self._course)
 
 
 class SupernetModule(OneShotModule):
@@ -325,7 +328,7 @@ class SupernetModule(OneShotModule):
         space: WeightSharing,
         *,
         edge_normalization: bool = False,
-        **weights: float,
+        **weights: Any,
     ) -> None:
         super().__init__(supernet, space, **weights)
         self._edge_normalization = edge_normalization

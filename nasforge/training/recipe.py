@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from nasforge.registry.ranges import BatchSize, Concentration, Count, CountOrZero, Probability
+from nasforge.registry.ranges import BatchSize, Concentration, Count, CountOrZero, Probability, Schedule
 
 Augmentation = Literal["none", "autoaugment", "randaugment", "trivialaugment"]
-Schedule = Literal["cosine", "linear", "constant"]
 
 
 @dataclass(frozen=True, kw_only=True)

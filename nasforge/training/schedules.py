@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
 
-from nasforge.training.recipe import Schedule
+from nasforge.registry.ranges import Schedule
 
 
 def scheduler(
@@ -18,14 +18,15 @@ def scheduler(
 
     Args:
         epochs: of the fit, including the warm-up.
-        final: the learning rate that a cosine schedule approaches; a linear one approaches 0.
+        final: the learning rate that a cosine or linear schedule approaches.
         warmup: number of epochs, less than `epochs`.
     """
     main: LRScheduler
     if schedule == "cosine":
         main = CosineAnnealingLR(optimizer, epochs - warmup, final)
     elif schedule == "linear":
-        main = LinearLR(optimizer, 1.0, end_factor=0.0, total_iters=epochs - warmup)
+        end = final / optimizer.defaults["lr"]
+        main = LinearLR(optimizer, 1.0, end_factor=end, total_iters=epochs - warmup)
     else:
         main = ConstantLR(optimizer, 1.0)
     if not warmup:

@@ -7,8 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from nasforge import FitData, ImageSet, NetworkModule, Preprocessing, SupernetModule, batch_statistics, score, train
+from nasforge import (
+    FitData,
+    ImageSet,
+    NetworkModule,
+    OptionError,
+    Preprocessing,
+    SupernetModule,
+    batch_statistics,
+    score,
+    train,
+)
 from nasforge.devices.host_requests import HostRequests
+from nasforge.registry.entry_points import build
 from nasforge.training.modules import DivergedError
 from nasforge.training.scoring import totals
 from nasforge_plugins.space.darts import DARTS
@@ -130,6 +141,23 @@ def test_a_supernet_learns_and_its_learning_rate_falls_to_the_last_one(supernet)
     cpu(module, 4)
     expected = [0.1 * (1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in range(4) for _ in range(2)]
     assert rates == pytest.approx(expected)
+
+
+def test_its_learning_rate_may_rise_first_and_fall_linearly(supernet):
+    module = module_of(supernet, final_learning_rate=0.02, schedule="linear", learning_rate_warmup=1)
+    rates = []
+    module.on_before_optimizer_step = lambda optimizer: rates.append(optimizer.param_groups[0]["lr"])
+    cpu(module, 3)
+    assert rates[::2] == pytest.approx([0.05, 0.1, 0.06])
+
+
+@pytest.mark.parametrize("name", ["egnas", "darts", "single_path", "medarts", "tsenas"])
+def test_a_warm_up_leaves_an_epoch_for_the_schedule(name):
+    refusal = (
+        r"strategy\.optimizer\.learning_rate_warmup=40 leaves no epoch of \d+ for the schedule; it must be smaller"
+    )
+    with pytest.raises(OptionError, match=refusal):
+        build("strategy", {"name": name, "optimizer": {"learning_rate_warmup": 40}})
 
 
 def test_validation_batches_are_one_epochs_own_and_no_training_image(supernet):

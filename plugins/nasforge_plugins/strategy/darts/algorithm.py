@@ -81,6 +81,7 @@ class DARTS(Strategy[WeightSharing]):
                 f"strategy.warmup_epochs={warmup_epochs} leaves no epoch of strategy.epochs={epochs} for the "
                 "alphas; it must be smaller"
             )
+        optimizer.check(epochs)
         self.epochs, self.max_parameter_free = epochs, max_parameter_free
         self.supernet_of, self.supernet_options = supernet_of, supernet
         self.module_options: dict[str, Any] = {

@@ -111,6 +111,7 @@ class EGNAS(Strategy[WeightSharing]):
                 f"strategy.warmup_epochs={warmup_epochs} leaves no epoch of strategy.epochs={epochs} for the "
                 "alphas; it must be smaller"
             )
+        optimizer.check(epochs)
         if not zeta and not eta:
             raise OptionError("strategy.zeta=0 and strategy.eta=0 leave no fitness; one of them must be above 0")
         self.epochs, self.warmup_epochs, self.order = epochs, warmup_epochs, order

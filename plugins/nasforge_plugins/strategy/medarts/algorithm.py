@@ -125,6 +125,7 @@ class MEDARTS(Strategy[WeightSharing]):
         max_parameter_free: CountOrZero | None = None,
     ) -> None:
         check_stages(stages)
+        optimizer.check(min(stage.epochs for stage in stages))
         self.stages, self.scale, self.start = stages, scale, start
         self.dominance, self.size = dominance, size
         self.evaluation: dict[str, Any] = {"channels": evaluation_channels, "cells": evaluation_cells}

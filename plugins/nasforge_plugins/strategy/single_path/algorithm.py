@@ -66,6 +66,7 @@ class SinglePath(Strategy[WeightSharing]):
         supernet: SupernetOptions = SupernetOptions(),
         optimizer: SGDOptions = SGDOptions(),
     ) -> None:
+        optimizer.check(epochs)
         self.epochs, self.sampling, self.evolution = epochs, sampling, evolution
         self.supernet_options, self.optimizer = supernet, optimizer
         if sampling == "sandwich":

@@ -77,6 +77,7 @@ class TSENAS(Strategy[CellChain]):
                 f"strategy.fine_population={fine_population} is more than strategy.population={population}: "
                 "the fine search continues with the best networks of the rough search"
             )
+        optimizer.check(supernet.epochs)
         self.population, self.generations = population, generations  # P, T0
         self.crossover_rate, self.mutation_rate, self.threshold = crossover_rate, mutation_rate, threshold
         self.fine_population, self.fine_generations = fine_population, fine_generations  # S, T1

@@ -115,9 +115,16 @@ class CellSupernet(FitModule):
         return torch.stack(losses).sum()
 
     def configure_optimizers(self) -> Any:
-        """SGD with a cosine schedule."""
+        """SGD with its schedule."""
         sgd = self._optimizer
-        return self.sgd(sgd.learning_rate, sgd.final_learning_rate, sgd.momentum, sgd.weight_decay)
+        return self.sgd(
+            sgd.learning_rate,
+            sgd.final_learning_rate,
+            sgd.momentum,
+            sgd.weight_decay,
+            schedule=sgd.schedule,
+            warmup=sgd.learning_rate_warmup,
+        )
 
     def store(self, facts: dict[str, str]) -> WeightStore:
         """The trained weights, as the first version of a store."""
