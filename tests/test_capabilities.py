@@ -42,7 +42,7 @@ STAGE = "{name: only, cells: 3, epochs: 1, population: 1, images: 24}"
 SIZES = {
     "bayesian": ["strategy.population=2", "strategy.batch=1", "strategy.candidates=10"],
     "bananas": ["strategy.population=2", "strategy.batch=1", "strategy.epochs=2"],
-    **dict.fromkeys(("asha", "hyperband"), ("estimator.training.epochs=3",)),
+    **dict.fromkeys(("asha", "hyperband", "priorband"), ("estimator.training.epochs=3",)),
     "egnas": [*SUPERNET, "strategy.population=2", "strategy.samples=1", "strategy.validation_batch_size=8"],
     "darts": SUPERNET,
     "medarts": [f"strategy.stages=[{STAGE}]"],

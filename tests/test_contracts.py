@@ -211,3 +211,7 @@ class TestHyperband(TrainedBriefly):
 
 class TestASHA(TrainedBriefly):
     strategy = "asha"
+
+
+class TestPriorBand(TrainedBriefly):
+    strategy = "priorband"

@@ -13,7 +13,7 @@ from nasforge.architecture_files import typed
 from nasforge.devices.environment import environment
 from nasforge.devices.machine import device_of
 from nasforge.devices.threads import torch_threads
-from nasforge.errors import AbilityError, DataError, OptionError, RunError
+from nasforge.errors import NasforgeError, OptionError, RunError
 from nasforge.experiment.following import follow, report_so_far
 from nasforge.experiment.forecast import say_plan
 from nasforge.experiment.outcome import Outcome, draw, ended, existing, finish
@@ -213,7 +213,7 @@ def _begin(
     with _in(folder), closing(beginning.journal(folder)) as journal:
         try:
             return _run(beginning, parts, journal)
-        except (OptionError, AbilityError, DataError):
+        except NasforgeError:
             if empty and beginning.nothing_done(journal):
                 shutil.rmtree(folder)  # a strategy that refuses at its start must leave nothing
             raise

@@ -139,7 +139,7 @@ def test_only_whole_trainings_compete_and_people_are_told(command, words):
     assert result["evaluations"]["simulated_seconds"] == 10 * sum(paid.values())
 
 
-@pytest.mark.parametrize("strategy", ["hyperband", "asha"])
+@pytest.mark.parametrize("strategy", ["hyperband", "asha", "priorband"])
 def test_a_simulation_is_the_journaled_search_and_its_clock_counts_what_is_new(strategy, words, search):
     simulation = nasforge.simulate(strategy, words[2].partition("=")[2], "toy", [1], overrides=[words[-1], BUDGET])
     found, ledger = search("run", f"strategy={strategy}", BUDGET)
@@ -174,7 +174,7 @@ def test_candidates_are_trained_further_from_their_checkpoints(command, few_imag
 BUDGET = "budget.evaluations=150"
 
 
-@pytest.mark.parametrize("strategy", ["hyperband", "asha"])
+@pytest.mark.parametrize("strategy", ["hyperband", "asha", "priorband"])
 def test_a_search_goes_on_as_if_it_had_had_its_budget_from_the_start(strategy, search):
     search("run", f"strategy={strategy}", "budget.evaluations=30")
     assert search("run", f"strategy={strategy}", BUDGET) == search("whole", f"strategy={strategy}", BUDGET)

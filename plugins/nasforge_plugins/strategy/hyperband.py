@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
-from nasforge import Evaluation, Result, Run
+from nasforge import Architecture, Evaluation, Result, Run
 from nasforge_plugins.shared.rungs import SuccessiveHalving
 
 
@@ -34,12 +34,21 @@ class Hyperband(SuccessiveHalving):
         evaluations: list[Evaluation] = []
         for _, stage in zip(run.generations(None, self.name), stages, strict=False):
             if stage.fresh:
-                candidates = [run.space.sample(run.rng) for _ in range(stage.candidates)]  # line 4
+                candidates = self.drawn(run, stage, levels)  # line 4
             else:
                 ranked = sorted(evaluations, key=lambda evaluation: evaluation.cost(run.objectives[0]))
                 candidates = [evaluation.architecture for evaluation in ranked[: stage.candidates]]  # line 9
             evaluations = run.estimate(candidates[: run.remaining], epochs=stage.epochs)  # line 8
         return run.result()
+
+    def drawn(self, run: Run, stage: Stage, levels: list[int]) -> list[Architecture]:
+        """The candidates that a bracket begins with.
+
+        Args:
+            stage: the bracket's first.
+            levels: the rungs' numbers of epochs, ascending.
+        """
+        return [run.space.sample(run.rng) for _ in range(stage.candidates)]
 
 
 def brackets(levels: list[int], eta: int) -> Iterator[Stage]:

@@ -1,0 +1,107 @@
+"""Hyperband with a guess of the user's: what is drawn, and from where."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nasforge
+from nasforge import Column, Table, rng_of
+from nasforge_plugins.shared.priors import Prior, mutated
+from nasforge_plugins.strategy.priorband import PriorBand
+
+CENTER = np.array([1, 2, 0, 3])
+CHOICES = (2, 3, 1, 4)
+VECTORS = np.array(list(itertools.product(*map(range, CHOICES))))
+
+
+@pytest.mark.parametrize("center", [None, CENTER])
+def test_vectors_are_drawn_as_often_as_their_likelihood_says(center):
+    prior, rng = Prior(CHOICES, 0.6, center), rng_of("priors")
+    likelihoods = np.exp(prior.log_likelihood(VECTORS))
+    assert likelihoods.sum() == pytest.approx(1)
+    draws = 20_000
+    drawn = [tuple(prior.draw(rng)) for _ in range(draws)]
+    counts = np.array([drawn.count(tuple(vector)) for vector in VECTORS])
+    assert np.abs(counts - draws * likelihoods).max() < 4 * np.sqrt(draws * likelihoods.max())
+    chi_squared = ((counts - draws * likelihoods) ** 2 / (draws * likelihoods)).sum()
+    assert chi_squared < 2 * len(VECTORS), "23 degrees of freedom"
+
+
+def test_a_mutation_changes_decisions_that_have_other_choices():
+    rng = rng_of("mutations")
+    every = np.array([mutated(CENTER, CHOICES, 1.0, rng) for _ in range(50)])
+    assert ((every != CENTER) == (np.array(CHOICES) > 1)).all()
+    assert (every < CHOICES).all()
+    assert (mutated(CENTER, CHOICES, 0.0, rng) == CENTER).all()
+
+
+def test_the_best_candidates_decide_between_incumbent_and_prior():
+    """Two of six candidates count, the first one twice: by hand from the likelihoods."""
+    strategy = PriorBand(confidence=0.7)
+    strategy.expected = Prior((5, 5), 0.7, np.array([0, 0]))
+    middle = [np.array(vector) for vector in ([1, 1], [0, 1], [4, 4], [3, 3], [2, 2], [2, 3])]
+    rungs = [[np.array([0, 0])] * 9, middle, [np.array([1, 1])]]
+    same, other = 0.7, 0.3 / 4
+    around = 2 * same * same + other * same
+    expected = 2 * other * other + same * other
+    assert strategy.preference(np.array([1, 1]), rungs) == pytest.approx(around / (around + expected))
+    assert strategy.preference(np.array([1, 1]), [middle[:2], middle[:1]]) == 0, "no rung has three"
+
+
+# On a table whose accuracy is the share of edges like those of the best cell
+
+EPOCHS = (1, 3, 9)
+BEST, WORST = "all_conv_3x3", "all_skip"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """The path of the table, whose numbers do not depend on the epochs."""
+    columns = {
+        Column("toy", "accuracy" if epochs == 9 else f"accuracy_{epochs}ep", "max", epochs=epochs): (
+            np.array(list(itertools.product(range(5), repeat=6))) == 3
+        ).mean(1)
+        for epochs in EPOCHS
+    }
+    path = tmp_path_factory.mktemp("table") / "similarity.npz"
+    Table.of("nasbench201", (5,) * 6, columns, source="counted").write(path)
+    return path
+
+
+def accuracies(table, strategy, *options):
+    """Of 200 searches: (searches, evaluations)."""
+    overrides = ["estimator.tabular.epochs=9", "budget.evaluations=21", *options]
+    simulation = nasforge.simulate(strategy, table, "toy", range(200), overrides=overrides)
+    return simulation.metrics["accuracy"][simulation.asked]
+
+
+def test_each_bracket_draws_fewer_at_random(table):
+    """1 / (1 + eta^rung) of them, if all others are the prior itself."""
+    similar = accuracies(
+        table, "priorband", f"strategy.prior={BEST}", "strategy.confidence=0.9999", "strategy.mutation=0"
+    )
+    first, second, third = (similar[:, start : start + count] for start, count in ((0, 9), (13, 3), (17, 3)))
+    for drawn, rung in ((first, 0), (second, 1), (third, 2)):
+        random = 1 / (1 + 3**rung)
+        assert (drawn < 1).mean() == pytest.approx(random, abs=4 * np.sqrt(random * (1 - random) / drawn.size))
+
+
+def test_a_good_prior_helps_and_a_bad_one_is_left(table):
+    def found(strategy, *options):
+        return accuracies(table, strategy, *options).max(1).mean()
+
+    alone = found("hyperband")
+    assert found("priorband", f"strategy.prior={BEST}") > alone + 0.1
+    drawn = accuracies(table, "priorband", f"strategy.prior={WORST}", "budget.evaluations=42")
+    assert drawn[:, 34:37].mean() > drawn[:, 0:9].mean() + 0.15, "later brackets draw around the best so far"
+
+
+def test_a_prior_of_another_space_is_refused_and_leaves_nothing(command, table):
+    words = ["strategy=priorband", "space=nasbench201", "estimator=tabular", f"estimator.tabular.path={table}"]
+    words += ["estimator.tabular.dataset=toy", "estimator.tabular.epochs=9", "budget.evaluations=9"]
+    status, _, complaint = command(*words, "strategy.prior=DARTS_V2", "hydra.run.dir=run")
+    assert status == 2
+    assert "no architecture of space 'nasbench201' named 'DARTS_V2'" in complaint
+    assert not Path("run").exists()
