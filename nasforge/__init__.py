@@ -63,8 +63,14 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         Preprocessing as Preprocessing,
         SearchData as SearchData,
     )
+    from nasforge.devices.portions import (
+        Portion as Portion,
+    )
     from nasforge.devices.threads import (
         torch_threads as torch_threads,
+    )
+    from nasforge.devices.transfer import (
+        sent as sent,
     )
     from nasforge.errors import (
         AbilityError as AbilityError,
@@ -113,6 +119,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         Images as Images,
         ImageSet as ImageSet,
         SeededBatches as SeededBatches,
+        ViewedImages as ViewedImages,
         hold_out as hold_out,
     )
     from nasforge.judging.judgment import (
@@ -311,13 +318,15 @@ _HOMES = {
     "networks.batch_norms": "batch_statistics",
     "networks.convolutions": "PointwiseConv2d pointwise",
     "data": "DataModule FitData Preprocessing SearchData",
+    "devices.portions": "Portion",
     "devices.threads": "torch_threads",
+    "devices.transfer": "sent",
     "errors": "AbilityError ArchitectureError DataError ExportError NasforgeError OptionError RunError "
     "UnknownNameError reason text_of unknown",
     "estimator": "Context Estimate Estimator Infeasible Weights common_fidelities",
     "training.fit": "train",
     "experiment.forecast": "step_seconds",
-    "images": "HELD_OUT_NOTE ImageSet Images SeededBatches hold_out",
+    "images": "HELD_OUT_NOTE ImageSet Images SeededBatches ViewedImages hold_out",
     "memory": "PlannedNetwork",
     "charts.mixes": "mix_over_time",
     "charts.plots": "SERIES WIDE axes_of in_percent legend over_decades scale_axis whole_numbers",

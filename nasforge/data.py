@@ -18,7 +18,7 @@ from nasforge.devices.portions import Portion
 from nasforge.devices.threads import torch_threads
 from nasforge.devices.transfer import sent
 from nasforge.errors import DataError, OptionError
-from nasforge.images import ImageSet, SeededBatches
+from nasforge.images import DrawnBatches, ImageSet, SeededBatches
 from nasforge.space import Shape
 
 
@@ -40,7 +40,7 @@ class Preprocessing:
     cutout: int = 0
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Convert uint8 (B, C, H, W) to float32 with zero mean and unit deviation per channel."""
+        """Convert pixels (B, C, H, W) in [0, 255] to float32 with zero mean and unit deviation per channel."""
         mean, std = (sent(torch.tensor(values), images.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
         return (images.float() / 255).sub_(mean).div_(std)
 
@@ -63,7 +63,7 @@ class Preprocessing:
         return _cutout(images, self.cutout, generator, portion) if self.cutout else images
 
     def distort(self, images: Tensor, generator: torch.Generator, portion: Portion) -> Tensor:
-        """Return uint8 images (B, C, H, W) as a subclass distorts them before normalization; here unchanged."""
+        """Return images (B, C, H, W) in [0, 255] as a subclass distorts uint8 images; here unchanged."""
         return images
 
 
@@ -118,16 +118,29 @@ class FitData:
         return SeededBatches(len(self.train), self.batch_size, seed, rank=rank, ranks=ranks)
 
     def loader(self, seed: int, *, rank: int = 0, ranks: int = 1) -> DataLoader[tuple[Tensor, Tensor]]:
-        """Return a loader of training batches (uint8 images, labels) in the seeded order of each epoch."""
+        """Return a loader of training batches (uint8 images, labels) in the seeded order and views of each epoch."""
         return DataLoader(
-            self.train,  # type: ignore[arg-type]  # its index is a tensor of indices, not one integer
+            _Views(self.train),  # type: ignore[arg-type]  # its index is a whole batch, not one integer
             batch_size=None,
-            sampler=self.order(seed, rank=rank, ranks=ranks),
+            sampler=DrawnBatches(self.order(seed, rank=rank, ranks=ranks), self.train.numbers),
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             # Otherwise the iterator draws from the global generator, and at a different point after a resume.
             generator=torch.Generator().manual_seed(seed),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Views:
+    """What a loader indexes: the views of a set of images."""
+
+    images: ImageSet
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, drawn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        return self.images.views(*drawn)
 
 
 class NoData:
@@ -149,11 +162,12 @@ class SearchData:
     """A search's view of the data: training images only. All its random draws are functions of `seed`.
 
     Attributes:
-        train: all training images.
+        train: the training images.
         class_names: names of the classes, in the order of the labels.
         preprocessing: normalization and augmentation, without cutout.
         batch_size: batch size of a fit.
         seed: seed of splits and subsets.
+        validation: other images for scoring architectures; None: half of the training images are for that.
     """
 
     train: ImageSet
@@ -162,6 +176,7 @@ class SearchData:
     batch_size: int
     seed: int
     workers: int = 0
+    validation: ImageSet | None = None
 
     @property
     def input_shape(self) -> Shape:
@@ -182,7 +197,8 @@ class SearchData:
     @property
     def fingerprint(self) -> str:
         """A hash of the images, their classes, their preprocessing, the batch size and the seed."""
-        parts = (self.train.fingerprint, self.class_names, self.preprocessing, self.batch_size, self.seed)
+        parts: tuple[Any, ...] = (self.train.fingerprint, self.class_names, self.preprocessing, self.batch_size)
+        parts += (self.seed,) if self.validation is None else (self.seed, self.validation.fingerprint)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
     def split(self, fraction: float) -> FitData:
@@ -191,12 +207,17 @@ class SearchData:
         return FitData(train, validation, self.preprocessing, self.batch_size, self.workers)
 
     def halves(self) -> FitData:
-        """Split into the halves of one-shot search: one for weights, one for architecture parameters."""
-        return self.split(0.5)
+        """Split into the halves of one-shot search, one for weights, one for architecture parameters.
+
+        If the data has images for the second, all training images are for weights.
+        """
+        if self.validation is None:
+            return self.split(0.5)
+        return FitData(self.train, self.validation, self.preprocessing, self.batch_size, self.workers)
 
     @cached_property
     def search_validation(self) -> ImageSet:
-        """The images for scoring architectures: the second half."""
+        """The images for scoring architectures: those of the second half."""
         validation = self.halves().validation
         assert validation is not None  # halves() always returns both
         return validation
@@ -207,8 +228,9 @@ class SearchData:
 
     def scaled(self, factor: float) -> SearchData:
         """Scale the images with Lanczos resampling, and the padding of crops in proportion."""
-        pad = round(self.preprocessing.pad * factor)
-        return replace(self, train=self.train.scaled(factor), preprocessing=replace(self.preprocessing, pad=pad))
+        preprocessing = replace(self.preprocessing, pad=round(self.preprocessing.pad * factor))
+        validation = self.validation and self.validation.scaled(factor)
+        return replace(self, train=self.train.scaled(factor), validation=validation, preprocessing=preprocessing)
 
 
 class DataModule(pl.LightningDataModule, ABC):
@@ -273,6 +295,13 @@ class DataModule(pl.LightningDataModule, ABC):
             mean, std = self.normalization
         return Preprocessing(mean, std, self.pad, self.flip)
 
+    def search_sets(self, seed: int) -> tuple[ImageSet, ImageSet | None]:
+        """Return the training images of a search, and images for scoring architectures if half of those are not.
+
+        Neither holds a test image. `seed` determines what a subclass chooses.
+        """
+        return self.train, None
+
     def for_search(self, seed: int) -> SearchData:
         """Return a search's view of the data, read with one thread; `seed` determines its splits and subsets.
 
@@ -282,7 +311,7 @@ class DataModule(pl.LightningDataModule, ABC):
             OptionError: `pad` is not smaller than the images' sides.
         """
         with torch_threads(1):
-            train, names, preprocessing = self.train, self.class_names, self.preprocessing
+            (train, validation), names, preprocessing = self.search_sets(seed), self.class_names, self.preprocessing
         for name in names:
             self._check_text(name)
         if (largest := int(train.labels[train.positions].max())) >= len(names):
@@ -299,7 +328,7 @@ class DataModule(pl.LightningDataModule, ABC):
                 f"data.pad={preprocessing.pad} can shift images of {train.shape[1]} x {train.shape[2]} pixels out of "
                 "view; it must be smaller than their sides"
             )
-        return SearchData(train, names, preprocessing, self.batch_size, seed, self.workers)
+        return SearchData(train, names, preprocessing, self.batch_size, seed, self.workers, validation)
 
     def _check_text(self, name: str) -> None:
         """Refuse a class name that cannot be written to a file, such as a folder name whose bytes are not UTF-8."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,22 @@ class Images(Protocol):
 
     def __getitem__(self, positions: Tensor, /) -> Tensor:
         """Return uint8 images (B, C, H, W) at positions (B,)."""
+        ...
+
+
+class ViewedImages(Images, Protocol):
+    """A source that shows training another view of an image in each epoch, such as a random crop.
+
+    Its index gives the fixed images that everything else reads.
+
+    Attributes:
+        numbers: how many random numbers determine a view, at least 1.
+    """
+
+    numbers: int
+
+    def views(self, positions: Tensor, numbers: Tensor) -> Tensor:
+        """Return uint8 views (B, C, H, W) of the images at positions (B,), a function of numbers (B, N) in [0, 1)."""
         ...
 
 
@@ -69,8 +85,26 @@ class ImageSet:
     def __getitem__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Return uint8 images (B, C, H, W) and labels (B,) at indices (B,) of this set."""
         chosen = self.positions[sent(indices, self.positions.device)]
-        images = self.images[chosen]
-        return (images if self.scale == 1 else lanczos(images, self.scale)), self.labels[chosen]
+        return self._scaled(self.images[chosen]), self.labels[chosen]
+
+    @property
+    def numbers(self) -> int:
+        """How many random numbers determine a view of an image; 0: training sees the images themselves."""
+        return getattr(self.images, "numbers", 0)
+
+    def views(self, indices: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what training sees of the images at indices (B,), uint8 (B, C, H, W), and labels (B,).
+
+        Args:
+            numbers: uniform in [0, 1), (B, self.numbers).
+        """
+        if not self.numbers:
+            return self[indices]
+        chosen = self.positions[indices]
+        return self._scaled(cast(ViewedImages, self.images).views(chosen, numbers)), self.labels[chosen]
+
+    def _scaled(self, pixels: Tensor) -> Tensor:
+        return pixels if self.scale == 1 else lanczos(pixels, self.scale)
 
     @cached_property
     def shape(self) -> tuple[int, int, int]:
@@ -191,6 +225,34 @@ class SeededBatches(Sampler[Tensor]):
         order = torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(self.n))
         for batch in list(torch.split(order, self.batch_size))[: len(self)]:
             yield batch[self.rank :: self.ranks]
+
+
+class DrawnBatches(Sampler[tuple[Tensor, Tensor]]):
+    """The batches of an order, each with random numbers for the views of its images: functions of (seed, epoch) too.
+
+    Each rank draws for the whole batch, so an image has the same view for any number of ranks, and of workers.
+
+    Args:
+        numbers: how many random numbers determine a view.
+    """
+
+    def __init__(self, order: SeededBatches, numbers: int) -> None:
+        self.order, self.numbers = order, numbers
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch; Lightning calls this before every epoch."""
+        self.order.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = self.order
+        rng = np.random.default_rng((order.seed, order.epoch, 1))  # (seed, epoch) is the generator of the order
+        for batch, indices in enumerate(order):
+            whole = min(order.batch_size, order.n - batch * order.batch_size)
+            numbers = torch.from_numpy(rng.random((whole, self.numbers), dtype=np.float32))
+            yield indices, numbers[order.rank :: order.ranks]
 
 
 HELD_OUT = 0.2

@@ -339,7 +339,9 @@ def _images(parts: Parts) -> dict[str, Any]:
         "class counts": dict(zip(data.class_names, data.class_counts, strict=True)),
         "mean": list(data.preprocessing.mean),
         "deviation": list(data.preprocessing.std),
-        "split": f"class-balanced halves, seed {parts.seed}",
+        "split": f"class-balanced halves, seed {parts.seed}"
+        if data.validation is None
+        else f"as data={parts.data.name} makes it, seed {parts.seed}",
         "validation images": sorted(data.search_validation.positions.tolist()),
         "notes": list(parts.data.notes),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -152,8 +152,9 @@ class Parts:
         data = self.data.for_search(self.seed)
         check_room(data.train, torch.device(device_of(self.trainer)), self.trainer["data_on_device"])
         if self.retraining.seeds:
-            self.retraining.check(data)
-            self._check_memory([self.retraining.network(data)])
+            whole = replace(data, train=self.data.train)
+            self.retraining.check(whole)
+            self._check_memory([self.retraining.network(whole)])
         return data
 
     def check_estimators(self) -> None:

@@ -6,7 +6,7 @@ repeats them, and each rank draws for the whole batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -43,8 +43,11 @@ class PolicyPreprocessing(Preprocessing):
 
 
 def with_policy(preprocessing: Preprocessing, policy: Augmentation) -> Preprocessing:
-    """Return a preprocessing that also applies a policy, unless the policy is `none`."""
-    return preprocessing if policy == "none" else PolicyPreprocessing(**vars(preprocessing), policy=policy)
+    """Return a preprocessing that applies a policy instead of its own distortion, unless the policy is `none`."""
+    if policy == "none":
+        return preprocessing
+    plain = {field.name: getattr(preprocessing, field.name) for field in fields(Preprocessing)}
+    return PolicyPreprocessing(**plain, policy=policy)
 
 
 @cache

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback, Checkpoint
@@ -230,12 +231,18 @@ def train(
         resident = placed(data, lightning.strategy.root_device, trainer.get("data_on_device", "auto"))
         module.bind(name, seed, resident or data, Member(placement.rank, placement.ranks))
         order = {"seed": seed_of(seed, name, "order") % 2**32, "rank": placement.rank, "ranks": placement.ranks}
-        batches = IndexedBatches(resident, **order) if resident else data.loader(**order)
+        batches: Any = IndexedBatches(resident, **order) if resident else data.loader(**order)
+        batches.sampler.set_epoch(_next_epoch(resume_from))  # workers read ahead before Lightning sets it
         try:
             lightning.fit(module, batches, ckpt_path=resume_from, weights_only=True if resume_from else None)
         finally:
             module.bind(name, seed, data)  # after the fit it is used by this process alone
         return lightning.current_epoch
+
+
+def _next_epoch(checkpoint: Path | None) -> int:
+    """The epoch that a fit begins or continues with: a checkpoint is written at the end of its epoch."""
+    return 0 if checkpoint is None else torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"] + 1
 
 
 @contextmanager

@@ -95,9 +95,11 @@ class FitModule(pl.LightningModule):
         validation, preprocessing = self.data.validation, self.data.preprocessing
         assert validation is not None  # a method that asks for them fits on halves() or split()
         portion = self._member.portion(len(chosen))
-        images, labels = (tensor.to(self.device) for tensor in validation[portion.of(chosen)])
         if augmentation is None:
+            images, labels = (tensor.to(self.device) for tensor in validation[portion.of(chosen)])
             return preprocessing.normalize(images).to(self.dtype), labels
+        numbers = portion.of(torch.rand(portion.whole, validation.numbers, generator=augmentation))
+        images, labels = (tensor.to(self.device) for tensor in validation.views(portion.of(chosen), numbers))
         return preprocessing.augment(images, augmentation, portion).to(self.dtype), labels
 
     def all_validation_batches(self, size: int) -> Iterator[Batch]:

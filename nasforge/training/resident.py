@@ -29,14 +29,14 @@ _moved: MutableMapping[Any, dict[tuple[torch.device, float], Tensor]] = WeakIdKe
 
 
 def placed(data: FitData, device: torch.device, on_device: bool | Literal["auto"]) -> FitData | None:
-    """Return the data with its images on `device`; None if a loader is to read them.
+    """Return the data with its images on `device`; None if a loader is to read them, as views always are.
 
     Args:
         on_device: `auto` moves images to a GPU if they take at most a quarter of its free memory, and leaves them to
             the loader on a CPU, where an index is no faster.
     """
     sets = [images for images in (data.train, data.validation) if images is not None]
-    if on_device is False or (on_device == "auto" and not _suit(sets, device)):
+    if on_device is False or data.train.numbers or (on_device == "auto" and not _suit(sets, device)):
         return None
     train, *validation = (_on(images, device, data.workers) for images in sets)
     return replace(data, train=train, validation=validation[0] if validation else None)
@@ -60,7 +60,12 @@ class IndexedBatches:
 
 
 def check_room(images: ImageSet, device: torch.device, on_device: bool | Literal["auto"]) -> None:
-    """Raise an `OptionError` if images that must lie on `device` take more than its memory."""
+    """Raise an `OptionError` if images that must lie on `device` take more than its memory, or are views."""
+    if on_device is True and images.numbers:
+        raise OptionError(
+            "trainer.data_on_device=true: these images are cropped anew in each epoch, before they reach the device; "
+            "use trainer.data_on_device=auto"
+        )
     free = _free(device)
     if on_device is True and not _in_place(images, device) and free is not None and _bytes(images) > free:
         raise OptionError(

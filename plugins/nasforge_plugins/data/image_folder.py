@@ -108,7 +108,7 @@ class ImageFolder(DataModule):
         files, labels = self._listed(train)
         require_enough(train, labels, self.class_names, held_out=test is None)
         if test is None:
-            _verify(files)
+            verify(files)
             parts = hold_out(self._set(files, labels))
             # Each part has its own list of files, so the source of the training images does not hold the test images.
             first, second = (
@@ -123,7 +123,7 @@ class ImageFolder(DataModule):
             raise DataError(
                 f"{test / self.class_names[int(present.argmin())]} has no images; each class needs at least one"
             )
-        _verify([*files, *test_files])
+        verify([*files, *test_files])
         return self._set(files, labels), self._set(test_files, test_labels)
 
     def _listed(self, base: Path) -> tuple[list[Path], Tensor]:
@@ -186,7 +186,7 @@ class ImageFolder(DataModule):
         return sum(counts, start=Counter())
 
 
-def _verify(files: Sequence[Path]) -> None:
+def verify(files: Sequence[Path]) -> None:
     """Decode every file once, before the work starts; a `DataError` names the broken ones."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoders release the GIL
         broken = [problem for problem in pool.map(_problem, files) if problem]
