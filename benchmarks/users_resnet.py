@@ -34,9 +34,9 @@ class ResNet(nn.Module):
 
     def __init__(self, in_channels: int = 3, classes: int = 10) -> None:
         super().__init__()
-        first = width(4, 8, 16, name="first_width")
-        second = width(8, 16, 32, name="second_width")
-        third = width(16, 32, 64, name="third_width")
+        first = width(2, 4, 8, name="first_width")
+        second = width(4, 8, 16, name="second_width")
+        third = width(8, 16, 32, name="third_width")
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, first, 3, padding=1, bias=False), nn.BatchNorm2d(first), nn.ReLU()
         )
