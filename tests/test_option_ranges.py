@@ -55,7 +55,7 @@ ZERO = {  # options that 0 turns off, or of which none is a sensible amount
     "estimator.training": "momentum weight_decay",
     "data.arrays": "pad workers",
     "data.image_folder": "pad workers",
-    "data.imagenet": "workers",
+    **dict.fromkeys(("data.imagenet", "data.imagenet16_120"), "workers"),
     **dict.fromkeys(("data.cifar10", "data.cifar100", "data.digits", "data.fashion_mnist"), "workers"),
     "retrain": "seeds random momentum weight_decay cutout drop_path auxiliary_weight label_smoothing warmup_epochs ema "
     "mixup cutmix held_out",

@@ -12,7 +12,7 @@ from test_published_arrays import accuracies, times
 
 from nasforge import Column, DataError, Table
 from nasforge.tables.files import import_table
-from nasforge_plugins.table import pickles
+from nasforge_plugins.shared import pickles
 
 
 def as_table(folder, content):

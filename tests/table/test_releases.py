@@ -189,7 +189,7 @@ def complaint_below(path):
 @pytest.mark.parametrize("value", [{1, 2}, np.float32(1.5), np.int64(-3), np.bool_(True), np.dtype(">f8").type(2)])
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_numbers_of_every_kind_are_read(tmp_path, value, protocol):
-    from nasforge_plugins.table.pickles import load_bz2
+    from nasforge_plugins.shared.pickles import load_bz2
 
     with bz2.open(tmp_path / "one.pbz2", "wb") as file:
         pickle.dump({"value": value}, file, protocol=protocol)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from nasforge import Column, DataError, Table
+from nasforge_plugins.shared.pickles import load
 from nasforge_plugins.table.cells import CARDINALITIES, SPACE, rows_of
-from nasforge_plugins.table.pickles import load
 
 NAME = "hwnasbench201"
 DATASETS = {"cifar10": "", "cifar100": "-cifar100", "ImageNet16-120": "-imagenet16_120"}

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from nasforge import Column, DataError, Table, reason
+from nasforge_plugins.shared.pickles import load_bz2, load_torch
 from nasforge_plugins.table.cells import CARDINALITIES, SPACE, rows_of
-from nasforge_plugins.table.pickles import load_bz2, load_torch
 
 Trial = Mapping[str, Any]
 """One training of one architecture on one data set: `ResultsCount.state_dict()` of the official code."""

@@ -38,10 +38,15 @@ def load_bz2(path: Path) -> Any:
     return _loaded(path, bz2.open)
 
 
-def _loaded(path: Path, open_file: Callable[..., Any]) -> Any:
+def load_arrays(path: Path) -> Any:
+    """The object in a pickle, with each array in a `HeldArray`; see `load`."""
+    return _loaded(path, open, _Arrays)
+
+
+def _loaded(path: Path, open_file: Callable[..., Any], reader: type[_Numbers] | None = None) -> Any:
     try:
         with _bounded_memory(path), open_file(path, "rb") as file:
-            return _Numbers(file).load()
+            return (reader or _Numbers)(file).load()
     except Exception as error:  # bz2 and pickle raise almost any error for a damaged file
         raise _unreadable(path, error) from None
 
@@ -118,6 +123,18 @@ class _Numbers(pickle.Unpickler):
         """Skip the data of a tensor, which are elsewhere in the file."""
 
 
+class _Arrays(_Numbers):
+    """Keeps arrays as such."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        pickle.Unpickler.__init__(self, file, encoding="latin1")
+
+    def find_class(self, module: str, name: str) -> Any:
+        """See `_Numbers.find_class`."""
+        usual = super().find_class(module, name)
+        return {_array: _held_array, _array_of: _held_array_of}.get(usual, usual)
+
+
 class _Type:
     """Replaces numpy.dtype, whose `__setstate__` trusts the file."""
 
@@ -129,10 +146,14 @@ class _Type:
 
     def numbers(self, content: bytes) -> list[Any]:
         """The numbers in the bytes of an array."""
+        numbers: list[Any] = self.array(content).tolist()
+        return numbers
+
+    def array(self, content: bytes) -> np.ndarray:
+        """The same as an array (N,)."""
         if not re.fullmatch(r"[iuf][1248]|b1", self.code) or self.order not in ("<", ">", "=", "|"):
             raise pickle.UnpicklingError(f"it holds numpy numbers of type {self.code}")
-        numbers: list[Any] = np.frombuffer(content, np.dtype(self.order + self.code)).tolist()
-        return numbers
+        return np.frombuffer(content, np.dtype(self.order + self.code))
 
 
 class _Array(list[Any]):
@@ -143,6 +164,29 @@ class _Array(list[Any]):
         self[:] = kind.numbers(content)
         if tuple(shape) != (len(self),):
             raise pickle.UnpicklingError(f"it holds an array of shape {shape} with {len(self)} numbers")
+
+
+class HeldArray:
+    """Replaces numpy.ndarray where the numbers are many: `values` is an array that cannot be written to."""
+
+    values: np.ndarray
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, by_column, content = state
+        flat = kind.array(content.encode("latin1") if isinstance(content, str) else content)  # Python 2 wrote text
+        self.values = flat.reshape(shape, order="F" if by_column else "C")
+
+
+def _held_array(*_: object) -> HeldArray:
+    """Replaces numpy's `_reconstruct`, as `_array` does."""
+    return HeldArray()
+
+
+def _held_array_of(content: bytes, kind: _Type, shape: tuple[int, ...], order: str) -> HeldArray:
+    """Replaces numpy's `_frombuffer`, as `_array_of` does."""
+    array = HeldArray()
+    array.__setstate__((1, shape, kind, order == "F", content))
+    return array
 
 
 def _array(*_: object) -> _Array:
