@@ -121,6 +121,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         SeededBatches as SeededBatches,
         ViewedImages as ViewedImages,
         hold_out as hold_out,
+        scaled_shape as scaled_shape,
     )
     from nasforge.judging.judgment import (
         Verdict as Verdict,
@@ -326,7 +327,7 @@ _HOMES = {
     "estimator": "Context Estimate Estimator Infeasible Weights common_fidelities",
     "training.fit": "train",
     "experiment.forecast": "step_seconds",
-    "images": "HELD_OUT_NOTE ImageSet Images SeededBatches ViewedImages hold_out",
+    "images": "HELD_OUT_NOTE ImageSet Images SeededBatches ViewedImages hold_out scaled_shape",
     "memory": "PlannedNetwork",
     "charts.mixes": "mix_over_time",
     "charts.plots": "SERIES WIDE axes_of in_percent legend over_decades scale_axis whole_numbers",

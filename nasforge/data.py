@@ -39,6 +39,10 @@ class Preprocessing:
     flip: bool = False
     cutout: int = 0
 
+    def scaled(self, factor: float) -> Preprocessing:
+        """Return the same for images scaled by `factor`: padding and cutout are scaled as well."""
+        return replace(self, pad=round(self.pad * factor), cutout=round(self.cutout * factor))
+
     def normalize(self, images: Tensor) -> Tensor:
         """Convert pixels (B, C, H, W) in [0, 255] to float32 with zero mean and unit deviation per channel."""
         mean, std = (sent(torch.tensor(values), images.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
@@ -108,6 +112,12 @@ class FitData:
         """A hash of both sets, their preprocessing and the batch size."""
         parts = (self.train.fingerprint, self.validation and self.validation.fingerprint, self.preprocessing)
         return hashlib.sha256(repr((*parts, self.batch_size)).encode()).hexdigest()[:32]
+
+    def scaled(self, factor: float) -> FitData:
+        """Scale the images with Lanczos resampling, and the padding of crops in proportion."""
+        validation = self.validation and self.validation.scaled(factor)
+        preprocessing = self.preprocessing.scaled(factor)
+        return replace(self, train=self.train.scaled(factor), validation=validation, preprocessing=preprocessing)
 
     def images_in_batch(self, batch_index: int) -> int:
         """Return how many images the training batch `batch_index` of an epoch has."""
@@ -228,8 +238,8 @@ class SearchData:
 
     def scaled(self, factor: float) -> SearchData:
         """Scale the images with Lanczos resampling, and the padding of crops in proportion."""
-        preprocessing = replace(self.preprocessing, pad=round(self.preprocessing.pad * factor))
         validation = self.validation and self.validation.scaled(factor)
+        preprocessing = self.preprocessing.scaled(factor)
         return replace(self, train=self.train.scaled(factor), validation=validation, preprocessing=preprocessing)
 
 

@@ -174,9 +174,15 @@ class ImageSet:
         return torch.from_numpy(np.lexsort((tie, turn)))
 
 
+def scaled_shape(shape: tuple[int, int, int], factor: float) -> tuple[int, int, int]:
+    """Return the shape (C, H, W) of images of `shape` after scaling by `factor`."""
+    channels, height, width = shape
+    return channels, max(1, round(height * factor)), max(1, round(width * factor))
+
+
 def lanczos(images: Tensor, factor: float) -> Tensor:
     """Scale uint8 images (B, C, H, W) by `factor`, rounding the sides, with Pillow's Lanczos filter."""
-    height, width = (max(1, round(side * factor)) for side in images.shape[2:])
+    _, height, width = scaled_shape((images.shape[1], images.shape[2], images.shape[3]), factor)
     out = torch.empty((*images.shape[:2], height, width), dtype=torch.uint8)
     for scaled, planes in zip(out.flatten(0, 1), images.flatten(0, 1), strict=True):
         plane = Image.fromarray(planes.numpy()).resize((width, height), Image.Resampling.LANCZOS)

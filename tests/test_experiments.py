@@ -18,7 +18,8 @@ def test_an_experiment_stands_for_parts_that_fit(name):
     # its name begins with what it is about; the retraining of a found network searches nothing
     named = [preset.name for preset in presets("strategy") if preset.of == parts.strategy.name]
     assert name.startswith((parts.strategy.name, *named, "retrain_"))
-    others = {"ntk_ga": "zero_cost", "te_nas": "zero_cost", "tsenas": "training", "regularized_evolution": "training"}
+    others = {"ntk_ga": "zero_cost", "te_nas": "zero_cost"}
+    others |= dict.fromkeys(("tsenas", "regularized_evolution", "random_search"), "training")
     assert [estimator.name for estimator in parts.estimators] == [others.get(parts.strategy.name, "supernet")]
 
 

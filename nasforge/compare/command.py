@@ -36,7 +36,7 @@ from nasforge.statistics.rank_tests import RankTest
 from nasforge.wording import sentence_case
 
 if TYPE_CHECKING:
-    from nasforge.compare.option_grids import Grid
+    from nasforge.compare.sections import Grid
 
 USAGE = "nasforge compare RUN... [out=FOLDER], where RUN may be a sweep's folder"
 WIDE = 150
@@ -84,30 +84,24 @@ def _default(paths: Sequence[Path]) -> Path:
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
     """Write page, tables and charts into `folder`, and return the path of the page."""
     from nasforge.compare.charts import comparison_charts
-    from nasforge.compare.option_grids import markdown_of, variation, variation_charts
     from nasforge.compare.page import write_comparison_page
-    from nasforge.compare.retraining_grids import retraining_charts, retraining_grids, retraining_markdown
+    from nasforge.compare.sections import sections_of
 
     folder.mkdir(parents=True, exist_ok=True)
-    varied = variation(comparison)
-    charts, by_option = comparison_charts(comparison), variation_charts(comparison, varied) if varied else []
-    retrained, over_generations = retraining_grids(comparison), retraining_charts(comparison)
-    for chart in (*charts, *by_option, *over_generations):
+    charts, sections = comparison_charts(comparison), sections_of(comparison)
+    for chart in (*charts, *(chart for section in sections for chart in section.charts)):
         chart.write(folder)
     texts = {".md": markdown, ".tex": latex, ".csv": csv_table, "_runs.csv": csv_of_runs}
     for suffix, text in texts.items():
         (folder / f"comparison{suffix}").write_text(text(comparison), encoding="utf-8")
     with (folder / "comparison.md").open("a", encoding="utf-8") as file:
-        file.write("\n" + markdown_of(comparison, varied) if varied else "")
-        file.write("\n" + retraining_markdown(retrained) if retrained else "")
-    page = folder / "comparison.html"
-    return write_comparison_page(comparison, charts, page, varied, by_option, retrained, over_generations)
+        file.writelines(f"\n{section.markdown}" for section in sections)
+    return write_comparison_page(comparison, charts, sections, folder / "comparison.html")
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the table, what its numbers mean, the tests and the notes."""
-    from nasforge.compare.option_grids import grids, variation
-    from nasforge.compare.retraining_grids import CAPTION, retraining_grids
+    from nasforge.compare.sections import sections_of
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i, heading in enumerate(headings(comparison)):
@@ -126,12 +120,11 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         if tests:
             console.print(_table_of(score, tests))
             _say(console, WINS, "dim")
-    varied = variation(comparison)
-    for grid in grids(comparison, varied) if varied and len(varied.options) > 1 else ():  # else as in the first table
-        _print_grid(grid, console)
-    for grid in retraining_grids(comparison):
-        _print_grid(grid, console)
-        _say(console, CAPTION, "dim")
+    for section in sections_of(comparison):
+        for grid in section.new_grids:
+            _print_grid(grid, console)
+        if section.new_grids:
+            _say(console, section.about, "dim")
     for note in comparison.notes:
         _say(console, f"Note: {note}", "yellow")
 

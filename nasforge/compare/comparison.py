@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasforge.compare.scores import COSTS, Score, common_box, scores
+from nasforge.compare.scores import COSTS, Score, common_box, same_candidates, scores
 from nasforge.errors import RunError
 from nasforge.journal.journal import digest
 from nasforge.journal.records import flat
@@ -68,11 +68,12 @@ def compare(paths: Sequence[Path]) -> Comparison:
 
     Raises:
         RunError: a folder holds no finished search or a damaged one, or two searches cannot be compared: they differ in
-            data or budget; or in space, estimator or objectives, and their networks were not retrained.
+            data or budget; or in space, estimator or objectives, and their networks were not retrained. Searches that
+            measured the same candidates may differ in the options of their estimators.
     """
     runs, notes = read_runs(paths)
-    alike, unlike = check_alike(runs)
     groups, duplicates = grouped(runs)
+    alike, unlike = check_alike(runs, same_candidates([group.runs for group in groups]))
     box = common_box([run for group in groups for run in group.runs]) if alike else None
     all_scores, incomplete = scores([group.runs for group in groups], box, alike=alike)
     if not all_scores or all_scores[0].name in COSTS:
@@ -91,8 +92,11 @@ OF_THE_SEARCH = ("space", "estimator", "objectives", "constraints", "control", "
 """What searches may differ in, if their networks had the same training from scratch."""
 
 
-def check_alike(runs: Sequence[FinishedRun]) -> tuple[bool, list[str]]:
+def check_alike(runs: Sequence[FinishedRun], measured: bool = False) -> tuple[bool, list[str]]:
     """Whether all searches had the same task, and a sentence on how their tasks differ.
+
+    Args:
+        measured: whether searches by different methods measured the same candidates.
 
     Raises:
         RunError: two runs cannot be compared; names them and their differences.
@@ -105,11 +109,9 @@ def check_alike(runs: Sequence[FinishedRun]) -> tuple[bool, list[str]]:
         differing = [key for key in {**first, **task} if first.get(key) != task.get(key)]
         # Without a budget, the strategy's own options decide how many evaluations it requests.
         own = set(differing) <= {"number of evaluations"} and called(run) == called(runs[0])
-        if (
-            differing
-            and not own
-            and not ("retrain" in after and all(key.split(".")[0] in OF_THE_SEARCH for key in differing))
-        ):
+        retrained = "retrain" in after and all(key.split(".")[0] in OF_THE_SEARCH for key in differing)
+        again = measured and all(key.startswith("estimator.") for key in differing)
+        if differing and not (own or retrained or again):
             values = ", ".join(f"{key} is {_shown(first, key)} and {_shown(task, key)}" for key in differing[:3])
             more = f", and {len(differing) - 3} more" if len(differing) > 3 else ""
             raise RunError(f"{runs[0]} and {run} cannot be compared: {values}{more}")
@@ -118,6 +120,8 @@ def check_alike(runs: Sequence[FinishedRun]) -> tuple[bool, list[str]]:
         counts = sorted({run.result.evaluations.requested for run in runs})
         note = f"the searches have unequal budgets: their options request {counts[0]} to {counts[-1]} evaluations"
         return True, [note] if unlike else []
+    if measured and unlike == {"estimator"}:
+        return False, ["the searches measured the same candidates in different ways, which is what is compared"]
     listed = " and ".join(key for key in OF_THE_SEARCH if key in unlike)
     return False, [
         f"the searches differ in {listed}: the comparison is of the found networks after the same training from "

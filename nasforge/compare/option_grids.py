@@ -14,7 +14,7 @@ from nasforge.compare.charts import Chart
 from nasforge.compare.comparison import Comparison, called, method
 from nasforge.compare.findings import value
 from nasforge.compare.scores import Score
-from nasforge.compare.tables import pipes
+from nasforge.compare.sections import Grid, Section
 from nasforge.wording import sentence_case
 
 
@@ -31,15 +31,6 @@ class Variation:
     options: tuple[str, ...]
     values: tuple[tuple[float, ...], ...]
     places: Mapping[tuple[float, ...], int]
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A score over one or two options as text: mean and deviation, or a dash without a run."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def variation(comparison: Comparison) -> Variation | None:
@@ -67,15 +58,18 @@ def grids(comparison: Comparison, varied: Variation) -> Iterator[Grid]:
         ]
         heads = [f"{varied.options[1]} = {second:g}" for second in columns] if len(varied.options) > 1 else ["mean"]
         title = f"{score.title}, %" if score.percent else score.title
-        yield Grid(title, (varied.options[0], *heads), tuple(rows))
+        yield Grid(title, (varied.options[0], *heads), tuple(rows), repeats=len(varied.options) == 1)
 
 
-def markdown_of(comparison: Comparison, varied: Variation) -> str:
-    """The tables in Markdown."""
-    parts = [f"## Scores by {' and '.join(varied.options)}"]
-    for grid in grids(comparison, varied):
-        parts += [f"### {sentence_case(grid.title)}", pipes(grid.heads, grid.rows, range(len(grid.heads)))]
-    return "\n\n".join(parts) + "\n"
+def option_section(comparison: Comparison) -> Iterator[Section]:
+    """Each score as a table and a chart over the varied options, if there are one or two."""
+    if (varied := variation(comparison)) is None:
+        return
+    about = "Dots are runs, lines are means over seeds, and bars are one standard deviation in each direction."
+    if len(varied.options) > 1:
+        about = "Means over seeds; the more color, the better."
+    title = f"Scores by {' and '.join(varied.options)}"
+    yield Section(title, about, tuple(grids(comparison, varied)), tuple(variation_charts(comparison, varied)))
 
 
 def variation_charts(comparison: Comparison, varied: Variation) -> list[Chart]:

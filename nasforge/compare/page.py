@@ -14,8 +14,7 @@ from nasforge.charts.svg import inline
 from nasforge.compare.charts import Chart, color
 from nasforge.compare.comparison import Comparison
 from nasforge.compare.findings import captions, finding, task
-from nasforge.compare.option_grids import Grid, Variation, grids
-from nasforge.compare.retraining_grids import CAPTION
+from nasforge.compare.sections import Section
 from nasforge.compare.tables import PAIR_HEAD, PAIR_NUMBERS, WINS, headings, pair_row, table_rows, tested
 from nasforge.journal.run_folder import RunFolder
 from nasforge.report.pages import write_page
@@ -25,20 +24,10 @@ from nasforge.wording import sentence_case
 def write_comparison_page(
     comparison: Comparison,
     charts: Sequence[Chart],
+    sections: Sequence[Section],
     path: Path,
-    varied: Variation | None = None,
-    by_option: Sequence[Chart] = (),
-    retrained: Sequence[Grid] = (),
-    over_generations: Sequence[Chart] = (),
 ) -> Path:
-    """Write the page. It links to the runs' own reports by relative paths.
-
-    Args:
-        varied: the numeric options in which the groups differ, if there are only such.
-        by_option: charts over these options.
-        retrained: tables of networks that were retrained from these runs.
-        over_generations: charts of those that were the best of a generation.
-    """
+    """Write the page. It links to the runs' own reports by relative paths."""
     content = {
         "title": f"strategies on {task(comparison)}",
         "finding": finding(comparison, comparison.scores[0]).replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"),
@@ -48,12 +37,7 @@ def write_comparison_page(
         "headline": comparison.scores[0].title,
         "captions": list(captions(comparison)),
         "charts": _inline(charts),
-        "varied": " and ".join(varied.options) if varied else "",
-        "grids": list(grids(comparison, varied)) if varied and len(varied.options) > 1 else [],
-        "by_option": _inline(by_option),
-        "retrained": retrained,
-        "retrained_caption": CAPTION,
-        "over_generations": _inline(over_generations),
+        "sections": [(section, _inline(section.charts)) for section in sections],
         "tests": [
             (score.title, finding(comparison, score), [(test.significant, pair_row(test, score)) for test in tests])
             for score, tests in tested(comparison)

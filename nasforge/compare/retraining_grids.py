@@ -9,9 +9,8 @@ import numpy as np
 
 from nasforge.compare.charts import Chart, drawn
 from nasforge.compare.comparison import Comparison
-from nasforge.compare.option_grids import Grid
 from nasforge.compare.retrainings import Retrained, Row, retrained
-from nasforge.compare.tables import pipes
+from nasforge.compare.sections import Grid, Section
 from nasforge.compare.trajectories import Band
 from nasforge.wording import amount, words
 
@@ -21,9 +20,11 @@ CAPTION = (
 )
 
 
-def retraining_grids(comparison: Comparison) -> list[Grid]:
-    """A table for each recipe by which networks of these runs were retrained."""
-    return [_grid(comparison, each) for each in retrained(comparison)]
+def retraining_section(comparison: Comparison) -> Iterator[Section]:
+    """A table for each recipe by which networks of these runs were retrained, and its chart over generations."""
+    if recipes := retrained(comparison):
+        grids = tuple(_grid(comparison, recipe) for recipe in recipes)
+        yield Section("Retrained networks", CAPTION, grids, tuple(_charts(comparison, recipes)))
 
 
 def _grid(comparison: Comparison, recipe: Retrained) -> Grid:
@@ -44,7 +45,7 @@ def _grid(comparison: Comparison, recipe: Retrained) -> Grid:
         if goal and searched:
             cells.append(amount(goal, row.searched) if math.isfinite(row.searched) else "–")
         rows.append((*cells, _accuracy(row), f"{row.params_m:.3g}"))
-    return Grid(_title(recipe), tuple(heads), tuple(rows))
+    return Grid(_title(recipe), tuple(heads), tuple(rows), names=True)
 
 
 def _title(recipe: Retrained) -> str:
@@ -57,24 +58,13 @@ def _accuracy(row: Row) -> str:
     return f"{100 * row.mean:.2f}{deviation}"
 
 
-def retraining_markdown(grids: Sequence[Grid]) -> str:
-    """The tables in Markdown."""
-    parts = []
-    for grid in grids:
-        parts += [f"## {grid.title.capitalize()}", pipes(grid.heads, grid.rows, range(1, len(grid.heads))), CAPTION]
-    return "\n\n".join(parts) + "\n"
-
-
-def retraining_charts(comparison: Comparison) -> list[Chart]:
+def _charts(comparison: Comparison, recipes: Sequence[Retrained]) -> Iterator[Chart]:
     """For each recipe, the accuracy over generations, if those of at least two were retrained."""
-    recipes = retrained(comparison)
-    charts = []
     for number, recipe in enumerate(recipes):
         if bands := list(_bands(comparison, recipe.rows)):
             name = "generations" if len(recipes) == 1 else f"generations_{number + 1}"
             title = f"Test accuracy of the best network of each generation, {_title(recipe)}"
-            charts.append(Chart(name, title, drawn(bands, "generation", "test_accuracy")))
-    return charts
+            yield Chart(name, title, drawn(bands, "generation", "test_accuracy"))
 
 
 def _bands(comparison: Comparison, rows: Sequence[Row]) -> Iterator[Band]:

@@ -81,11 +81,12 @@ def scores(
     """All scores that every run has, headline first, and a sentence for each score that only some runs have.
 
     Args:
-        alike: whether all searches had the same task; if not, only their retrained networks are scored.
+        alike: whether all searches had the same task; if not, only their retrained networks are scored, and their
+            candidates if all searches measured the same.
     """
     complete, notes = [], []
     every = [run for group in groups for run in group]
-    for name, title, direction, of in [*(_kinds(every, box) if alike else _of_networks()), *_costs()]:
+    for name, title, direction, of in [*(_kinds(every, box) if alike else _of_unlike(groups)), *_costs()]:
         values = [[of(run) for run in group] for group in groups]
         without = [
             run for group, several in zip(groups, values, strict=True)
@@ -122,6 +123,28 @@ def _kinds(runs: Sequence[FinishedRun], box: Box | None) -> Iterator[Kind]:
     for metric in common_curves(runs):
         yield f"{metric}_last", f"{words(metric)}, last epoch", "max", _in_last_epoch(metric)
     yield "control_percentile", "percentile among random ones", "max", _percentile
+
+
+def same_candidates(groups: Sequence[Sequence[FinishedRun]]) -> bool:
+    """Whether there are several groups, and the runs of each measured the same candidates."""
+    measured = [{candidate.notation for run in group for candidate in run.evaluations} for group in groups]
+    return len(measured) > 1 and bool(measured[0]) and all(candidates == measured[0] for candidates in measured)
+
+
+def _of_unlike(groups: Sequence[Sequence[FinishedRun]]) -> Iterator[Kind]:
+    yield from _of_networks()
+    if same_candidates(groups) and groups[0][0].followed:
+        metric = groups[0][0].followed[0]
+        title = f"{words(metric)}, mean of all candidates"
+        yield f"mean_{metric.metric}", title, metric.direction, _mean_of_candidates(metric)
+
+
+def _mean_of_candidates(objective: Objective) -> Callable[[FinishedRun], float]:
+    def mean(run: FinishedRun) -> float:
+        values = [candidate.metrics[objective.metric] for candidate in run.evaluations if candidate.measured]
+        return statistics.fmean(values) if values else math.nan
+
+    return mean
 
 
 def _of_networks() -> Iterator[Kind]:

@@ -9,7 +9,7 @@ from nasforge import Context, OptionError, SearchData
 from nasforge.execution.executor import LocalExecutor
 from nasforge.registry.entry_points import build
 from nasforge.wording import quantity
-from nasforge_plugins.estimator.training.estimator import trainer_on
+from nasforge_plugins.estimator.training.estimator import Training, trainer_on
 from nasforge_plugins.estimator.training.learning_curve import POINTS, StopBelow, extrapolated, power_law
 
 
@@ -85,6 +85,34 @@ def test_a_candidate_trained_further_equals_one_trained_without_a_pause(data, tm
     assert answer.metrics == whole.metrics
     assert answer.checkpoint is None, "there is nothing to continue to"
     assert two.metrics["train_epochs"] == 2
+
+
+def test_fewer_and_smaller_images_are_trained_on_and_the_held_out_ones_stay_the_same(data):
+    whole = Training().images_of(data)
+    few, fewer = (Training(images=images).images_of(data) for images in (100, 40))
+    assert (len(fewer.train), len(few.train)) == (40, 100)
+    positions = [set(each.train.positions.tolist()) for each in (fewer, few, whole)]
+    assert positions[0] < positions[1] < positions[2]
+    small = Training(images=40, scale=0.5).images_of(data)
+    assert (small.train.shape, small.validation.shape) == ((1, 4, 4), (1, 4, 4))
+    assert torch.equal(small.train[torch.arange(40)][1], fewer.train[torch.arange(40)][1])
+    assert torch.equal(fewer.validation.positions, whole.validation.positions)
+    assert (whole.preprocessing.pad, small.preprocessing.pad) == (1, 0)
+
+
+def test_a_candidate_at_half_the_resolution_computes_a_quarter(data):
+    full, half = (estimate(data, epochs=1, scale=scale).metrics for scale in (1.0, 0.5))
+    assert half["params_m"] == full["params_m"]
+    assert half["macs_m"] == pytest.approx(full["macs_m"] / 4, rel=0.01)
+
+
+def test_keys_are_as_before_without_fewer_or_smaller_images():
+    assert not {"images", "scale"} & set(build("estimator", {"name": "training"}).options)
+
+
+def test_more_images_than_there_are_to_train_on_are_refused(data):
+    with pytest.raises(OptionError, match=r"images=241 is more than the 240 images that .*held_out=0\.2 leaves"):
+        Training(images=241).check_data(data)
 
 
 @pytest.mark.parametrize(

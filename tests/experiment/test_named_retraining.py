@@ -67,7 +67,7 @@ def test_a_comparison_shows_what_was_retrained(run, command, tmp_path):
     status, printed, complaint = command("compare", str(run), f"out={tmp_path}/compared")
     assert status == 0, complaint
     markdown = (tmp_path / "compared/comparison.md").read_text()
-    table = markdown.split("## Retrained from scratch for 1 epoch\n\n")[1].splitlines()
+    table = markdown.split("### Retrained from scratch for 1 epoch\n\n")[1].splitlines()
     rows = {cells[1].strip(): cells for line in table[2:] if len(cells := line.split("|")) > 2}
     generations = named(run)
     known = [name for name in generations if generations[name] in (generations["1"], generations["4"])]

@@ -19,6 +19,8 @@ class RandomSearch(AskTellStrategy):
             ranks over all of them, which combines zero-cost proxies with different scales.
         batch: number of architectures drawn at a time, to be estimated in parallel. Draws do not depend on estimates,
             so the result is the same for every number, but `budget.seconds` is checked only between batches.
+        draw_seed: seed of the draws; None: that of the run. With one, runs with other seeds train the same
+            architectures again, from other initial weights.
     """
 
     name: ClassVar[str] = "random_search"
@@ -28,8 +30,14 @@ class RandomSearch(AskTellStrategy):
         *,
         select: Literal["foremost", "rank_sum"] = "foremost",
         batch: Annotated[int, Field(ge=1, le=10_000)] = 16,
+        draw_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None,
     ) -> None:
-        self.select, self.batch = select, batch
+        self.select, self.batch, self.draw_seed = select, batch, draw_seed
+
+    def begin(self) -> None:
+        """Start the draws."""
+        if self.draw_seed is not None:
+            self.rng = np.random.default_rng(self.draw_seed)
 
     def ask(self) -> Sequence[Architecture]:
         """Random architectures, at most as many as the budget has left."""

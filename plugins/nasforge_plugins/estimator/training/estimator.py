@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, ClassVar
@@ -39,6 +40,7 @@ from nasforge import (
     entries,
     network_size,
     ordered_batches,
+    scaled_shape,
     score,
     train,
 )
@@ -61,6 +63,10 @@ class Training(Estimator):
         channels, cells: initial width and depth of the candidate.
         held_out: fraction of the training images on which it is scored.
         learning_rate, momentum, weight_decay, clip: SGD, cosine to 0 over `epochs`.
+        images: number of images to train on, class-balanced; those of a smaller number are among those of a larger one.
+            None: all that are not held out.
+        scale: the factor by which images are scaled, by Lanczos, to train and to score; None: not at all. The padding
+            of random crops is scaled as well.
         recalibrate: whether to recompute BatchNorm statistics over the training images before scoring. After a few
             dozen steps, running statistics still depend more on the first steps than on the network.
         stop_below: stop a candidate early if its learning curve, extrapolated to the last epoch by a power law
@@ -71,6 +77,7 @@ class Training(Estimator):
     """
 
     name: ClassVar[str] = "training"
+    added: ClassVar[Sequence[str]] = ("images", "scale")
     objectives = (
         Objective("accuracy", "max"),
         Objective("cross_entropy", "min"),
@@ -91,11 +98,14 @@ class Training(Estimator):
         momentum: Momentum = 0.9,
         weight_decay: WeightDecay = 3e-4,
         clip: Clip = 5.0,
+        images: Annotated[int, Field(ge=2, le=1_000_000_000)] | None = None,
+        scale: Annotated[float, Field(gt=0, le=1)] | None = None,
         recalibrate: bool = True,
         stop_below: Fraction | None = None,
     ) -> None:
         self.epochs, self.channels, self.cells, self.held_out = epochs, channels, cells, held_out
         self.learning_rate, self.momentum, self.weight_decay, self.clip = learning_rate, momentum, weight_decay, clip
+        self.images, self.scale = images, scale
         if stop_below is not None and epochs <= POINTS:
             raise OptionError(
                 f"estimator.training.stop_below={stop_below:g} needs estimator.training.epochs of at least "
@@ -121,13 +131,18 @@ class Training(Estimator):
         return tuple(range(1, self.epochs + 1))
 
     def check_data(self, data: SearchData) -> None:
-        """Raise an `OptionError` if `held_out` leaves too few images to train or to score on."""
+        """Raise an `OptionError` if `held_out` leaves too few images to score on or, with `images`, to train on."""
         scored = round(len(data.train) * self.held_out)
         trained = len(data.train) - scored
         if scored < 1 or trained < 2:
             raise OptionError(
                 f"estimator.training.held_out={self.held_out:g} leaves {trained} of {len(data.train)} images to train "
                 f"on and {scored} to score on; it must leave at least 2 and 1"
+            )
+        if self.images is not None and self.images > trained:
+            raise OptionError(
+                f"estimator.training.images={self.images} is more than the {trained} images that "
+                f"estimator.training.held_out={self.held_out:g} leaves to train on; images=null uses all of these"
             )
 
     def networks(self, space: SearchSpace, data: SearchData) -> Sequence[PlannedNetwork]:
@@ -138,17 +153,20 @@ class Training(Estimator):
                 {"channels": self.channels, "cells": self.cells},
                 what="a candidate",
                 lower="estimator.training.channels, estimator.training.cells or data.batch_size",
-                batch_size=min(data.batch_size, len(data.train) - round(len(data.train) * self.held_out)),
+                batch_size=min(
+                    data.batch_size, self.images or len(data.train) - round(len(data.train) * self.held_out)
+                ),
+                shape=scaled_shape(data.input_shape, self.scale or 1.0),
             )
         ]
 
     def estimate(self, architecture: Architecture, context: Context) -> Estimate:
         """Build, inherit, train, score."""
-        data = context.data.split(self.held_out)
+        data = self.images_of(context.data)
         network = context.space.build(
-            architecture, context.data.input_shape, context.data.classes, channels=self.channels, cells=self.cells
+            architecture, data.train.shape, context.data.classes, channels=self.channels, cells=self.cells
         )
-        size = network_size(network, context.data.input_shape)
+        size = network_size(network, data.train.shape)
         inherited = inherit(network, architecture, context)
         with TemporaryDirectory() as folder:
             state = self.state(Path(folder), context)
@@ -156,6 +174,13 @@ class Training(Estimator):
             checkpoint = state.read_bytes() if state and epochs < self.epochs else None
         metrics = {**self.scored(network, data, context.device), **size, "train_epochs": epochs, "inherited": inherited}
         return Estimate(metrics, left_behind(network, architecture, context), checkpoint=checkpoint)
+
+    def images_of(self, whole: SearchData) -> FitData:
+        """The images to train and to score on, in the chosen number and resolution."""
+        data = whole.split(self.held_out)
+        if self.images is not None:
+            data = replace(data, train=data.train.subset(self.images, whole.seed))
+        return data if self.scale is None else data.scaled(self.scale)
 
     def state(self, folder: Path, context: Context) -> Path | None:
         """The file of the training's state in `folder`, a copy of the context's checkpoint; None if all epochs are

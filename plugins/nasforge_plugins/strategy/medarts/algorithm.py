@@ -53,6 +53,7 @@ from nasforge import (
     WeightSharing,
     isolated,
     now_grouped,
+    scaled_shape,
 )
 from nasforge_plugins.strategy.darts import GradientAlphas, collapse_warning
 from nasforge_plugins.strategy.medarts.pictures import Trace, approximations, keep_family, keep_mix, unequal_training
@@ -74,7 +75,6 @@ from nasforge_plugins.strategy.medarts.stages import (
     fits_full_size,
     images_of,
     scale_of,
-    scaled,
     without_crossing,
 )
 
@@ -219,7 +219,7 @@ class MEDARTS(Strategy[WeightSharing]):
 
     def networks(self, space: WeightSharing, data: SearchData) -> Sequence[PlannedNetwork]:
         """The supernets of each stage, which are kept until it ends, and the network whose parameters are counted."""
-        shape = scaled(data.input_shape, scale_of(data, self.scale))
+        shape = scaled_shape(data.input_shape, scale_of(data, self.scale))
         stages = [
             PlannedNetwork.supernet(
                 partial(self.supernet_of, stage, shape, data.classes),

@@ -17,7 +17,6 @@ from nasforge import (
     FitData,
     OptionError,
     SearchData,
-    Shape,
     Supernet,
     WeightSharing,
     isolated,
@@ -170,16 +169,8 @@ def images_of(stage: Stage, data: SearchData, scale: float) -> FitData:
     assert validation is not None  # halves() always makes both
     if stage.images is not None:
         train, validation = (half.subset(stage.images // 2, data.seed) for half in (train, validation))
-    if scale != 1.0:
-        train, validation = train.scaled(scale), validation.scaled(scale)
-    preprocessing = replace(halves.preprocessing, pad=round(halves.preprocessing.pad * scale))
-    return replace(halves, train=train, validation=validation, preprocessing=preprocessing)
-
-
-def scaled(shape: Shape, scale: float) -> Shape:
-    """(C, H, W) of images after scaling, rounded as `SearchData.scaled` does."""
-    channels, height, width = shape
-    return channels, max(1, round(height * scale)), max(1, round(width * scale))
+    chosen = replace(halves, train=train, validation=validation)
+    return chosen if scale == 1.0 else chosen.scaled(scale)
 
 
 def fits_full_size(supernet: Supernet, space: WeightSharing, data: SearchData, scale: float) -> bool:
