@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nasforge.config.configuration import compose
+from nasforge.config.configuration import compose, recomposed
 from nasforge.diagnosis.listing import presets
 from nasforge.experiment.parts import Parts
 
@@ -60,3 +60,17 @@ def test_the_references_options_are_the_published_ones():
 def test_an_experiment_may_be_changed_word_by_word():
     config = compose(["+experiment=egnas_cifar10", "data=digits", "strategy.epochs=2"]).config
     assert (config["data"]["name"], config["strategy"]["epochs"], config["strategy"]["samples"]) == ("digits", 2, 5)
+
+
+@pytest.fixture(scope="module", params=["egnas_cifar10", "egnas_imagenet"])
+def searched(request):
+    """The configuration of a search, with a retraining of its own."""
+    return compose([f"+experiment={request.param}"]).config
+
+
+@pytest.mark.parametrize("name", ["retrain_cifar10", "retrain_cifar100", "retrain_imagenet", "retrain_nasbench201"])
+def test_a_papers_recipe_leaves_nothing_of_the_searchs_own(name, searched):
+    recipe = compose([f"+experiment={name}"]).config
+    transferred = recomposed(searched, [f"+experiment={name}"])
+    assert transferred["retrain"] == recipe["retrain"]
+    assert transferred["data"]["name"] == recipe["data"]["name"]

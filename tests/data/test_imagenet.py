@@ -1,5 +1,7 @@
 """Folders like ImageNet's: the pictures of torchvision's reference, the same whoever reads them, and clear mistakes."""
 
+import json
+import shutil
 from itertools import chain
 
 import numpy as np
@@ -268,3 +270,17 @@ def test_files_of_other_kinds_are_read_too(root):
     cmyk, png, gray, first, *_, trailing = pixels
     assert all((other - first).abs().float().mean() < 6 for other in (cmyk, png, trailing))
     assert torch.equal(gray[0], gray[2])
+
+
+def test_one_command_trains_the_cell_of_other_images_on_imagenet(root, trained_run, tmp_path, command):
+    run = shutil.copytree(trained_run, tmp_path / "searched")
+    sizes = ("retrain.epochs=2", "retrain.warmup_epochs=1", "retrain.channels=4", "retrain.cells=3")
+    shares = ("data.search_training=0.5", "data.search_validation=0.5")
+    images = (f"data.root={root}", "data.size=8", "data.workers=0", *shares)
+    status, _, complaint = command("retrain", str(run), "+experiment=retrain_imagenet", *images, *sizes)
+    assert status == 0, complaint
+    (result,) = run.glob("retrain-*/result.json")
+    retrained = json.loads(result.read_text())["retrain"]
+    (row,) = retrained["rows"]
+    assert (retrained["epochs"], retrained["images"], row["seeds"]) == (2, 6, [0])
+    assert row["notation"] == json.loads((run / "result.json").read_text())["retrain"]["rows"][0]["notation"]
