@@ -10,17 +10,9 @@ from scipy.stats import chisquare
 from nasforge import Evaluation, OptionError, WeightStore, entries
 from nasforge.registry.entry_points import build
 from nasforge_plugins.strategy.tsenas import TSENAS
-from nasforge_plugins.strategy.tsenas.algorithm import (
-    crossover,
-    environmental_selection,
-    fine_mutation,
-    levels,
-    mutation,
-    offspring,
-    pruning,
-    tournament,
-)
+from nasforge_plugins.strategy.tsenas.algorithm import environmental_selection, levels, tournament
 from nasforge_plugins.strategy.tsenas.inheritance import Individual, refreshed
+from nasforge_plugins.strategy.tsenas.operators import MUTATIONS, crossover, fine_mutation, mutation, pruning
 
 SPACE = build("space", {"name": "tsenas"})
 
@@ -63,6 +55,54 @@ def test_the_longer_parents_surplus_cells_stay():
     assert {of_child[:3] for of_child in seen} == {(a, b, c) for a in (1, 2) for b in (1, 2) for c in (1, 2)}
 
 
+def test_single_point_crossover_exchanges_all_cells_behind_one_point():
+    rng = np.random.default_rng(1)
+    a, b = (SPACE.read("0" + "".join(f" | 0 {i} {code}" for i in range(5))) for code in (1, 2))
+    seen = {tuple(codes(crossover(a, b, SPACE, rng, "single_point")[0])) for _ in range(100)}
+    assert seen == {(1,) * kept + (2,) * (5 - kept) for kept in range(5)}
+
+
+def test_single_point_crossover_exchanges_cells_of_one_kind():
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        a, b = SPACE.sample(rng), SPACE.sample(rng)
+        child, other = crossover(a, b, SPACE, rng, "single_point")
+        assert (SPACE.kinds(child), SPACE.kinds(other)) == (SPACE.kinds(a), SPACE.kinds(b))
+
+
+@pytest.mark.parametrize("off", MUTATIONS)
+def test_a_mutation_that_is_off_changes_nothing_of_its_kind(off):
+    rng, on = np.random.default_rng(6), tuple(kind for kind in MUTATIONS if kind != off)
+    changed = dict.fromkeys(MUTATIONS, 0)
+    for _ in range(40):
+        parent = SPACE.sample_chain(6, rng)
+        child = mutation(parent, SPACE, rng, on)
+        changed["cell"] += codes(child) != codes(parent)
+        changed["connection"] += wiring(child) != wiring(parent)
+        cells = fine_mutation(parent, SPACE, rng, on)["cells"]
+        for before, after in zip(parent["cells"], cells, strict=True):
+            for node, mutant in zip(before, after, strict=True):
+                changed["node"] += node[:2] != mutant[:2]
+                changed["edge"] += node[2:] != mutant[2:]
+    assert [kind for kind, times in changed.items() if not times] == [off]
+
+
+def test_without_any_mutation_a_network_stays_as_it_is():
+    rng = np.random.default_rng(7)
+    parent = SPACE.sample_chain(6, rng)
+    assert mutation(parent, SPACE, rng, ("edge", "node")) == fine_mutation(parent, SPACE, rng, ("cell",)) == parent
+
+
+def test_without_pruning_a_parent_has_one_child_that_keeps_its_nodes():
+    rng = np.random.default_rng(8)
+    parent = SPACE.sample_chain(6, rng)
+    (child,) = TSENAS(pruning=False).refined(parent, SPACE, rng)
+    mutated, _ = TSENAS().refined(parent, SPACE, rng)
+    nodes = [sum(map(len, architecture["cells"])) for architecture in (parent, child, mutated)]
+    assert len(set(nodes)) == 1
+    assert TSENAS(pruning=False).candidates == TSENAS().candidates - 4 * 4
+
+
 def test_mutation_is_of_cells_or_of_one_connection_by_a_fair_coin():
     rng = np.random.default_rng(2)
     of_cells, several = 0, 0
@@ -103,10 +143,12 @@ def test_every_tournament_is_between_two_and_won_by_the_fitter():
 def test_offspring_come_in_threes_cut_to_the_number_asked_for():
     population = [someone(i, seed=i) for i in range(5)]
     parents = {individual.architecture for individual in population}
-    children = offspring(population, 7, 0.0, 0.0, SPACE, np.random.default_rng(4))
+    unchanged = TSENAS(population=7, crossover_rate=0.0, mutation_rate=0.0)
+    children = unchanged.offspring(population, SPACE, np.random.default_rng(4))
     assert len(children) == 7
     assert set(children) <= parents
-    children = offspring(population, 300, 0.0, 1.0, SPACE, np.random.default_rng(4))
+    mutated = TSENAS(population=300, crossover_rate=0.0, mutation_rate=1.0)
+    children = mutated.offspring(population, SPACE, np.random.default_rng(4))
     assert sum(child not in parents for child in children) == 100  # the third of each three
 
 

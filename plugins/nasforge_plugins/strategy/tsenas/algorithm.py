@@ -32,6 +32,7 @@ from nasforge import (
 from nasforge_plugins.shared.cell_chain import CellChain
 
 from .inheritance import Archive, Individual, Inheritance
+from .operators import MUTATIONS, Crossover, Mutation, crossover, fine_mutation, mutation, pruning
 from .report import forecast, report
 from .supernet import CellSupernetOptions
 
@@ -62,6 +63,9 @@ class TSENAS(Strategy[CellChain]):
         generations: Count = 6,
         crossover_rate: Fraction = 0.8,
         mutation_rate: Fraction = 0.2,
+        crossover: Crossover = "multi_point",
+        mutations: tuple[Mutation, ...] = MUTATIONS,
+        pruning: bool = True,
         threshold: Annotated[float, Field(ge=0, le=1_000_000)] = 0.005,
         fine_population: Count = 4,
         fine_generations: CountOrZero = 4,
@@ -80,6 +84,7 @@ class TSENAS(Strategy[CellChain]):
         optimizer.check(supernet.epochs)
         self.population, self.generations = population, generations  # P, T0
         self.crossover_rate, self.mutation_rate, self.threshold = crossover_rate, mutation_rate, threshold
+        self.crossover, self.mutations, self.pruning = crossover, mutations, pruning
         self.fine_population, self.fine_generations = fine_population, fine_generations  # S, T1
         self.inherit, self.store, self.refresh = inherit, Path(store) if store else None, refresh
         self.supernet, self.optimizer, self.from_scratch = supernet, optimizer, from_scratch
@@ -87,7 +92,8 @@ class TSENAS(Strategy[CellChain]):
     @property
     def candidates(self) -> int:
         """The most networks that a search evaluates."""
-        return self.population * (1 + self.generations) + 2 * self.fine_population * self.fine_generations
+        children = 1 + self.pruning
+        return self.population * (1 + self.generations) + children * self.fine_population * self.fine_generations
 
     def search(self, run: Run[CellChain]) -> Result:
         """Algorithm 1."""
@@ -112,8 +118,7 @@ class TSENAS(Strategy[CellChain]):
         population = archive.evaluate([space.sample(run.rng) for _ in range(self.population)])  # lines 1 and 6
         archive.end_generation("rough", population)
         for generation in run.generations(self.generations, "rough"):  # lines 4, 5 and 22
-            rates = self.crossover_rate, self.mutation_rate
-            children = offspring(population, self.population, *rates, space, run.rng)  # lines 7 to 19: Q
+            children = self.offspring(population, space, run.rng)  # lines 7 to 19: Q
             union = [*population, *archive.evaluate(children)]  # lines 20 and 6
             candidates = list({individual.architecture: individual for individual in union}.values())
             population = environmental_selection(candidates, self.population, self.threshold)  # line 21
@@ -122,49 +127,40 @@ class TSENAS(Strategy[CellChain]):
                 archive.inheritance.refresh(population)  # IV.B.2, steps 1 to 4
         return sorted(population, key=lambda individual: individual.cost)
 
+    def offspring(
+        self, population: Sequence[Individual], space: CellChain, rng: np.random.Generator
+    ) -> list[Architecture]:
+        """Algorithm 2, lines 7 to 19: as many children as the population has individuals, three at a time."""
+        children: list[Architecture] = []  # line 7: Q
+        while len(children) < self.population:  # line 8
+            p1, p2, p3 = tournament(population, 3, rng)  # lines 9 and 11
+            crossed = rng.random() < self.crossover_rate  # gamma
+            q1, q2 = crossover(p1, p2, space, rng, self.crossover) if crossed else (p1, p2)  # line 10
+            mutated = rng.random() < self.mutation_rate  # beta
+            q3 = mutation(p3, space, rng, self.mutations) if mutated else p3  # lines 12 to 17
+            children += [q1, q2, q3]  # line 18
+        return children[: self.population]
+
     def fine_search(self, best: Sequence[Individual], archive: Archive, run: Run[CellChain]) -> None:
         """Algorithm 4: what is inside the cells; each individual competes with its own two children alone."""
         space, population = run.space, list(best)  # line 1: an architecture always holds both layers
         for generation in run.generations(self.fine_generations, "fine"):  # lines 2, 3 and 10
-            children = [
-                (
-                    fine_mutation(parent.architecture, space, run.rng),  # line 5: p1
-                    pruning(parent.architecture, space, run.rng),  # line 6: p2
-                )
-                for parent in population  # line 4
-            ]
-            archive.evaluate([child for pair in children for child in pair])  # line 7
-            families = [(parent, *archive.known(pair)) for parent, pair in zip(population, children, strict=True)]
+            children = [self.refined(parent.architecture, space, run.rng) for parent in population]  # lines 4 to 6
+            archive.evaluate([child for both in children for child in both])  # line 7
+            families = [(parent, *archive.known(both)) for parent, both in zip(population, children, strict=True)]
             population = [min(family, key=lambda individual: individual.cost) for family in families]  # line 8
             archive.end_generation("fine", population)
             if (generation + 1) % self.refresh == 0:
                 archive.inheritance.refresh(population)  # IV.B.2, steps 1 to 4
 
+    def refined(self, parent: Architecture, space: CellChain, rng: np.random.Generator) -> list[Architecture]:
+        """Algorithm 4, lines 5 and 6: a parent's children."""
+        mutated = fine_mutation(parent, space, rng, self.mutations)  # p1
+        return [mutated, pruning(parent, space, rng)] if self.pruning else [mutated]  # p2
+
     def explain(self, run: Run[CellChain], trace: Archive) -> None:
         """How the population fared in both stages, and what inheritance was worth."""
         report(run, trace)
-
-
-def offspring(
-    population: Sequence[Individual],
-    n: int,
-    crossover_rate: float,
-    mutation_rate: float,
-    space: CellChain,
-    rng: np.random.Generator,
-) -> list[Architecture]:
-    """Algorithm 2, lines 7 to 19: `n` children, three at a time.
-
-    Args:
-        crossover_rate, mutation_rate: gamma and beta.
-    """
-    children: list[Architecture] = []  # line 7: Q
-    while len(children) < n:  # line 8
-        p1, p2, p3 = tournament(population, 3, rng)  # lines 9 and 11
-        q1, q2 = crossover(p1, p2, space, rng) if rng.random() < crossover_rate else (p1, p2)  # line 10
-        q3 = mutation(p3, space, rng) if rng.random() < mutation_rate else p3  # lines 12 to 17
-        children += [q1, q2, q3]  # line 18
-    return children[:n]
 
 
 def tournament(population: Sequence[Individual], n: int, rng: np.random.Generator) -> list[Architecture]:
@@ -177,42 +173,6 @@ def tournament(population: Sequence[Individual], n: int, rng: np.random.Generato
     costs = Candidates.new("F", np.array([[individual.cost] for individual in population]))
     chosen = TournamentSelection(func_comp=fitter).do(None, costs, n, 1, to_pop=False, random_state=rng)
     return [population[int(index)].architecture for index in chosen[:, 0]]
-
-
-def crossover(
-    p1: Architecture, p2: Architecture, space: CellChain, rng: np.random.Generator
-) -> tuple[Architecture, Architecture]:
-    """Line 10, IV.B.3, Fig. 3(a): multi-point crossover. Both parents keep their depth and their connections.
-
-    The n-th normal cells of both parents change places with probability 1/2, and so do the n-th reduction cells, until
-    one parent has no more of the kind.
-    """
-    kinds1, kinds2 = positions_by_kind(p1, space), positions_by_kind(p2, space)
-    pairs = [pair for kind in sorted(kinds1.keys() & kinds2.keys())  # IV.B.3: "the cell category remains unchanged"
-             for pair in zip(kinds1[kind], kinds2[kind], strict=False)]  # else "skip the current cell"  # fmt: skip
-    return space.swap_cells(p1, p2, [pair for pair in pairs if rng.random() < 0.5])  # line 10: q1 and q2
-
-
-def positions_by_kind(architecture: Architecture, space: CellChain) -> dict[str, list[int]]:
-    """The positions, counted from 1, of the cells of each kind."""
-    positions: dict[str, list[int]] = {}
-    for position, kind in enumerate(space.kinds(architecture), 1):
-        positions.setdefault(kind, []).append(position)
-    return positions
-
-
-def mutation(p3: Architecture, space: CellChain, rng: np.random.Generator) -> Architecture:
-    """Lines 12 to 17, IV.B.3, Fig. 3(b): cell mutation or connection mutation, with equal probability."""
-    depth = len(space.kinds(p3))
-    if rng.random() < 0.5:  # lines 12 and 13: c
-        for position in rng.choice(depth, size=rng.integers(1, max(1, depth // 2) + 1), replace=False):
-            p3 = space.mutate_cell(p3, int(position) + 1, rng)  # line 14
-        return p3
-    for position in rng.permutation(depth):  # the first cells may have no other input to choose
-        child = space.mutate_connection(p3, int(position) + 1, rng)  # line 16
-        if child != p3:
-            return child
-    return p3
 
 
 def environmental_selection(candidates: Sequence[Individual], n: int, threshold: float) -> list[Individual]:
@@ -249,20 +209,3 @@ def levels(candidates: Sequence[Individual], threshold: float) -> list[list[Indi
         else:
             ranked.append([individual])
     return ranked
-
-
-def fine_mutation(p: Architecture, space: CellChain, rng: np.random.Generator) -> Architecture:
-    """Algorithm 4, line 5, Fig. 3(c): every cell gets an edge mutation or a node mutation, with equal probability."""
-    for position in range(1, len(space.kinds(p)) + 1):  # IV.C: "until all the cells complete the mutation"
-        mutate = space.mutate_operation if rng.random() < 0.5 else space.mutate_input  # IV.C: "an equal probability"
-        p = mutate(p, position, rng)
-    return p
-
-
-def pruning(p: Architecture, space: CellChain, rng: np.random.Generator) -> Architecture:
-    """Algorithm 4, line 6, Fig. 3(d): one random cell loses one random node. No cell loses its last one."""
-    for position in rng.permutation(len(space.kinds(p))):
-        child = space.prune_node(p, int(position) + 1, rng)  # IV.C: "randomly delete a certain node in the cell"
-        if child != p:
-            return child
-    return p
