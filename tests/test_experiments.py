@@ -8,6 +8,7 @@ import pytest
 from nasforge.config.configuration import compose, recomposed
 from nasforge.diagnosis.listing import presets
 from nasforge.experiment.parts import Parts
+from nasforge_plugins.strategy.tsenas import TSENAS
 
 EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "experiment").glob("*.yaml"))
 
@@ -47,6 +48,37 @@ def test_the_papers_sizes():
 def test_the_study_of_the_fitness_takes_each_term_alone(name, terms, zeta, eta):
     config = compose([f"+experiment/egnas_fitness_terms={terms}", f"+experiment={name}"]).config
     assert (config["strategy"]["zeta"], config["strategy"]["eta"]) == (zeta, eta)
+
+
+DEFAULT = TSENAS()
+
+
+@pytest.mark.parametrize(
+    ("operators", "option", "value"),
+    [
+        ("all", "crossover", DEFAULT.crossover),
+        ("single_point", "crossover", "single_point"),
+        ("no_cell_mutation", "mutations", ("connection", "edge", "node")),
+        ("no_connection_mutation", "mutations", ("cell", "edge", "node")),
+        ("no_edge_mutation", "mutations", ("cell", "connection", "node")),
+        ("no_node_mutation", "mutations", ("cell", "connection", "edge")),
+        ("no_pruning", "pruning", False),
+    ],
+)
+def test_the_study_of_operators_changes_one_of_them(operators, option, value):
+    strategy = Parts(
+        compose([f"+experiment/tsenas_operators={operators}", "+experiment=tsenas_operators"]).config
+    ).strategy
+    operators = {name: getattr(strategy, name) for name in ("crossover", "mutations", "pruning")}
+    defaults = {name: getattr(DEFAULT, name) for name in operators}
+    assert operators == {**defaults, option: value}
+
+
+@pytest.mark.parametrize(("evaluation", "inherit", "epochs"), [("inherited", True, 10), ("scratch_100", False, 100)])
+def test_the_study_of_inheritance_trains_ten_times_as_long_from_scratch(evaluation, inherit, epochs):
+    words = [f"experiment/tsenas_evaluation@_global_={evaluation}", "+experiment=tsenas_inheritance_cifar10"]
+    config = compose(words).config
+    assert (config["strategy"]["inherit"], config["estimator"]["training"]["epochs"]) == (inherit, epochs)
 
 
 def test_the_references_options_are_the_published_ones():
