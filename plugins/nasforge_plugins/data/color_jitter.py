@@ -58,14 +58,15 @@ def hue(pixels: Tensor, shift: Tensor) -> Tensor:
     value, low = pixels.amax(1, keepdim=True), pixels.amin(1, keepdim=True)
     chroma = value - low
     divisor = torch.where(chroma == 0, 1, chroma)
-    sector = torch.where(
-        value == red,
-        (green - blue) / divisor,
-        torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
-    )
-    offsets = torch.arange(5, 0, -2, device=pixels.device).view(1, 3, 1, 1)  # of red, green and blue, in sixths
-    distance = (offsets + sector + 6 * shift) % 6
-    return value - chroma * torch.minimum(distance, 4 - distance).clamp_(0, 1)
+    largest_green, largest_blue = 2 * divisor + blue - red, 4 * divisor + red - green
+    scaled = torch.where(value == red, green - blue, torch.where(value == green, largest_green, largest_blue))
+    sector = scaled.div_(divisor).add_(6 * shift)  # the place on the color circle, in sixths
+    channels = []
+    for offset in (3, 1, -1):  # of red, green and blue
+        turn = sector.add(offset).div_(6)
+        distance = turn.sub_(turn.add(0.5).floor_()).abs_().mul_(6)  # from where the channel is lowest, at most 3
+        channels.append(value - chroma * (2 - distance).clamp_(0, 1))
+    return torch.cat(channels, 1)
 
 
 CHANGES = (brightness, contrast, saturation, hue)
