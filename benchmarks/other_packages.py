@@ -6,7 +6,7 @@
 Two tables: the cells of NAS-Bench-201 by their validation accuracy after 12 epochs, and the learning curves of
 `learning_curves.py`. All packages choose among the same decisions with the same budget: a number of requests, or of
 epochs, of which those that a candidate has been trained for already are free. The time is that of a whole search,
-with its lookups. That PriorBand's distributions are those of NePS is checked first. Writes
+with its lookups. That Hyperband's brackets and PriorBand's distributions are those of NePS is checked first. Writes
 `benchmarks/results/other_packages.md`.
 """
 
@@ -24,6 +24,7 @@ from typing import Any
 import neps
 import numpy as np
 import torch
+from neps.optimizers.utils.brackets import calculate_hb_bracket_layouts
 from neps.sampling import Prior as NepsPrior
 from syne_tune.backend.trial_status import Trial
 from syne_tune.config_space import choice
@@ -36,6 +37,7 @@ from nasforge.run.goals import Goals
 from nasforge.standalone.simulated_run import Answers, SimulatedRun
 from nasforge_plugins.estimator.tabular import Tabular
 from nasforge_plugins.shared.priors import Prior
+from nasforge_plugins.strategy.hyperband import brackets
 from reporting import parser, spread, write
 
 Vector = tuple[int, ...]
@@ -189,6 +191,13 @@ def searches() -> dict[str, dict[str, dict[str, Search]]]:
     }
 
 
+def check_brackets() -> None:
+    """Hyperband's brackets have as many candidates after as many epochs as those of NePS."""
+    rungs, layouts = calculate_hb_bracket_layouts(bounds=(1, 81), eta=3)
+    theirs = [(count, rungs[rung]) for layout in layouts for rung, count in layout.items()]
+    assert [(stage.candidates, stage.epochs) for stage in brackets(sorted(rungs.values()), 3)] == theirs
+
+
 def check_priors(space: VectorEncoded) -> None:
     """PriorBand's two distributions give random vectors the same likelihoods as those of NePS."""
     rng = rng_of("priors of two packages")
@@ -232,6 +241,7 @@ def main(seeds: int, evaluations: int, trainings: int) -> None:
     measured = Tabular(path=CURVES, dataset="digits", epochs=EPOCHS[-1])
     cells = Task.of(build("space", {"name": "nasbench201"}), published, (0,), evaluations)
     curves = Task.of(Listed(measured.table.rows), measured, EPOCHS, trainings * EPOCHS[-1])
+    check_brackets()
     check_priors(cells.space)
     kinds = searches()
     write(
@@ -244,7 +254,7 @@ def main(seeds: int, evaluations: int, trainings: int) -> None:
         "trainings, reduction factor 3, from one epoch. nasforge's searches share their lookups, as in `nasforge "
         "simulate`. The ratio is the median over seeds of a package's time to nasforge's. NePS "
         f"{version('neural-pipeline-search')}, Syne Tune {version('syne-tune')}. Before this, the likelihoods of 50 "
-        "random cells under PriorBand's two distributions were those of NePS.",
+        "random cells under PriorBand's two distributions, and Hyperband's brackets, were those of NePS.",
         [
             "| strategy | package | found | time of a request | ratio |",
             "| --- | --- | --- | --- | --- |",

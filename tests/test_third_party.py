@@ -78,10 +78,12 @@ def test_its_run_resumes_and_retrains_and_knows_its_package(beside, site, monkey
     assert status == 0, complaint
     monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder != str(site)])
     registry.cache_clear()
-    for command in ("report", "retrain"):
+    unknown = "no space named 'stairs'."
+    searched = "searched the space 'stairs', which no installed package has"
+    for command, sentence in {"report": unknown, "retrain": unknown, "export": searched}.items():
         status, _, complaint = beside(command, "run")
         assert status == 2
-        assert "no space named 'stairs'." in complaint
+        assert sentence in complaint
         assert "was made with nasforge-hillclimb 1.0.0, which this Python lacks: install that again" in complaint
 
 

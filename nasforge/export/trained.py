@@ -26,6 +26,7 @@ from nasforge.registry.options import checked
 from nasforge.result import Candidate, SearchResult, TrainedNetwork, median_seed
 from nasforge.run.beginning import Config, read_config
 from nasforge.run.ending import check_left
+from nasforge.run.guests import guests_explained
 from nasforge.space import Network, SearchSpace
 
 
@@ -76,10 +77,11 @@ class FinishedFolder:
     def space(self) -> SearchSpace:
         """The search space; an `UnknownNameError` if its package is not installed."""
         if (name := self.result.space) not in registry("space"):
-            raise UnknownNameError(
-                f"{self.folder} has searched the space '{name}', which no installed package has; install the package "
-                "that it came from"
-            )
+            with guests_explained(self.folder):
+                raise UnknownNameError(
+                    f"{self.folder} has searched the space '{name}', which no installed package has; install the "
+                    "package that it came from."
+                )
         space: SearchSpace = build("space", self.config["space"])
         return space
 

@@ -136,7 +136,8 @@ def check_device(device: str) -> None:
     count = torch.cuda.device_count()
     number = int(device.partition(":")[2] or 0)
     if device != "cpu" and number >= count:
-        raise OptionError(f"device={device}: this machine has {count or 'no'} GPUs that torch can use")
+        gpus = counted(count, "GPU") if count else "no GPU"
+        raise OptionError(f"device={device}: torch can use {gpus} of this machine")
 
 
 def device_name(device: str) -> str:

@@ -54,10 +54,10 @@ def nasbench201(folder: Path) -> Table:
     with open_arrays(folder / "nasbench201.npz") as arrays:
         order = _order(arrays["ops"])
         for dataset in ("cifar10", "cifar100", "imagenet16_120"):
-            run = "one run" if dataset != "cifar10" else "one run on half of the training images"
+            images = " on half of the training images" if dataset == "cifar10" else ""
             for key, metric, epochs, about, test in (
                 ("valid_acc_12ep", "accuracy", 12, "validation, one run of 12 epochs", False),
-                ("acc_200ep_single", "test_accuracy", 200, f"test, {run} of 200 epochs", True),
+                ("acc_200ep_single", "test_accuracy", 200, f"test, one run of 200 epochs{images}", True),
                 ("test_acc_12ep", "test_accuracy_12ep", 12, "test, one run of 12 epochs", True),
             ):
                 known = Column(dataset, metric, "max", test, about, "measured", epochs)
