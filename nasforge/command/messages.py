@@ -24,7 +24,8 @@ Commands (`search` is the default)
                                 executor and trainer may change
   retrain RUN [KEY=VALUE]...    train the architecture of a run from scratch;
                                 without RUN: architecture=NAME or =FILE;
-                                generation=3 (0,5,9 or all): the best of these
+                                generation=3 (0,5,9 or all): the best of these;
+                                stage= and member= likewise, if it has any
   report RUN [--follow]         write the report and the drawings again, or
                                 the report so far while the run goes on
   export RUN [--to FORMATS]     write the trained network as plain Python and

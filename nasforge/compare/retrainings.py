@@ -133,7 +133,9 @@ def _inside(run: FinishedRun) -> Iterator[Retraining]:
         if result.retrain is None:
             continue
         network, config = result.retrain.rows[0], read_config(folder)
-        names = [*named.names_of(result.architecture), *([FOUND] if result.architecture == found else [])]
+        every = list(named.names_of(result.architecture))
+        names = [name for name in every if name[0] == every[0][0]]  # a member that stands for a stage is that stage
+        names += [FOUND] if result.architecture == found else []
         own = network.notation if network.name in UNNAMED else network.name
         metrics = searched.get(network.notation, {})
         goal = run.followed[0].metric if run.followed else ""

@@ -21,7 +21,7 @@ def retrain_named(config: Config, folder: Path, selection: Mapping[str, Sequence
 
     Args:
         config: of every retraining; its `architecture` is None.
-        selection: names by their kind, "generation" or "member"; None: all names of that kind.
+        selection: names by their kind, "generation", "stage" or "member"; None: all names of that kind.
 
     Raises:
         NasforgeError: the run has no such names, or the configuration, the data or the folder is invalid; nothing was

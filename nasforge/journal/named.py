@@ -15,7 +15,7 @@ from nasforge.journal.records import read_as, well_formed
 from nasforge.journal.run_folder import RunFolder
 from nasforge.wording import counted, numbers
 
-Kind = Literal["generation", "member"]
+Kind = Literal["generation", "stage", "member"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SHOWN = 8
 """The most names that a message lists."""
@@ -61,7 +61,7 @@ class NamedArchitectures:
             return
         distinct = list(dict.fromkeys(each for named in self.by_kind.values() for each in named.values()))
         place = {architecture: index for index, architecture in enumerate(distinct)}
-        names = {kind: {name: place[each] for name, each in named.items()} for kind, named in self.by_kind.items()}
+        names = {kind: [(name, place[each]) for name, each in named.items()] for kind, named in self.by_kind.items()}
         content = {"architectures": [each.to_json() for each in distinct], "names": names}
         write_json(RunFolder(folder).named, content)
 
@@ -79,16 +79,16 @@ class NamedArchitectures:
         with well_formed(folder):
             every = [Architecture.from_json(written) for written in content.architectures]
             return cls(
-                {kind: {name: every[at] for name, at in places.items()} for kind, places in content.names.items()}
+                {kind: {name: every[at] for name, at in content.names[kind]} for kind in KINDS if kind in content.names}
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Content:
-    """The content of the file: architectures as JSON, and the index of each name's architecture by kind."""
+    """The content of the file: architectures as JSON, and by kind each name with its architecture's index, in order."""
 
     architectures: list[Mapping[str, Any]]
-    names: Mapping[str, Mapping[str, int]]
+    names: Mapping[str, Sequence[tuple[str, int]]]
 
 
 def best_of_each(

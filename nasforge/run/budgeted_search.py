@@ -111,7 +111,7 @@ class BudgetedSearch(ABC, Generic[SpaceT_co]):
         evaluated before them, 0, unless the strategy names another one.
 
         Args:
-            kind: "generation", or "member" of a population.
+            kind: "generation", "stage" of the search, or "member" of a population.
             name: unique for its kind, such as "3" or "init/3".
         """
 

@@ -37,7 +37,7 @@ def retrainings(run):
 def named(run):
     content = read_json(run / "named_architectures.json", dict)
     genes = [architecture["genes"] for architecture in content["architectures"]]
-    return {name: genes[place] for name, place in content["names"]["generation"].items()}
+    return {name: genes[place] for name, place in content["names"]["generation"]}
 
 
 def test_the_best_of_one_generation_is_retrained_under_its_name(run, command):

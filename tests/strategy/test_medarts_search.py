@@ -1,6 +1,7 @@
 """Whole ME-DARTS searches: stages that grow, mistakes found before any training, and kill -9 in the middle stage."""
 
 import json
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -108,8 +109,7 @@ def test_sizes_are_those_of_the_evaluation_network(outcome):
     assert family["final/0"]["x"] == sum(parameter.numel() for parameter in network.parameters()) / 1e6
 
 
-def test_each_member_can_be_retrained(outcome):
-    """`retrain architecture=` reads the file of a member."""
+def test_each_member_has_a_file_that_the_space_reads(outcome):
     space, artifacts = DARTSSpace(), outcome.folder / "artifacts"
     family = {member["name"]: member for member in json.loads((artifacts / "members.json").read_text())}
     read = {name: space.read(str(artifacts / member["architecture"])) for name, member in family.items()}
@@ -117,6 +117,42 @@ def test_each_member_can_be_retrained(outcome):
     assert read["final/0"] == outcome.architecture
     network = space.build(read["init/1"], (1, 8, 8), 10, channels=4, cells=20)
     assert family["init/1"]["x"] == sum(parameter.numel() for parameter in network.parameters()) / 1e6
+
+
+def test_members_are_retrained_by_name_or_stage_and_compared(command, outcome, tmp_path):
+    run = shutil.copytree(outcome.folder, tmp_path / "run")
+    family = {member["name"]: member for member in json.loads((run / "artifacts/members.json").read_text())}
+    line = ["final/0"]
+    while parents := family[line[0]]["parents"]:
+        line.insert(0, parents[0])  # the normal cell is the first parent's
+    other = next(name for name in family if name.startswith("mid/") and name not in line)
+    small = ["retrain.seeds=1", "retrain.epochs=1", "retrain.random=0", "retrain.channels=4", "retrain.cells=2"]
+    trained = {}
+    for words in ("stage=init,final", f"member={other}"):
+        status, _, complaint = command("retrain", str(run), words, *small)
+        assert status == 0, complaint
+    for path in run.glob("retrain-*/result.json"):
+        row = json.loads(path.read_text())["retrain"]["rows"][0]
+        trained[row["name"]] = row
+    space = DARTSSpace()
+    for label, name in (("stage init", line[0]), ("stage final", line[2]), (f"member {other}", other)):
+        file = run / "artifacts/members" / f"{name.replace('/', '-')}.json"
+        assert trained[label]["notation"] == str(space.read(str(file)))
+    assert command("compare", str(run), f"out={tmp_path / 'out'}")[0] == 0
+    markdown = (tmp_path / "out/comparison.md").read_text()
+    for label, row in trained.items():
+        assert f"| {label} | 1 | 1 | {100 * row['mean']:.2f} |" in markdown
+    assert markdown.index("| stage init |") < markdown.index("| stage final |") < markdown.index(f"| member {other} |")
+    assert f"| member {line[0]} |" not in markdown, "it stands for its stage"
+
+
+def test_a_member_or_stage_that_does_not_exist_is_refused(mistake, outcome):
+    run = str(outcome.folder)
+    assert "has no member init/3; it has init/0, init/1, mid/0, mid/1, mid/2, final/0" in mistake(
+        "retrain", run, "member=init/3", "retrain.seeds=1"
+    )
+    assert "has no stage start; it has init, mid, final" in mistake("retrain", run, "stage=start", "retrain.seeds=1")
+    assert not list(outcome.folder.glob("retrain-*"))
 
 
 def test_a_search_killed_in_the_middle_stage_repeats_no_finished_fit(outcome, tmp_path):

@@ -56,7 +56,14 @@ from nasforge import (
     scaled_shape,
 )
 from nasforge_plugins.strategy.darts import GradientAlphas, collapse_warning
-from nasforge_plugins.strategy.medarts.pictures import Trace, approximations, keep_family, keep_mix, unequal_training
+from nasforge_plugins.strategy.medarts.pictures import (
+    Trace,
+    approximations,
+    keep_family,
+    keep_mix,
+    name_members,
+    unequal_training,
+)
 from nasforge_plugins.strategy.medarts.population import (
     Dominance,
     Member,
@@ -198,6 +205,7 @@ class MEDARTS(Strategy[WeightSharing]):
     def explain(self, run: Run[WeightSharing], trace: Trace) -> None:
         """Show the family tree and how the final member's mix moved, and note what limits the result."""
         keep_family(run, trace)
+        name_members(run, trace)
         keep_mix(run, trace)
         run.notes += unequal_training(trace.members, self.stages)
         free = run.space.derive(run.space.mix(trace.best.alphas))

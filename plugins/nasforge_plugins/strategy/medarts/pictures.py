@@ -51,6 +51,17 @@ def keep_family(run: Run[WeightSharing], trace: Trace) -> None:
     )
 
 
+def name_members(run: Run[WeightSharing], trace: Trace) -> None:
+    """Name each member for `nasforge retrain`. Those that passed on the final one's normal cell stand for their stages.
+
+    So g'_init and g'_mid of section IV.D.1 are `stage=init` and `stage=mid`.
+    """
+    for ancestor in next(iter(lineages(trace.best, trace.members).values())):
+        run.name_architecture("stage", ancestor.stage, ancestor.architecture)
+    for member in trace.members:
+        run.name_architecture("member", member.name, member.architecture)
+
+
 def keep_mix(run: Run[WeightSharing], trace: Trace) -> None:
     """Keep a heatmap of the mixing weights for each cell type of the final member, through all stages."""
     lines = lineages(trace.best, trace.members)
