@@ -4,22 +4,28 @@
 
 The numbers of steps come from the experiments. Each step takes the time of a timed one, in proportion to its cells; a
 captured step also in proportion to its work if that is more than the timed one's, and an eager step takes at least as
-long as a captured one. Reading and augmenting images, Lightning's loop, the control and tests are left out. Writes
-`benchmarks/results/gpu_hours.md`.
+long as a captured one. Reading and augmenting images, Lightning's loop, the control and tests are left out, and so is
+the supernet of TS-ENAS. Writes `benchmarks/results/gpu_hours.md`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from nasforge import network_size
 from nasforge.config.configuration import compose
 from nasforge_plugins.space.darts import DARTS
 from reporting import parser, write
 
+CONF = Path(__file__).parents[1] / "conf/experiment"
 CIFAR, IMAGENET = (3, 32, 32), (3, 224, 224)
 IMAGES = {"cifar10": 50_000, "cifar100": 50_000, "fashion_mnist": 60_000, "imagenet": 1_281_167}
 
@@ -87,11 +93,12 @@ def looked_up(config: dict[str, Any]) -> Hours:
     return Hours(16 / 3 * 25_000 / 10_000 * config["strategy"]["epochs"] / 3600, math.nan)
 
 
-def populations(config: dict[str, Any]) -> Hours:
-    """The study of the population: every size, with every seed."""
-    sizes = [10, 20, 30, 40, 50, 60]
-    searches = [{**config, "strategy": {**config["strategy"], "population": size}} for size in sizes]
-    return sum((egnas(search, 25_000, 32 * 32) * 3 for search in searches), Hours())
+def candidates(config: dict[str, Any]) -> Hours:
+    """Random search: so many networks of the space of DARTS, each trained from scratch."""
+    training = config["estimator"]["training"]
+    images = int(training["images"] or (1 - training["held_out"]) * IMAGES[config["data"]["name"]])
+    steps = training["epochs"] * math.ceil(images / config["data"]["batch_size"])
+    return Hours.of(EVALUATION, config["budget"]["evaluations"] * steps, training["cells"], 0)
 
 
 def gradients(config: dict[str, Any], timed: Timed) -> Hours:
@@ -129,25 +136,50 @@ def retraining(config: dict[str, Any]) -> Hours:
     return Hours.of(EVALUATION, steps, how["cells"], how["batch_size"] * size)
 
 
-def rows() -> Iterator[tuple[str, Hours]]:
-    """Each experiment in words, with its hours."""
-    names = ("egnas_cifar10", "egnas_imagenet", "egnas_nasbench201", "retrain_cifar10", "retrain_imagenet")
-    names += ("darts_cifar10", "pc_darts_cifar10", "medarts_cifar10", "tsenas_cifar10")
-    configs = {name: compose([f"+experiment={name}"]).config for name in names}
-    search = egnas(configs["egnas_cifar10"], 25_000, 32 * 32)
-    part = configs["egnas_imagenet"]["data"]["search_training"] * IMAGES["imagenet"]
-    yield "search, `egnas_cifar10`", search
-    yield "three fitnesses, three seeds, `egnas_fitness_cifar10`", search * 9
-    yield "sixteen fitness weights, `egnas_fitness_grid_cifar10`", search * 16
-    yield "six populations, three seeds, `egnas_population_cifar10`", populations(configs["egnas_cifar10"])
-    yield "search, `egnas_nasbench201`", looked_up(configs["egnas_nasbench201"])
-    yield "search, `egnas_imagenet`", egnas(configs["egnas_imagenet"], part, 28 * 28)
-    yield "search, `darts_cifar10`", gradients(configs["darts_cifar10"], WHOLE)
-    yield "search, `pc_darts_cifar10`", gradients(configs["pc_darts_cifar10"], PARTIAL)
-    yield "search, `medarts_cifar10`", stages(configs["medarts_cifar10"])
-    yield "search, `tsenas_cifar10`, without its supernet", chains(configs["tsenas_cifar10"])
-    yield "one training, `retrain_cifar10`", retraining(configs["retrain_cifar10"])
-    yield "one training, `retrain_imagenet`", retraining(configs["retrain_imagenet"])
+def sweep(name: str) -> Iterator[dict[str, Any]]:
+    """The configuration of each job of a sweep that an experiment declares."""
+    values = yaml.safe_load((CONF / f"{name}.yaml").read_text())["hydra"]["sweeper"]["params"]
+    words = [f"+experiment={name}", *(f"{key}={value}" for key, value in values.items())]
+    for batch in BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(words), None):
+        yield from (compose(job).config for job in batch)
+
+
+def small(config: dict[str, Any]) -> Hours:
+    """A search of EG-NAS on CIFAR."""
+    return egnas(config, IMAGES["cifar10"] / 2, 32 * 32)
+
+
+def large(config: dict[str, Any]) -> Hours:
+    """A search of EG-NAS on a part of ImageNet, whose maps have 28 x 28 pixels after the stem."""
+    return egnas(config, config["data"]["search_training"] * IMAGES["imagenet"], 28 * 28)
+
+
+ROWS: Mapping[str, Callable[[dict[str, Any]], Hours]] = {
+    "egnas_cifar10": small,
+    "egnas_fitness_cifar10": small,
+    "egnas_fitness_grid_cifar10": small,
+    "egnas_population_cifar10": small,
+    "egnas_imagenet": large,
+    "egnas_nasbench201": looked_up,
+    "darts_cifar10": lambda config: gradients(config, WHOLE),
+    "pc_darts_cifar10": lambda config: gradients(config, PARTIAL),
+    "medarts_cifar10": stages,
+    "random_search_images_cifar10": candidates,
+    "random_search_resolution_cifar10": candidates,
+    "tsenas_cifar10": chains,
+    "retrain_cifar10": retraining,
+    "retrain_imagenet": retraining,
+}
+"""The hours of an experiment's search, or of one training of a recipe."""
+
+
+def rows() -> Iterator[str]:
+    """Each experiment with the number of its searches and their hours."""
+    for name, hours_of in ROWS.items():
+        sweeps = "sweeper:" in (CONF / f"{name}.yaml").read_text()
+        configs = list(sweep(name)) if sweeps else [compose([f"+experiment={name}"]).config]
+        hours = sum(map(hours_of, configs), Hours())
+        yield f"| `{name}` | {len(configs)} | {rounded(hours.eager)} | {rounded(hours.graph)} |"
 
 
 def rounded(hours: float) -> str:
@@ -157,16 +189,19 @@ def rounded(hours: float) -> str:
 
 def main() -> None:
     parser(__doc__).parse_args()
+    training = retraining(compose(["+experiment=retrain_imagenet"]).config)
     about = (
         "**Extrapolated, not measured.** Hours on one NVIDIA H200 in fp32. Four steps were timed on one (torch "
         "2.11.0+cu130, medians of ten; eager and as a CUDA graph): of a supernet of 16 channels and 8 cells with K=4 "
         f"and 256 images {PARTIAL.eager} and {PARTIAL.graph} ms, its forward pass {SCORED.eager} and {SCORED.graph} "
         f"ms, with K=1 and 64 images {WHOLE.eager} and {WHOLE.graph} ms; of DARTS_V2 with 36 channels, 20 cells and 96 "
-        f"images {EVALUATION.eager} and {EVALUATION.graph} ms. Reading images, Lightning's loop, the control and tests "
-        "are left out."
+        f"images {EVALUATION.eager} and {EVALUATION.graph} ms. A search on NAS-Bench-201 is extrapolated from the 16 "
+        "seconds of a whole fit, of 3 epochs of 10,000 images. Reading images, Lightning's loop, the control and tests "
+        "are left out, and so is the supernet of TS-ENAS. A training on ImageNet must read "
+        f"{250 * IMAGES['imagenet'] / 3600 / training.eager:,.0f} images a second to take no longer."
     )
-    lines = ["| what | hours, eager | hours, captured |", "| --- | ---: | ---: |"]
-    lines += [f"| {what} | {rounded(hours.eager)} | {rounded(hours.graph)} |" for what, hours in rows()]
+    lines = ["| experiment | searches or trainings | hours, eager | hours, captured |", "| --- | ---: | ---: | ---: |"]
+    lines += rows()
     write("gpu_hours", "GPU hours of the papers' sizes", about, lines)
 
 

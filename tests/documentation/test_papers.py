@@ -53,8 +53,8 @@ def test_nothing_that_a_paper_numbers_is_left_out(paper, text):
     names = {item.name for item in paper.items}
     kinds = {"Figure": r"Fig(?:ure|\.)\s?|图\s?", "Algorithm": r"Algorithm ", "Table": r"T(?:able|ABLE) |表 "}
     for kind, pattern in kinds.items():
-        for numeral in re.findall(rf"^(?:\*\*)?(?:{pattern})(\d|[IV]+)\b[.:\s]", captions, re.MULTILINE):
-            assert f"{kind} {numeral}" in names
+        numerals = re.findall(rf"^[#*\s]*(?:{pattern})(\d|[IV]+)\b[.:\s]", captions, re.MULTILINE)
+        assert names >= {f"{kind} {numeral}" for numeral in numerals}
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
@@ -124,7 +124,7 @@ def test_every_command_composes(item):
         if words == list(overrides) and len(words) == 1:
             search = overrides
             continue
-        if words[:2] == ["retrain", "RUN"]:
+        if words[0] == "retrain" and "=" not in words[1]:
             parts = Parts(composed_onto(overrides, search))
         else:
             for job in jobs(overrides):
