@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -20,6 +20,9 @@ from nasforge.devices.transfer import sent
 from nasforge.errors import DataError, OptionError
 from nasforge.images import DrawnBatches, ImageSet, SeededBatches
 from nasforge.space import Shape
+
+Resampling = Literal["lanczos", "bilinear"]
+"""Filters that scale images."""
 
 
 @dataclass(frozen=True)
@@ -251,12 +254,16 @@ class DataModule(pl.LightningDataModule, ABC):
     Attributes:
         name: the registry name, a class attribute (Lightning's base class declares it too).
         pad, flip: the augmentation that suits the images (digits must not be flipped).
+        center, resampling: how a trained network reads an image of another size: the share of its shorter side that
+            remains, and the filter that scales it.
         next_data: name of the data that one would search after these, and why: ("cifar10", "search on color
             photographs"); None if these are no first step.
     """
 
     pad: int = 4
     flip: bool = True
+    center: float = 1.0
+    resampling: Resampling = "lanczos"
     next_data: tuple[str, str] | None = None
 
     def __init__(self, *, batch_size: int, workers: int) -> None:

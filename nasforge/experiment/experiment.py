@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -329,6 +330,7 @@ def _open(parts: Parts, journal: Journal, ledger: list[Evaluation] | None = None
 def _images(parts: Parts) -> dict[str, Any]:
     """Return what a run records about its data."""
     data = parts.search_data
+    whole = replace(data, train=parts.data.train)
     return {
         "name": parts.data.name,
         "fingerprint": data.fingerprint,
@@ -336,7 +338,9 @@ def _images(parts: Parts) -> dict[str, Any]:
         "input shape": list(data.input_shape),
         "class names": list(data.class_names),
         "reading": parts.data.reading,
-        "class counts": dict(zip(data.class_names, data.class_counts, strict=True)),
+        "center": parts.data.center,
+        "resampling": parts.data.resampling,
+        "class counts": dict(zip(data.class_names, whole.class_counts, strict=True)),
         "mean": list(data.preprocessing.mean),
         "deviation": list(data.preprocessing.std),
         "split": f"class-balanced halves, seed {parts.seed}"

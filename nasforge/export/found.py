@@ -89,7 +89,13 @@ def untrained(config: Mapping[str, Any], *, fold: bool = False) -> FoundNetwork:
         name=file_name(preset or parts.space.name, str(parts.data.name)),
         classifier=Classifier(
             network.eval(),
-            Transform(data.input_shape, data.preprocessing.mean, data.preprocessing.std),
+            Transform(
+                data.input_shape,
+                data.preprocessing.mean,
+                data.preprocessing.std,
+                parts.data.center,
+                parts.data.resampling,
+            ),
             data.class_names,
         ),
         title=f"{preset or 'An architecture'} of the space {parts.space.name} for {parts.data.name}: "

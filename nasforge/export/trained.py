@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from safetensors.torch import load_file
 
 from nasforge.architecture import Architecture, Evaluation
 from nasforge.config.configuration import check_whole
+from nasforge.data import Resampling
 from nasforge.errors import OptionError, RunError, UnknownNameError
 from nasforge.experiment.outcome import existing
 from nasforge.experiment.retraining_options import Retraining
@@ -103,7 +104,10 @@ class FinishedFolder:
         with well_formed(self.folder):
             channels, height, width = map(int, facts["input shape"])
             mean, std = (tuple(map(float, facts[key])) for key in ("mean", "deviation"))
-            return Transform((channels, height, width), mean, std), tuple(map(str, facts["class names"]))
+            center, filters = float(facts.get("center", 1)), {name: name for name in get_args(Resampling)}
+            resampling = filters[facts.get("resampling", "lanczos")]  # older runs record neither
+            transform = Transform((channels, height, width), mean, std, center, resampling)
+            return transform, tuple(map(str, facts["class names"]))
 
     @property
     def evaluations(self) -> list[Evaluation]:

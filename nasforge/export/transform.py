@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from nasforge.data import Preprocessing
+from nasforge.data import Preprocessing, Resampling
 from nasforge.errors import DataError, text_of
 from nasforge.space import Shape
 
@@ -42,11 +42,13 @@ def upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def fitted(image: Image.Image, shape: Shape) -> Tensor:
-    """Return the center of an image as uint8 (C, H, W): upright, gray or in color, scaled by Lanczos resampling.
+def fitted(image: Image.Image, shape: Shape, *, center: float = 1.0, resampling: Resampling = "lanczos") -> Tensor:
+    """Return the center of an image as uint8 (C, H, W): upright, gray or in color, scaled to the shape.
 
     Args:
         shape: (C, H, W) of the result; the largest centered rectangle with the ratio W / H is scaled to it.
+        center: the share of that rectangle's sides that remains.
+        resampling: Pillow's filter.
 
     Raises:
         DataError: the image has more than 8 bits per channel, or C is neither 1 nor 3.
@@ -56,7 +58,8 @@ def fitted(image: Image.Image, shape: Shape) -> Tensor:
         raise DataError(f"the image has Pillow's mode {image.mode}, more than 8 bits per channel; convert it to 8 bits")
     if channels not in _MODES:
         raise DataError(f"the network reads {channels} channels, which no image file has; pass an array (H, W, C)")
-    scaled = ImageOps.fit(upright(image).convert(_MODES[channels]), (width, height), Image.Resampling.LANCZOS)
+    method = Image.Resampling[resampling.upper()]
+    scaled = ImageOps.fit(upright(image).convert(_MODES[channels]), (width, height), method, bleed=(1 - center) / 2)
     return torch.from_numpy(np.array(scaled).reshape(height, width, channels).transpose(2, 0, 1).copy())
 
 
@@ -67,11 +70,14 @@ class Transform:
     Attributes:
         input_shape: (C, H, W) of the images that the network was trained on.
         mean, std: per channel, of pixels in [0, 1].
+        center, resampling: how an image of another size is read; see `fitted`.
     """
 
     input_shape: Shape
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    center: float = 1.0
+    resampling: Resampling = "lanczos"
 
     def __call__(self, images: AnyImage) -> Tensor:
         """Return float32 (B, C, H, W), normalized; a single image is a batch of one.
@@ -93,7 +99,7 @@ class Transform:
         if isinstance(images, str | PathLike):
             return self._of_file(images)
         if isinstance(images, Image.Image):
-            return fitted(images, self.input_shape)[None]
+            return self._fitted(images)[None]
         batch = _batch(images)
         if tuple(batch.shape[1:]) == self.input_shape:
             return batch
@@ -102,7 +108,7 @@ class Transform:
     def _of_file(self, path: str | PathLike[str]) -> Tensor:
         try:
             with Image.open(path) as image:
-                return fitted(image, self.input_shape)[None]
+                return self._fitted(image)[None]
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
         except FileNotFoundError:
@@ -115,13 +121,17 @@ class Transform:
         channels = len(image)
         if channels <= 4 and self.input_shape[0] in _MODES:
             opaque = image[: 1 if channels < 3 else 3].permute(1, 2, 0).contiguous().numpy()
-            return fitted(Image.fromarray(opaque[..., 0] if channels < 3 else opaque), self.input_shape)
+            return self._fitted(Image.fromarray(opaque[..., 0] if channels < 3 else opaque))
         if channels != self.input_shape[0]:
             raise DataError(
                 f"images have {channels} channels, but the network reads {self.input_shape[0]}; "
                 "a batch of gray images needs an axis of one channel, images[..., None]"
             )
-        return torch.cat([fitted(Image.fromarray(plane.numpy()), (1, *self.input_shape[1:])) for plane in image])
+        return torch.cat([self._fitted(Image.fromarray(plane.numpy()), 1) for plane in image])
+
+    def _fitted(self, image: Image.Image, channels: int | None = None) -> Tensor:
+        shape = (channels or self.input_shape[0], *self.input_shape[1:])
+        return fitted(image, shape, center=self.center, resampling=self.resampling)
 
 
 def _batch(images: np.ndarray | Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from PIL import Image
 from torchvision.io import decode_image
 from torchvision.transforms import RandomResizedCrop, v2
 
-from nasforge import DataModule, Network, NetworkModule, OptionError, train
+from nasforge import DataModule, Network, NetworkModule, OptionError, Transform, train
 from nasforge.testing import DataContract
 from nasforge.training.augmentation import with_policy
 from nasforge.training.resident import check_room, placed
@@ -75,6 +75,15 @@ def test_images_are_read_as_by_torchvisions_reference(root, size):
         pillow = v2.functional.pil_to_tensor(reference(Image.open(file)))
         assert (image.int() - pillow.int()).abs().max() <= 1
     assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_trained_network_reads_a_file_as_it_was_tested(root):
+    data = imagenet(root, size=28)
+    read_alike = Transform((3, 28, 28), MEAN, DEVIATION, data.center, data.resampling)
+    read_whole = Transform((3, 28, 28), MEAN, DEVIATION)
+    for image, file in zip(data.test[torch.arange(6)][0], sorted((root / "val").rglob("*.JPEG")), strict=True):
+        near, far = ((read.pixels(file)[0].int() - image.int()).abs().float() for read in (read_alike, read_whole))
+        assert near.mean() < 3 < 9 < far.mean()
 
 
 @pytest.mark.parametrize("height", [30, 10, 400])

@@ -29,7 +29,7 @@ from nasforge_plugins.data import folders
 from nasforge_plugins.data.color_jitter import ColorJitter
 from nasforge_plugins.data.image_folder import verify
 from nasforge_plugins.data.own_images import SIDE, counted, require_enough
-from nasforge_plugins.data.photos import JPEG, Photos
+from nasforge_plugins.data.photos import CENTER, JPEG, Photos
 
 JPEG_END = b"\xff\xd9"
 LISTED_AT_ONCE = 8
@@ -57,6 +57,8 @@ class ImageNet(DataModule):
 
     name = "imagenet"
     pad = 0  # crops are drawn while the files are read
+    center = CENTER
+    resampling = "bilinear"
 
     def __init__(
         self,
@@ -172,7 +174,7 @@ class ImageNet(DataModule):
         side = self.size
         return (
             f"{side} x {side} pixels in color: random crops for training, otherwise the center of each image after its "
-            f"shorter side is scaled to {round(side * 256 / 224)}"
+            f"shorter side is scaled to {round(side / CENTER)}"
         )
 
     @property
@@ -181,8 +183,8 @@ class ImageNet(DataModule):
         parts = (("training", self.train), ("test", self.test))
         return (
             *(f"{part} images of each class: {counted(images.labels, self.class_names)}" for part, images in parts),
-            f"the search reads {self.search_training:.3g} of the training images for weights and "
-            f"{self.search_validation:.3g} for architectures; the test images are those of {self.root / 'val'}",
+            f"the search reads {100 * self.search_training:.4g} % of the training images for weights and "
+            f"{100 * self.search_validation:.4g} % for architectures; the test images are those of {self.root / 'val'}",
         )
 
 

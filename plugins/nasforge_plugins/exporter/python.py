@@ -57,6 +57,8 @@ def source_file(found: FoundNetwork) -> str:
         shape=transform.input_shape,
         mean=transform.mean,
         std=transform.std,
+        resampling=transform.resampling.upper(),
+        bleed=(1 - transform.center) / 2,
         image_mode={1: "L", 3: "RGB"}.get(transform.input_shape[0]),
     )
 

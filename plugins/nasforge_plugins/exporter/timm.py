@@ -106,8 +106,8 @@ def _settings(found: FoundNetwork, head: str) -> dict[str, Any]:
     return {
         "num_classes": len(found.classifier.class_names),
         "input_size": transform.input_shape,
-        "interpolation": "lanczos",
-        "crop_pct": 1.0,
+        "interpolation": transform.resampling,
+        "crop_pct": transform.center,
         "mean": transform.mean,
         "std": transform.std,
         "classifier": head,
