@@ -157,7 +157,7 @@ DEAR = ["tsenas", "darts", "cascade", "training"]
 """What takes long: these spaces meet the other estimators first, these estimators the other spaces."""
 
 
-ALIKE = ["autoformer", "fbnet", "mnasnet", "mobilenet", "nasbench_macro", "once_for_all", "transnas_macro"]
+ALIKE = ["autoformer", "fbnet", "mnasnet", "mobilenet", "nasbench_macro", "once_for_all", "resnet", "transnas_macro"]
 """Spaces with the abilities of `transnas_micro` or `module`, which meet every strategy and estimator for them.
 They meet one strategy, which samples, mutates and crosses over; `SpaceContract` runs one-shot strategies in each."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nasforge.compare.charts import Chart, drawn
 from nasforge.compare.comparison import Comparison
-from nasforge.compare.retrainings import Retrained, Row, retrained
+from nasforge.compare.retrainings import Row, TrainedAlike, trained_alike
 from nasforge.compare.sections import Grid, Section
 from nasforge.compare.trajectories import Band
 from nasforge.wording import amount, words
@@ -22,12 +22,12 @@ CAPTION = (
 
 def retraining_section(comparison: Comparison) -> Iterator[Section]:
     """A table for each recipe by which networks of these runs were retrained, and its chart over generations."""
-    if recipes := retrained(comparison):
+    if recipes := trained_alike(comparison):
         grids = tuple(_grid(comparison, recipe) for recipe in recipes)
         yield Section("Retrained networks", CAPTION, grids, tuple(_charts(comparison, recipes)))
 
 
-def _grid(comparison: Comparison, recipe: Retrained) -> Grid:
+def _grid(comparison: Comparison, recipe: TrainedAlike) -> Grid:
     goal = comparison.first.followed[0] if comparison.first.followed else None
     several = len(comparison.groups) > 1
     searched = goal is not None and any(math.isfinite(row.searched) for row in recipe.rows)
@@ -48,7 +48,7 @@ def _grid(comparison: Comparison, recipe: Retrained) -> Grid:
     return Grid(_title(recipe), tuple(heads), tuple(rows), names=True)
 
 
-def _title(recipe: Retrained) -> str:
+def _title(recipe: TrainedAlike) -> str:
     options = ", ".join(f"{key}={value}" for key, value in list(recipe.options.items())[:3])
     return f"retrained from scratch for {recipe.duration}{f' ({options})' if options else ''}"
 
@@ -58,7 +58,7 @@ def _accuracy(row: Row) -> str:
     return f"{100 * row.mean:.2f}{deviation}"
 
 
-def _charts(comparison: Comparison, recipes: Sequence[Retrained]) -> Iterator[Chart]:
+def _charts(comparison: Comparison, recipes: Sequence[TrainedAlike]) -> Iterator[Chart]:
     """For each recipe, the accuracy over generations, if those of at least two were retrained."""
     for number, recipe in enumerate(recipes):
         if bands := list(_bands(comparison, recipe.rows)):

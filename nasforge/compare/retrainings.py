@@ -14,7 +14,7 @@ from nasforge.journal.named import NamedArchitectures
 from nasforge.journal.records import flat, read_as
 from nasforge.journal.run_folder import RunFolder
 from nasforge.registry.places import path_keys
-from nasforge.result import SearchResult, TrainedNetwork
+from nasforge.result import Retrained, SearchResult, TrainedNetwork
 from nasforge.run.beginning import read_config
 from nasforge.run.ending import check_left
 from nasforge.run.folders import FinishedRun
@@ -81,7 +81,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Retrained:
+class TrainedAlike:
     """The networks that were trained by one recipe, in the order of their names.
 
     Attributes:
@@ -94,8 +94,8 @@ class Retrained:
     rows: tuple[Row, ...]
 
 
-def retrained(comparison: Comparison) -> list[Retrained]:
-    """The networks retrained inside the folders of all runs, by recipe; none if there is no such folder."""
+def trained_alike(comparison: Comparison) -> list[TrainedAlike]:
+    """The networks that were retrained from all runs, by recipe; none if nothing was retrained."""
     rows: dict[str, dict[tuple[Name, str], list[Retraining]]] = {}
     recipes: dict[str, Retraining] = {}
     for group in comparison.groups:
@@ -111,7 +111,7 @@ def retrained(comparison: Comparison) -> list[Retrained]:
         return places.get(name, math.inf), name != FOUND, name  # then what was found, then baselines
 
     return [
-        Retrained(
+        TrainedAlike(
             recipes[key].duration,
             _differing(recipes[key].recipe, [other.recipe for other in recipes.values()]),
             tuple(Row(group, name, tuple(several)) for (name, group), several in sorted(named.items(), key=order)),
@@ -121,31 +121,46 @@ def retrained(comparison: Comparison) -> list[Retrained]:
 
 
 def _inside(run: FinishedRun) -> Iterator[Retraining]:
-    """What was retrained inside a run's folder; of several trainings of one network by one recipe, the most."""
-    named, found = NamedArchitectures.of(run.folder), run.result.architecture
-    searched = {candidate.notation: candidate.metrics for candidate in run.evaluations}
+    """What was retrained inside a run's folder, and what the run itself trained by one of these recipes.
+
+    Of several trainings of one network by one recipe, only the one with the most seeds.
+    """
+    finished = list(_finished(run))
+    recipes = [_recipe(config) for config, _ in finished]
+    if _recipe(run.config) in recipes:
+        finished.append((run.config, run.result))
     most: dict[tuple[str, str], Retraining] = {}
-    for folder in sorted(run.folder.glob(RunFolder(run.folder).retraining("*").name)):
-        if not RunFolder(folder).result.exists():
-            continue
-        check_left(folder)
-        result: SearchResult = read_as(RunFolder(folder).result, SearchResult)
-        if result.retrain is None:
-            continue
-        network, config = result.retrain.rows[0], read_config(folder)
-        every = list(named.names_of(result.architecture))
-        names = [name for name in every if name[0] == every[0][0]]  # a member that stands for a stage is that stage
-        names += [FOUND] if result.architecture == found else []
-        own = network.notation if network.name in UNNAMED else network.name
-        metrics = searched.get(network.notation, {})
-        goal = run.followed[0].metric if run.followed else ""
-        retraining = Retraining(
-            _recipe(config), tuple(names) or (("", own),), network, result.retrain.duration, metrics.get(goal, math.nan)
-        )
-        key = (digest(retraining.recipe), network.notation)
-        if key not in most or len(network.seeds) > len(most[key].network.seeds):
-            most[key] = retraining
+    named = NamedArchitectures.of(run.folder)
+    for config, result in finished:
+        if result.retrain is not None:
+            retraining = _retraining(run, named, config, result, result.retrain)
+            key = digest(retraining.recipe), retraining.network.notation
+            if key not in most or len(retraining.network.seeds) > len(most[key].network.seeds):
+                most[key] = retraining
     yield from most.values()
+
+
+def _finished(run: FinishedRun) -> Iterator[tuple[Mapping[str, Any], SearchResult]]:
+    """The configuration and the result of each finished retraining inside a run's folder."""
+    for folder in sorted(run.folder.glob(RunFolder(run.folder).retraining("*").name)):
+        if RunFolder(folder).result.exists():
+            check_left(folder)
+            yield read_config(folder), read_as(RunFolder(folder).result, SearchResult)
+
+
+def _retraining(
+    run: FinishedRun, named: NamedArchitectures, config: Mapping[str, Any], result: SearchResult, retrained: Retrained
+) -> Retraining:
+    network, architecture = retrained.rows[0], result.architecture
+    every = list(named.names_of(architecture))
+    names = [name for name in every if name[0] == every[0][0]]  # a member that stands for a stage is that stage
+    names += [FOUND] if architecture == run.result.architecture else []
+    own = "", network.notation if network.name in UNNAMED else network.name
+    goal = run.followed[0].metric if run.followed else ""
+    searched = next((each.metrics for each in run.evaluations if each.notation == network.notation), {})
+    return Retraining(
+        _recipe(config), tuple(names) or (own,), network, retrained.duration, searched.get(goal, math.nan)
+    )
 
 
 def _recipe(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_every_best_is_retrained_once(run, command):
 def test_a_comparison_shows_what_was_retrained(run, command, tmp_path):
     command("retrain", str(run), "generation=1", *SMALL)
     command("retrain", str(run), *SMALL)
-    command("retrain", str(run), "architecture=resnet", *SMALL)
+    command("retrain", str(run), "space=resnet", "architecture=RESNET18", *SMALL)
     status, printed, complaint = command("compare", str(run), f"out={tmp_path}/compared")
     assert status == 0, complaint
     markdown = (tmp_path / "compared/comparison.md").read_text()
@@ -71,9 +71,10 @@ def test_a_comparison_shows_what_was_retrained(run, command, tmp_path):
     rows = {cells[1].strip(): cells for line in table[2:] if len(cells := line.split("|")) > 2}
     generations = named(run)
     known = [name for name in generations if generations[name] in (generations["1"], generations["4"])]
-    assert list(rows) == [*(f"generation {name}" for name in known), "found", "resnet"]
-    assert rows["found"][2:] == rows["generation 4"][2:] != rows["resnet"][2:]
-    assert rows["found"][4].strip() != "–" == rows["resnet"][4].strip()  # the search has not evaluated the baseline
+    assert list(rows) == [*(f"generation {name}" for name in known), "found", "RESNET18"]
+    assert rows["found"][2:] == rows["generation 4"][2:] != rows["RESNET18"][2:]
+    assert rows["RESNET18"][6].strip() == "11.2"
+    assert rows["found"][4].strip() != "–" == rows["RESNET18"][4].strip()  # the search has not evaluated the baseline
     assert "Retrained from scratch for 1 epoch" in printed
     assert "<h2>Retrained networks</h2>" in (tmp_path / "compared/comparison.html").read_text()
     assert (tmp_path / "compared/comparison_generations.svg").exists()
