@@ -39,7 +39,8 @@ class Comparison:
     Attributes:
         groups: sorted by the headline score, best first.
         scores: scores of every run of every group; the first is the headline.
-        tests: tests of each pair of groups, by the tested scores: the headline and the hypervolume.
+        tests: tests of each pair of groups, by the tested scores: the headline, the hypervolume, and accuracies that
+            supernets recorded.
         box: the volume that hypervolumes are shares of, if the runs follow several objectives.
         notes: what a reader must know, such as omitted runs and unused budgets.
         alike: whether all searches had the same task; if not, only their retrained networks are compared.

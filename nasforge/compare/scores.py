@@ -86,6 +86,7 @@ def scores(
     """
     complete, notes = [], []
     every = [run for group in groups for run in group]
+    tested = {"hypervolume", *(_last(metric) for metric in common_curves(every))}
     for name, title, direction, of in [*(_kinds(every, box) if alike else _of_unlike(groups)), *_costs()]:
         values = [[of(run) for run in group] for group in groups]
         without = [
@@ -94,7 +95,7 @@ def scores(
         ]  # fmt: skip
         if not without:
             percent = is_share(every[0].result.by_metric.get(name, name))
-            complete.append(Score(name, title, direction, tuple(map(tuple, values)), percent, name == "hypervolume"))
+            complete.append(Score(name, title, direction, tuple(map(tuple, values)), percent, name in tested))
         elif len(without) < sum(map(len, groups)):
             notes.append(f"{title} is omitted: {without[0]} has none")
     return complete, notes
@@ -121,7 +122,7 @@ def _kinds(runs: Sequence[FinishedRun], box: Box | None) -> Iterator[Kind]:
     ):  # accuracies of different supernets are not comparable
         yield "validation_accuracy", "validation accuracy, shared weights", "max", _validated
     for metric in common_curves(runs):
-        yield f"{metric}_last", f"{words(metric)}, last epoch", "max", _in_last_epoch(metric)
+        yield _last(metric), f"{words(metric)}, last epoch", "max", _in_last_epoch(metric)
     yield "control_percentile", "percentile among random ones", "max", _percentile
 
 
@@ -183,6 +184,10 @@ def _looked_up(dataset: str) -> Callable[[FinishedRun], float]:
 
 def _validated(run: FinishedRun) -> float:
     return run.result.control.found if run.result.control else math.nan
+
+
+def _last(metric: str) -> str:
+    return f"{metric}_last"
 
 
 def _in_last_epoch(metric: str) -> Callable[[FinishedRun], float]:

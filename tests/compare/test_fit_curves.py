@@ -46,7 +46,9 @@ def test_a_table_has_the_last_epochs_accuracy_and_a_chart_every_epochs(command, 
     assert "the individual of the evolution strategy whose direction the alphas follow" in " ".join(stdout.split())
     with open(study / "comparison.csv", newline="") as file:
         (row,) = csv.DictReader(file)
-    (group,) = compare([study]).groups
+    comparison = compare([study])
+    assert [score.name for score in comparison.scores if score.tested] == ["es_accuracy_last", "parent_accuracy_last"]
+    (group,) = comparison.groups
     last = [recorded(run)[-1] for run in group.runs]
     assert float(row["es_accuracy_last_mean"]) == pytest.approx(statistics.fmean(last))
     assert float(row["es_accuracy_last_deviation"]) == pytest.approx(statistics.stdev(last))
