@@ -187,17 +187,26 @@ def method(run: FinishedRun) -> dict[str, Any]:
 
 
 def _names(runs: Sequence[FinishedRun]) -> list[str]:
-    """A name for each run's method: the strategy and the options in which runs of that strategy differ."""
+    """A name for each run's method: the strategy, and the presets that tell runs of that strategy apart, such as
+    `tsenas_operators=no_pruning`, or else the options in which they differ."""
     titles = [called(run) for run in runs]
-    methods = [method(run) for run in runs]
     names = []
-    for name, own in zip(titles, methods, strict=True):
-        others = [other for also, other in zip(titles, methods, strict=True) if also == name]
+    for name, run in zip(titles, runs, strict=True):
+        alike = [other for also, other in zip(titles, runs, strict=True) if also == name]
+        presets = [_presets(other) for other in alike]
+        tell = _presets if all(presets.count(each) == 1 for each in presets) else method
+        own, others = tell(run), [tell(other) for other in alike]
         differing = [key for key in own if any(other.get(key) != own[key] for other in others)]
         options = [f"{key}={own[key]}" for key in differing[:3]]
         options += [f"{len(differing) - 3} more"] if len(differing) > 3 else []
         names.append(" ".join(f"{name} ({', '.join(options)})".split()) if options else name)
     return [f"{name} #{names[:i].count(name) + 1}" if names.count(name) > 1 else name for i, name in enumerate(names)]
+
+
+def _presets(run: FinishedRun) -> Mapping[str, Any]:
+    """The presets that a command chose for parts of an experiment: `+experiment/tsenas_operators=no_pruning`."""
+    pairs = [word.lstrip("+").partition("=") for word in run.words if "/" in word.partition("=")[0]]
+    return {key.rpartition("/")[2].partition("@")[0]: name for key, _, name in pairs if not key.startswith("hydra")}
 
 
 def called(run: FinishedRun) -> str:

@@ -5,16 +5,18 @@ import json
 import re
 import shutil
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import nasforge
 from nasforge import Column, RunError, Table
-from nasforge.compare.comparison import compare
+from nasforge.compare.comparison import compare, grouped
 from nasforge.journal.journal import write_json
 from nasforge.journal.records import read_as
 from nasforge.result import Candidate, SearchResult
+from nasforge.run.folders import read_runs
 
 CARDINALITIES = (5,) * 6
 EVALUATIONS = 40
@@ -130,6 +132,21 @@ def test_options_that_differ_make_a_group_of_their_own(sweep, tmp_path):
     assert names >= {"nsga2 (population=8)", "nsga2 (population=20)"}
     tests = comparison.tests["test_accuracy"]
     assert sum(not test.possible for test in tests) == 2, "a single run can be tested against nobody"
+
+
+def test_presets_of_an_experiment_name_the_groups_that_they_tell_apart(sweep):
+    runs, _ = read_runs([sweep / "runs"])
+    one, other = runs[:2]
+    smaller = {**one.config, "strategy": {**one.config["strategy"], "batch": 4}}
+    alike = [
+        replace(one, words=["+experiment=study", "+experiment/study_parts=all", "hydra/launcher=joblib"]),
+        replace(other, words=["+experiment/study_parts=smaller", "seed=1"], config=smaller),
+    ]
+    assert [group.name for group in grouped(alike)[0]] == [
+        "random_search (study_parts=all)", "random_search (study_parts=smaller)",
+    ]  # fmt: skip
+    same_preset = [replace(run, words=["+experiment/study_parts=all"]) for run in alike]
+    assert "batch=4" in grouped(same_preset)[0][1].name
 
 
 def test_a_seed_that_comes_twice_counts_once_and_is_said(runs):
