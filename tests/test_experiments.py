@@ -94,15 +94,15 @@ def test_an_experiment_may_be_changed_word_by_word():
     assert (config["data"]["name"], config["strategy"]["epochs"], config["strategy"]["samples"]) == ("digits", 2, 5)
 
 
-@pytest.fixture(scope="module", params=["egnas_cifar10", "egnas_imagenet"])
-def searched(request):
-    """The configuration of a search, with a retraining of its own."""
-    return compose([f"+experiment={request.param}"]).config
-
-
-@pytest.mark.parametrize("name", ["retrain_cifar10", "retrain_cifar100", "retrain_imagenet", "retrain_nasbench201"])
-def test_a_papers_recipe_leaves_nothing_of_the_searchs_own(name, searched):
+@pytest.mark.parametrize(
+    ("name", "search"),
+    [
+        ("retrain_imagenet", "egnas_cifar10"),
+        *((f"retrain_{data}", "egnas_imagenet") for data in ("cifar10", "cifar100", "nasbench201")),
+    ],
+)
+def test_a_papers_recipe_leaves_nothing_of_the_searchs_own(name, search):
     recipe = compose([f"+experiment={name}"]).config
-    transferred = recomposed(searched, [f"+experiment={name}"])
+    transferred = recomposed(compose([f"+experiment={search}"]).config, [f"+experiment={name}"])
     assert transferred["retrain"] == recipe["retrain"]
     assert transferred["data"]["name"] == recipe["data"]["name"]
