@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -30,6 +31,22 @@ ROMAN = ["I", "II", "III", "IV", "V"]
 
 def number(text):
     return ROMAN.index(text) + 1 if text in ROMAN else int(text)
+
+
+def mappings(node):
+    """All mappings below a node of YAML."""
+    if isinstance(node, yaml.MappingNode):
+        yield node
+    for child in node.value if isinstance(node, yaml.CollectionNode) else ():
+        for part in child if isinstance(child, tuple) else (child,):
+            yield from mappings(part)
+
+
+def test_no_key_is_written_twice():
+    """YAML would take the last one."""
+    for mapping in mappings(yaml.compose((ROOT / "docs/papers.yaml").read_text())):
+        keys = [key.value for key, _ in mapping.value]
+        assert sorted(set(keys)) == sorted(keys), mapping.start_mark
 
 
 @pytest.mark.parametrize("paper", PAPERS, ids=TITLES)
