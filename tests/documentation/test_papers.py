@@ -74,6 +74,13 @@ def test_nothing_that_a_paper_numbers_is_left_out(paper, text):
         assert names >= {f"{kind} {numeral}" for numeral in numerals}
 
 
+@pytest.mark.parametrize("paper", PAPERS, ids=TITLES)
+def test_the_details_of_a_paper_are_where_its_link_leads(paper):
+    page, _, anchor = paper.details.partition("#")
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / page).read_text(), re.MULTILINE)
+    assert anchor in ("", *(re.sub(r"\W+", "-", heading.lower()) for heading in headings))
+
+
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
 def test_an_item_is_rerun_or_says_why_not(item):
     assert bool(item.run) != bool(item.not_run)
