@@ -33,18 +33,19 @@ from searches import searched
 
 @dataclass(frozen=True)
 class Study:
-    """A space, and how often each of its networks is trained alone."""
+    """A space, how often each of its networks is trained alone, and its supernets for how many epochs of one path."""
 
     words: Sequence[str]
     trainings: int
+    epochs: int
 
 
 STUDIES = {
-    "a user's ResNet": Study(["space=module", "space.target=users_resnet:ResNet"], 8),
+    "a user's ResNet": Study(["space=module", "space.target=users_resnet:ResNet"], 8, 160),
     "mobilenet": Study(
         ["space=mobilenet", "space.widths=[4,4,6,8,12,16,20,24,48]", "space.multipliers=[0.5,1.0,2.0]",
          "space.depths=[1,2]"],
-        4,
+        4, 80,
     ),
 }  # fmt: skip
 SAMPLINGS = {"sandwich": 4, "uniform": 1}
@@ -53,8 +54,8 @@ DATA = ["data=digits", "data.batch_size=32"]
 OFTEN = ["executor.threads=1", "trainer.accelerator=cpu", "retrain.seeds=0", "control.samples=1"]
 EVOLUTION = ["strategy.evolution.population=2", "strategy.evolution.generations=1"]
 """As short as possible: only the supernet is wanted."""
-EPOCHS, PATHS = 8, 160
-"""How long a network is trained alone, and a supernet one path after the other."""
+EPOCHS = 8
+"""How long a network is trained alone."""
 
 
 def parts(words: Sequence[str]) -> tuple[SearchSpace, SearchData]:
@@ -98,7 +99,7 @@ def trained_alone(folder: Path, study: Study, networks: Sequence[Architecture]) 
 def scored(folder: Path, study: Study, sampling: str, seed: int, networks: Sequence[Architecture]) -> np.ndarray:
     """The networks' accuracies (networks,) with the weights of a supernet."""
     strategy = ["strategy=single_path", f"strategy.sampling={sampling}", *EVOLUTION]
-    steps = f"strategy.epochs={PATHS // SAMPLINGS[sampling]}"
+    steps = f"strategy.epochs={study.epochs // SAMPLINGS[sampling]}"
     run = folder / f"{sampling}_{seed}"
 
     def accuracies() -> list[float]:
@@ -136,12 +137,12 @@ def rows(alone: dict[str, np.ndarray], taus: dict[tuple[str, str], list[float]])
             f"**{tau_of_halves(accuracies):.2f}** |"
         )
     yield ""
-    yield "| networks of | supernet trained by | seeds | Kendall's tau |"
-    yield "| --- | --- | --- | --- |"
+    yield "| networks of | supernet trained by | epochs of one path | seeds | Kendall's tau |"
+    yield "| --- | --- | --- | --- | --- |"
     for space, sampling in product(STUDIES, SAMPLINGS):
         values = taus.get((space, sampling), [])
         shown = f"**{spread(values)}**" if values else "not measured"
-        yield f"| {space} | {sampling} paths | {len(values)} | {shown} |"
+        yield f"| {space} | {sampling} paths | {STUDIES[space].epochs} | {len(values)} | {shown} |"
 
 
 def main() -> None:
@@ -149,8 +150,8 @@ def main() -> None:
     os.environ["NASFORGE_MODULES"] = "users_resnet:ResNet"
     about = (
         f"{options.networks} random networks of each space; digits, half of the training images for training and half "
-        f"for scores, batches of 32. Alone: {EPOCHS} epochs, mean of the trainings. Supernets: {PATHS} epochs of one "
-        "path, mean ± deviation over seeds; a step of the sandwich rule passes four paths. The options of the spaces "
+        f"for scores, batches of 32. Alone: {EPOCHS} epochs, mean of the trainings. Supernets: mean ± deviation over "
+        "seeds; a step of the sandwich rule passes four paths. The options of the spaces "
         f"are in the script; the ResNet is `users_resnet.py`. torch {torch.__version__}, one thread of a CPU."
     )
     folders = {
