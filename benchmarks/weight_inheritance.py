@@ -21,13 +21,14 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import kendalltau
 
-from nasforge import Architecture, Evaluation, Run
+from nasforge import Architecture, Evaluation, Run, SGDOptions
 from nasforge.config.configuration import compose
 from nasforge.experiment.parts import Parts
 from nasforge.journal.journal import Journal
 from nasforge.randomness import rng_of
 from nasforge_plugins.estimator.training import Training
 from nasforge_plugins.strategy.tsenas.inheritance import Inheritance
+from nasforge_plugins.strategy.tsenas.supernet import CellSupernetOptions
 from reporting import parser, write
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -36,7 +37,7 @@ TRAINED, VALIDATED = 1000, 2000
 LONG, SUPERNET_EPOCHS = 10, 20
 CHAINS = {"1 epoch from a supernet with random chains": 24, "1 epoch from the stack of all cells alone": 0}
 BOOTSTRAP = 10_000
-SGD = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5.0}
+SGD = SGDOptions(learning_rate=0.05, final_learning_rate=0.0, momentum=0.9, weight_decay=3e-4, clip=5.0)
 COMMAND = ["strategy=tsenas", "data=fashion_mnist", "space.min_cells=4", "space.max_cells=6", "space.reductions=2",
            "data.batch_size=50", "executor.threads=1", "trainer.accelerator=cpu", "retrain.seeds=0",
            "estimator.training.channels=4"]  # fmt: skip
@@ -96,8 +97,8 @@ def study(folder: Path, n: int) -> list[str]:
     for name, chains in CHAINS.items():
         own = opened(folder / f"chains-{chains}")
         inheritance = Inheritance(own, inherit=True, store=None)
-        inheritance.begin(SUPERNET_EPOCHS, chains, SGD)
-        heirs[name] = own.score(architectures, short, inheritance.weights)
+        inheritance.begin(CellSupernetOptions(epochs=SUPERNET_EPOCHS, chains=chains), SGD)
+        heirs[name] = own.score(architectures, short, weights=inheritance.weights)
     alone = run.score(architectures, short)
     worth = run.score(architectures, trained_for(LONG, held_out))
     return table(heirs, alone, worth)
