@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nasforge.architecture import Objective
 
-_ABBREVIATIONS = {"params": "parameters", "macs": "multiply-adds"}
+_ABBREVIATIONS = {
+    "params": "parameters",
+    "macs": "multiply-adds",
+    "es accuracy": "ES accuracy",
+    "es fitness": "ES fitness",
+}
 _SHORT = {"millions": "M"}
 _UNITS = {"ms": "ms", "seconds": "s", "mj": "mJ", "mb": "MB", "m": "millions"}
 _AFTER_EPOCHS = re.compile(r"(\w+?)_(\d+)ep")

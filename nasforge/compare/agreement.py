@@ -18,7 +18,7 @@ from nasforge.compare.comparison import Comparison, Group
 from nasforge.compare.option_grids import variation
 from nasforge.compare.scores import same_candidates
 from nasforge.compare.sections import Grid, Section
-from nasforge.wording import words
+from nasforge.wording import sentence_case, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +69,7 @@ def agreement_section(comparison: Comparison) -> Iterator[Section]:
     option = varied.options[0].split(".")[-1]
     rows = tuple(each.row for each in ([*pairs, whole] if len(pairs) > 1 else pairs))
     title = f"{words(goals[0])} with adjacent values of {option}"
-    chart = Chart("agreement", title, _scatter(pairs, whole, option, goals[0]))
+    chart = Chart("agreement", sentence_case(title), _scatter(pairs, whole, option, goals[0]))
     yield Section(
         f"Do candidates rank alike with other values of {option}?", ABOUT, (Grid(title, HEADS, rows),), (chart,)
     )
@@ -94,7 +94,7 @@ def _pairs(labels: Sequence[str], means: Sequence[Mapping[str, float]]) -> Itera
 
 def _scatter(pairs: Sequence[Pairs], whole: Pairs, option: str, goal: Objective) -> Figure:
     what = words(goal)
-    figure, axes = axes_of(SMALL, f"{what} with the smaller {option}", f"{what} with the larger {option}")
+    figure, axes = axes_of(SMALL, f"{what}, smaller value of {option}", f"{what}, larger value of {option}")
     for place, each in enumerate(pairs):
         axes.scatter(each.x, each.y, s=26, color=LIGHT[SERIES[place % len(SERIES)]], label=each.label, linewidths=0)
     ends = np.array([whole.x.min(), whole.x.max()])

@@ -82,7 +82,8 @@ def compare(paths: Sequence[Path]) -> Comparison:
     best_first = sorted(range(len(groups)), key=lambda place: all_scores[0].cost(place))
     groups = [groups[place] for place in best_first]
     all_scores = [score.ordered(best_first) for score in all_scores]
-    tested = [all_scores[0], *(score for score in all_scores[1:] if score.tested)]
+    headline, *others = all_scores
+    tested = [*([] if headline.of_all_candidates else [headline]), *(score for score in others if score.tested)]
     names = [group.name for group in groups]
     tests = {score.name: rank_tests(names, score.values, score.direction) for score in tested}
     notes = [*unlike, *notes, *duplicates, *incomplete, *_unused(groups)]

@@ -12,7 +12,7 @@ from nasforge.compare.fit_curves import fit_curves
 from nasforge.compare.scores import Score
 from nasforge.statistics.intervals import share_below
 from nasforge.statistics.rank_tests import LEVEL
-from nasforge.wording import sentence_case, words
+from nasforge.wording import counted, sentence_case, words
 
 SEVERAL = 6
 """The most names to list in a sentence; with more groups, a table omits pairs without the best."""
@@ -37,9 +37,13 @@ def value(score: Score, place: int) -> str:
 
 
 def finding(comparison: Comparison, score: Score) -> str:
-    """A sentence: which strategy has the best mean of a tested score, and whether that may be chance."""
+    """A sentence: which strategy has the best mean of a score, and whether that may be chance."""
     names = [group.name for group in comparison.groups]
     place = min(range(len(names)), key=score.cost)
+    if score.of_all_candidates:
+        low, high = sorted((place, max(range(len(names)), key=score.cost)), key=score.mean)
+        shown = f"{value(score, low)} to {value(score, high)}"
+        return f"The same candidates were measured in {len(names)} ways: {score.title}, is {shown}."
     best, runs = names[place], len(score.values[place])
     head = f"{best} has the best {score.title}, {value(score, place)}"
     if len(names) == 1:
@@ -98,8 +102,8 @@ def captions(comparison: Comparison) -> Iterator[str]:
         n = min(len(run.result.control.random) for run in comparison.runs if run.result.control)
         within = share_below(n // 2, 0, n)
         yield (
-            f"Percentile: of the found architecture among {n} random ones with the same shared weights; for a single "
-            f"run at percentile 50, the 95 % interval (Clopper and Pearson) is {100 * within.low:.0f} to "
+            f"Percentile: of the found architecture among {counted(n, 'random one')} with the same shared weights; for "
+            f"a single run at percentile 50, the 95 % interval (Clopper and Pearson) is {100 * within.low:.0f} to "
             f"{100 * within.high:.0f}."
         )
     if comparison.box is not None:

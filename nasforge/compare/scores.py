@@ -17,6 +17,8 @@ from nasforge.run.folders import FinishedRun
 from nasforge.statistics.hypervolumes import Box
 from nasforge.wording import is_share, words
 
+OF_ALL_CANDIDATES = "mean_"
+
 
 @dataclass(frozen=True)
 class Score:
@@ -37,6 +39,11 @@ class Score:
     values: tuple[tuple[float, ...], ...]
     percent: bool = False
     tested: bool = False
+
+    @property
+    def of_all_candidates(self) -> bool:
+        """Whether it is a mean of all candidates, which searches measured in ways of which none is better."""
+        return self.name.startswith(OF_ALL_CANDIDATES)
 
     @property
     def decimals(self) -> int:
@@ -137,7 +144,7 @@ def _of_unlike(groups: Sequence[Sequence[FinishedRun]]) -> Iterator[Kind]:
     if same_candidates(groups) and groups[0][0].followed:
         metric = groups[0][0].followed[0]
         title = f"{words(metric)}, mean of all candidates"
-        yield f"mean_{metric.metric}", title, metric.direction, _mean_of_candidates(metric)
+        yield f"{OF_ALL_CANDIDATES}{metric.metric}", title, metric.direction, _mean_of_candidates(metric)
 
 
 def _mean_of_candidates(objective: Objective) -> Callable[[FinishedRun], float]:

@@ -57,7 +57,10 @@ def test_runs_with_other_seeds_draw_the_same_networks_and_train_them_anew(sweep)
 def test_the_table_and_the_chart_pair_adjacent_numbers_of_images(command, sweep):
     status, stdout, complaint = command("compare", str(sweep))
     assert status == 0, complaint
-    assert "the searches measured the same candidates in different ways" in " ".join(stdout.split())
+    printed = " ".join(stdout.split())
+    assert "the searches measured the same candidates in different ways" in printed
+    assert "The same candidates were measured in 3 ways: accuracy, mean of all candidates, is " in printed
+    assert "significantly" not in printed, "no number of images can be the better search"
     several = [accuracies(sweep / "2"), accuracies(sweep / "3")]
     means = [accuracies(sweep / "0"), accuracies(sweep / "1")]
     means.append({notation: statistics.fmean(run[notation] for run in several) for notation in several[0]})

@@ -54,7 +54,7 @@ def test_a_table_has_the_last_epochs_accuracy_and_a_chart_every_epochs(command, 
     assert float(row["es_accuracy_last_deviation"]) == pytest.approx(statistics.stdev(last))
     band = over_epochs(group.name, group.runs, "es_accuracy")
     assert (band.x.tolist(), band.mean) == ([2], pytest.approx(statistics.fmean(last))), "the first epoch is a warm-up"
-    assert "Es accuracy after each epoch" in (study / "comparison.html").read_text()
+    assert "ES accuracy after each epoch" in (study / "comparison.html").read_text()
     assert (study / "comparison_es_accuracy_by_epoch.svg").exists()
 
 
