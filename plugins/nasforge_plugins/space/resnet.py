@@ -9,7 +9,16 @@ import numpy as np
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from nasforge import Architecture, ArchitectureError, CellGraph, Network, OptionError, Shape, VectorEncoded
+from nasforge import (
+    Architecture,
+    ArchitectureError,
+    CellGraph,
+    Network,
+    OptionError,
+    PointwiseConv2d,
+    Shape,
+    VectorEncoded,
+)
 
 GENE = "depth"
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
@@ -89,14 +98,22 @@ class ResNet(Network):
     def __init__(self, depth: int, channels: int, classes: int) -> None:
         super().__init__()
         self.network = get_model(f"resnet{depth}", weights=None, num_classes=classes)
-        self.network.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
-        nn.init.kaiming_normal_(self.network.conv1.weight, mode="fan_out", nonlinearity="relu")  # as in torchvision
+        self.network.conv1 = _drawn(nn.Conv2d(channels, 64, 3, padding=1, bias=False))
         self.network.maxpool = nn.Identity()
+        for shortcut in [block.downsample for block in self.network.modules() if getattr(block, "downsample", None)]:
+            (stride, _), inputs, outputs = shortcut[0].stride, shortcut[0].in_channels, shortcut[0].out_channels
+            shortcut[0] = _drawn(PointwiseConv2d(inputs, outputs, stride))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, C, H, W)."""
         logits: Tensor = self.network(images)
         return logits
+
+
+def _drawn(convolution: nn.Conv2d) -> nn.Conv2d:
+    """The convolution with new weights, as torchvision draws them."""
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    return convolution
 
 
 def _architecture(depth: int) -> Architecture:
