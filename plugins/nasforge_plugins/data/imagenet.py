@@ -183,7 +183,7 @@ class ImageNet(DataModule):
         parts = (("training", self.train), ("test", self.test))
         return (
             *(f"{part} images of each class: {counted(images.labels, self.class_names)}" for part, images in parts),
-            f"the search reads {100 * self.search_training:.4g} % of the training images for weights and "
+            f"a search reads {100 * self.search_training:.4g} % of the training images for weights and "
             f"{100 * self.search_validation:.4g} % for architectures; the test images are those of {self.root / 'val'}",
         )
 
