@@ -118,8 +118,9 @@ def main() -> None:
         largest, mean = levels_apart(root, data)
     about = (
         f"{options.images} made photos (smooth random fields with noise) of {WIDTH} x {HEIGHT} pixels and {size:.0f} "
-        f"kB on average, {options.workers} workers, medians of {options.repeats} pairs of epochs. The machine was "
-        "shared with other work, so only ratios mean something. Evaluation pictures (scaled to 256, cropped to 224) of "
+        f"kB on average, {options.workers} workers, medians of {options.repeats} pairs of epochs; the ratio is the "
+        "median over the pairs. The machine was shared with other work, so only ratios mean something. Evaluation "
+        "pictures (scaled to 256, cropped to 224) of "
         f"{VAL} other photos differ from torchvision's by at most {largest} of 255 levels, by {mean:.4f} on average."
     )
     write("photo_loading", "Decoding and augmenting photos", about, lines)

@@ -18,7 +18,9 @@ TEXT = """\
 
 What reruns each table, figure and algorithm of the papers, and what differs; [strategies in detail](strategies.md) has
 every difference of the methods. `python docs/papers.py` prints this page from [papers.yaml](papers.yaml), and a test
-composes every command. Most of these commands need a GPU. RUN is the folder of the search before it."""
+composes every command. Most of these commands need a GPU. RUN is the folder of the search before it. ImageNet is read
+from the folder `imagenet` in `NASFORGE_DATA` or `./data`, or from `data.root=`. Some results of small forms were made
+with fewer seeds, generations or epochs than the command shown; each file of results begins with its own command."""
 BEGIN = "<!-- not run: most of these commands need a GPU; a test composes them -->\n```sh"
 
 
