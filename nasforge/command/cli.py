@@ -244,7 +244,7 @@ def _retrain(words: list[str]) -> int:
         if word.startswith("-"):
             raise OptionError(f"retrain takes KEY=VALUE and --config-dir, not {word}")
     if names and not named:
-        raise OptionError(f"{next(iter(names))}= needs the folder of a search: nasforge retrain RUN {words[0]}")
+        raise OptionError(f"{next(iter(names))}= needs the folder of a search: nasforge retrain RUN {' '.join(words)}")
     if named:
         folder = _run_folder("retrain", words)
         config = retrained(read_config(folder), overrides, config_dir)

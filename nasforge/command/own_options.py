@@ -12,6 +12,9 @@ import yaml
 
 from nasforge.errors import OptionError
 
+MOST_NUMBERS = 1_000_000
+"""In a range of names."""
+
 
 def split(words: Sequence[str], names: Collection[str]) -> tuple[dict[str, str], list[str]]:
     """Return the values of the options with these names, as they were typed, and all other words in order."""
@@ -55,12 +58,22 @@ def chosen_names(words: Sequence[str], kinds: Collection[str]) -> tuple[dict[str
     own, others = split(words, kinds)
     chosen: dict[str, list[str] | None] = {}
     for kind, text in own.items():
-        bounds = re.fullmatch(r"range\((\d+(?:,\s*\d+)?(?:,\s*[1-9]\d*)?)\)", text)
-        names = [str(number) for number in range(*map(int, bounds[1].split(",")))] if bounds else names_of(text)
+        names = _numbers(kind, text) if text.startswith("range(") else names_of(text)
         if not names:
             raise OptionError(f"{kind}={text} chooses none; {kind}=all chooses every one")
         chosen[kind] = None if names == ["all"] else names
     return chosen, others
+
+
+def _numbers(kind: str, text: str) -> list[str]:
+    """Return the numbers in `range(3)`, `range(3,9)` or `range(0,100,10)`."""
+    bounds = re.fullmatch(r"range\((\d+(?:,\s*\d+)?(?:,\s*[1-9]\d*)?)\)", text)
+    numbers = range(*map(int, bounds[1].split(","))) if bounds else range(0)
+    if not bounds or len(numbers) > MOST_NUMBERS:
+        raise OptionError(
+            f"{kind}={text} is not a range of at most {MOST_NUMBERS:,} numbers, such as range(10) or range(0,100,10)"
+        )
+    return [str(number) for number in numbers]
 
 
 def seeds_of(text: str) -> Sequence[int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import kendalltau, pearsonr
 
-from nasforge.architecture import Objective
+from nasforge.architecture import Objective, after_most_epochs
 from nasforge.charts.plots import SERIES, SMALL, axes_of, in_percent, legend
 from nasforge.charts.svg import LIGHT
 from nasforge.compare.charts import Chart
@@ -78,7 +78,11 @@ def agreement_section(comparison: Comparison) -> Iterator[Section]:
 def _means(group: Group, metric: str) -> Mapping[str, float]:
     """The mean of a metric over the runs that measured it, by the notation of each candidate."""
     runs = [
-        {candidate.notation: candidate.metrics[metric] for candidate in run.evaluations if candidate.measured}
+        {
+            candidate.notation: candidate.metrics[metric]
+            for candidate in after_most_epochs(run.evaluations)
+            if candidate.measured
+        }
         for run in group.runs
     ]
     every = {notation: [run[notation] for run in runs if notation in run] for run in runs for notation in run}

@@ -157,7 +157,9 @@ def _retraining(
     names += [FOUND] if architecture == run.result.architecture else []
     own = "", network.notation if network.name in UNNAMED else network.name
     goal = run.followed[0].metric if run.followed else ""
-    searched = next((each.metrics for each in run.evaluations if each.notation == network.notation), {})
+    estimates = [candidate for candidate in run.evaluations if candidate.notation == network.notation]
+    longest = max(estimates, key=lambda candidate: candidate.epochs or 0, default=None)
+    searched = longest.metrics if longest else {}
     return Retraining(
         _recipe(config), tuple(names) or (own,), network, retrained.duration, searched.get(goal, math.nan)
     )

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from nasforge.architecture import Objective
+from nasforge.architecture import Objective, after_most_epochs
 from nasforge.compare.fit_curves import common_curves, fit_curves
 from nasforge.compare.trajectories import best_so_far, costs
 from nasforge.run.folders import FinishedRun
@@ -42,7 +42,7 @@ class Score:
 
     @property
     def of_all_candidates(self) -> bool:
-        """Whether it is a mean of all candidates, which searches measured in ways of which none is better."""
+        """Whether it is a mean of all candidates, which searches measured in several ways, none better than another."""
         return self.name.startswith(OF_ALL_CANDIDATES)
 
     @property
@@ -149,7 +149,8 @@ def _of_unlike(groups: Sequence[Sequence[FinishedRun]]) -> Iterator[Kind]:
 
 def _mean_of_candidates(objective: Objective) -> Callable[[FinishedRun], float]:
     def mean(run: FinishedRun) -> float:
-        values = [candidate.metrics[objective.metric] for candidate in run.evaluations if candidate.measured]
+        measured = [candidate for candidate in after_most_epochs(run.evaluations) if candidate.measured]
+        values = [candidate.metrics[objective.metric] for candidate in measured]
         return statistics.fmean(values) if values else math.nan
 
     return mean

@@ -70,7 +70,12 @@ class SGDOptions:
     clip: Clip = 5.0
 
     def check(self, epochs: int) -> None:
-        """Raise an `OptionError` if the warm-up leaves none of `epochs`, of a strategy's fit, for the schedule."""
+        """Raise an `OptionError` if the learning rate cannot fall, or has none of a fit's `epochs` to fall in."""
+        if self.schedule == "linear" and self.final_learning_rate > self.learning_rate:
+            raise OptionError(
+                f"strategy.optimizer.final_learning_rate={self.final_learning_rate:g} is more than "
+                f"strategy.optimizer.learning_rate={self.learning_rate:g}, from which a linear schedule falls"
+            )
         if self.learning_rate_warmup >= epochs:
             raise OptionError(
                 f"strategy.optimizer.learning_rate_warmup={self.learning_rate_warmup} leaves no epoch of "

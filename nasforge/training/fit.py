@@ -23,6 +23,7 @@ from nasforge.data import FitData
 from nasforge.devices.machine import device_of
 from nasforge.devices.portions import Member
 from nasforge.devices.synced_norm import synchronised
+from nasforge.errors import DataError
 from nasforge.journal.journal import atomic
 from nasforge.randomness import isolated, seed_of
 from nasforge.training.captured_steps import strategy_for
@@ -235,6 +236,8 @@ def train(
         batches.sampler.set_epoch(_next_epoch(resume_from))  # workers read ahead before Lightning sets it
         try:
             lightning.fit(module, batches, ckpt_path=resume_from, weights_only=True if resume_from else None)
+        except DataError as error:  # of a loader's worker: torch puts the worker's traceback before the sentence
+            raise DataError(str(error).rpartition("DataError: ")[2].strip()) from None
         finally:
             module.bind(name, seed, data)  # after the fit it is used by this process alone
         return lightning.current_epoch

@@ -1,6 +1,7 @@
 """Folders like ImageNet's: the pictures of torchvision's reference, the same whoever reads them, and clear mistakes."""
 
 import json
+import re
 import shutil
 from itertools import chain
 
@@ -11,7 +12,7 @@ from PIL import Image
 from torchvision.io import decode_image
 from torchvision.transforms import RandomResizedCrop, v2
 
-from nasforge import DataModule, Network, NetworkModule, OptionError, Transform, train
+from nasforge import DataError, DataModule, Network, NetworkModule, OptionError, Transform, train
 from nasforge.testing import DataContract
 from nasforge.training.augmentation import with_policy
 from nasforge.training.resident import check_room, placed
@@ -152,6 +153,15 @@ def test_a_resumed_fit_equals_an_uninterrupted_one_whatever_the_number_of_worker
     resumed = fit(root, tmp_path / "resumed.ckpt", workers=2)
     assert not any(map(torch.equal, whole, stopped))
     assert all(map(torch.equal, whole, resumed))
+
+
+def test_a_photo_that_a_worker_cannot_read_is_named_in_one_sentence(root, tmp_path):
+    for file in (root / "train").rglob("*.JPEG"):
+        content = file.read_bytes()
+        file.write_bytes(content[:3] + bytes(len(content) - 5) + content[-2:])  # begins and ends as a JPEG
+    with pytest.raises(DataError) as error:
+        fit(root, tmp_path / "fit.ckpt", workers=2)
+    assert re.fullmatch(r"\S+\.JPEG cannot be read \(.+\)", str(error.value))
 
 
 def test_augmented_validation_images_are_random_crops(root):

@@ -74,6 +74,10 @@ def wrong_pixels(root):
     pickled(root / VAL, [1], data=np.zeros((1, 3072), np.uint8))
 
 
+def overlapping_split(root):
+    (root / SPLIT).write_text('{"xvalid": ["int", ["3", "4"]], "xtest": ["int", ["4"]]}')
+
+
 def wrong_split(root):
     (root / SPLIT).write_text('{"xvalid": ["int", ["7000"]]}')
 
@@ -99,6 +103,7 @@ def foreign_code(root):
         (wrong_labels, "'labels' must be 122 whole numbers from 1 up"),
         (wrong_pixels, "'data' must be uint8 of shape (N, 768)"),
         (wrong_split, "'xvalid' must list images 0 to 239"),
+        (overlapping_split, "lists an image twice; its two parts must have none in common"),
         (cut_off, "cannot be read"),
         (foreign_code, "it asks for"),
     ],

@@ -87,6 +87,8 @@ def test_a_comparison_shows_what_was_retrained(run, command, tmp_path):
         (["generation=0,1"], "has no generation 0; it has 1 to 4"),
         (["member=init/0"], "has no members to retrain: it has 4 generations"),
         (["generation="], "generation= chooses none; generation=all chooses every one"),
+        (["generation=range(0,9,0)"], "generation=range(0,9,0) is not a range of at most 1,000,000 numbers"),
+        (["generation=range(1000000000)"], "is not a range of at most 1,000,000 numbers, such as range(10)"),
         (["generation=1", "architecture=NOR_CONV_1X1"], "architecture= and generation= both choose what to retrain"),
     ],
 )

@@ -158,6 +158,8 @@ def test_a_warm_up_leaves_an_epoch_for_the_schedule(name):
     )
     with pytest.raises(OptionError, match=refusal):
         build("strategy", {"name": name, "optimizer": {"learning_rate_warmup": 40}})
+    with pytest.raises(OptionError, match=r"is more than strategy\.optimizer\.learning_rate=\S+, from which"):
+        build("strategy", {"name": name, "optimizer": {"schedule": "linear", "final_learning_rate": 50.0}})
 
 
 def test_validation_batches_are_one_epochs_own_and_no_training_image(supernet):

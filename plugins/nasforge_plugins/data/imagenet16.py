@@ -56,7 +56,10 @@ class ImageNet16(DataModule):
         if not (self.root / SPLIT).is_file():
             first, second = whole.split(0.5, seed=0)
             return first.alone(), second.alone()
-        validation, test = (whole[self._listed(part, len(whole))] for part in ("xvalid", "xtest"))
+        listed = [self._listed(part, len(whole)) for part in ("xvalid", "xtest")]
+        if len(np.unique(torch.cat(listed))) < sum(map(len, listed)):
+            raise DataError(f"{self.root / SPLIT} lists an image twice; its two parts must have none in common")
+        validation, test = (whole[positions] for positions in listed)
         return ImageSet.of(*validation), ImageSet.of(*test)
 
     def _listed(self, part: str, count: int) -> Tensor:

@@ -107,8 +107,8 @@ def decoded(file: Path) -> Tensor:
             return pixels
         with Image.open(file) as image:
             return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"{file} can no longer be read ({text_of(error)})") from None
+    except Exception as error:  # decoders have as many kinds of error as there are formats
+        raise DataError(f"{file} cannot be read ({text_of(error)})") from None
 
 
 def random_crop(numbers: Sequence[float], height: int, width: int) -> Box:

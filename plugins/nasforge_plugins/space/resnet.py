@@ -39,7 +39,7 @@ class ResNets(VectorEncoded):
 
     @property
     def presets(self) -> Mapping[str, Architecture]:
-        """All of them."""
+        """All networks of the space."""
         return {f"RESNET{depth}": _architecture(depth) for depth in DEPTHS}
 
     def from_notation(self, text: str) -> Architecture | None:

@@ -77,7 +77,7 @@ class PriorBand(Hyperband):
         return [draw(policy) for policy in rng.choice([*shares], size=stage.candidates, p=[*shares.values()])]
 
     def ranked(self, run: Run, space: VectorEncoded, epochs: int) -> list[np.ndarray]:
-        """The vectors of all that have been trained for so many epochs without a failure, the best first."""
+        """The vectors of all candidates trained for so many epochs without a failure, the best first."""
         costs = [
             (evaluation.cost(run.objectives[0]), evaluation.architecture)
             for evaluation in run.evaluations
