@@ -44,6 +44,8 @@ ZERO = {  # options that 0 turns off, or of which none is a sensible amount
     "estimator.supernet": "calibration_batches",
     "estimator.predictor": "seed",
     "strategy.bayesian": "random",
+    "strategy.priorband": "mutation",
+    "strategy.random_search": "draw_seed",
     "strategy.single_path": SGD,
     "strategy.darts": f"warmup_epochs alphas.weight_decay max_parameter_free {SGD}",
     "strategy.egnas": f"warmup_epochs zeta eta sigma_noise es_seed {SGD}",

@@ -71,9 +71,9 @@ def table(tmp_path_factory):
 
 
 def accuracies(table, strategy, *options):
-    """Of 200 searches: (searches, evaluations)."""
+    """Of 100 searches: (searches, evaluations)."""
     overrides = ["estimator.tabular.epochs=9", "budget.evaluations=21", *options]
-    simulation = nasforge.simulate(strategy, table, "toy", range(200), overrides=overrides)
+    simulation = nasforge.simulate(strategy, table, "toy", range(100), overrides=overrides)
     return simulation.metrics["accuracy"][simulation.asked]
 
 

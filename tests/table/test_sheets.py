@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from nasforge import DataError, Table
+from nasforge_plugins.shared import pickles
 from nasforge_plugins.space.nasbench201.notations import from_index
-from nasforge_plugins.table import hw_nas_bench, npz, pickles, sheets
+from nasforge_plugins.table import hw_nas_bench, npz, sheets
 from nasforge_plugins.table.cells import CARDINALITIES, OPERATIONS, rows_of_indices
 
 INDICES = (6111, 9930, 857, 11472, 0)
