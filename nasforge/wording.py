@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nasforge.architecture import Objective
 
-_ABBREVIATIONS = {
-    "params": "parameters",
-    "macs": "multiply-adds",
-    "es accuracy": "ES accuracy",
-    "es fitness": "ES fitness",
-}
+_ABBREVIATIONS = {"params": "parameters", "macs": "multiply-adds"}
+_ACRONYMS = {"es": "ES"}
 _SHORT = {"millions": "M"}
 _UNITS = {"ms": "ms", "seconds": "s", "mj": "mJ", "mb": "MB", "m": "millions"}
 _AFTER_EPOCHS = re.compile(r"(\w+?)_(\d+)ep")
@@ -89,7 +85,7 @@ def _called(metric: Objective | str) -> tuple[str, str]:
     if after := _AFTER_EPOCHS.fullmatch(metric):
         return f"{after[1].replace('_', ' ')} after {counted(int(after[2]), 'epoch')}", ""
     match = _WITH_UNIT.fullmatch(metric)
-    noun = (match[1] if match else metric).replace("_", " ")
+    noun = " ".join(_ACRONYMS.get(word, word) for word in (match[1] if match else metric).split("_"))
     noun = _ABBREVIATIONS.get(noun, noun)
     if match is None:
         return noun, ""

@@ -132,8 +132,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 def _print_grid(grid: Grid, console: Console) -> None:
     _say(console, f"\n{sentence_case(grid.title)}", "bold")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in grid.heads:
-        table.add_column(Text(heading), justify="right")
+    for column, heading in enumerate(grid.heads):
+        table.add_column(Text(heading), justify="left" if grid.names and column == 0 else "right")
     for row in grid.rows:
         table.add_row(*map(Text, row))
     console.print(table)

@@ -83,7 +83,7 @@ def compare(paths: Sequence[Path]) -> Comparison:
     groups = [groups[place] for place in best_first]
     all_scores = [score.ordered(best_first) for score in all_scores]
     headline, *others = all_scores
-    tested = [*([] if headline.of_all_candidates else [headline]), *(score for score in others if score.tested)]
+    tested = [*([] if headline.remeasured else [headline]), *(score for score in others if score.tested)]
     names = [group.name for group in groups]
     tests = {score.name: rank_tests(names, score.values, score.direction) for score in tested}
     notes = [*unlike, *notes, *duplicates, *incomplete, *_unused(groups)]
@@ -123,7 +123,9 @@ def check_alike(runs: Sequence[FinishedRun], measured: bool = False) -> tuple[bo
         note = f"the searches have unequal budgets: their options request {counts[0]} to {counts[-1]} evaluations"
         return True, [note] if unlike else []
     if measured and unlike == {"estimator"}:
-        return False, ["the searches measured the same candidates in different ways, which is what is compared"]
+        return False, [
+            "the searches measured the same candidates in different ways; the comparison is of these measurements"
+        ]
     listed = " and ".join(key for key in OF_THE_SEARCH if key in unlike)
     return False, [
         f"the searches differ in {listed}: the comparison is of the found networks after the same training from "

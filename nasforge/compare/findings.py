@@ -40,10 +40,10 @@ def finding(comparison: Comparison, score: Score) -> str:
     """A sentence: which strategy has the best mean of a score, and whether that may be chance."""
     names = [group.name for group in comparison.groups]
     place = min(range(len(names)), key=score.cost)
-    if score.of_all_candidates:
+    if score.remeasured:
         low, high = sorted((place, max(range(len(names)), key=score.cost)), key=score.mean)
         shown = f"{value(score, low)} to {value(score, high)}"
-        return f"The same candidates were measured in {len(names)} ways: {score.title}, is {shown}."
+        return f"The same candidates were measured in {len(names)} ways; the {score.title} is {shown}."
     best, runs = names[place], len(score.values[place])
     head = f"{best} has the best {score.title}, {value(score, place)}"
     if len(names) == 1:

@@ -123,7 +123,7 @@ def trained_alike(comparison: Comparison) -> list[TrainedAlike]:
 def _inside(run: FinishedRun) -> Iterator[Retraining]:
     """What was retrained inside a run's folder, and what the run itself trained by one of these recipes.
 
-    Of several trainings of one network by one recipe, only the one with the most seeds.
+    Of several trainings of one network by one recipe, the one with the most seeds counts.
     """
     finished = list(_finished(run))
     recipes = [_recipe(config) for config, _ in finished]

@@ -17,7 +17,8 @@ from nasforge.run.folders import FinishedRun
 from nasforge.statistics.hypervolumes import Box
 from nasforge.wording import is_share, words
 
-OF_ALL_CANDIDATES = "mean_"
+MEAN = "mean_"
+"""How the name of a mean of all candidates begins."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Score:
         values: for each group, a value for each run.
         percent: whether the values are fractions to show in percent.
         tested: whether rank tests compare the groups by this score even if it is not the headline.
+        remeasured: whether it is a mean of the same candidates, which searches measured in several ways: none is
+            better than another, so it is not tested.
     """
 
     name: str
@@ -39,11 +42,7 @@ class Score:
     values: tuple[tuple[float, ...], ...]
     percent: bool = False
     tested: bool = False
-
-    @property
-    def of_all_candidates(self) -> bool:
-        """Whether it is a mean of all candidates, which searches measured in several ways, none better than another."""
-        return self.name.startswith(OF_ALL_CANDIDATES)
+    remeasured: bool = False
 
     @property
     def decimals(self) -> int:
@@ -102,7 +101,9 @@ def scores(
         ]  # fmt: skip
         if not without:
             percent = is_share(every[0].result.by_metric.get(name, name))
-            complete.append(Score(name, title, direction, tuple(map(tuple, values)), percent, name in tested))
+            by_group = tuple(map(tuple, values))
+            remeasured = not alike and name.startswith(MEAN)
+            complete.append(Score(name, title, direction, by_group, percent, name in tested, remeasured))
         elif len(without) < sum(map(len, groups)):
             notes.append(f"{title} is omitted: {without[0]} has none")
     return complete, notes
@@ -143,8 +144,8 @@ def _of_unlike(groups: Sequence[Sequence[FinishedRun]]) -> Iterator[Kind]:
     yield from _of_networks()
     if same_candidates(groups) and groups[0][0].followed:
         metric = groups[0][0].followed[0]
-        title = f"{words(metric)}, mean of all candidates"
-        yield f"{OF_ALL_CANDIDATES}{metric.metric}", title, metric.direction, _mean_of_candidates(metric)
+        title = f"mean {words(metric)} of all candidates"
+        yield f"{MEAN}{metric.metric}", title, metric.direction, _mean_of_candidates(metric)
 
 
 def _mean_of_candidates(objective: Objective) -> Callable[[FinishedRun], float]:

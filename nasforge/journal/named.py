@@ -59,10 +59,15 @@ class NamedArchitectures:
         """Write the file of the run in `folder`, in which each architecture stands once; none without any name."""
         if not self.by_kind:
             return
-        distinct = list(dict.fromkeys(each for named in self.by_kind.values() for each in named.values()))
+        distinct = list(
+            dict.fromkeys(architecture for named in self.by_kind.values() for architecture in named.values())
+        )
         place = {architecture: index for index, architecture in enumerate(distinct)}
-        names = {kind: [(name, place[each]) for name, each in named.items()] for kind, named in self.by_kind.items()}
-        content = {"architectures": [each.to_json() for each in distinct], "names": names}
+        names = {
+            kind: [(name, place[architecture]) for name, architecture in named.items()]
+            for kind, named in self.by_kind.items()
+        }
+        content = {"architectures": [architecture.to_json() for architecture in distinct], "names": names}
         write_json(RunFolder(folder).named, content)
 
     @classmethod

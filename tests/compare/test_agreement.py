@@ -59,7 +59,7 @@ def test_the_table_and_the_chart_pair_adjacent_numbers_of_images(command, sweep)
     assert status == 0, complaint
     printed = " ".join(stdout.split())
     assert "the searches measured the same candidates in different ways" in printed
-    assert "The same candidates were measured in 3 ways: accuracy, mean of all candidates, is " in printed
+    assert "The same candidates were measured in 3 ways; the mean accuracy of all candidates is " in printed
     assert "significantly" not in printed, "no number of images can be the better search"
     several = [accuracies(sweep / "2"), accuracies(sweep / "3")]
     means = [accuracies(sweep / "0"), accuracies(sweep / "1")]

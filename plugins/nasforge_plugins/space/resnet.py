@@ -53,7 +53,7 @@ class ResNets(VectorEncoded):
             raise ArchitectureError(
                 f"an architecture of space '{architecture.space}' does not belong to space '{self.name}'"
             )
-        known = next((each for each in self.presets.values() if each == architecture), None)
+        known = next((preset for preset in self.presets.values() if preset == architecture), None)
         if known is None:
             genes = dict(architecture.genes)
             raise ArchitectureError(f"a ResNet has the field '{GENE}' alone, which is 18, 34 or 50, not {genes}")

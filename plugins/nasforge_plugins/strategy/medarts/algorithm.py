@@ -255,9 +255,8 @@ class MEDARTS(Strategy[WeightSharing]):
             OptionError: a stage's images, width, depth or population do not fit the data or the space.
             ArchitectureError: `start` is not an architecture of the space.
         """
-        halves = run.data.halves()
-        assert halves.validation is not None  # halves() always makes both
-        check_images(self.stages, 2 * min(len(halves.train), len(halves.validation)), run.data.classes)
+        smaller = min(len(run.data.halves().train), len(run.data.search_validation))
+        check_images(self.stages, 2 * smaller, run.data.classes)
         scale = scale_of(run.data, self.scale)
         with isolated(0):
             if self.start is not None:

@@ -25,7 +25,7 @@ def crossover(
     """Line 10, IV.B.3, Fig. 3(a). Both parents keep their depth and their connections.
 
     The n-th normal cells of both parents correspond, and so do the n-th reduction cells, until one parent has no more
-    of the kind. Corresponding cells change places with probability 1/2 (multi-point), or all those behind one random
+    of the kind. Corresponding cells change places with probability 1/2 (multi-point), or all those after one random
     point of the first parent do (single-point, which Fig. 6(a) compares with).
     """
     kinds1, kinds2 = positions_by_kind(p1, space), positions_by_kind(p2, space)
@@ -79,7 +79,7 @@ def _one_of(
     both: tuple[Mutation, Mutation], mutations: Collection[Mutation], rng: np.random.Generator
 ) -> Mutation | None:
     """One of both with equal probability; the other if one is turned off, None if both are."""
-    on = [each for each in both if each in mutations]
+    on = [mutation for mutation in both if mutation in mutations]
     if len(on) == 2:
         return on[0] if rng.random() < 0.5 else on[1]
     return on[0] if on else None
