@@ -263,7 +263,7 @@ def test_curves_are_explained_by_the_module_that_recorded_them(tmp_path):
     metrics = {"es_accuracy": [None, 0.5], "train_accuracy": [0.1, 0.2]}
     about = {"es_accuracy": "the best <individual>", "train_accuracy": "while the weights move"}
     page = written(tmp_path, {"fits/supernet/history.json": {"metrics": metrics, "epochs": 2, "about": about}})
-    assert "<b>es</b>: the best &lt;individual&gt;; <b>train</b>: while the weights move." in page
+    assert "<b>ES</b>: the best &lt;individual&gt;; <b>train</b>: while the weights move." in page
 
 
 def test_a_retrained_architecture_nobody_found_has_its_name(tmp_path):
