@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 _FOR = {
     "onnx": "writes networks for ONNX Runtime: nasforge export RUN --to onnx",
     "timm": "writes networks for timm and the Hugging Face Hub: nasforge export RUN --to timm",
+    "parquet": "reads photos from parquet files, as the Hugging Face Hub has them",
     "executorch": "writes networks for phones and microcontrollers: nasforge export RUN --to executorch",
     "ray": "estimates candidates in parallel, here or on a cluster: executor=ray",
     "joblib": "runs the jobs of a sweep in parallel: hydra/launcher=joblib",

@@ -16,10 +16,9 @@ from nasforge import DataError, DataModule, Network, NetworkModule, OptionError,
 from nasforge.testing import DataContract
 from nasforge.training.augmentation import with_policy
 from nasforge.training.resident import check_room, placed
-from nasforge_plugins.data import color_jitter
-from nasforge_plugins.data.color_jitter import ColorJitter
-from nasforge_plugins.data.imagenet import ImageNet
-from nasforge_plugins.data.photos import AREAS, RATIOS, TRIES, random_crop
+from nasforge_plugins.data.imagenet import ImageNet, color_jitter
+from nasforge_plugins.data.imagenet.color_jitter import ColorJitter
+from nasforge_plugins.data.imagenet.photos import AREAS, RATIOS, TRIES, random_crop
 
 CLASSES = ("n01440764", "n01443537")
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -1,14 +1,11 @@
-"""Image files as a source of pictures: random crops for training and center crops for all else, as on ImageNet."""
+"""Photos as a source of pictures: random crops for training and center crops for all else, as on ImageNet."""
 
 from __future__ import annotations
 
-import hashlib
+import io
 import math
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -36,46 +33,49 @@ Box = tuple[int, int, int, int]
 
 
 class Photos:
-    """Image files as uint8 images (N, 3, side, side), read on access; the views for training are random crops.
+    """Photos of any size as uint8 images (N, 3, side, side), read on access; the views for training are random crops.
+
+    A subclass says what a photo's file contains.
 
     Args:
-        root: the folder that names are relative to.
-        names: paths of the files as bytes, (N,). As Python objects, a million would be copied into each worker.
-        sizes: of the files in bytes, (N,).
         side: in pixels.
-        threads: how many files are read at once outside a loader's workers, each of which reads one.
+        threads: how many photos are read at once outside a loader's workers, each of which reads one.
     """
 
     numbers = 2 * TRIES + 2
 
-    def __init__(self, root: Path, names: np.ndarray, sizes: np.ndarray, *, side: int, threads: int) -> None:
-        self.root, self.names, self.sizes, self.side, self.threads = root, names, sizes, side, threads
+    def __init__(self, *, side: int, threads: int) -> None:
+        self.side, self.threads = side, threads
 
     def __len__(self) -> int:
-        return len(self.names)
+        raise NotImplementedError
+
+    def where(self, position: int) -> str:
+        """What a message calls a photo."""
+        raise NotImplementedError
+
+    def content(self, position: int) -> np.ndarray:
+        """The bytes of a photo's file, uint8; any error means that it cannot be read."""
+        raise NotImplementedError
 
     def __getitem__(self, positions: Tensor) -> Tensor:
-        """The center crops at `positions`; a `DataError` names a file that was removed or changed since the start."""
+        """The center crops at `positions`; a `DataError` names a photo that was removed or changed since the start."""
         return self._read(positions, None)
 
     def views(self, positions: Tensor, numbers: Tensor) -> Tensor:
         """Random crops of the images at `positions`, each determined by its row of `numbers` (B, N)."""
         return self._read(positions, numbers.tolist())
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """A hash of file names, sizes, the side and the way of reading: hashing every pixel would cost an epoch."""
-        digest = hashlib.sha256(repr((self.side, "bilinear", self.names.dtype, self.sizes.dtype)).encode())
-        for part in (self.names, self.sizes):
-            digest.update(part.tobytes())
-        return digest.hexdigest()
+        """A hash of what determines the photos: hashing every pixel would cost an epoch."""
+        raise NotImplementedError
 
     def _read(self, positions: Tensor, numbers: Sequence[Sequence[float]] | None) -> Tensor:
         pictures = torch.empty(len(positions), 3, self.side, self.side, dtype=torch.uint8)
 
         def read(row: int) -> None:
-            file = self.root / os.fsdecode(self.names[int(positions[row])])
-            pixels = decoded(file)
+            pixels = self._decoded(int(positions[row]))
             pictures[row] = self._center(pixels) if numbers is None else self._crop(pixels, numbers[row])
 
         if self.threads > 1 and get_worker_info() is None:
@@ -85,6 +85,18 @@ class Photos:
             for row in range(len(positions)):
                 read(row)
         return pictures
+
+    def _decoded(self, position: int) -> Tensor:
+        """The pixels of a photo, uint8 (3, H, W); a `DataError` names one that cannot be read."""
+        try:
+            content = self.content(position)
+            if content[: len(JPEG)].tobytes() == JPEG:
+                pixels: Tensor = decode_jpeg(torch.from_numpy(content), mode=ImageReadMode.RGB)
+                return pixels
+            with Image.open(io.BytesIO(content.tobytes())) as image:
+                return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+        except Exception as error:  # decoders have as many kinds of error as there are formats
+            raise DataError(f"{self.where(position)} cannot be read ({text_of(error)})") from None
 
     def _center(self, pixels: Tensor) -> Tensor:
         """The center crop of an image (3, H, W)."""
@@ -96,19 +108,6 @@ class Photos:
     def _crop(self, pixels: Tensor, numbers: Sequence[float]) -> Tensor:
         top, left, height, width = random_crop(numbers, pixels.shape[1], pixels.shape[2])
         return _scaled(pixels[:, top : top + height, left : left + width], self.side, self.side)
-
-
-def decoded(file: Path) -> Tensor:
-    """The pixels of an image file, uint8 (3, H, W); a `DataError` names a file that cannot be read."""
-    try:
-        content = np.fromfile(file, np.uint8)
-        if content[:3].tobytes() == JPEG:
-            pixels: Tensor = decode_jpeg(torch.from_numpy(content), mode=ImageReadMode.RGB)
-            return pixels
-        with Image.open(file) as image:
-            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
-    except Exception as error:  # decoders have as many kinds of error as there are formats
-        raise DataError(f"{file} cannot be read ({text_of(error)})") from None
 
 
 def random_crop(numbers: Sequence[float], height: int, width: int) -> Box:
