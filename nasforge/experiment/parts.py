@@ -210,16 +210,23 @@ class Parts:
         small = not self.reads_data or max(self.search_data.input_shape[1:]) <= SMALL_SIDE
         return self.executor.threads or self.executor.default_threads(small=small)
 
+    def _architectures(self) -> dict[str, str]:
+        """The notations of the architectures that the strategy's options name."""
+        strategy, options = vars(self).get("strategy"), self.config["strategy"]
+        names = strategy.architecture_options if strategy else ()
+        return {name: str(self.space.read(options[name])) for name in names if options.get(name) is not None}
+
     @property
     def recorded(self) -> dict[str, Any]:
-        """The configuration with the values that depend on the machine and the working directory: threads and paths.
+        """The configuration with what depends on the machine and the working directory: threads, paths, architectures.
 
-        Paths of estimators are included only if they were built; a retraining does not build them.
+        Those of the strategy and of estimators are included only if these were built; a retraining does not build them.
         """
         given = self.config["estimator"]
         built = zip(given, vars(self).get("estimators", ()), strict=False)
         return {
             **self.config,
+            "strategy": {**self.config["strategy"], **self._architectures()},
             "data": located(self.data, self.config["data"]),
             "estimator": {**given, **{name: located(part, given[name]) for name, part in built}},
             "executor": {**self.config["executor"], "threads": self.threads},

@@ -1,6 +1,7 @@
 """Hyperband with a guess of the user's: what is drawn, and from where."""
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import nasforge
 from nasforge import Column, Table, rng_of
+from nasforge.run.beginning import read_config
 from nasforge_plugins.shared.priors import Prior, mutated
 from nasforge_plugins.strategy.priorband import PriorBand
 
@@ -105,3 +107,17 @@ def test_a_prior_of_another_space_is_refused_and_leaves_nothing(command, table):
     assert status == 2
     assert "no architecture of space 'nasbench201' named 'DARTS_V2'" in complaint
     assert not Path("run").exists()
+
+
+def test_a_run_keeps_the_architecture_of_a_file_that_is_gone_later(command, table):
+    notation = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+    Path("mine.txt").write_text(notation)
+    words = ["strategy=priorband", "space=nasbench201", "estimator=tabular", f"estimator.tabular.path={table}"]
+    words += ["estimator.tabular.dataset=toy", "estimator.tabular.epochs=9", "budget.evaluations=9", "retrain.seeds=0"]
+    status, _, complaint = command(*words, "strategy.prior=mine.txt", "hydra.run.dir=run")
+    assert status == 0, complaint
+    Path("mine.txt").unlink()
+    assert read_config(Path("run"))["strategy"]["prior"] == notation
+    status, _, complaint = command("resume", "run", "budget.evaluations=12")
+    assert status == 0, complaint
+    assert len(json.loads(Path("run/evaluations.json").read_text())) == 12

@@ -38,6 +38,7 @@ class PriorBand(Hyperband):
     name: ClassVar[str] = "priorband"
     needs = (VectorEncoded,)
     baseline = "random_search"
+    architecture_options = ("prior",)
 
     def __init__(
         self,

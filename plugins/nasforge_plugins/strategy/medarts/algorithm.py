@@ -107,6 +107,7 @@ class MEDARTS(Strategy[WeightSharing]):
     name: ClassVar[str] = "medarts"
     shares_weights: ClassVar[bool] = True
     derives: ClassVar[bool] = True
+    architecture_options: ClassVar[tuple[str, ...]] = ("start",)
     paper: ClassVar[Mapping[str, int | bool]] = MappingProxyType({"partial_channels": 1, "include_none": True})
     renamed: ClassVar[Mapping[str, str]] = {
         **now_grouped(supernet=MixtureOptions, optimizer=SGDOptions),
