@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,8 +61,8 @@ class Estimates:
             self._require_weights(context)
             parts = [self._by(estimator, missing, context) for estimator in self._estimators]
             for candidate in missing:
-                merged = _merged(candidate, [part[candidate] for part in parts], context)
-                whole = self._goals.judged(merged)
+                evaluation = merged(candidate, [part[candidate] for part in parts], context)
+                whole = self._goals.judged(evaluation)
                 known[candidate] = whole, self._goals.visible(whole)
         return [known[architecture] for architecture in architectures]
 
@@ -72,7 +72,7 @@ class Estimates:
         parts = []
         for estimator in self._estimators if architecture not in self._known_after(context) else ():
             if not stays_here(estimator):
-                own = self._of(estimator, context)
+                own = for_estimator(estimator, context)
                 key = self._key(estimator, architecture, own)
                 if self._journaled(key) is None:
                     parts.append(Part(estimator, key, (architecture, self._own(estimator, architecture, own))))
@@ -104,7 +104,7 @@ class Estimates:
         self, estimator: Estimator, architectures: Sequence[Architecture], context: Context
     ) -> dict[Architecture, dict[str, Any]]:
         """Return the journal's line for each distinct architecture; compute those that are missing."""
-        context = self._of(estimator, context)
+        context = for_estimator(estimator, context)
         keys = {candidate: self._key(estimator, candidate, context) for candidate in architectures}
         known = {candidate: line for candidate, key in keys.items() if (line := self._journaled(key))}
         missing = [candidate for candidate in keys if candidate not in known]
@@ -121,11 +121,6 @@ class Estimates:
         """Return the line of an estimate, unless the machine was why it failed."""
         line = self._journal.find("estimate", key)
         return None if line is None or line.get("machine") else line
-
-    @staticmethod
-    def _of(estimator: Estimator, context: Context) -> Context:
-        """Return the context without epochs, unless the estimator depends on them."""
-        return context if context.epochs is None or has_fidelities(estimator) else replace(context, epochs=None)
 
     def _own(self, estimator: Estimator, architecture: Architecture, context: Context) -> Context:
         """Return the context with the estimate's own seed, the same after any number of epochs, and checkpoint."""
@@ -199,12 +194,18 @@ class Estimates:
         return digest_of(canonical([architecture.space, architecture.genes]).join(frame))
 
 
+def for_estimator(estimator: Estimator, context: Context) -> Context:
+    """Return the context without epochs, unless the estimator depends on them."""
+    return context if context.epochs is None or has_fidelities(estimator) else replace(context, epochs=None)
+
+
 def _digest(context: Context) -> str:
     """Return the version of the context's weights; empty without any."""
     return context.weights.digest if context.weights else ""
 
 
-def _merged(architecture: Architecture, lines: Sequence[dict[str, Any]], context: Context) -> Evaluation:
+def merged(architecture: Architecture, lines: Sequence[Mapping[str, Any]], context: Context) -> Evaluation:
+    """Return the evaluation of a candidate from each estimator's line in the journal."""
     broken = next((line for line in lines if line["status"] != "ok"), None)
     return Evaluation(
         architecture,

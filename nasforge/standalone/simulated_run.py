@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from nasforge.architecture import Architecture, Evaluation
@@ -15,12 +14,10 @@ from nasforge.data import NoData
 from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimator, Weights
 from nasforge.execution.executor import LocalExecutor
-from nasforge.journal.journal import Journal
 from nasforge.run.arrivals import Request
 from nasforge.run.budgeted_search import BudgetedSearch, SpaceT_co
-from nasforge.run.estimates import Estimates
+from nasforge.run.estimates import for_estimator, merged
 from nasforge.run.goals import Goals, further
-from nasforge.run.progress import Detail, Progress
 from nasforge.run.resources import Budget
 from nasforge.run.run import Run
 from nasforge.space import SearchSpace
@@ -35,8 +32,7 @@ class Answers:
     """
 
     def __init__(self, space: SearchSpace, estimators: Sequence[Estimator], goals: Goals) -> None:
-        quiet = Progress(detail=Detail.NOTHING)
-        self._estimates = Estimates(Path(), _Unrecorded(), estimators, LocalExecutor(1), quiet, goals)
+        self._estimators, self._goals, self._executor = estimators, goals, LocalExecutor(1)
         self._context = Context(space, NoData(), "cpu", threads=1, seed=0)  # type: ignore[arg-type]
         self._numbers: dict[int | None, dict[Architecture, int]] = {}
         self.whole: list[Evaluation] = []
@@ -49,26 +45,20 @@ class Answers:
             return [known[architecture] for architecture in architectures]
         except KeyError:
             missing = [candidate for candidate in dict.fromkeys(architectures) if candidate not in known]
-            for whole, visible in self._estimates.both(missing, replace(self._context, epochs=epochs)):
+            for whole in self._looked_up(missing, replace(self._context, epochs=epochs)):
                 known[whole.architecture] = len(self.whole)
                 self.whole.append(whole)
-                self.visible.append(visible)
+                self.visible.append(self._goals.visible(whole))
             return self.numbers(architectures, epochs)
 
-
-class _Unrecorded(Journal):
-    """A journal that remembers nothing: looking a candidate up again takes less time than recording it."""
-
-    def __init__(self) -> None:
-        """Open no file."""
-
-    def find(self, kind: str, key: str) -> dict[str, Any] | None:
-        """Return None."""
-        return None
-
-    def write(self, kind: str, key: str, *, sync: bool = False, **content: Any) -> dict[str, Any]:
-        """Return the line that would have been written."""
-        return content
+    def _looked_up(self, architectures: Sequence[Architecture], context: Context) -> Iterator[Evaluation]:
+        """Yield evaluations as a `Run` makes them, without keys of a journal, which take as long as a table."""
+        works = [[(each, for_estimator(part, context)) for each in architectures] for part in self._estimators]
+        answers = [
+            self._executor.submit(part, work).result() for part, work in zip(self._estimators, works, strict=True)
+        ]
+        for architecture, *lines in zip(architectures, *answers, strict=True):
+            yield self._goals.judged(merged(architecture, [vars(line) for line in lines], context))
 
 
 class SimulatedRun(BudgetedSearch[SpaceT_co]):

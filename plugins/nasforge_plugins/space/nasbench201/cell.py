@@ -16,6 +16,7 @@ SPACE = "nasbench201"
 GENE = "cell"
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """The candidates, in the benchmark's order, which is also that of the alphas' columns."""
+_INDICES = dict(zip(OPERATIONS, range(len(OPERATIONS)), strict=True))
 NODES = 4
 """Node 0 is the cell's input, node 3 its output; every later node is the sum of its incoming edges."""
 EDGES = tuple((source, target) for target in range(1, NODES) for source in range(target))
@@ -54,7 +55,10 @@ def of_choices(choices: tuple[int, ...]) -> Architecture:
 @cache
 def choices(genes: tuple[tuple[str, Any], ...]) -> np.ndarray:
     """The indices (6,) into `OPERATIONS` of a cell's operations; an `ArchitectureError` if the genes are no cell."""
-    indices = np.array([OPERATIONS.index(name) for name in canonical(dict(genes))[GENE]])
+    names = dict(genes).get(GENE)
+    if len(genes) != 1 or not isinstance(names, tuple) or len(names) != len(EDGES) or not set(names) <= set(_INDICES):
+        return choices(canonical(dict(genes)).genes)  # which says what is wrong
+    indices = np.array([_INDICES[name] for name in names])
     indices.setflags(write=False)  # everyone shares it
     return indices
 
