@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,8 @@ class FoundNetwork:
         title: what it is, in a sentence.
         facts: what else to tell, such as its accuracy and how to reproduce it, by name.
         calibration: reads training images, uint8 (B, C, H, W), for formats that measure activations.
-        test: reads test images, uint8 (B, C, H, W), and their labels (B,), to report an accuracy and for nothing else.
+        test: reads batches of all test images, uint8 (B, C, H, W), and their labels (B,), to report an accuracy and for
+            nothing else.
         cells: drawings of its architecture.
         trained: whether it has weights from training; otherwise they are random.
         fold: whether to fold each BatchNorm into the convolution before it.
@@ -37,7 +38,7 @@ class FoundNetwork:
     title: str
     facts: Mapping[str, str]
     calibration: Callable[[], Tensor]
-    test: Callable[[], tuple[Tensor, Tensor]]
+    test: Callable[[], Iterable[tuple[Tensor, Tensor]]]
     cells: Sequence[CellGraph] = ()
     trained: bool = True
     fold: bool = False

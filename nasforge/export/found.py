@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -24,6 +24,8 @@ from nasforge.wording import counted
 
 CALIBRATION = 512
 """The number of training images from which ranges of activations are measured."""
+TEST_BATCH = 256
+"""The largest number of test images that are read at a time."""
 
 
 def found_in(run: LoadedRun, *, fold: bool = False) -> FoundNetwork:
@@ -121,11 +123,11 @@ def _calibration(config: Mapping[str, Any]) -> Callable[[], Tensor]:
     return images
 
 
-def _test(config: Mapping[str, Any]) -> Callable[[], tuple[Tensor, Tensor]]:
-    """Reads test images and their labels when they are asked for."""
+def _test(config: Mapping[str, Any]) -> Callable[[], Iterator[tuple[Tensor, Tensor]]]:
+    """Reads test images and their labels, some at a time: photos may be more than the memory holds."""
 
-    def images() -> tuple[Tensor, Tensor]:
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
         test = Parts(config).data.test
-        return test[torch.arange(len(test))]
+        yield from (test[positions] for positions in torch.split(torch.arange(len(test)), TEST_BATCH))
 
-    return images
+    return batches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,15 +56,18 @@ class ONNX(Exporter):
 
     def logits(self, folder: Path, found: FoundNetwork, pixels: Tensor) -> Tensor:
         """Run the float32 file in ONNX Runtime."""
-        return self._run(folder / f"{found.name}.onnx", found, pixels)
+        return self._network(folder / f"{found.name}.onnx", found)(pixels)
 
     def notes(self, folder: Path, found: FoundNetwork) -> Sequence[str]:
         """What the file with 8-bit integers costs in accuracy, on the test images."""
         if not self._int8:
             return ()
         path = folder / f"{found.name}.onnx"
-        pixels, labels = found.test()
-        exact, rounded = (self._run(each, found, pixels).argmax(1) for each in (path, _int8_path(path)))
+        exactly, with_integers = (self._network(each, found) for each in (path, _int8_path(path)))
+        answers = [
+            (exactly(pixels).argmax(1), with_integers(pixels).argmax(1), labels) for pixels, labels in found.test()
+        ]
+        exact, rounded, labels = (torch.cat(each) for each in zip(*answers, strict=True))
         same = f"the same class as in float32 for {_share(rounded == exact)} of {len(labels):,} test images"
         right = f"; {_share(rounded == labels)} of them right, {_share(exact == labels)} in float32"
         return [f"8-bit integers: {same}{right if found.trained else ''}"]
@@ -72,12 +75,17 @@ class ONNX(Exporter):
     def _feed(self, found: FoundNetwork, pixels: Tensor) -> dict[str, Any]:
         return {IMAGES: (pixels if self._normalize else found.classifier.transform(pixels)).numpy()}
 
-    def _run(self, path: Path, found: FoundNetwork, pixels: Tensor) -> Tensor:
+    def _network(self, path: Path, found: FoundNetwork) -> Callable[[Tensor], Tensor]:
+        """What computes logits (B, classes) of pixels (B, C, H, W) with a file."""
         import onnxruntime
 
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        batches = (session.run([LOGITS], self._feed(found, images))[0] for images in torch.split(pixels, BATCH))
-        return torch.cat([torch.from_numpy(logits) for logits in batches])
+
+        def logits(pixels: Tensor) -> Tensor:
+            batches = (session.run([LOGITS], self._feed(found, images))[0] for images in torch.split(pixels, BATCH))
+            return torch.cat([torch.from_numpy(batch) for batch in batches])
+
+        return logits
 
     def _quantize(self, path: Path, to: Path, found: FoundNetwork) -> None:
         from onnxruntime import quantization
