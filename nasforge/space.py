@@ -163,6 +163,11 @@ class SearchSpace(ABC):
             )
         raise unknown(f"architecture of space '{self.name}'", text, self.presets, or_else=self._forms())
 
+    def written(self, architecture: Architecture) -> str:
+        """Return a text that `read` understands wherever it is read: the notation, or JSON if the space reads none."""
+        text = str(architecture)
+        return text if self.from_notation(text) == architecture else json.dumps(architecture.to_json())
+
     def _from_file(self, where: str, content: str) -> Architecture:
         names = names_in(content)
         hint = f"; '{where}:{names[0]}' reads the one named {names[0]}" if len(names) > 1 else ""

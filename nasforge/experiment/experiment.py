@@ -145,7 +145,9 @@ def retrain(
         folder = files.retraining(key)
         if RunFolder(folder).journal.exists():
             return resume(folder, how=config, progress=progress)
-    words = words_of_retraining(parts.recorded, called if called in parts.space.presets else str(architecture))
+    words = words_of_retraining(
+        parts.recorded, called if called in parts.space.presets else parts.space.written(architecture)
+    )
     return _begin("retrain", parts, folder, words, architecture.to_json(), called)
 
 

@@ -211,10 +211,11 @@ class Parts:
         return self.executor.threads or self.executor.default_threads(small=small)
 
     def _architectures(self) -> dict[str, str]:
-        """The notations of the architectures that the strategy's options name."""
+        """The architectures that the strategy's options name, as texts that need no file."""
         strategy, options = vars(self).get("strategy"), self.config["strategy"]
         names = strategy.architecture_options if strategy else ()
-        return {name: str(self.space.read(options[name])) for name in names if options.get(name) is not None}
+        given = {name: self.space.read(options[name]) for name in names if options.get(name) is not None}
+        return {name: self.space.written(architecture) for name, architecture in given.items()}
 
     @property
     def recorded(self) -> dict[str, Any]:

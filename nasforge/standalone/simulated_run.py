@@ -52,7 +52,8 @@ class Answers:
             return self.numbers(architectures, epochs)
 
     def _looked_up(self, architectures: Sequence[Architecture], context: Context) -> Iterator[Evaluation]:
-        """Yield evaluations as a `Run` makes them, without keys of a journal, which take as long as a table."""
+        """Yield evaluations as a `Run` makes them, without the keys of a journal, which take as long as a table. So all
+        candidates have one seed, which estimators that draw nothing do not use."""
         works = [[(each, for_estimator(part, context)) for each in architectures] for part in self._estimators]
         answers = [
             self._executor.submit(part, work).result() for part, work in zip(self._estimators, works, strict=True)

@@ -1,5 +1,6 @@
 """ImageNet as parquet files: the same images as in folders, and clear mistakes."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from nasforge import DataError, DataModule, OptionError
 from nasforge.testing import DataContract
-from nasforge_plugins.data.imagenet import ImageNet, parquet_copy as reader
+from nasforge_plugins.data.imagenet import ImageNet, parquet_files as reader
 
 datasets = pytest.importorskip("datasets", reason="PARQUET NOT CHECKED: pip install 'nasforge[parquet]'")
 parquet = pytest.importorskip("pyarrow.parquet", reason="PARQUET NOT CHECKED: pip install 'nasforge[parquet]'")
@@ -37,13 +38,18 @@ def folders(tmp_path):
     return tmp_path / "folders"
 
 
-def write(files, target, labels=None, **features):
-    """Rows with the content of files, as the Hub's copy has them."""
+def write(files, target, labels=None, plain=False, **features):
+    """Rows with the content of files, as the Hub's copy has them, or as `plain` bytes."""
+    content = [file.read_bytes() for file in files]
     rows = {
-        "image": [{"bytes": file.read_bytes(), "path": file.name} for file in files],
+        "image": content if plain else [{"bytes": each, "path": "photo.JPEG"} for each in content],
         "label": [int(file.parent.name[1:]) for file in files] if labels is None else labels,
     }
-    types = {"image": datasets.Image(), "label": datasets.ClassLabel(names=CLASSES), **features}
+    types = {
+        "image": datasets.Value("binary") if plain else datasets.Image(),
+        "label": datasets.ClassLabel(names=CLASSES),
+        **features,
+    }
     target.parent.mkdir(exist_ok=True)
     datasets.Dataset.from_dict(rows, features=datasets.Features(types)).to_parquet(target)
 
@@ -121,6 +127,66 @@ def test_an_image_that_cannot_be_decoded_is_named_by_its_row(root, folders):
         images[torch.arange(4)]
 
 
+def test_plain_bytes_are_images_too(root, folders):
+    files = sorted((folders / "val").rglob("*.JPEG"))
+    write(files, root / "data" / "validation-00000-of-00001.parquet", plain=True)
+    whole = torch.arange(len(files))
+    assert torch.equal(imagenet(root).test[whole][0], imagenet(folders).test[whole][0])
+
+
+def test_folders_of_classes_take_precedence(root, folders):
+    (folders / "train_meta.parquet").write_bytes(b"anything")
+    assert imagenet(folders).class_names == ("n0", "n1")
+
+
+def test_a_process_with_another_cache_reads_the_files_itself(root, tmp_path, monkeypatch):
+    images = imagenet(root).train.images
+    before = images[torch.arange(3)]
+    content = pickle.dumps(images)
+    shutil.rmtree(tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "other")
+    assert torch.equal(pickle.loads(content)[torch.arange(3)], before)
+
+
+def test_a_link_to_the_folder_needs_no_second_cache(root, tmp_path):
+    len(imagenet(root).train)
+    arrows = set((tmp_path / "cache").rglob("*.arrow"))
+    (tmp_path / "link").symlink_to(root)
+    len(imagenet(tmp_path / "link").train)
+    assert set((tmp_path / "cache").rglob("*.arrow")) == arrows
+
+
+def test_a_cache_that_cannot_be_written_is_named(root, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "file" / "cache")
+    with pytest.raises(DataError, match=r"cannot be written to \S+/file/cache, .+ HF_DATASETS_CACHE=FOLDER moves it"):
+        len(imagenet(root).train)
+
+
+def incomplete(data, files):
+    (data / "train-00001-of-00002.parquet").unlink()
+
+
+def other_order(data, files):
+    write(files, data / "validation-00000-of-00001.parquet", label=datasets.ClassLabel(names=CLASSES[::-1]))
+
+
+def words_as_labels(data, files):
+    write(files, data / "validation-00000-of-00001.parquet", labels=["a"] * 6, label=datasets.Value("string"))
+
+
+def without_labels(data, files):
+    write(files, data / "validation-00000-of-00001.parquet", labels=[0, 1, 0, 1, None, 0])
+
+
+def test_parquet_files_in_a_folder_of_their_own_are_to_be_moved(root, mistake):
+    (root / "train").mkdir()
+    for file in (root / "data").glob("train-*"):
+        file.rename(root / "train" / file.name.removeprefix("train-"))
+    said = mistake("data=imagenet", f"data.root={root}", "data.size=8")
+    assert f"{root}/train has parquet files, and data=imagenet finds them by their names: move them to" in said
+
+
 def no_test_images(data, files):
     (data / "validation-00000-of-00001.parquet").unlink()
 
@@ -146,11 +212,15 @@ def no_labels(data, files):
 @pytest.mark.parametrize(
     ("break_it", "sentence"),
     [
+        (incomplete, "{data} has 1 of 2 files of 'train'; download the others too"),
+        (other_order, "label 0 is 'tench, Tinca tinca' in {data}/train*.parquet, but 'goldfish, Carassius auratus' in"),
+        (words_as_labels, "the column 'label' of {data}/validation-00000-of-00001.parquet holds string"),
+        (without_labels, "{data}/validation-00000-of-00001.parquet has 1 rows without a label"),
         (no_test_images, "there is no file {data}/val*.parquet"),
         (no_parquet, "{data}/train-00001-of-00002.parquet cannot be read (Parquet magic bytes not found"),
         (other_columns, "{data}/train-00001-of-00002.parquet has no column 'image', but img, label"),
-        (arrays, "{data}/train-00001-of-00002.parquet has type list<"),
-        (no_labels, "{data}/val*.parquet has the label -1; those of its 2 classes are 0 to 1"),
+        (arrays, "{data}/train-00001-of-00002.parquet holds list<"),
+        (no_labels, "{data}/val*.parquet has the label -1; labels count from 0, and there are 2 classes"),
     ],
 )
 def test_a_mistake_in_the_files_is_named_before_the_work_starts(root, folders, mistake, break_it, sentence):

@@ -9,6 +9,9 @@ import pytest
 
 import nasforge
 from nasforge import Column, Table, rng_of
+from nasforge.config.configuration import compose
+from nasforge.experiment.parts import Parts
+from nasforge.registry.entry_points import build
 from nasforge.run.beginning import read_config
 from nasforge_plugins.shared.priors import Prior, mutated
 from nasforge_plugins.strategy.priorband import PriorBand
@@ -121,3 +124,14 @@ def test_a_run_keeps_the_architecture_of_a_file_that_is_gone_later(command, tabl
     status, _, complaint = command("resume", "run", "budget.evaluations=12")
     assert status == 0, complaint
     assert len(json.loads(Path("run/evaluations.json").read_text())) == 12
+
+
+def test_a_space_without_a_notation_has_its_json_recorded(few_images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    space = build("space", {"name": "mobilenet"})
+    prior = space.smallest
+    Path("mine.json").write_text(json.dumps(prior.to_json()))
+    words = ["strategy=priorband", "space=mobilenet", "estimator=training", "data=arrays", f"data.path={few_images}"]
+    parts = Parts(compose([*words, "strategy.prior=mine.json"]).config)
+    assert parts.strategy.name == "priorband"
+    assert space.read(parts.recorded["strategy"]["prior"]) == prior

@@ -96,6 +96,11 @@ class FolderCopy:
         return PhotoFiles(self.root, names, sizes, side=side, threads=threads), labels
 
 
+def has_classes(root: Path) -> bool:
+    """Whether the training images are in folders of classes."""
+    return (root / "train").is_dir() and bool(folders.subfolders(root / "train"))
+
+
 def _classes(folder: Path) -> list[Path]:
     """The folders of the classes; a `DataError` says what the folder of a part must look like."""
     if not folder.is_dir():
@@ -105,6 +110,11 @@ def _classes(folder: Path) -> list[Path]:
             "in NASFORGE_DATA or ./data"
         )
     classes = folders.subfolders(folder)
+    if not classes and any(folder.glob("*.parquet")):
+        raise DataError(
+            f"{folder} has parquet files, and data=imagenet finds them by their names: move them to "
+            f"{folder.parent}/{folder.name}-*.parquet"
+        )
     if not classes:
         raise DataError(
             f"{folder} has no folders of classes; sort its images into {folder}/CLASS/*.JPEG, as "

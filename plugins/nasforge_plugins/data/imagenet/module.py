@@ -20,7 +20,7 @@ from nasforge import (
 )
 from nasforge_plugins.data.imagenet.color_jitter import ColorJitter
 from nasforge_plugins.data.imagenet.copies import Copy
-from nasforge_plugins.data.imagenet.folder_copy import FolderCopy
+from nasforge_plugins.data.imagenet.folder_copy import FolderCopy, has_classes
 from nasforge_plugins.data.imagenet.parquet_copy import ParquetCopy, parquet_folder
 from nasforge_plugins.data.imagenet.photos import CENTER
 from nasforge_plugins.data.own_images import SIDE, counted, require_enough
@@ -67,9 +67,9 @@ class ImageNet(DataModule):
 
     @cached_property
     def _copy(self) -> Copy:
-        """The files of the images: parquet, if there are such files of training images, or folders."""
+        """The files of the images: folders, unless there are only parquet files of training images."""
         folder = parquet_folder(self.root)
-        return ParquetCopy(folder) if folder else FolderCopy(self.root)
+        return FolderCopy(self.root) if folder is None or has_classes(self.root) else ParquetCopy(folder)
 
     @property
     def places(self) -> tuple[Path, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,7 +33,7 @@ Box = tuple[int, int, int, int]
 """Top, left, height and width in pixels."""
 
 
-class Photos:
+class Photos(ABC):
     """Photos of any size as uint8 images (N, 3, side, side), read on access; the views for training are random crops.
 
     A subclass says what a photo's file contains.
@@ -47,16 +48,16 @@ class Photos:
     def __init__(self, *, side: int, threads: int) -> None:
         self.side, self.threads = side, threads
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
+    @abstractmethod
     def where(self, position: int) -> str:
         """What a message calls a photo."""
-        raise NotImplementedError
 
+    @abstractmethod
     def content(self, position: int) -> np.ndarray:
         """The bytes of a photo's file, uint8; any error means that it cannot be read."""
-        raise NotImplementedError
 
     def __getitem__(self, positions: Tensor) -> Tensor:
         """The center crops at `positions`; a `DataError` names a photo that was removed or changed since the start."""
@@ -67,9 +68,9 @@ class Photos:
         return self._read(positions, numbers.tolist())
 
     @property
+    @abstractmethod
     def fingerprint(self) -> str:
         """A hash of what determines the photos: hashing every pixel would cost an epoch."""
-        raise NotImplementedError
 
     def _read(self, positions: Tensor, numbers: Sequence[Sequence[float]] | None) -> Tensor:
         pictures = torch.empty(len(positions), 3, self.side, self.side, dtype=torch.uint8)
