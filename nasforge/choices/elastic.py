@@ -1,7 +1,8 @@
 """Layers whose sizes a search decides. All sizes share the weights of the largest, masked by the mix.
 
 A mask multiplies weights, not feature maps, which costs less. Under a one-hot mix, a layer computes what the layer of
-that size with the first of its weights computes, and zeros for the units that it lacks.
+that size with the first of its weights computes, and zeros for the units that it lacks. Where the CPU knows the mix, a
+linear layer or a convolution computes with these weights alone, without a mask.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from nasforge.choices.setting import FollowsSetting, Setting, table_of
 from nasforge.choices.sizes import Size
+from nasforge.choices.slices import sliced_convolution, sliced_linear
 from nasforge.errors import OptionError
 
 
@@ -38,6 +40,12 @@ class ElasticLayer(FollowsSetting):
             return None
         return self.setting.mask(self.sizes[name], getattr(self, f"units_of_{name}"))
 
+    def numbers(self) -> dict[str, int] | None:
+        """Return the sizes' values by name, if the mix decides for one of each and the CPU knows it; otherwise None."""
+        numbers = {name: self.setting.number(size) for name, size in self.sizes.items()}
+        known = {name: number for name, number in numbers.items() if number is not None}
+        return known if len(known) == len(numbers) else None
+
 
 class ElasticLinear(ElasticLayer, nn.Linear):
     """A linear layer with a variable number of inputs or outputs."""
@@ -46,6 +54,8 @@ class ElasticLinear(ElasticLayer, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., largest in_features) to (..., largest out_features)."""
+        if (numbers := self.numbers()) is not None:
+            return sliced_linear(self, input, numbers)
         inputs, outputs = self.mask("in_features"), self.mask("out_features")
         weight = _scaled(_scaled(self.weight, inputs, 1), outputs, 0)
         return F.linear(input, weight, _scaled(self.bias, outputs, 0))
@@ -72,10 +82,12 @@ class ElasticConv2d(ElasticLayer, nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, largest in_channels, H, W) to (B, largest out_channels, H', W')."""
+        if (numbers := self.numbers()) is not None and (out := sliced_convolution(self, input, numbers)) is not None:
+            return out
         inputs, outputs = self.mask("in_channels"), self.mask("out_channels")
         weight = _scaled(_scaled(self._within_kernel(), inputs, 1), outputs, 0)
-        out: Tensor = self._conv_forward(input, weight, _scaled(self.bias, outputs, 0))
-        return out
+        masked: Tensor = self._conv_forward(input, weight, _scaled(self.bias, outputs, 0))
+        return masked
 
     def _within_kernel(self) -> Tensor:
         rings = self.mask("kernel_size")

@@ -18,14 +18,28 @@ class Setting:
     def __init__(self) -> None:
         self._rows: Mapping[str, Tensor] = {}
         self._masks: dict[Any, Tensor] = {}
+        self._chosen: dict[str, int | None] = {}
 
     def use(self, rows: Mapping[str, Tensor]) -> None:
         """Set the mixing weights (options,) of every decision, by key; an empty mapping forgets them."""
-        self._rows, self._masks = rows, {}
+        self._rows, self._masks, self._chosen = rows, {}, {}
 
     def row(self, key: str) -> Tensor:
         """Return the mixing weights (options,) of a decision."""
         return self._rows[key]
+
+    def number(self, size: Size) -> int | None:
+        """Return a size's value where the mix decides for one, if it costs nothing to ask; otherwise None.
+
+        A device would have to answer, and a gradient needs all values.
+        """
+        chosen = [self._option(key) for key in size.keys]
+        return None if None in chosen else int(size.values[tuple(chosen)])
+
+    def _option(self, key: str) -> int | None:
+        if key not in self._chosen:
+            self._chosen[key] = _only(self.row(key))
+        return self._chosen[key]
 
     def mask(self, size: Size, table: Tensor) -> Tensor:
         """Return the weight of each unit (units,) of a size: the probability that the size is larger than its index.
@@ -58,3 +72,11 @@ def table_of(size: Size) -> Tensor:
     """Return (options of each decision..., units): whether a unit belongs to the size under these options."""
     values = torch.tensor(size.values)  # on the default device, like the range
     return (torch.arange(int(size)) < values.unsqueeze(-1)).float()
+
+
+def _only(row: Tensor) -> int | None:
+    """The place of the one in a one-hot row of the CPU that needs no gradient; otherwise None."""
+    if row.device.type != "cpu" or (row.requires_grad and torch.is_grad_enabled()):
+        return None
+    weights = row.tolist()
+    return weights.index(1) if weights.count(0) == len(weights) - 1 and 1 in weights else None
