@@ -1,51 +1,63 @@
 """How supernets rank networks of a user's ResNet and of `mobilenet`, against training each of them alone, on digits.
 
-    python benchmarks/module_ranking.py [--seeds 3] [--networks 20] [--folder runs/module_ranking]
+    python benchmarks/module_ranking.py [--seeds 3] [--networks 20] [--only mobilenet] [--folder runs/module_ranking]
 
 Random networks of each space are trained alone several times, for a few epochs, after which they still differ.
 Supernets are trained by uniform single paths and by the sandwich rule, for equally many passes of a path. They score
 the same networks on images that they were not trained on, with BatchNorm statistics of each network's own. How far the
 ranking could agree is bounded by how alike two halves of the trainings rank the networks. Finished parts are kept in
-the folder, so the command goes on after a kill. Writes `benchmarks/results/module_ranking.md`.
+the folder, so the command goes on after a kill. Writes `benchmarks/results/module_ranking.md`; with `--only`, the rows
+of other spaces stay as they are there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import kendalltau
 
 from nasforge import Architecture, Context, SearchData, SearchSpace, isolated, rng_of
 from nasforge.config.configuration import compose
 from nasforge.journal.journal import write_json
 from nasforge.registry.entry_points import build
-from reporting import parser, spread, write
+from ranking_tables import Rows, Scores, earlier, report, rows_of
+from reporting import parser, write
 from searches import searched
 
 
 @dataclass(frozen=True)
 class Study:
-    """A space, how often each of its networks is trained alone, and its supernets for how many epochs of one path."""
+    """A space, and how its networks and supernets are trained.
+
+    Attributes:
+        alone: how many trainings of each network, by their epochs.
+        supernets: their samplings, and for how many epochs of one path.
+        decision: what the networks and their scores are grouped by.
+    """
 
     words: Sequence[str]
-    trainings: int
-    epochs: int
+    alone: Mapping[int, int]
+    supernets: Sequence[tuple[str, int]]
+    decision: str
 
 
 STUDIES = {
-    "a user's ResNet": Study(["space=module", "space.target=users_resnet:ResNet"], 8, 160),
+    "a user's ResNet": Study(
+        ["space=module", "space.target=users_resnet:ResNet"],
+        {8: 8}, [("sandwich", 160), ("uniform", 160)], "third_width",
+    ),
     "mobilenet": Study(
         ["space=mobilenet", "space.widths=[4,4,6,8,12,16,20,24,48]", "space.multipliers=[0.5,1.0,2.0]",
          "space.depths=[1,2]"],
-        4, 80,
+        {8: 4, 20: 2}, [("sandwich", 80), ("sandwich", 160), ("uniform", 80)], "width_in_quarters",
     ),
 }  # fmt: skip
 SAMPLINGS = {"sandwich": 4, "uniform": 1}
@@ -54,8 +66,6 @@ DATA = ["data=digits", "data.batch_size=32"]
 OFTEN = ["executor.threads=1", "trainer.accelerator=cpu", "retrain.seeds=0", "control.samples=1"]
 EVOLUTION = ["strategy.evolution.population=2", "strategy.evolution.generations=1"]
 """As short as possible: only the supernet is wanted."""
-EPOCHS = 8
-"""How long a network is trained alone."""
 
 
 def parts(words: Sequence[str]) -> tuple[SearchSpace, SearchData]:
@@ -70,6 +80,13 @@ def drawn(words: Sequence[str], count: int) -> list[Architecture]:
     return [space.sample(rng) for _ in range(count)]
 
 
+def place(folder: str, study: Study, networks: Sequence[Architecture]) -> Path:
+    """Where the finished parts of a study are; with other options, it has another place."""
+    told = json.dumps([study.words, DATA, [dict(network.genes) for network in networks]])
+    space = study.words[0].partition("=")[2]
+    return Path(folder).absolute() / f"{space}_{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+
+
 def kept(file: Path, compute: Callable[[], list[float]]) -> list[float]:
     """The content of a file, which is computed if it is not there."""
     if not file.exists():
@@ -79,10 +96,10 @@ def kept(file: Path, compute: Callable[[], list[float]]) -> list[float]:
     return values
 
 
-def trained_alone(folder: Path, study: Study, networks: Sequence[Architecture]) -> np.ndarray:
+def trained_alone(folder: Path, study: Study, epochs: int, networks: Sequence[Architecture]) -> np.ndarray:
     """Validation accuracies (trainings, networks) after training each network alone on half of the images."""
     space, data = parts(study.words)
-    estimator = build("estimator", {"name": "training", "epochs": EPOCHS, "held_out": 0.5})
+    estimator = build("estimator", {"name": "training", "epochs": epochs, "held_out": 0.5})
 
     def accuracy(seed: int, number: int) -> list[float]:
         with isolated(seed):
@@ -90,17 +107,19 @@ def trained_alone(folder: Path, study: Study, networks: Sequence[Architecture]) 
             return [estimator.estimate(networks[number], context).metrics["accuracy"]]
 
     def training(seed: int) -> list[float]:
-        files = [folder / f"{seed}_{number}.json" for number in range(len(networks))]
+        files = [folder / f"alone_{epochs}" / f"{seed}_{number}.json" for number in range(len(networks))]
         return [kept(file, partial(accuracy, seed, number))[0] for number, file in enumerate(files)]
 
-    return np.array([training(seed) for seed in range(study.trainings)])
+    return np.array([training(seed) for seed in range(study.alone[epochs])])
 
 
-def scored(folder: Path, study: Study, sampling: str, seed: int, networks: Sequence[Architecture]) -> np.ndarray:
-    """The networks' accuracies (networks,) with the weights of a supernet."""
+def scored(
+    folder: Path, study: Study, sampling: str, epochs: int, seed: int, networks: Sequence[Architecture]
+) -> np.ndarray:
+    """The networks' accuracies (networks,) with the weights of a supernet, after so many epochs of one path."""
     strategy = ["strategy=single_path", f"strategy.sampling={sampling}", *EVOLUTION]
-    steps = f"strategy.epochs={study.epochs // SAMPLINGS[sampling]}"
-    run = folder / f"{sampling}_{seed}"
+    steps = f"strategy.epochs={epochs // SAMPLINGS[sampling]}"
+    run = folder / f"{sampling}_{epochs}_{seed}"
 
     def accuracies() -> list[float]:
         searched(run, [*strategy, steps, *study.words, *DATA, *OFTEN, f"seed={seed}"])
@@ -112,59 +131,35 @@ def scored(folder: Path, study: Study, sampling: str, seed: int, networks: Seque
     return np.array(kept(run.with_suffix(".json"), accuracies))
 
 
-def tau(ours: np.ndarray, theirs: np.ndarray) -> float:
-    return float(kendalltau(ours, theirs).statistic)
-
-
-def tau_of_halves(accuracies: np.ndarray) -> float:
-    """The mean over all splits of the trainings (trainings, networks) into halves."""
-    numbers = set(range(len(accuracies)))
-    halves = [half for half in combinations(sorted(numbers), len(numbers) // 2) if 0 in half]
-    return float(
-        np.mean([tau(accuracies[[*half]].mean(0), accuracies[[*numbers - {*half}]].mean(0)) for half in halves])
-    )
-
-
-def rows(alone: dict[str, np.ndarray], taus: dict[tuple[str, str], list[float]]) -> Iterator[str]:
-    """The tables of both questions."""
-    yield "| networks of | trainings | accuracy alone | deviation of networks | of one training | tau of two halves |"
-    yield "| --- | --- | --- | --- | --- | --- |"
-    for space, accuracies in alone.items():
-        between, of_one = accuracies.mean(0).std(ddof=1), accuracies.var(0, ddof=1).mean() ** 0.5
-        low, high = accuracies.mean(0).min(), accuracies.mean(0).max()
-        yield (
-            f"| {space} | {len(accuracies)} | {low:.2f} to {high:.2f} | {between:.3f} | {of_one:.3f} | "
-            f"**{tau_of_halves(accuracies):.2f}** |"
-        )
-    yield ""
-    yield "| networks of | supernet trained by | epochs of one path | seeds | Kendall's tau |"
-    yield "| --- | --- | --- | --- | --- |"
-    for space, sampling in product(STUDIES, SAMPLINGS):
-        values = taus.get((space, sampling), [])
-        shown = f"**{spread(values)}**" if values else "not measured"
-        yield f"| {space} | {sampling} paths | {STUDIES[space].epochs} | {len(values)} | {shown} |"
+def measured(study: Study, options: Any) -> Iterator[Scores]:
+    """Everything of one space, again with each supernet that is done."""
+    networks = drawn(study.words, options.networks)
+    folder = place(options.folder, study, networks)
+    alone = {epochs: trained_alone(folder, study, epochs, networks) for epochs in study.alone}
+    shared: dict[tuple[str, int], np.ndarray] = {}
+    for sampling, epochs in study.supernets:
+        done: list[np.ndarray] = []
+        for seed in range(options.seeds):
+            done.append(scored(folder, study, sampling, epochs, seed, networks))
+            shared[sampling, epochs] = np.array(done)
+            yield Scores(networks, alone, shared)
 
 
 def main() -> None:
-    options = parser(__doc__, seeds=3, networks=20, folder="runs/module_ranking").parse_args()
+    options = parser(__doc__, seeds=3, networks=20, only="", folder="runs/module_ranking").parse_args()
     os.environ["NASFORGE_MODULES"] = "users_resnet:ResNet"
     about = (
         f"{options.networks} random networks of each space; digits, half of the training images for training and half "
-        f"for scores, batches of 32. Alone: {EPOCHS} epochs, mean of the trainings. Supernets: mean ± deviation over "
+        f"for scores, batches of 32. Alone: mean of the trainings. Supernets: mean ± deviation over "
         "seeds; a step of the sandwich rule passes four paths. The options of the spaces "
         f"are in the script; the ResNet is `users_resnet.py`. torch {torch.__version__}, one thread of a CPU."
     )
-    folders = {
-        name: Path(options.folder).absolute() / study.words[0].partition("=")[2] for name, study in STUDIES.items()
-    }
-    networks = {name: drawn(study.words, options.networks) for name, study in STUDIES.items()}
-    alone = {name: trained_alone(folders[name] / "alone", study, networks[name]) for name, study in STUDIES.items()}
-    taus: dict[tuple[str, str], list[float]] = {}
-    for name, study in STUDIES.items():
-        for sampling, seed in product(SAMPLINGS, range(options.seeds)):
-            scores = scored(folders[name], study, sampling, seed, networks[name])
-            taus.setdefault((name, sampling), []).append(tau(scores, alone[name].mean(0)))
-            write("module_ranking", "How supernets rank networks of one's own modules", about, rows(alone, taus))
+    chosen = [name for name, study in STUDIES.items() if options.only in ("", study.words[0].partition("=")[2])]
+    rows: dict[str, Rows] = {name: ([], [], []) if name in chosen else earlier(name) for name in STUDIES}
+    for name in chosen:
+        for scores in measured(STUDIES[name], options):
+            rows[name] = rows_of(name, STUDIES[name].decision, scores)
+            write("module_ranking", "How supernets rank networks of one's own modules", about, report(rows))
 
 
 if __name__ == "__main__":
