@@ -12,27 +12,17 @@ from scipy.stats import kendalltau
 from nasforge import Architecture
 from reporting import RESULTS, spread
 
-ALONE = (
-    "networks of",
-    "epochs alone",
-    "trainings",
-    "accuracy",
-    "deviation of networks",
-    "of one training",
-    "tau of two halves",
-)
-SHARED = (
-    "networks of",
-    "supernet trained by",
-    "epochs of one path",
-    "accuracy",
-    "seeds",
-    "against epochs alone",
-    "Kendall's tau",
-)
-GROUPS = ("networks of", "with", "how many", "trained", "for epochs", "accuracy")  # fmt: skip
+HEADS = (
+    ("networks of", "epochs alone", "trainings", "accuracy", "deviation of networks", "of one training",
+     "tau of two halves"),
+    ("networks of", "supernet trained by", "epochs of one path", "gradient norm up to", "against epochs alone",
+     "accuracy", "seeds", "Kendall's tau"),
+    ("networks of", "with", "trained", "how many", "accuracy"),
+)  # fmt: skip
+NAMED = (2, 5, 3)
+"""How many cells of a row say what it is about."""
 Rows = tuple[list[str], list[str], list[str]]
-"""A space's rows of the three tables."""
+"""Rows of the three tables."""
 
 
 def tau(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -49,17 +39,31 @@ def tau_of_halves(accuracies: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
+class Training:
+    """How a supernet is trained.
+
+    Attributes:
+        epochs: of one path.
+        clip: the largest norm of a step's gradient.
+    """
+
+    sampling: str
+    epochs: int
+    clip: float = 5.0
+
+
+@dataclass(frozen=True)
 class Scores:
     """What was measured of one space.
 
     Attributes:
         alone: accuracies (trainings, networks) by epochs.
-        shared: accuracies with the weights of supernets (seeds, networks) by sampling and epochs of one path.
+        shared: accuracies with the weights of supernets (seeds, networks).
     """
 
     networks: Sequence[Architecture]
     alone: Mapping[int, np.ndarray]
-    shared: Mapping[tuple[str, int], np.ndarray]
+    shared: Mapping[Training, np.ndarray]
 
 
 def rows_of(space: str, decision: str, scores: Scores) -> Rows:
@@ -79,22 +83,24 @@ def _alone(space: str, epochs: int, accuracies: np.ndarray) -> str:
 
 
 def _shared(space: str, scores: Scores) -> Iterator[str]:
-    for ((sampling, trained), values), (epochs, alone) in product(scores.shared.items(), scores.alone.items()):
+    for (training, values), (epochs, alone) in product(scores.shared.items(), scores.alone.items()):
         taus = [tau(accuracies, alone.mean(0)) for accuracies in values]
-        supernet = f"{sampling} paths", trained, _range(values.mean(0)), len(values)
-        yield row(space, *supernet, epochs, f"**{spread(taus)}**")
+        how = f"{training.sampling} paths", training.epochs, f"{training.clip:g}", epochs
+        yield row(space, *how, _range(values.mean(0)), len(values), f"**{spread(taus)}**")
 
 
 def _groups(space: str, decision: str, scores: Scores) -> Iterator[str]:
     """Mean accuracies of the networks with each option of a decision."""
     options = np.array([network[decision] for network in scores.networks])
-    trained = {("alone", epochs): accuracies for epochs, accuracies in scores.alone.items()}
-    shared = {(f"by {sampling} paths", epochs): values for (sampling, epochs), values in scores.shared.items()}
-    for (how, epochs), accuracies in {**trained, **shared}.items():
+    trained = {f"alone, {epochs} epochs": accuracies for epochs, accuracies in scores.alone.items()}
+    trained |= {
+        f"by {each.sampling} paths, {each.epochs} epochs, norm {each.clip:g}": values
+        for each, values in scores.shared.items()
+    }
+    for how, accuracies in trained.items():
         for option in np.unique(options):
             chosen = options == option
-            mean = f"{accuracies[:, chosen].mean():.2f}"
-            yield row(space, f"`{decision}={option}`", chosen.sum(), how, epochs, mean)
+            yield row(space, f"`{decision}={option}`", how, chosen.sum(), f"{accuracies[:, chosen].mean():.2f}")
 
 
 def _range(accuracies: np.ndarray) -> str:
@@ -106,21 +112,33 @@ def row(*cells: object) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def earlier(space: str) -> Rows:
-    """A space's rows in the results as they are."""
-    rows: dict[str, list[str]] = {row(*head): [] for head in (ALONE, SHARED, GROUPS)}
+def earlier() -> Rows:
+    """The rows of the results as they are."""
+    tables: dict[str, list[str]] = {row(*head): [] for head in HEADS}
     table: list[str] = []
     for line in (RESULTS / "module_ranking.md").read_text(encoding="utf-8").splitlines():
-        table = rows.get(line, table)
-        if line.startswith(f"| {space} |"):
+        if line in tables:
+            table = tables[line]
+        elif line.startswith("| ") and not line.startswith("| ---"):
             table.append(line)
-    alone, shared, groups = rows.values()
+    alone, shared, groups = tables.values()
     return alone, shared, groups
 
 
-def report(rows: Mapping[str, Rows]) -> Iterator[str]:
+def replaced(old: Rows, new: Rows) -> Rows:
+    """The old rows, where those about the same thing are the new ones, and the other new rows."""
+    alone, shared, groups = (
+        list({**_by_name(before, cells), **_by_name(after, cells)}.values())
+        for before, after, cells in zip(old, new, NAMED, strict=True)
+    )
+    return alone, shared, groups
+
+
+def _by_name(rows: Sequence[str], cells: int) -> dict[str, str]:
+    return {"|".join(line.split("|")[: cells + 1]): line for line in rows}
+
+
+def report(rows: Rows) -> Iterator[str]:
     """The three tables."""
-    for number, head in enumerate((ALONE, SHARED, GROUPS)):
-        yield from (row(*head), row(*["---"] * len(head)))
-        yield from (line for of_space in rows.values() for line in of_space[number])
-        yield ""
+    for head, lines in zip(HEADS, rows, strict=True):
+        yield from (row(*head), row(*["---"] * len(head)), *lines, "")
