@@ -72,19 +72,26 @@ EVOLUTION = ["strategy.evolution.population=2", "strategy.evolution.generations=
 
 
 NOTE = """The rows of the ResNet, and of uniform paths for `mobilenet`, are of an earlier run of the script, against \
-trainings alone of that run; how accurate its supernets were was not kept. All other rows are of one run, which was \
-stopped before every supernet had its seeds, as the tables say. No other settings were tried to the end.
+trainings alone of that run; the accuracies and cross-entropies of its supernets were not kept. The other rows were \
+measured later, in one run that was stopped before every kind of supernet had as many seeds. No other setting was \
+trained to its end.
 
-What it shows of `mobilenet`: alone, wide networks are better than narrow ones, after few epochs and after more. With \
-the weights of a supernet, they are hardly better. No fault of the shared weights was found: in one step, a network \
-learns in a supernet what it learns alone with the same weights, to rounding (`tests/choices/test_slices.py`). In the \
-supernet of 160 epochs, networks of all widths were also about equally accurate on the images of the training, so wide \
-ones are not trained enough there. Three explanations fail. Training a supernet for longer does not help: narrow \
-networks catch up first, and the range of accuracies shrinks. Training the networks alone for longer does not change \
-the ranking enough. The gradients of a sandwich's four paths add up, and far exceed the norm that one path is allowed \
-(5), so that all paths of an early step move less; allowing 5 for each does not bring wide networks forward. That a \
-supernet's training favors its small networks is known (Jeon et al., Subnet-Aware Dynamic Supernet Training, \
-arXiv 2503.10740); their remedy, learning rates and momentum that depend on a network's size, has not been tried."""
+What the rows show of `mobilenet`:
+
+- Alone, wider networks are better, after few epochs and after more. With the weights of a supernet, they hardly are.
+- The shared weights compute what they should: in a step of training, a network learns in a supernet what it learns \
+alone from the same weights, to rounding (`tests/choices/test_slices.py`).
+- One supernet was trained for twice as long. Its networks were more accurate, but closer together, and their order \
+was no better: narrow networks catch up first. Wide ones were hardly more accurate than narrow ones on the images of \
+the training either, so that they lack training, not generality. Longer trainings than that are not measured.
+- The order of networks after more epochs alone, from one training, does not agree better with that of any supernet.
+- A sandwich's step adds the gradients of four paths, and its norm was limited to 5 as that of a single path is. In \
+the first hundred steps it was several times larger, first because of the largest network, so that all paths moved \
+less. A limit of 20 lets supernets learn faster, but the order of widths stays weak.
+- The accuracies of networks in a supernet are so close that they hardly show an order. Cross-entropies show more.
+
+That a supernet's training favors small networks is known (Jeon et al., Subnet-Aware Dynamic Supernet Training, \
+arXiv 2503.10740). Their remedy, learning rates and momentum that depend on a network's size, has not been tried."""
 
 
 def parts(words: Sequence[str]) -> tuple[SearchSpace, SearchData]:
@@ -133,7 +140,7 @@ def trained_alone(folder: Path, study: Study, epochs: int, networks: Sequence[Ar
 
 
 def scored(folder: Path, study: Study, training: Training, seed: int, networks: Sequence[Architecture]) -> np.ndarray:
-    """The networks' accuracies (networks,) with the weights of a supernet."""
+    """The networks' accuracies and cross-entropies (2, networks) with the weights of a supernet."""
     strategy = ["strategy=single_path", f"strategy.sampling={training.sampling}", *EVOLUTION]
     steps = [
         f"strategy.epochs={training.epochs // SAMPLINGS[training.sampling]}",
@@ -141,14 +148,14 @@ def scored(folder: Path, study: Study, training: Training, seed: int, networks: 
     ]
     run = folder / f"{training.sampling}_{training.epochs}_{training.clip:g}_{seed}"
 
-    def accuracies() -> list[float]:
+    def scores() -> list[float]:
         searched(run, [*strategy, *steps, *study.words, *DATA, *OFTEN, f"seed={seed}"])
         space, data = parts(study.words)
         estimator = build("estimator", {"name": "supernet", "run": str(run)})
-        scores = estimator.estimate_many(networks, Context(space, data, "cpu", 1, 0))
-        return [score.metrics["accuracy"] for score in scores]
+        found = estimator.estimate_many(networks, Context(space, data, "cpu", 1, 0))
+        return [each.metrics[metric] for metric in ("accuracy", "cross_entropy") for each in found]
 
-    return np.array(kept(run.with_suffix(".json"), accuracies))
+    return np.array(kept(run.with_suffix(".json"), scores)).reshape(2, -1)
 
 
 def measured(study: Study, options: Any) -> Iterator[Scores]:

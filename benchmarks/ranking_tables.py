@@ -16,7 +16,7 @@ HEADS = (
     ("networks of", "epochs alone", "trainings", "accuracy", "deviation of networks", "of one training",
      "tau of two halves"),
     ("networks of", "supernet trained by", "epochs of one path", "gradient norm up to", "against epochs alone",
-     "accuracy", "seeds", "Kendall's tau"),
+     "accuracy", "seeds", "Kendall's tau", "tau by cross-entropy"),
     ("networks of", "with", "trained", "how many", "accuracy"),
 )  # fmt: skip
 NAMED = (2, 5, 3)
@@ -58,7 +58,7 @@ class Scores:
 
     Attributes:
         alone: accuracies (trainings, networks) by epochs.
-        shared: accuracies with the weights of supernets (seeds, networks).
+        shared: accuracies and cross-entropies with the weights of supernets (seeds, 2, networks).
     """
 
     networks: Sequence[Architecture]
@@ -84,9 +84,11 @@ def _alone(space: str, epochs: int, accuracies: np.ndarray) -> str:
 
 def _shared(space: str, scores: Scores) -> Iterator[str]:
     for (training, values), (epochs, alone) in product(scores.shared.items(), scores.alone.items()):
-        taus = [tau(accuracies, alone.mean(0)) for accuracies in values]
+        taus = [tau(accuracies, alone.mean(0)) for accuracies, _ in values]
+        by_entropy = [tau(-entropies, alone.mean(0)) for _, entropies in values]
         how = f"{training.sampling} paths", training.epochs, f"{training.clip:g}", epochs
-        yield row(space, *how, _range(values.mean(0)), len(values), f"**{spread(taus)}**")
+        found = f"**{spread(taus)}**", spread(by_entropy)
+        yield row(space, *how, _range(values[:, 0].mean(0)), len(values), *found)
 
 
 def _groups(space: str, decision: str, scores: Scores) -> Iterator[str]:
@@ -94,7 +96,7 @@ def _groups(space: str, decision: str, scores: Scores) -> Iterator[str]:
     options = np.array([network[decision] for network in scores.networks])
     trained = {f"alone, {epochs} epochs": accuracies for epochs, accuracies in scores.alone.items()}
     trained |= {
-        f"by {each.sampling} paths, {each.epochs} epochs, norm {each.clip:g}": values
+        f"by {each.sampling} paths, {each.epochs} epochs, norm {each.clip:g}": values[:, 0]
         for each, values in scores.shared.items()
     }
     for how, accuracies in trained.items():
