@@ -87,8 +87,9 @@ the training either, so that they lack training, not generality. Longer training
 - The order of networks after more epochs alone, from one training, does not agree better with that of any supernet.
 - A sandwich's step adds the gradients of four paths, and its norm was limited to 5 as that of a single path is. In \
 the first hundred steps it was several times larger, first because of the largest network, so that all paths moved \
-less. A limit of 20 lets supernets learn faster, but the order of widths stays weak.
-- The accuracies of networks in a supernet are so close that they hardly show an order. Cross-entropies show more.
+less. A limit of 20 made no difference beyond the deviation of seeds.
+- The accuracies of networks in a supernet are so close that they hardly show an order. Cross-entropies show a little \
+more, not for every seed.
 
 That a supernet's training favors small networks is known (Jeon et al., Subnet-Aware Dynamic Supernet Training, \
 arXiv 2503.10740). Their remedy, learning rates and momentum that depend on a network's size, has not been tried."""
