@@ -159,7 +159,7 @@ def test_a_link_to_the_folder_needs_no_second_cache(root, tmp_path):
 def test_a_cache_that_cannot_be_written_is_named(root, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "file" / "cache")
-    with pytest.raises(DataError, match=r"cannot be written to \S+/file/cache, .+ HF_DATASETS_CACHE=FOLDER moves it"):
+    with pytest.raises(DataError, match=r"cannot be copied to \S+/file/cache, .+ HF_DATASETS_CACHE=FOLDER moves it"):
         len(imagenet(root).train)
 
 
@@ -215,7 +215,7 @@ def no_labels(data, files):
         (incomplete, "{data} has 1 of 2 files of 'train'; download the others too"),
         (other_order, "label 0 is 'tench, Tinca tinca' in {data}/train*.parquet, but 'goldfish, Carassius auratus' in"),
         (words_as_labels, "the column 'label' of {data}/validation-00000-of-00001.parquet holds string"),
-        (without_labels, "{data}/validation-00000-of-00001.parquet has 1 rows without a label"),
+        (without_labels, "{data}/validation-00000-of-00001.parquet has 1 row without a label"),
         (no_test_images, "there is no file {data}/val*.parquet"),
         (no_parquet, "{data}/train-00001-of-00002.parquet cannot be read (Parquet magic bytes not found"),
         (other_columns, "{data}/train-00001-of-00002.parquet has no column 'image', but img, label"),

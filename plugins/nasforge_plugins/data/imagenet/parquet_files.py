@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nasforge import DataError, OptionError, text_of
+from nasforge import DataError, OptionError, counted, text_of
 
 COLUMNS = ("image", "label")
 _PIECE = re.compile(r"(.+)-\d+-of-0*(\d+)")
@@ -75,7 +75,7 @@ def opened(files: Sequence[Path]) -> Any:
     except Exception as error:  # the library has its own, and lets those of the disk and of pyarrow through
         cause = error.__cause__ or error
         raise DataError(
-            f"the rows of {files[0].parent} cannot be written to {datasets.config.HF_DATASETS_CACHE}, the cache of the "
+            f"the rows of {files[0].parent} cannot be copied to {datasets.config.HF_DATASETS_CACHE}, the cache of the "
             f"package datasets ({text_of(cause)}); HF_DATASETS_CACHE=FOLDER moves it to where there is as much space "
             "again as the files take"
         ) from error
@@ -102,4 +102,4 @@ def _check(file: Path) -> None:
     place = groups.schema.names.index("label")
     statistics = [groups.row_group(number).column(place).statistics for number in range(groups.num_row_groups)]
     if nulls := sum(each.null_count or 0 for each in statistics if each is not None):
-        raise DataError(f"{file} has {nulls:,} rows without a label; data=imagenet needs one for each image")
+        raise DataError(f"{file} has {counted(nulls, 'row')} without a label; data=imagenet needs one for each image")
