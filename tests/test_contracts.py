@@ -57,17 +57,17 @@ class TestDigits(DataContract):
         return build("data", {"name": "digits"})
 
 
-class TestEGNAS(StrategyContract):
-    @pytest.fixture
-    def overrides(self):
-        small = ["epochs=2", "warmup_epochs=1", "population=2", "samples=1", "validation_batch_size=32"]
-        return ["strategy=egnas", "space.channels=8", "space.cells=1", *(f"strategy.{word}" for word in small)]
-
-
 @pytest.fixture
 def few(few_images):
     """Few steps."""
     return ["data=arrays", f"data.path={few_images}", "data.batch_size=24"]
+
+
+class TestEGNAS(StrategyContract):
+    @pytest.fixture
+    def overrides(self, few):
+        small = ["epochs=2", "warmup_epochs=1", "population=2", "samples=1", "validation_batch_size=12"]
+        return ["strategy=egnas", "space.channels=8", "space.cells=1", *(f"strategy.{word}" for word in small), *few]
 
 
 class TestDARTSStrategy(StrategyContract):
