@@ -27,6 +27,7 @@ import torch
 from nasforge import Architecture, Context, SearchData, SearchSpace, isolated, rng_of
 from nasforge.config.configuration import compose
 from nasforge.journal.journal import write_json
+from nasforge.networks.sizes import network_size
 from nasforge.registry.entry_points import build
 from ranking_tables import Rows, Scores, Training, earlier, replaced, report, rows_of
 from reporting import parser, write
@@ -58,8 +59,8 @@ STUDIES = {
         ["space=mobilenet", "space.widths=[4,4,6,8,12,16,20,24,48]", "space.multipliers=[0.5,1.0,2.0]",
          "space.depths=[1,2]"],
         {8: 4, 20: 1},
-        [Training("sandwich", 80), Training("sandwich", 80, clip=20), Training("sandwich", 160),
-         Training("uniform", 80)],
+        [Training("sandwich", 28, clip=9, split="width_in_quarters"), Training("sandwich", 80),
+         Training("sandwich", 80, clip=20), Training("sandwich", 160), Training("uniform", 80)],
         "width_in_quarters",
     ),
 }  # fmt: skip
@@ -146,8 +147,9 @@ def scored(folder: Path, study: Study, training: Training, seed: int, networks: 
     steps = [
         f"strategy.epochs={training.epochs // SAMPLINGS[training.sampling]}",
         f"strategy.optimizer.clip={training.clip:g}",
+        f"strategy.split={training.split or 'null'}",
     ]
-    run = folder / f"{training.sampling}_{training.epochs}_{training.clip:g}_{seed}"
+    run = folder / f"{training.sampling}_{training.epochs}_{training.clip:g}_{training.split}_{seed}"
 
     def scores() -> list[float]:
         searched(run, [*strategy, *steps, *study.words, *DATA, *OFTEN, f"seed={seed}"])
@@ -161,7 +163,12 @@ def scored(folder: Path, study: Study, training: Training, seed: int, networks: 
 
 def measured(study: Study, options: Any) -> Iterator[Scores]:
     """Everything of one space, again with each supernet that is done."""
+    space, data = parts(study.words)
     networks = drawn(study.words, options.networks)
+    sizes = [
+        network_size(space.build(network, data.input_shape, data.classes), data.input_shape)["params_m"]
+        for network in networks
+    ]
     folder = place(options.folder, study, networks)
     alone = {epochs: trained_alone(folder, study, epochs, networks) for epochs in study.alone}
     shared: dict[Training, np.ndarray] = {}
@@ -170,7 +177,7 @@ def measured(study: Study, options: Any) -> Iterator[Scores]:
         for seed in range(options.seeds):
             done.append(scored(folder, study, training, seed, networks))
             shared[training] = np.array(done)
-            yield Scores(networks, alone, shared)
+            yield Scores(networks, sizes, alone, shared)
 
 
 def main() -> None:

@@ -45,11 +45,18 @@ class Training:
     Attributes:
         epochs: of one path.
         clip: the largest norm of a step's gradient.
+        split: the decision whose options share no weights; "": all share theirs.
     """
 
     sampling: str
     epochs: int
     clip: float = 5.0
+    split: str = ""
+
+    @property
+    def paths(self) -> str:
+        """In words, which paths are trained."""
+        return f"{self.sampling} paths, split by `{self.split}`" if self.split else f"{self.sampling} paths"
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,13 @@ class Scores:
     """What was measured of one space.
 
     Attributes:
+        parameters: of the networks, in millions.
         alone: accuracies (trainings, networks) by epochs.
         shared: accuracies and cross-entropies with the weights of supernets (seeds, 2, networks).
     """
 
     networks: Sequence[Architecture]
+    parameters: Sequence[float]
     alone: Mapping[int, np.ndarray]
     shared: Mapping[Training, np.ndarray]
 
@@ -70,7 +79,7 @@ def rows_of(space: str, decision: str, scores: Scores) -> Rows:
     """The rows of what was measured of a space."""
     return (
         [_alone(space, epochs, accuracies) for epochs, accuracies in scores.alone.items()],
-        list(_shared(space, scores)),
+        [*_sizes(space, decision, scores), *_shared(space, scores)],
         list(_groups(space, decision, scores)),
     )
 
@@ -82,11 +91,23 @@ def _alone(space: str, epochs: int, accuracies: np.ndarray) -> str:
     return row(space, epochs, len(accuracies), _range(accuracies.mean(0)), f"{between:.3f}", of_one, halves)
 
 
+def _sizes(space: str, decision: str, scores: Scores) -> Iterator[str]:
+    """How well the networks are ranked without any supernet."""
+    sizes = {
+        "parameters": np.array(scores.parameters),
+        f"`{decision}`": np.array([each[decision] for each in scores.networks]),
+    }
+    for (size, values), (epochs, alone) in product(sizes.items(), scores.alone.items()):
+        yield row(
+            space, f"no supernet, but {size}", "", "", epochs, "", "", f"**{tau(values, alone.mean(0)):.2f}**", ""
+        )
+
+
 def _shared(space: str, scores: Scores) -> Iterator[str]:
     for (training, values), (epochs, alone) in product(scores.shared.items(), scores.alone.items()):
         taus = [tau(accuracies, alone.mean(0)) for accuracies, _ in values]
         by_entropy = [tau(-entropies, alone.mean(0)) for _, entropies in values]
-        how = f"{training.sampling} paths", training.epochs, f"{training.clip:g}", epochs
+        how = training.paths, training.epochs, f"{training.clip:g}", epochs
         found = f"**{spread(taus)}**", spread(by_entropy)
         yield row(space, *how, _range(values[:, 0].mean(0)), len(values), *found)
 
@@ -96,7 +117,7 @@ def _groups(space: str, decision: str, scores: Scores) -> Iterator[str]:
     options = np.array([network[decision] for network in scores.networks])
     trained = {f"alone, {epochs} epochs": accuracies for epochs, accuracies in scores.alone.items()}
     trained |= {
-        f"by {each.sampling} paths, {each.epochs} epochs, norm {each.clip:g}": values[:, 0]
+        f"by {each.paths}, {each.epochs} epochs, norm {each.clip:g}": values[:, 0]
         for each, values in scores.shared.items()
     }
     for how, accuracies in trained.items():

@@ -166,6 +166,10 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     from nasforge.networks.sizes import (
         network_size as network_size,
     )
+    from nasforge.networks.split_supernet import (
+        SplitSupernet as SplitSupernet,
+        build_supernet as build_supernet,
+    )
     from nasforge.networks.weight_inheritance import (
         WeightInheritance as WeightInheritance,
     )
@@ -365,6 +369,7 @@ _HOMES = {
     "training.network_module": "NetworkModule",
     "loggers.run_logger": "RunFacts RunLogger",
     "training.weight_store": "WeightStore entries",
+    "networks.split_supernet": "SplitSupernet build_supernet",
     "networks.weight_inheritance": "WeightInheritance",
     "networks.wider_space": "WiderSpace",
     "wording": "amount counted duration numbers words",

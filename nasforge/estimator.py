@@ -29,12 +29,12 @@ class Weights:
     Attributes:
         path: the safetensors file.
         digest: the file's sha256, which identifies this version in the keys of estimates.
-        options: arguments for `WeightSharing.supernet` to build the supernet that the tensors belong to.
+        options: how to build the supernet that the tensors belong to (`build_supernet`).
     """
 
     path: Path
     digest: str
-    options: Mapping[str, int | bool]
+    options: Mapping[str, int | bool | str]
 
 
 @dataclass(frozen=True)

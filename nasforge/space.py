@@ -54,7 +54,7 @@ class Supernet(nn.Module, ABC):
             BatchNorms gather no statistics. Strategies that train one path at a time set it.
     """
 
-    options: Mapping[str, int | bool]
+    options: Mapping[str, int | bool | str]
     alpha_shapes: Mapping[str, tuple[int, int]]
     sparse: bool = False
 

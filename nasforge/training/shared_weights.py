@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from safetensors.torch import load_file
 from torch import Tensor
@@ -18,6 +18,7 @@ from nasforge.errors import AbilityError
 from nasforge.estimator import Context, Estimate, Estimator
 from nasforge.images import ImageSet
 from nasforge.networks.batch_norms import batch_statistics, recalibrate
+from nasforge.networks.split_supernet import build_supernet
 from nasforge.randomness import rng_of
 from nasforge.space import Mix, SearchSpace, Supernet, WeightSharing
 from nasforge.training.captured_steps import replaying
@@ -95,8 +96,7 @@ def load_supernet(context: Context, tensors: Mapping[str, Tensor] | None = None)
     if context.weights is None or not isinstance(context.space, WeightSharing):
         raise AbilityError("shared weights were asked for, and this search trains no supernet")
     data = context.data
-    options: Any = context.weights.options
-    supernet = context.space.supernet(data.input_shape, data.classes, **options)
+    supernet = build_supernet(context.space, data.input_shape, data.classes, context.weights.options)
     supernet.load_state_dict(supernet_state(load_file(context.weights.path) if tensors is None else tensors))
     return supernet.eval().to(context.device)
 

@@ -25,6 +25,7 @@ from nasforge import (
     SharedWeights,
     Supernet as SupernetNetwork,
     WeightSharing,
+    build_supernet,
     load_supernet,
     supernet_state,
     user_path,
@@ -88,13 +89,20 @@ class Supernet(SharedWeights):
             raise self._unfit(
                 f"is of space '{own['name']}', and this search is in space '{space.name}'", f"space={own['name']}"
             )
-        shape, classes = self._finished.data["input shape"], len(self._finished.data["class names"])
-        with torch.device("meta"):
-            supernet = space.supernet(tuple(shape), classes, **self._options)
-        if _shapes(supernet.state_dict()) != _shapes(supernet_state(self._tensors)):
+        if not self._fits(space):
             kept = {key: value for key, value in own.items() if key not in {"name", *self._options}}
             options = [f"space.{key}={_written(value)}" for key, value in kept.items() if _differs(space, key, value)]
             raise self._unfit("does not fit this search's space", f"{' '.join(options)} as in that run")
+
+    def _fits(self, space: WeightSharing) -> bool:
+        assert self._finished is not None
+        shape, classes = self._finished.data["input shape"], len(self._finished.data["class names"])
+        try:
+            with torch.device("meta"):
+                supernet = build_supernet(space, tuple(shape), classes, self._options)
+        except OptionError:  # the space lacks, for example, the decision by which it is split
+            return False
+        return _shapes(supernet.state_dict()) == _shapes(supernet_state(self._tensors))
 
     def check_data(self, data: SearchData) -> None:
         """Raise an `OptionError` if the run's supernet was trained on other images."""

@@ -36,7 +36,7 @@ SUPERNETS: Mapping[str, Mapping[str, int | bool]] = {
 
 def check_depth(supernet: Supernet, space: SearchSpace) -> None:
     """Raise an `OptionError` if all cells are reductions, so that the alphas of the normal cell would not learn."""
-    cells = supernet.options.get("cells", space.least_cells)
+    cells = int(supernet.options.get("cells", space.least_cells))
     if cells < space.least_cells:
         raise OptionError(
             f"a supernet of {cells} cells has only reduction cells, so no {next(iter(supernet.alpha_shapes))} cell "

@@ -25,6 +25,7 @@ from nasforge import (
     SupernetOptions,
     Weights,
     WeightSharing,
+    build_supernet,
 )
 from nasforge_plugins.strategy.single_path.module import SinglePaths
 
@@ -62,19 +63,21 @@ class SinglePath(Strategy[WeightSharing]):
         *,
         epochs: Count = 40,
         sampling: Literal["uniform", "fair", "sandwich"] = "uniform",
+        split: str | None = None,
         evolution: EvolutionOptions = EvolutionOptions(),
         supernet: SupernetOptions = SupernetOptions(),
         optimizer: SGDOptions = SGDOptions(),
     ) -> None:
         optimizer.check(epochs)
-        self.epochs, self.sampling, self.evolution = epochs, sampling, evolution
+        self.epochs, self.sampling, self.split, self.evolution = epochs, sampling, split, evolution
         self.supernet_options, self.optimizer = supernet, optimizer
         if sampling == "sandwich":
             self.needs = (Elastic,)  # type: ignore[misc]  # other samplings need no sizes
 
     def supernet(self, space: WeightSharing, data: SearchData) -> Supernet:
         """The supernet to train, with new weights."""
-        return space.supernet(data.input_shape, data.classes, **vars(self.supernet_options))
+        options = {**vars(self.supernet_options), "split": self.split}
+        return build_supernet(space, data.input_shape, data.classes, options)
 
     def networks(self, space: WeightSharing, data: SearchData) -> Sequence[PlannedNetwork]:
         """The supernet."""

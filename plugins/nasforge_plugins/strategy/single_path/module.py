@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from nasforge import OneShotModule, Supernet, WeightSharing
+from nasforge import Mix, OneShotModule, SplitSupernet, Supernet, WeightSharing
 from nasforge_plugins.strategy.single_path.paths import SAMPLINGS
 
 Batch = tuple[Tensor, Tensor]
@@ -35,6 +35,8 @@ class SinglePaths(OneShotModule):
         super().__init__(supernet, space, **weights)
         supernet.sparse = True
         self.sampling = self.about = sampling
+        if isinstance(supernet, SplitSupernet):
+            self.about = [sampling, supernet.options["split"]]
 
     def on_train_epoch_start(self) -> None:
         """Begin this epoch's draws of paths, which are the same in all processes that share the fit."""
@@ -42,12 +44,19 @@ class SinglePaths(OneShotModule):
         self._draw = self.rng("paths")
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """The sum of the losses of the drawn paths."""
+        """The sum of the losses of the drawn paths; a split supernet passes them through each of its parts."""
+        paths = SAMPLINGS[self.sampling](self.space, self._draw)
+        if isinstance(self.supernet, SplitSupernet):
+            row = self.supernet.row
+            passes = [[row.fixed(path, option) for path in paths] for option in range(row.options)]
+        else:
+            passes = [paths]
+        return torch.stack([loss for each in passes for loss in self._losses(batch, each)]).sum()
+
+    def _losses(self, batch: Batch, paths: Sequence[Mix]) -> Iterator[Tensor]:
         images, labels = batch
-        losses = []
-        for path in SAMPLINGS[self.sampling](self.space, self._draw):
+        for number, path in enumerate(paths):
             logits = self.supernet(images, self.on_device(path))
-            losses.append(self.learn(logits, labels))
-            if self.sampling == "sandwich" and len(losses) == 1:
+            yield self.learn(logits, labels)
+            if self.sampling == "sandwich" and number == 0:
                 labels = logits.detach().softmax(1)  # in-place distillation: the others learn from the largest
-        return torch.stack(losses).sum()
