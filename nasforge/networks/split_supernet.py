@@ -81,9 +81,9 @@ class SplitSupernet(Supernet):
 
         In eval mode without gradients on a CPU, and always if it is `sparse`, parts of weight 0 are left out.
         """
-        weights = mix[self.row.cell][self.row.number]
-        left_out = self.sparse or (not images.is_cuda and not (self.training or torch.is_grad_enabled()))
-        present = [option for option in range(len(self.parts)) if not left_out or weights[option] != 0]
+        weights, on_cpu = mix[self.row.cell][self.row.number], images.device.type == "cpu"
+        sparse = self.sparse or (on_cpu and not (self.training or torch.is_grad_enabled()))
+        present = [option for option in range(len(self.parts)) if not sparse or weights[option] != 0]
         logits = [self._part(option, images, mix) * weights[option] for option in present]
         return torch.stack(logits).sum(dim=0)
 
