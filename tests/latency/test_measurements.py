@@ -87,7 +87,9 @@ def test_each_round_visits_all_networks_in_an_order_of_the_seed():
 
 
 def test_a_slow_network_takes_longer():
-    small, large = (torch.nn.Conv2d(3, width, 7, padding=3) for width in (1, 64))
+    """A thousand times the multiply-adds, so that a busy machine cannot hide it."""
+    small = torch.nn.Conv2d(3, 1, 7, padding=3)
+    large = torch.nn.Sequential(*(torch.nn.Conv2d(width, 64, 7, padding=3) for width in (3, *[64] * 4)))
     times = np.median(list(measured_rounds([small, large], Conditions(clock="processor"), range(5))), axis=0)
     assert times[1] > 2 * times[0]
 
