@@ -86,12 +86,13 @@ alone from the same weights, to rounding (`tests/choices/test_slices.py`).
 - One supernet was trained for twice as long. Its networks were more accurate, but closer together, and their order \
 was no better: narrow networks catch up first. Wide ones were hardly more accurate than narrow ones on the images of \
 the training either, so that they lack training, not generality. Longer trainings than that are not measured.
-- The order of networks after more epochs alone, from one training, does not agree better with that of any supernet.
+- The order of networks after more epochs alone, from one training, does not agree better with that of any supernet \
+whose widths share weights.
 - A sandwich's step adds the gradients of four paths, and its norm was limited to 5 as that of a single path is. In \
 the first hundred steps it was several times larger, first because of the largest network, so that all paths moved \
 less. A limit of 20 made no difference beyond the deviation of seeds.
-- The accuracies of networks in a supernet are so close that they hardly show an order. Cross-entropies show a little \
-more, not for every seed.
+- The accuracies of networks in such a supernet are so close that they hardly show an order. Cross-entropies show a \
+little more, not for every seed.
 - Where widths share no weights (`strategy.split=width_in_quarters`), tau is 0.59 ± 0.10 after as many passes, 28 \
 epochs in each of three supernets, where it was 0.37 ± 0.27. Much of that is the order of the widths, whose own tau of \
 0.73 is higher than that of any supernet here. It depends on the length of the training: with one seed, it is 0.24 \

@@ -1,4 +1,4 @@
-"""Few-shot supernets (Zhao et al., Few-shot Neural Architecture Search, ICML 2021): some weights are not shared."""
+"""Supernets in which the options of one decision share no weights (few-shot NAS, Zhao et al., ICML 2021)."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def _name(space: WeightSharing, row: Row) -> str:
 
 
 class SplitSupernet(Supernet):
-    """A supernet for each option of one decision: these options share no weights, all others share theirs.
+    """A supernet for each option of one decision, so that these options share no weights.
 
-    The supernets begin with the same weights, and each of them has those of every option, so memory grows with their
-    number.
+    In each of these supernets, all other decisions share weights as usual. All begin with the same weights. Each holds
+    the weights of every option, so memory grows with their number.
 
     Args:
         supernet: the first of them.
@@ -77,9 +77,9 @@ class SplitSupernet(Supernet):
         self.parts = nn.ModuleList([supernet, *(copy.deepcopy(supernet) for _ in range(1, row.options))])
 
     def forward(self, images: Tensor, mix: Mix) -> Tensor:
-        """Logits (B, classes) of images (B, C, H, W): the sum of the parts', times the weights in the decision's row.
+        """Logits (B, classes) of images (B, C, H, W): the sum of the parts' logits, times the decision's weights.
 
-        In eval mode without gradients on a CPU, and always if it is `sparse`, parts of weight 0 are left out.
+        It leaves out parts of weight 0 in eval mode without gradients on a CPU, and always if it is `sparse`.
         """
         weights, on_cpu = mix[self.row.cell][self.row.number], images.device.type == "cpu"
         sparse = self.sparse or (on_cpu and not (self.training or torch.is_grad_enabled()))

@@ -130,7 +130,7 @@ def test_a_training_that_a_strategy_cannot_stop_is_refused(options, sentence):
 def test_few_steps_leave_running_statistics_behind_and_gathering_them_anew_tells_what_was_learned(data):
     """Five steps an epoch keep more than half of what BatchNorms began with (momentum 0.1: 0.9^5).
 
-    Sixty images are no more than sixty, and kernels differ, so that four networks must agree on average.
+    Accuracies on sixty images depend on the processor's kernels, so this compares the means of four networks.
     """
     space = build("space", {"name": "nasbench201"})
     one = space.read("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|")

@@ -87,7 +87,7 @@ def test_each_round_visits_all_networks_in_an_order_of_the_seed():
 
 
 def test_a_slow_network_takes_longer():
-    """A thousand times the multiply-adds, so that a busy machine cannot hide it."""
+    """The large one has thousands of times the multiply-adds, so a busy machine cannot hide the difference."""
     small = torch.nn.Conv2d(3, 1, 7, padding=3)
     large = torch.nn.Sequential(*(torch.nn.Conv2d(width, 64, 7, padding=3) for width in (3, *[64] * 4)))
     times = np.median(list(measured_rounds([small, large], Conditions(clock="processor"), range(5))), axis=0)
