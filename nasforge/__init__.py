@@ -146,6 +146,10 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
         PointwiseConv2d as PointwiseConv2d,
         pointwise as pointwise,
     )
+    from nasforge.networks.known_mix import (
+        KnownMix as KnownMix,
+        readable_mix as readable_mix,
+    )
     from nasforge.networks.mixing import (
         counted_batch as counted_batch,
         drop_path as drop_path,
@@ -369,6 +373,7 @@ _HOMES = {
     "training.network_module": "NetworkModule",
     "loggers.run_logger": "RunFacts RunLogger",
     "training.weight_store": "WeightStore entries",
+    "networks.known_mix": "KnownMix readable_mix",
     "networks.split_supernet": "SplitSupernet build_supernet",
     "networks.weight_inheritance": "WeightInheritance",
     "networks.wider_space": "WiderSpace",

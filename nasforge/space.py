@@ -51,7 +51,8 @@ class Supernet(nn.Module, ABC):
             to build the supernet again.
         alpha_shapes: shape (edges, columns) of the architecture parameters by cell type.
         sparse: whether training, too, may leave out operations whose weight is 0. They then learn nothing, and their
-            BatchNorms gather no statistics. Strategies that train one path at a time set it.
+            BatchNorms gather no statistics. Strategies that train one path at a time set it, and pass a `KnownMix`, so
+            that nothing has to wait for a GPU's values.
     """
 
     options: Mapping[str, int | bool | str]

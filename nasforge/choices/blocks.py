@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from nasforge.choices.setting import FollowsSetting
@@ -26,11 +25,11 @@ class Choice(FollowsSetting):
 
     def forward(self, *inputs: Any) -> Tensor:
         """The weighted sum of the options' outputs, which share a shape."""
-        weights = self.setting.row(self.key)
+        weights, used = self.setting.row(self.key), self.setting.used(self.key)
         names = list(self.options)
-        outputs = {names[index]: self.options[names[index]](*inputs) for index in used(weights)}
+        outputs = {names[index]: self.options[names[index]](*inputs) for index in used}
         _check_shapes(outputs)
-        return weighted_sum((outputs[names[index]], weights[index]) for index in used(weights))
+        return weighted_sum((outputs[names[index]], weights[index]) for index in used)
 
 
 class Repeat(FollowsSetting):
@@ -44,7 +43,7 @@ class Repeat(FollowsSetting):
     def forward(self, x: Tensor) -> Tensor:
         """The weighted sum of the outputs at all depths, which share a shape."""
         weights = self.setting.row(self.key)
-        depths = [self.least + index for index in used(weights)]
+        depths = [self.least + index for index in self.setting.used(self.key)]
         outputs = {}
         for depth in range(depths[-1] + 1):
             x = self.blocks[depth - 1](x) if depth else x
@@ -52,17 +51,6 @@ class Repeat(FollowsSetting):
                 outputs[f"depth {depth}"] = x
         _check_shapes(outputs)
         return weighted_sum(zip(outputs.values(), (weights[depth - self.least] for depth in depths), strict=True))
-
-
-def used(weights: Tensor) -> Sequence[int]:
-    """The options that are computed: those with a weight, if it costs nothing to ask.
-
-    A device would have to answer, and a gradient needs all. A row of zeros computes all of them, to have a shape.
-    """
-    everything = range(len(weights))
-    if weights.device.type != "cpu" or (weights.requires_grad and torch.is_grad_enabled()):
-        return everything
-    return [index for index, weight in enumerate(weights.tolist()) if weight] or everything
 
 
 def _check_shapes(outputs: Mapping[str, Tensor]) -> None:

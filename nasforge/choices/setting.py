@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from nasforge.choices.sizes import Size
+from nasforge.networks.known_mix import readable_mix
 
 
 class Setting:
@@ -28,6 +29,15 @@ class Setting:
         """Return the mixing weights (options,) of a decision."""
         return self._rows[key]
 
+    def used(self, key: str) -> Sequence[int]:
+        """Return the options of a decision that are computed: those with a weight, if it costs nothing to ask.
+
+        A device would have to answer, and a gradient needs all. A row of zeros computes all of them, to have a shape.
+        """
+        values = self._values(key)
+        everything = range(len(self.row(key)))
+        return everything if values is None else [index for index in everything if values[index]] or everything
+
     def number(self, size: Size) -> int | None:
         """Return a size's value where the mix decides for one, if it costs nothing to ask; otherwise None.
 
@@ -38,8 +48,17 @@ class Setting:
 
     def _option(self, key: str) -> int | None:
         if key not in self._chosen:
-            self._chosen[key] = _only(self.row(key))
+            values = self._values(key)
+            self._chosen[key] = None if values is None else _place_of_one(values)
         return self._chosen[key]
+
+    def _values(self, key: str) -> list[float] | None:
+        """The weights of a decision, if they lie on the CPU and need no gradient."""
+        row = readable_mix(self._rows)[key]
+        if row.device.type != "cpu" or (row.requires_grad and torch.is_grad_enabled()):
+            return None
+        weights: list[float] = row.tolist()
+        return weights
 
     def mask(self, size: Size, table: Tensor) -> Tensor:
         """Return the weight of each unit (units,) of a size: the probability that the size is larger than its index.
@@ -74,9 +93,6 @@ def table_of(size: Size) -> Tensor:
     return (torch.arange(int(size)) < values.unsqueeze(-1)).float()
 
 
-def _only(row: Tensor) -> int | None:
-    """The place of the one in a one-hot row of the CPU that needs no gradient; otherwise None."""
-    if row.device.type != "cpu" or (row.requires_grad and torch.is_grad_enabled()):
-        return None
-    weights = row.tolist()
-    return weights.index(1) if weights.count(0) == len(weights) - 1 and 1 in weights else None
+def _place_of_one(values: Sequence[float]) -> int | None:
+    """The place of the one, if all others are zeros; otherwise None."""
+    return values.index(1) if values.count(0) == len(values) - 1 and 1 in values else None

@@ -11,6 +11,7 @@ from nasforge.choices.decisions import Decision, conditions, path_in_network
 from nasforge.choices.elastic import make_elastic, sizes_of
 from nasforge.choices.setting import FollowsSetting, Setting
 from nasforge.errors import OptionError
+from nasforge.networks.known_mix import KnownMix
 from nasforge.space import Mix, Supernet
 
 
@@ -62,20 +63,27 @@ class ChoiceSupernet(Supernet):
         Raises:
             ValueError: a tensor of the mix has a wrong shape.
         """
-        rows: dict[str, Tensor] = {}
-        for group, decisions in self.groups.items():
+        for group in self.groups:
             if tuple(mix[group].shape) != self.alpha_shapes[group]:
                 raise ValueError(
                     f"mix['{group}'] has shape {tuple(mix[group].shape)}; this supernet expects "
                     f"{self.alpha_shapes[group]}"
                 )
-            rows |= {decision.key: row for decision, row in zip(decisions, mix[group].unbind(), strict=True)}
-        self._setting.use(rows)
+        rows = self._by_decision(mix)
+        self._setting.use(KnownMix(rows, self._by_decision(mix.on_cpu)) if isinstance(mix, KnownMix) else rows)
         try:
             logits: Tensor = self.module(images)
         finally:
             self._setting.use({})
         return logits
+
+    def _by_decision(self, mix: Mix) -> dict[str, Tensor]:
+        """The rows of a mix by the keys of their decisions."""
+        return {
+            decision.key: row
+            for group, decisions in self.groups.items()
+            for decision, row in zip(decisions, mix[group].unbind(), strict=True)
+        }
 
     def weights_for(self, network: nn.Module, chosen: Mapping[str, int]) -> dict[str, Tensor]:
         """Return the tensors that a network of these options inherits, by their names in the network.

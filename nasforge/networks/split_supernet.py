@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nasforge.errors import OptionError, unknown
+from nasforge.networks.known_mix import KnownMix, readable_mix
 from nasforge.randomness import rng_of
 from nasforge.space import Mix, Shape, Supernet, WeightSharing
 
@@ -32,7 +33,8 @@ class Row(NamedTuple):
         rows = mix[self.cell].clone()
         rows[self.number] = 0
         rows[self.number, option] = 1
-        return {**mix, self.cell: rows}
+        fixed = {**mix, self.cell: rows}
+        return KnownMix(fixed, self.fixed(mix.on_cpu, option)) if isinstance(mix, KnownMix) else fixed
 
 
 def decision_rows(space: WeightSharing) -> dict[str, Row]:
@@ -83,7 +85,8 @@ class SplitSupernet(Supernet):
         """
         weights, on_cpu = mix[self.row.cell][self.row.number], images.device.type == "cpu"
         sparse = self.sparse or (on_cpu and not (self.training or torch.is_grad_enabled()))
-        present = [option for option in range(len(self.parts)) if not sparse or weights[option] != 0]
+        known = readable_mix(mix)[self.row.cell][self.row.number]
+        present = [option for option in range(len(self.parts)) if not sparse or known[option] != 0]
         logits = [self._part(option, images, mix) * weights[option] for option in present]
         return torch.stack(logits).sum(dim=0)
 

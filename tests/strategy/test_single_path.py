@@ -34,6 +34,11 @@ def module_of(space, sampling):
     return module
 
 
+def step(module, images, labels):
+    module.on_train_batch_start((images, labels), 0)
+    return module.training_step((images, labels), 0)
+
+
 def batch(count=8):
     generator = torch.Generator().manual_seed(1)
     return torch.randn(count, *SHAPE, generator=generator), torch.arange(count) % CLASSES
@@ -72,7 +77,7 @@ def test_a_row_with_fewer_columns_takes_each_almost_equally_often(monkeypatch):
 def test_a_fair_step_has_the_sum_of_the_gradients_of_its_paths(space):
     whole, alone = module_of(space, "fair").double(), module_of(space, "fair").double()
     images, labels = batch()
-    whole.training_step((images.double(), labels), 0).backward()
+    step(whole, images.double(), labels).backward()
     for path in fair(space, alone.rng("paths")):
         mix = {cell: rows.double() for cell, rows in path.items()}
         cross_entropy(alone.supernet(images.double(), mix), labels).backward()
@@ -80,6 +85,19 @@ def test_a_fair_step_has_the_sum_of_the_gradients_of_its_paths(space):
         assert (one.grad is None) == (other.grad is None), name
         if one.grad is not None:
             torch.testing.assert_close(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("name", ["nasbench201", "darts", "mobilenet"])
+def test_a_step_on_a_device_that_the_cpu_cannot_read_leaves_out_the_same_weights(name):
+    sizes = SPACES.get(name) or {"widths": [4] * 9, "multipliers": [0.5, 1.0], "depths": [1, 2]}
+    space = build("space", {"name": name, **sizes})
+    unlearned = []
+    for device in ("cpu", "meta"):
+        module = module_of(space, "uniform").to(device)
+        images, labels = (tensor.to(device) for tensor in batch())
+        step(module, images, labels).backward()
+        unlearned.append([name for name, tensor in module.supernet.named_parameters() if tensor.grad is None])
+    assert unlearned[0] == unlearned[1] != []
 
 
 class Sized(Elastic, NASBench201):
@@ -92,7 +110,7 @@ def test_a_sandwich_learns_labels_by_the_largest_path_and_the_largest_by_the_oth
     space = Sized(channels=4)
     whole, alone = module_of(space, "sandwich").double(), module_of(space, "sandwich").double()
     images, labels = batch()
-    whole.training_step((images.double(), labels), 0).backward()
+    step(whole, images.double(), labels).backward()
     paths = sandwich(space, alone.rng("paths"))
     assert [space.derive(path) for path in paths[:2]] == [space.largest, space.smallest]
     logits = [alone.supernet(images.double(), {cell: rows.double() for cell, rows in path.items()}) for path in paths]

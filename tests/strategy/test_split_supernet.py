@@ -41,6 +41,11 @@ def module_of(supernet, space, sampling="uniform"):
     return module
 
 
+def step(module, images, labels):
+    module.on_train_batch_start((images, labels), 0)
+    return module.training_step((images, labels), 0)
+
+
 def test_an_architecture_is_computed_by_the_part_of_its_option(split):
     space, supernet, row = split
     for part in supernet.parts:  # different ones, so that it matters which one computes
@@ -59,7 +64,7 @@ def test_a_step_trains_each_part_as_if_it_were_alone(split):
     labels = torch.arange(8) % CLASSES
     module = module_of(supernet, space).double()
     path = uniform(space, module.rng("paths"))[0]
-    module.training_step((images().double(), labels), 0).backward()
+    step(module, images().double(), labels).backward()
     learned = [{name: one.grad for name, one in part.named_parameters()} for part in supernet.parts]
     module.zero_grad()
     for option, (part, gradients) in enumerate(zip(supernet.parts, learned, strict=True)):
@@ -84,7 +89,7 @@ def test_in_a_sandwich_the_largest_of_each_part_teaches_the_others_of_it():
         logits = [part(images().double(), {cell: rows.double() for cell, rows in mix.items()}) for mix in mixes]
         teacher = logits[0].detach().softmax(1)
         expected += sum(cross_entropy(each, teacher) for each in logits[1:]) + cross_entropy(logits[0], labels)
-    torch.testing.assert_close(module.training_step((images().double(), labels), 0), expected)
+    torch.testing.assert_close(step(module, images().double(), labels), expected)
 
 
 def test_the_parts_begin_alike_and_then_learn_apart(split):

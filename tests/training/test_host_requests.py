@@ -27,11 +27,16 @@ FITS = {
     "pc_darts": ["strategy=pc_darts", "strategy.warmup_epochs=0"],
     "medarts": ["strategy=medarts"],
     "ntk_ga": ["strategy=ntk_ga", "estimator=zero_cost", "estimator.zero_cost.proxies=[params]"],
+    "single_path": ["strategy=single_path"],
+    "single_path, fair": ["strategy=single_path", "strategy.sampling=fair"],
 }
 """Fits that train a supernet of the space, by a name for people."""
 SINGLE = {
     "ntk_ga on reolon": ["space=reolon", *FITS["ntk_ga"]],
     "tsenas": ["space=tsenas", "strategy=tsenas", "estimator=training"],
+    "single_path on nasbench201": ["space=nasbench201", *FITS["single_path"]],
+    "single_path in parts": ["space=nasbench201", *FITS["single_path"], "strategy.split=0-1"],
+    "single_path, sandwich": ["space=mobilenet", "strategy=single_path", "strategy.sampling=sandwich"],
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,7 +19,10 @@ Edges = Sequence[int] | None
 
 def rows_of(values: Tensor, edges: Edges, of: int) -> Tensor:
     """The rows (E * n, ...) of E edges, from the values (of * n, ...) of `of` edges."""
-    return values if edges is None else values.view(of, -1, *values.shape[1:])[list(edges)].flatten(0, 1)
+    if edges is None:
+        return values
+    each = values.chunk(of)  # a list as an index would have to be sent to the device
+    return torch.cat([each[edge] for edge in edges])
 
 
 def normalized(norm: nn.BatchNorm2d, x: Tensor, scale: Tensor | None, edges: Edges, of: int) -> Tensor:
@@ -41,7 +45,8 @@ def normalized(norm: nn.BatchNorm2d, x: Tensor, scale: Tensor | None, edges: Edg
     if norm.training:
         for whole, own in ((mean, own_mean), (variance, own_variance)):
             # `data`, because like batch_norm's own update this must not invalidate another path's graph.
-            whole.data.view(of, -1)[list(edges)] = own.view(len(edges), -1)
+            for edge, values in zip(edges, own.chunk(len(edges)), strict=True):
+                whole.data.chunk(of)[edge].copy_(values)
     return out
 
 

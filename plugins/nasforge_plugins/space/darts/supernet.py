@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasforge import FactorizedReduce, Mix, ReLUConvBN, Shape, Supernet, weighted_sum
+from nasforge import FactorizedReduce, Mix, ReLUConvBN, Shape, Supernet, readable_mix, weighted_sum
+from nasforge_plugins.space.partial_edges import rows_of
 
 from .edges import edge_operation, state_operation
 from .genotypes import CELL_TYPES, EDGES, INPUTS, NODES, first_edge
@@ -98,7 +99,7 @@ class Fan(nn.Module):
                 continue
             selected = [edge for edge in edges if edge in group]
             if selected:
-                scale = weights[selected, column].repeat_interleave(self.channels)
+                scale = rows_of(weights[:, column], selected, self.edges).repeat_interleave(self.channels)
                 out = operation(rectified, scale, [edge - group.start for edge in selected])
                 for edge, part in zip(selected, out.chunk(len(selected), dim=1), strict=True):
                     terms[edge].append((part, None))
@@ -172,6 +173,7 @@ class _Mixing:
 
     Args:
         rows: mixing weights (14, O).
+        known: the same where they can be read, to leave out weights of 0; None to leave out nothing.
         by_state: the edges in the order of their source states (14,), on the device of `rows`.
 
     Attributes:
@@ -180,12 +182,12 @@ class _Mixing:
         bypass: by edge, the weight of the channels that bypass the operations.
     """
 
-    def __init__(self, rows: Tensor, bypass: Tensor, by_state: Tensor, sparse: bool) -> None:
+    def __init__(self, rows: Tensor, known: Tensor | None, bypass: Tensor, by_state: Tensor) -> None:
         self.weights = torch.split(rows.index_select(0, by_state), [len(edges) for edges in ROWS])
         self.bypass = bypass.unbind()
         self.active: list[Active] = [[None] * rows.shape[1] for _ in ROWS]
-        if sparse:
-            present = (rows != 0).t().tolist()
+        if known is not None:
+            present = (known != 0).t().tolist()
             self.active = [[_positions(column, edges) for column in present] for edges in ROWS]
 
 
@@ -206,7 +208,7 @@ class DARTSSupernet(Supernet):
 
     In eval mode without gradients on a CPU, and always if it is `sparse`, operations with weight 0 are skipped: a
     discrete architecture costs little more than it does alone. Otherwise all are computed, so that every BatchNorm
-    collects its statistics; a GPU would have to wait for the answer to which weights are 0.
+    collects its statistics; on a GPU, only a `KnownMix` says without a wait which weights are 0.
     """
 
     by_state: Tensor
@@ -275,7 +277,8 @@ class DARTSSupernet(Supernet):
         rows = mix[cell]
         if tuple(rows.shape) != self.mix_shape:
             raise ValueError(f"mix['{cell}'] has shape {tuple(rows.shape)}; this supernet expects {self.mix_shape}")
-        return _Mixing(rows, mix.get(f"{cell}_bypass", rows.sum(dim=1)), self.by_state, sparse)
+        known = readable_mix(mix)[cell] if sparse else None
+        return _Mixing(rows, known, mix.get(f"{cell}_bypass", rows.sum(dim=1)), self.by_state)
 
 
 def partial_join(mixed: Tensor, bypass: Tensor, groups: int) -> Tensor:

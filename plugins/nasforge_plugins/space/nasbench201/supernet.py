@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasforge import Mix, Shape, Supernet, operation, weighted_sum
+from nasforge import Mix, Shape, Supernet, operation, readable_mix, weighted_sum
 from nasforge_plugins.space.partial_edges import normalized, rows_of
 
 from .cell import EDGES, GENE, NODES, OPERATIONS
@@ -87,7 +87,7 @@ class SearchCell(nn.Module):
             if name in KERNELS:
                 rectified = F.relu(state) if rectified is None else rectified
                 selected = [LEAVING[node].index(edge) for edge in edges]
-                shares = weights[:, column] if len(edges) == len(weights) else weights[selected, column]
+                shares = rows_of(weights[:, column], None if len(edges) == len(weights) else selected, len(weights))
                 out = self.convolutions[node][name](rectified, shares, selected)  # type: ignore[index]
                 for target, part in zip(targets, out.chunk(len(edges), dim=1), strict=True):
                     incoming[target].append((part, None))
@@ -106,7 +106,7 @@ class NASBench201Supernet(Supernet):
 
     In eval mode without gradients on a CPU, and always if it is `sparse`, operations with weight 0 are skipped: a
     discrete architecture costs little more than it does alone. Otherwise all are computed, so that every BatchNorm
-    collects its statistics; a GPU would have to wait for the answer to which weights are 0.
+    collects its statistics; on a GPU, only a `KnownMix` says without a wait which weights are 0.
     """
 
     by_node: Tensor
@@ -140,7 +140,7 @@ class NASBench201Supernet(Supernet):
             )
         on_cpu = images.device.type == "cpu"
         sparse = self.sparse or (on_cpu and not (self.training or torch.is_grad_enabled()))
-        present = (weights != 0).tolist() if sparse else [[True] * len(OPERATIONS)] * len(EDGES)
+        present = (readable_mix(mix)[GENE] != 0).tolist() if sparse else [[True] * len(OPERATIONS)] * len(EDGES)
         by_node = torch.split(weights.index_select(0, self.by_node), [len(edges) for edges in LEAVING])
         layout = torch.channels_last if on_cpu else torch.contiguous_format
         logits: Tensor = self.skeleton(images.contiguous(memory_format=layout), by_node, present, layout=layout)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nasforge import Mix, OneShotModule, SplitSupernet, Supernet, WeightSharing
+from nasforge import KnownMix, Mix, OneShotModule, SplitSupernet, Supernet, WeightSharing
 from nasforge_plugins.strategy.single_path.paths import SAMPLINGS
 
 Batch = tuple[Tensor, Tensor]
@@ -43,20 +43,24 @@ class SinglePaths(OneShotModule):
         super().on_train_epoch_start()
         self._draw = self.rng("paths")
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """The sum of the losses of the drawn paths; a split supernet passes them through each of its parts."""
+    def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
+        """Draw the paths of a step, and send them to the device; a split supernet passes each through all parts."""
         paths = SAMPLINGS[self.sampling](self.space, self._draw)
         if isinstance(self.supernet, SplitSupernet):
             row = self.supernet.row
             passes = [[row.fixed(path, option) for path in paths] for option in range(row.options)]
         else:
             passes = [paths]
-        return torch.stack([loss for each in passes for loss in self._losses(batch, each)]).sum()
+        self._passes = [[KnownMix(self.on_device(path), path) for path in each] for each in passes]
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """The sum of the losses of the drawn paths."""
+        return torch.stack([loss for each in self._passes for loss in self._losses(batch, each)]).sum()
 
     def _losses(self, batch: Batch, paths: Sequence[Mix]) -> Iterator[Tensor]:
         images, labels = batch
         for number, path in enumerate(paths):
-            logits = self.supernet(images, self.on_device(path))
+            logits = self.supernet(images, path)
             yield self.learn(logits, labels)
             if self.sampling == "sandwich" and number == 0:
                 labels = logits.detach().softmax(1)  # in-place distillation: the others learn from the largest
