@@ -15,11 +15,11 @@ from reporting import RESULTS, spread
 HEADS = (
     ("networks of", "epochs alone", "trainings", "accuracy", "deviation of networks", "of one training",
      "tau of two halves"),
-    ("networks of", "supernet trained by", "epochs of one path", "gradient norm up to", "against epochs alone",
-     "accuracy", "seeds", "Kendall's tau", "tau by cross-entropy"),
+    ("networks of", "supernet trained by", "epochs of one path", "gradient norm up to", "learning rate",
+     "against epochs alone", "accuracy", "seeds", "Kendall's tau", "among equal widths", "tau by cross-entropy"),
     ("networks of", "with", "trained", "how many", "accuracy"),
 )  # fmt: skip
-NAMED = (2, 5, 3)
+NAMED = (2, 6, 3)
 """How many cells of a row say what it is about."""
 Rows = tuple[list[str], list[str], list[str]]
 """Rows of the three tables."""
@@ -27,6 +27,12 @@ Rows = tuple[list[str], list[str], list[str]]
 
 def tau(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(kendalltau(ours, theirs).statistic)
+
+
+def tau_among(options: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The tau of all pairs of networks (networks,) that have the same option."""
+    same = [(one, other) for one, other in combinations(range(len(options)), 2) if options[one] == options[other]]
+    return float(np.mean([np.sign((ours[i] - ours[j]) * (theirs[i] - theirs[j])) for i, j in same]))
 
 
 def tau_of_halves(accuracies: np.ndarray) -> float:
@@ -45,12 +51,14 @@ class Training:
     Attributes:
         epochs: of one path.
         clip: the largest norm of a step's gradient.
+        rate: the learning rate at the beginning.
         split: the decision whose options share no weights; "": all share theirs.
     """
 
     sampling: str
     epochs: int
     clip: float = 5.0
+    rate: float = 0.025
     split: str = ""
 
     @property
@@ -79,7 +87,7 @@ def rows_of(space: str, decision: str, scores: Scores) -> Rows:
     """The rows of what was measured of a space."""
     return (
         [_alone(space, epochs, accuracies) for epochs, accuracies in scores.alone.items()],
-        [*_sizes(space, decision, scores), *_shared(space, scores)],
+        [*_sizes(space, decision, scores), *_shared(space, decision, scores)],
         list(_groups(space, decision, scores)),
     )
 
@@ -93,22 +101,21 @@ def _alone(space: str, epochs: int, accuracies: np.ndarray) -> str:
 
 def _sizes(space: str, decision: str, scores: Scores) -> Iterator[str]:
     """How well the networks are ranked without any supernet."""
-    sizes = {
-        "parameters": np.array(scores.parameters),
-        f"`{decision}`": np.array([each[decision] for each in scores.networks]),
-    }
+    options = np.array([each[decision] for each in scores.networks])
+    sizes = {"parameters": np.array(scores.parameters), f"`{decision}`": options}
     for (size, values), (epochs, alone) in product(sizes.items(), scores.alone.items()):
-        yield row(
-            space, f"no supernet, but {size}", "", "", epochs, "", "", f"**{tau(values, alone.mean(0)):.2f}**", ""
-        )
+        found = f"**{tau(values, alone.mean(0)):.2f}**", f"{tau_among(options, values, alone.mean(0)):.2f}"
+        yield row(space, f"no supernet, but {size}", "", "", "", epochs, "", "", *found, "")
 
 
-def _shared(space: str, scores: Scores) -> Iterator[str]:
+def _shared(space: str, decision: str, scores: Scores) -> Iterator[str]:
+    options = np.array([each[decision] for each in scores.networks])
     for (training, values), (epochs, alone) in product(scores.shared.items(), scores.alone.items()):
         taus = [tau(accuracies, alone.mean(0)) for accuracies, _ in values]
+        among = [tau_among(options, accuracies, alone.mean(0)) for accuracies, _ in values]
         by_entropy = [tau(-entropies, alone.mean(0)) for _, entropies in values]
-        how = training.paths, training.epochs, f"{training.clip:g}", epochs
-        found = f"**{spread(taus)}**", spread(by_entropy)
+        how = training.paths, training.epochs, f"{training.clip:g}", f"{training.rate:g}", epochs
+        found = f"**{spread(taus)}**", spread(among), spread(by_entropy)
         yield row(space, *how, _range(values[:, 0].mean(0)), len(values), *found)
 
 
@@ -117,7 +124,7 @@ def _groups(space: str, decision: str, scores: Scores) -> Iterator[str]:
     options = np.array([network[decision] for network in scores.networks])
     trained = {f"alone, {epochs} epochs": accuracies for epochs, accuracies in scores.alone.items()}
     trained |= {
-        f"by {each.paths}, {each.epochs} epochs, norm {each.clip:g}": values[:, 0]
+        f"by {each.paths}, {each.epochs} epochs, norm {each.clip:g}, rate {each.rate:g}": values[:, 0]
         for each, values in scores.shared.items()
     }
     for how, accuracies in trained.items():
