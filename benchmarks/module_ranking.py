@@ -3,11 +3,11 @@
     python benchmarks/module_ranking.py [--seeds 3] [--networks 20] [--only mobilenet] [--folder runs/module_ranking]
 
 Random networks of each space are trained alone several times, for a few epochs, after which they still differ.
-Supernets are trained by uniform and fair paths and by the sandwich rule, for a number of passes of a path. They score
-the same networks on images that they were not trained on, with BatchNorm statistics of each network's own. How far the
-ranking could agree is bounded by how alike two halves of the trainings rank the networks. Finished parts are kept in
-the folder, so the command goes on after a kill. Writes `benchmarks/results/module_ranking.md`; with `--only`, the rows
-of everything else stay as they are there.
+Supernets are trained by uniform paths, by fair paths and by the sandwich rule. They score the same networks on images
+that they were not trained on, with BatchNorm statistics of each network's own. How far the ranking could agree is
+bounded by how alike two halves of the trainings rank the networks. Finished parts are kept in the folder, so the
+command goes on after a kill. Writes `benchmarks/results/module_ranking.md`; with `--only`, the rows of everything else
+stay as they are there.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ STUDIES = {
     "mobilenet, 20 others": Study(MOBILENET, {8: 8}, FAIR_IN_PARTS, "width_in_quarters", "other networks"),
 }  # fmt: skip
 SAMPLINGS = {"sandwich": 4, "uniform": 1, "fair": 3}
-"""How many paths a step passes; as many fair ones as `mobilenet`'s decisions have options at most."""
+"""How many paths a step passes; a fair one, as many as the largest number of options, which is 3 in `mobilenet`."""
 DATA = ["data=digits", "data.batch_size=32"]
 OFTEN = ["executor.threads=1", "trainer.accelerator=cpu", "retrain.seeds=0", "control.samples=1"]
 EVOLUTION = ["strategy.evolution.population=2", "strategy.evolution.generations=1"]
@@ -84,8 +84,8 @@ NOTE = """The rows of the ResNet, and of uniform paths for `mobilenet`, are of a
 trainings alone of that run; the accuracies and cross-entropies of its supernets were not kept. The other rows were \
 measured later, in parts. Some kinds of supernets were stopped before they had as many seeds.
 
-Fair paths in parts were chosen on the first 20 networks of `mobilenet`. The 20 others were drawn and trained \
-afterwards, and chose nothing. Other settings were tried on the way, most with one seed, and had a tau between 0.19 \
+Fair paths in split supernets were chosen by their results on the first 20 networks of `mobilenet`. The 20 others were \
+drawn and trained after that choice. Other settings were tried before, most with one seed, and had a tau between 0.19 \
 and 0.53: sandwich paths at rates of 0.05 (three seeds with gradients averaged over the paths that use a weight), \
 0.1 and 0.2, twice as long at 0.1, and without weight decay; fair paths at 0.1 (two seeds).
 
@@ -95,12 +95,12 @@ What the rows show of `mobilenet`:
 - Where widths share no weights (`strategy.split=width_in_quarters`) and paths are fair, tau is 0.63 ± 0.04 and \
 0.60 ± 0.06 for the 20 others, after 27 and 81 epochs in each of three supernets. For the first 20, it is 0.66 ± 0.08 \
 and 0.58 ± 0.14.
-- That is the order of the widths, whose own tau of 0.81 and 0.77 is higher. Among networks of equal width, no kind of \
-supernet has a tau above 0.42, and for the 20 others it is about 0.
-- Fair paths train better than the sandwich rule: after as many passes, networks of one supernet have accuracies of \
-0.88 to 0.92, and of 0.80 to 0.89. They also have a higher learning rate here.
-- The sandwich rule in parts depends on the length of the training: 0.60 ± 0.11 after 28 epochs in each, and, with one \
-seed, 0.23 after 16 and 0.32 after 80.
+- These supernets order the widths, which alone have a higher tau: 0.81 for the 20 others, 0.77 for the \
+first 20. Among networks of equal width, no kind of supernet has a tau above 0.42, and for the 20 others it is about 0.
+- Fair paths train better than the sandwich rule: after about as many passes in one supernet, networks have accuracies \
+of 0.88 to 0.92 with fair paths and of 0.80 to 0.89 with the sandwich rule. The learning rate of fair paths is higher.
+- With the sandwich rule in split supernets, tau depends on the length of the training: it is 0.60 ± 0.11 after 28 \
+epochs in each, and with one seed 0.23 after 16 and 0.32 after 80.
 - The shared weights compute what they should: in a step of training, a network learns in a supernet what it learns \
 alone from the same weights, to rounding (`tests/choices/test_slices.py`).
 - One supernet was trained for twice as long by the sandwich rule. Its networks were more accurate, but closer \
