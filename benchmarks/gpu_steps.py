@@ -66,7 +66,7 @@ class Step:
         if make_graph is None:
             return self.eager
         refused: list[str] = []
-        captured = Captured(self._gradients, make_graph, refused.append)
+        captured = Captured(self._gradients, make_graph(), refused.append)
         for _ in range(WARM_UP + 2):
             replayed = [gradient.clone() for gradient in captured(*self._batch) if gradient is not None]
         if refused:

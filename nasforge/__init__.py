@@ -277,6 +277,7 @@ if TYPE_CHECKING:  # type checkers read this block; `_HOMES` below is used at ru
     )
     from nasforge.training.captured_steps import (
         capturable as capturable,
+        capturable_in_parts as capturable_in_parts,
     )
     from nasforge.training.fit import (
         train as train,
@@ -368,7 +369,7 @@ _HOMES = {
     "tables.columns": "Basis Column Origin",
     "tables.table": "Table",
     "tables.files": "find_table",
-    "training.captured_steps": "capturable",
+    "training.captured_steps": "capturable capturable_in_parts",
     "training.modules": "FitModule OneShotModule SupernetModule supernet_state",
     "training.network_module": "NetworkModule",
     "loggers.run_logger": "RunFacts RunLogger",

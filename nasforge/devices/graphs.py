@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -29,12 +30,25 @@ class Graph(Protocol):
         """Repeat what was recorded."""
 
 
-class CUDAGraph:
-    """A `torch.cuda.CUDAGraph` with a stream of its own, on which it warms up and records."""
+class GraphMaker(Protocol):
+    """Makes graphs on one device."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __call__(self, beside: Any = None) -> Graph:
+        """Return a graph, with memory of its own or that of the graph `beside`.
+
+        Graphs that share memory need no more than the largest of them. A replay of one may overwrite the results of
+        the others.
+        """
+        ...
+
+
+class CUDAGraph:
+    """A `torch.cuda.CUDAGraph` with a stream, on which it warms up and records; see `GraphMaker`."""
+
+    def __init__(self, device: torch.device, beside: CUDAGraph | None = None) -> None:
         self._device = device
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream: Any = beside._stream if beside else torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._pool: Any = beside._pool if beside else torch.cuda.graph_pool_handle()
         self._graph = torch.cuda.CUDAGraph()
 
     def warm_up(self, call: Callable[[], Result]) -> Result:
@@ -49,7 +63,7 @@ class CUDAGraph:
     def capture(self, call: Callable[[], Result]) -> Result:
         """Record `call()`. It is not computed, and its tensors keep their addresses."""
         # Other threads may allocate or copy meanwhile.
-        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
+        with torch.cuda.graph(self._graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             return call()
 
     def replay(self) -> None:
@@ -57,7 +71,7 @@ class CUDAGraph:
         self._graph.replay()
 
 
-def graphs_on(device: torch.device) -> Callable[[], Graph] | None:
+def graphs_on(device: torch.device) -> GraphMaker | None:
     """What makes a graph for the device; None if it can record none."""
     return partial(CUDAGraph, device) if device.type == "cuda" else None
 
@@ -67,22 +81,22 @@ class Captured(Generic[Result]):
 
     The function must do the same to the same tensors in every call: Python runs it while it is recorded, and never
     again. Inputs of other shapes than those of the first call, such as an epoch's last batch, are computed eagerly. The
-    tensors of a result hold their values until the next call.
+    tensors of a result hold their values until the next call, or until that of a graph with the same memory.
 
     Args:
         function: what to capture.
-        make_graph: makes the graph.
+        graph: records it.
         give_up: is told why the function cannot be captured; from then on every call is eager.
     """
 
     def __init__(
         self,
         function: Callable[..., Result],
-        make_graph: Callable[[], Graph],
+        graph: Graph,
         give_up: Callable[[str], object],
     ) -> None:
         self._function, self._give_up = function, give_up
-        self._graph: Graph | None = make_graph()
+        self._graph: Graph | None = graph
         self._inputs: tuple[Tensor, ...] = ()
         self._calls = 0
         self._result: Result | None = None
@@ -121,11 +135,23 @@ class Captured(Generic[Result]):
         return self._result
 
     def _call(self) -> Result:
-        return self._function(*self._inputs)
+        with _no_cached_casts():
+            return self._function(*self._inputs)
 
     def _end(self, why: str) -> None:
         self._graph = None
         self._give_up(why)
+
+
+@contextmanager
+def _no_cached_casts() -> Iterator[None]:
+    """Let autocast cast a weight whenever it is used: a graph would keep a copy from before, and never cast again."""
+    before = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(before)
 
 
 def _shapes(tensors: tuple[Tensor, ...]) -> list[tuple[torch.Size, torch.dtype]]:

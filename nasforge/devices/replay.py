@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from nasforge.devices.graphs import Captured, Graph
+from nasforge.devices.graphs import Captured, GraphMaker
 
 
 class Forward(Protocol):
@@ -27,10 +27,11 @@ class Replayed:
 
     Args:
         forward: must neither ask the device for values nor depend on values of the CPU.
-        make_graph, give_up: see `Captured`.
+        make_graph: makes a graph for each shape.
+        give_up: see `Captured`.
     """
 
-    def __init__(self, forward: Forward, make_graph: Callable[[], Graph], give_up: Callable[[str], object]) -> None:
+    def __init__(self, forward: Forward, make_graph: GraphMaker, give_up: Callable[[str], object]) -> None:
         self._forward, self._make_graph, self._give_up = forward, make_graph, give_up
         self._captured: dict[Any, Captured[Tensor]] = {}
 
@@ -40,7 +41,7 @@ class Replayed:
             return self._forward(images, mix)
         kind = images.shape, images.dtype, tuple(mix)
         if kind not in self._captured:
-            self._captured[kind] = Captured(self._of_tensors(tuple(mix)), self._make_graph, self._give_up)
+            self._captured[kind] = Captured(self._of_tensors(tuple(mix)), self._make_graph(), self._give_up)
         return self._captured[kind](images, *mix.values()).clone()  # the next replay overwrites them
 
     def _of_tensors(self, names: tuple[str, ...]) -> Callable[..., Tensor]:

@@ -1,9 +1,9 @@
-"""Fits on one GPU whose forward and backward passes are replayed as one CUDA graph."""
+"""Fits on one GPU whose forward and backward passes are replayed as CUDA graphs: as one, or in parts."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -11,8 +11,9 @@ import torch
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
-from nasforge.devices.graphs import Captured, Graph, graphs_on
+from nasforge.devices.graphs import Captured, Graph, GraphMaker, graphs_on
 from nasforge.devices.replay import Forward, Replayed
+from nasforge.training.known_gradients import Gradients, with_gradients, with_known_gradients
 
 if TYPE_CHECKING:
     from nasforge.training.modules import FitModule
@@ -28,12 +29,22 @@ def capturable(training_step: Function) -> Function:
     must be a tensor that is changed in place, for example in `on_train_batch_start` or `on_train_epoch_start`. A method
     that overrides a marked one needs a mark of its own.
     """
-    training_step.capturable = True  # type: ignore[attr-defined]
+    training_step.capturable = CapturedFit  # type: ignore[attr-defined]
     return training_step
 
 
-class CapturedFit(SingleDeviceStrategy):
-    """Replays the forward and backward passes of whole batches.
+def capturable_in_parts(training_step: Function) -> Function:
+    """Mark a `training_step` that differs from step to step, but adds up losses of `FitModule.replayed_loss`.
+
+    Then a GPU may replay each of these losses as a CUDA graph. A method that overrides a marked one needs a mark of its
+    own.
+    """
+    training_step.capturable = CapturedParts  # type: ignore[attr-defined]
+    return training_step
+
+
+class CapturedParts(SingleDeviceStrategy):
+    """Replays what the module names, with whole batches.
 
     The first batches, and the short last batch of an epoch, are computed eagerly. The rest of a step is Lightning's. It
     is queued while the device computes, so any optimizer, schedule, clipping and callback works as in other fits.
@@ -41,24 +52,47 @@ class CapturedFit(SingleDeviceStrategy):
     Args:
         device: where the fit computes.
         name: of the fit, for people.
-        make_graph: makes a graph on that device.
+        make_graph: makes graphs on that device.
     """
 
-    def __init__(self, device: torch.device, name: str, make_graph: Callable[[], Graph]) -> None:
+    def __init__(self, device: torch.device, name: str, make_graph: GraphMaker) -> None:
         super().__init__(device)
         self._make_graph, self._give_up = make_graph, partial(eager_instead, f"fit '{name}'")
         self._captured: dict[Callable[..., Any], Captured[Any]] = {}
-        self._gradients: list[Tensor | None] = []
+        self._losses: dict[Callable[..., Tensor], Captured[tuple[Tensor, Gradients]]] = {}
+        self._of_losses: Graph | None = None
 
     def replayed(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
         """`function(*inputs)`, by a graph of the function's own after its first calls."""
         if function not in self._captured:
-            self._captured[function] = Captured(function, self._make_graph, self._give_up)
+            self._captured[function] = Captured(function, self._make_graph(), self._give_up)
         return self._captured[function](*inputs)
+
+    def replayed_loss(self, loss: Callable[..., Tensor], leaves: Sequence[Tensor], *inputs: Tensor) -> Tensor:
+        """`loss(*inputs)`, whose backward pass hands out gradients of `leaves` that are computed now.
+
+        All losses use the same memory, since the results of each are copied before the next one is computed.
+        """
+        if loss not in self._losses:
+            self._of_losses = self._make_graph(beside=self._of_losses)
+            both = partial(with_gradients, loss, leaves)
+            self._losses[loss] = Captured(both, self._of_losses, self._give_up)
+        return with_known_gradients(*self._losses[loss](*inputs), leaves)
 
     def replaying(self, forward: Forward) -> Forward:
         """A forward pass for many mixes, with graphs that live as long as it does."""
         return Replayed(forward, self._make_graph, self._give_up)
+
+    def teardown(self) -> None:
+        """Free the memory of the graphs."""
+        self._captured, self._losses, self._of_losses = {}, {}, None
+        super().teardown()
+
+
+class CapturedFit(CapturedParts):
+    """Replays the whole forward and backward pass of a step."""
+
+    _gradients: Sequence[Tensor | None] = ()
 
     def training_step(self, *arguments: Any) -> Any:
         """The loss of a batch, whose gradients are computed as well."""
@@ -76,7 +110,7 @@ class CapturedFit(SingleDeviceStrategy):
 
     def teardown(self) -> None:
         """Free the memory of the graphs."""
-        self._captured, self._gradients = {}, []
+        self._gradients = ()
         super().teardown()
 
     def _forward_and_backward(self, *batch: Tensor) -> tuple[Tensor, list[Tensor | None]]:
@@ -92,7 +126,7 @@ class CapturedFit(SingleDeviceStrategy):
         return cast("FitModule", self.lightning_module)
 
 
-def strategy_for(module: FitModule, name: str, device: str, ranks: int, graph: bool | str) -> dict[str, CapturedFit]:
+def strategy_for(module: FitModule, name: str, device: str, ranks: int, graph: bool | str) -> dict[str, CapturedParts]:
     """The argument of Lightning's trainer that captures the steps of a fit; none if they are computed eagerly.
 
     Args:
@@ -107,7 +141,7 @@ def strategy_for(module: FitModule, name: str, device: str, ranks: int, graph: b
     if why := _why_eager(module, ranks):
         eager_instead(f"fit '{name}'", why)
         return {}
-    return {"strategy": CapturedFit(torch.device(device), name, make_graph)}
+    return {"strategy": _mark(module)(torch.device(device), name, make_graph)}
 
 
 def _why_eager(module: FitModule, ranks: int) -> str:
@@ -115,9 +149,14 @@ def _why_eager(module: FitModule, ranks: int) -> str:
         return f"{ranks} processes share it"
     if module.accumulate > 1:
         return f"{module.accumulate} batches make a step"
-    if getattr(type(module).training_step, "capturable", False):
+    if _mark(module):
         return ""
     return module.differs or f"{type(module).__name__}.training_step is not marked as @capturable"
+
+
+def _mark(module: FitModule) -> Any:
+    """What captures the steps of the module; None without a mark."""
+    return getattr(type(module).training_step, "capturable", None)
 
 
 def replaying(forward: Forward, what: str, device: str, graph: bool | str) -> Forward:

@@ -21,7 +21,7 @@ from nasforge.errors import NasforgeError
 from nasforge.randomness import generator_of, rng_of, seed_everything, seed_of
 from nasforge.registry.ranges import Schedule
 from nasforge.space import Mix, Supernet, WeightSharing
-from nasforge.training.captured_steps import CapturedFit, capturable
+from nasforge.training.captured_steps import CapturedParts, capturable
 from nasforge.training.schedules import scheduler
 from nasforge.training.scoring import means, totals
 
@@ -50,7 +50,7 @@ class FitModule(pl.LightningModule):
         advance: moves the progress bar by one unit of `work`; set by `Run.fit`.
         history: metric name -> one value per epoch (None where an epoch has none).
         accumulate: number of batches whose gradients make one step of the optimizer.
-        differs: how one step differs from another in what it computes, if its `training_step` is not `capturable`.
+        differs: how one step differs from another in what it computes, if its `training_step` has no mark.
         explains: what each metric is that the class itself records, in a few words; shown with the curves.
     """
 
@@ -130,7 +130,7 @@ class FitModule(pl.LightningModule):
         Until the result is dropped, modules must stay in their modes, with batch statistics or without.
         """
         strategy = self.trainer.strategy
-        return strategy.replaying(supernet) if isinstance(strategy, CapturedFit) else supernet
+        return strategy.replaying(supernet) if isinstance(strategy, CapturedParts) else supernet
 
     def on_device(self, mix: Mix) -> Mix:
         """Return the mix on the fit's device and in its precision."""
@@ -159,7 +159,20 @@ class FitModule(pl.LightningModule):
         Like a `training_step` that is `capturable`, the function must do the same to the same tensors in every call.
         """
         strategy = self.trainer.strategy
-        return strategy.replayed(function, *inputs) if isinstance(strategy, CapturedFit) else function(*inputs)
+        return strategy.replayed(function, *inputs) if isinstance(strategy, CapturedParts) else function(*inputs)
+
+    def replayed_loss(self, loss: Callable[..., Tensor], leaves: Sequence[Tensor], *inputs: Tensor) -> Tensor:
+        """Return `loss(*inputs)`, a scalar. A fit that captures its steps gives it and its gradients a graph.
+
+        It is for the parts of a `training_step` that is `capturable_in_parts`.
+
+        Args:
+            loss: does the same to the same tensors in every call, of which a step has at most one. The same object
+                stands for the same loss in all steps.
+            leaves: all tensors that it gives gradients, each once.
+        """
+        strategy = self.trainer.strategy
+        return strategy.replayed_loss(loss, leaves, *inputs) if isinstance(strategy, CapturedParts) else loss(*inputs)
 
     def work(self, epochs: int, batches: int) -> int:
         """How many units the progress bar of a whole fit has; `batches` is the number of batches in an epoch."""

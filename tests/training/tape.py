@@ -9,10 +9,15 @@ from torch.utils._pytree import tree_leaves
 
 
 class Tape:
-    """Records each operator with its tensors and numbers; a replay computes them again, into the same results."""
+    """Records each operator with its tensors and numbers; a replay computes them again, into the same results.
 
-    def __init__(self):
+    A replay destroys the results of tapes that share memory with it.
+    """
+
+    def __init__(self, beside=None):
         self.calls, self.replays = [], 0
+        self.sharing = beside.sharing if beside else []
+        self.sharing.append(self)
 
     def warm_up(self, call):
         return call()
@@ -24,6 +29,9 @@ class Tape:
     @torch.no_grad()
     def replay(self):
         self.replays += 1
+        for other in self.sharing:
+            if other is not self:
+                other.destroy()
         if self.replays == 1:  # recording has computed it, as a GPU does not
             return
         for func, args, kwargs, results in self.calls:
@@ -31,6 +39,12 @@ class Tape:
             for result, new, returned in zip(results, again, returns(func, again), strict=True):
                 if returned.alias_info is None and isinstance(result, torch.Tensor):
                     result.copy_(new)
+
+    def destroy(self):
+        for func, _, _, results in self.calls:
+            for result, returned in zip(results, returns(func, results), strict=True):
+                if returned.alias_info is None and isinstance(result, torch.Tensor) and result.is_floating_point():
+                    result.fill_(torch.nan)
 
 
 class Recording(TorchDispatchMode):

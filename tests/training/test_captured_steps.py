@@ -9,19 +9,22 @@ import torch
 from tape import Tape
 from test_capabilities import LEAST, SIZES, SPACE_SIZES
 
-from nasforge import FitData, ImageSet, NetworkModule, Preprocessing, SupernetModule, capturable
+from nasforge import FitData, ImageSet, NetworkModule, Preprocessing, SGDOptions, SupernetModule, capturable
 from nasforge.config.configuration import compose
 from nasforge.devices import graphs
 from nasforge.devices.graphs import WARM_UP, Captured
 from nasforge.experiment import experiment
 from nasforge.training import captured_steps, network_module
 from nasforge.training.fit import train
+from nasforge.training.known_gradients import with_gradients, with_known_gradients
 from nasforge.training.recipe import Recipe
 from nasforge_plugins.space.darts import DARTS
 from nasforge_plugins.space.nasbench201 import NASBench201
+from nasforge_plugins.space.tsenas import TSENAS as Chains
 from nasforge_plugins.strategy.darts.module import GradientAlphas
 from nasforge_plugins.strategy.egnas.algorithm import EGNAS, EvolvedAlphas
 from nasforge_plugins.strategy.egnas.clipping import CountedAlphas
+from nasforge_plugins.strategy.tsenas.supernet import CellSupernet
 
 SHAPE, CLASSES, EPOCHS = (3, 8, 8), 3, 3
 SGD = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 3e-4, "clip": 1.0}
@@ -37,8 +40,8 @@ def tapes(monkeypatch):
     """The tapes that fits have made: on a CPU they take the place of CUDA graphs."""
     made = []
 
-    def make():
-        made.append(Tape())
+    def make(beside=None):
+        made.append(Tape(beside))
         return made[-1]
 
     for module in (captured_steps, network_module):
@@ -120,6 +123,12 @@ def test_a_captured_fit_is_the_eager_one_to_the_last_bit(name, tapes):
     assert all(tape.replays for tape in tapes if tape.calls)
 
 
+def test_chains_resume_too(tmp_path):
+    checkpoint = tmp_path / "fit.ckpt"
+    fit(chains, graph=True, checkpoint=checkpoint, exhausted=iter([False, True]).__next__)
+    same(fit(chains, graph=True, checkpoint=checkpoint), fit(chains, graph=True))
+
+
 def test_it_resumes_as_if_nothing_had_happened(tmp_path):
     make, checkpoint = FITS["alphas that move in each step"], tmp_path / "fit.ckpt"
     fit(make, graph=True, checkpoint=checkpoint, exhausted=iter([False, True]).__next__)
@@ -133,6 +142,30 @@ def test_in_half_precision(tapes):
     make, mixed = FITS["alphas that move in each step"], {"precision": "bf16-mixed"}
     same(fit(make, graph=True, trainer=mixed), fit(make, graph=False, trainer=mixed))
     assert tapes
+
+
+def chains():
+    """Of the cells of TS-ENAS, each step trains four of six."""
+    sgd = SGDOptions(learning_rate=0.05, final_learning_rate=0.0)
+    space, rng = Chains(max_cells=4, reductions=1), np.random.default_rng(0)
+    return CellSupernet(space, SHAPE, CLASSES, channels=4, chains=2, rng=rng, optimizer=sgd)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_chains_are_captured_one_by_one_and_never_see_each_others_casts(precision, tapes, monkeypatch):
+    once = fit(chains, graph=True, trainer={"precision": precision})
+    assert len(tapes) == len(chains().networks) == 6
+    assert all(tape.replays for tape in tapes)
+    monkeypatch.setattr(graphs, "WARM_UP", 1_000)
+    same(fit(chains, graph=True, trainer={"precision": precision}), once)
+    assert not any(tape.replays for tape in tapes[6:])
+
+
+def test_gradients_that_come_with_a_loss_are_those_of_its_backward_pass(tapes):
+    double = {"precision": "64-true"}
+    captured, eager = (fit(chains, graph=graph, trainer=double) for graph in (True, False))
+    torch.testing.assert_close(captured, eager, rtol=1e-12, atol=1e-12)
+    assert all(tape.replays for tape in tapes)
 
 
 def test_the_tape_freezes_what_a_graph_freezes():
@@ -248,13 +281,23 @@ def test_out_of_memory_while_recording_ends_the_recording_alone(monkeypatch):
 
 def test_other_shapes_are_computed_eagerly_and_change_no_recording():
     tape, ended = Tape(), []
-    double = Captured(lambda x: 2 * x, lambda: tape, ended.append)
+    double = Captured(lambda x: 2 * x, tape, ended.append)
     for value in range(WARM_UP + 2):
         assert double(torch.full((4,), float(value))).tolist() == [2.0 * value] * 4
     recorded = double(torch.full((4,), 7.0))
     assert double(torch.ones(2)).tolist() == [2.0, 2.0]
     assert recorded.tolist() == [14.0] * 4
     assert (tape.replays, ended) == (3, [])
+
+
+def test_known_gradients_are_handed_out_once_and_their_memory_may_be_used_again():
+    used, unused = torch.tensor([1.0, 2.0], requires_grad=True), torch.ones(1, requires_grad=True)
+    value, gradients = with_gradients(lambda x: (x * used**2).sum(), [used, unused], torch.tensor([3.0, 5.0]))
+    loss = 2 * with_known_gradients(value, gradients, [used, unused])
+    value.zero_()
+    gradients[0].zero_()
+    loss.backward()
+    assert (loss.item(), used.grad.tolist(), unused.grad) == (46.0, [12.0, 40.0], None)
 
 
 def test_only_cuda_records_graphs():

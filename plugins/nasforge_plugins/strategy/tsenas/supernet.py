@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from functools import partial
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -11,7 +12,18 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from nasforge import Architecture, Count, FitModule, Network, SGDOptions, Shape, WeightInheritance, WeightStore, entries
+from nasforge import (
+    Architecture,
+    Count,
+    FitModule,
+    Network,
+    SGDOptions,
+    Shape,
+    WeightInheritance,
+    WeightStore,
+    capturable_in_parts,
+    entries,
+)
 
 PATHS = 4
 """Chains that one step trains; its loss is the sum of their losses."""
@@ -47,8 +59,6 @@ class CellSupernet(FitModule):
         optimizer: moves the shared weights.
     """
 
-    differs: ClassVar[str] = "each step trains other chains"
-
     def __init__(
         self,
         space: WeightInheritance,
@@ -69,6 +79,7 @@ class CellSupernet(FitModule):
         self._networks = tuple(
             self._added(space, architecture, input_shape, classes, channels) for architecture in architectures
         )
+        self._losses = [partial(self._loss, *chain) for chain in self._networks]
 
     def _added(
         self,
@@ -104,15 +115,22 @@ class CellSupernet(FitModule):
         for network, _ in self._networks:
             network.to(self.device).to(self.dtype)
 
+    @capturable_in_parts
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """One step of `PATHS` random chains."""
-        images, labels = batch
-        losses = []
-        for index in self._draw.choice(len(self._networks), size=min(PATHS, len(self._networks)), replace=False):
-            network, places = self._networks[index]
-            own = {name: self.shared[place] for name, place in places.items()}
-            losses.append(self.learn(functional_call(network, own, (images,)), labels))
-        return torch.stack(losses).sum()
+        """One step of `PATHS` random chains, each of which a GPU may replay."""
+        chains = self._draw.choice(len(self._networks), size=min(PATHS, len(self._networks)), replace=False)
+        return torch.stack(
+            [self.replayed_loss(self._losses[chain], self._leaves(chain), *batch) for chain in chains]
+        ).sum()
+
+    def _loss(self, network: Network, places: dict[str, int], images: Tensor, labels: Tensor) -> Tensor:
+        own = {name: self.shared[place] for name, place in places.items()}
+        return self.learn(functional_call(network, own, (images,)), labels)
+
+    def _leaves(self, chain: int) -> list[Tensor]:
+        """The shared parameters that a chain uses."""
+        _, places = self._networks[chain]
+        return [self.shared[place] for place in sorted(set(places.values()))]
 
     def configure_optimizers(self) -> Any:
         """SGD with its schedule."""
