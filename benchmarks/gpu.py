@@ -29,8 +29,9 @@ from reporting import device_of, parser, write
 FOR_COMMANDS = 0.6
 """The share of the time that rows leave to the commands."""
 ABOUT = """\
-{where}. Space `darts` with C=16 and 8 cells where nothing else is said, 32x32 pixels, fp32 with torch's defaults, \
-NCHW where nothing else is said. Medians of interleaved calls. The ratio is the time of the row's first version \
+{where}. Space `darts` with C=16 and 8 cells where nothing else is said, 32x32 pixels, fp32 with torch's defaults. \
+Maps of our supernet are in channels_last order, and all others in NCHW order, where nothing else is said. \
+Medians of interleaved calls. The ratio is the time of the row's first version \
 divided by the version's own, in this run. Kernels and their busy time are torch's profiler's. Waits are operators \
 of a call that make the CPU wait for the GPU."""
 EXTRAPOLATED = """\

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from gpu_chains import chains_step
+from gpu_kernels import PARTIAL, WHOLE, k1_kernels, k4_kernels
 from gpu_retraining import retraining_step
 from gpu_steps import PLAIN, Sizes
 from gpu_supernet import generation, k1_step, k4_step, lightning_loop
@@ -54,4 +55,6 @@ ROWS = [
         lightning_loop,
     ),
     Row("step of TS-ENAS's supernet in a fit, batch 64", ("eager", "graph"), {}, chains_step),
+    Row("replayed step by other kernels, K=4, batch 256", PARTIAL, {}, k4_kernels),
+    Row("replayed step by other kernels, K=1, batch 64", WHOLE, {}, k1_kernels),
 ]

@@ -3,7 +3,7 @@
 The published network has one module per operation and edge. Here, all edges that leave one state (a `Fan`) are computed
 together: pools and the plain skip depend only on the state and are computed once; the convolutions of several edges are
 grouped convolutions over edges * C channels, for as many edges as fit in the cache; a mixing weight is the scale of the
-operation's last BatchNorm. Maps are in channels_last order, which is faster on a CPU.
+operation's last BatchNorm. Maps are in channels_last order, which is faster on a CPU, and on a GPU that replays steps.
 """
 
 from __future__ import annotations
@@ -211,6 +211,7 @@ class DARTSSupernet(Supernet):
     collects its statistics; on a GPU, only a `KnownMix` says without a wait which weights are 0.
     """
 
+    layout = torch.channels_last
     by_state: Tensor
 
     def __init__(
@@ -264,10 +265,8 @@ class DARTSSupernet(Supernet):
         on_cpu = images.device.type == "cpu"
         sparse = self.sparse or (on_cpu and not (self.training or torch.is_grad_enabled()))
         mixing = {cell: self._mixing(cell, mix, sparse) for cell in CELL_TYPES}
-        layout = torch.channels_last if on_cpu else torch.contiguous_format
-        s0, s1 = (
-            state.contiguous(memory_format=layout) for state in self.stem(images.contiguous(memory_format=layout))
-        )
+        states = self.stem(images.contiguous(memory_format=self.layout))
+        s0, s1 = (state.contiguous(memory_format=self.layout) for state in states)
         for cell in self.cells:
             s0, s1 = s1, cell(s0, s1, mixing["reduce" if cell.reduction else "normal"])
         logits: Tensor = self.classifier(F.adaptive_avg_pool2d(s1, 1).flatten(1))
