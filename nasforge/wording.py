@@ -46,8 +46,9 @@ def ratio(logarithm: float) -> str:
 
 
 def sentence_case(text: str) -> str:
-    """Capitalize the first letter only."""
-    return text[:1].upper() + text[1:]
+    """Capitalize the first letter only, unless the text begins with code, such as `control.samples=2`."""
+    first = text.split(maxsplit=1)[0] if text.strip() else ""
+    return text if re.search(r"[=_]|\w\.\w", first) else text[:1].upper() + text[1:]
 
 
 def counted(n: int, noun: str) -> str:

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nasforge.charts.svg import PALETTE
 from nasforge.journal.journal import atomic
+from nasforge.wording import sentence_case
 
 
 def write_page(path: Path, template: str, content: Mapping[str, Any]) -> Path:
@@ -32,10 +33,12 @@ def page_of(template: str, content: Mapping[str, Any]) -> str:
 @cache
 def _templates() -> Environment:
     """The package's templates; each is compiled once per process, not for every run of a sweep."""
-    return Environment(
+    templates = Environment(
         loader=PackageLoader("nasforge", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters["sentence_case"] = sentence_case
+    return templates

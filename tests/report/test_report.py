@@ -296,6 +296,7 @@ def test_steps_say_how_long_they_take_on_this_machine(tmp_path):
 
 def test_a_note_keeps_its_capitals(tmp_path):
     assert "Labels of CIFAR-10 are fine." in written(tmp_path, {}, notes=["labels of CIFAR-10 are fine"])
+    assert ">control.samples=2 is few." in written(tmp_path, {}, notes=["control.samples=2 is few"])
 
 
 def test_the_same_folder_gives_the_same_bytes(tmp_path):
