@@ -34,10 +34,10 @@ class GraphMaker(Protocol):
     """Makes graphs on one device."""
 
     def __call__(self, beside: Any = None) -> Graph:
-        """Return a graph, with memory of its own or that of the graph `beside`.
+        """Return a graph with its own memory pool, or sharing that of the graph `beside`.
 
-        Graphs that share memory need no more than the largest of them. A replay of one may overwrite the results of
-        the others.
+        Graphs that share memory need little more than the largest of them: only their results lie side by side. A
+        replay of one may overwrite the results of the others.
         """
         ...
 
@@ -62,8 +62,11 @@ class CUDAGraph:
 
     def capture(self, call: Callable[[], Result]) -> Result:
         """Record `call()`. It is not computed, and its tensors keep their addresses."""
-        # Other threads may allocate or copy meanwhile.
-        with torch.cuda.graph(self._graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+        with (
+            torch.cuda.stream(torch.cuda.current_stream(self._device)),  # a failed capture leaves another one current
+            # Other threads may allocate or copy meanwhile.
+            torch.cuda.graph(self._graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
+        ):
             return call()
 
     def replay(self) -> None:
@@ -81,7 +84,7 @@ class Captured(Generic[Result]):
 
     The function must do the same to the same tensors in every call: Python runs it while it is recorded, and never
     again. Inputs of other shapes than those of the first call, such as an epoch's last batch, are computed eagerly. The
-    tensors of a result hold their values until the next call, or until that of a graph with the same memory.
+    tensors of a result hold their values until the next call, or until a graph that shares its memory is replayed.
 
     Args:
         function: what to capture.
@@ -104,7 +107,7 @@ class Captured(Generic[Result]):
     def __call__(self, *inputs: Tensor) -> Result:
         """Return the function's result."""
         self._inputs = self._inputs or tuple(tensor.clone() for tensor in inputs)
-        if self._graph is None or _shapes(inputs) != _shapes(self._inputs):
+        if self._graph is None or shapes_of(inputs) != shapes_of(self._inputs):
             return self._function(*inputs)
         for own, tensor in zip(self._inputs, inputs, strict=True):
             own.copy_(tensor)
@@ -145,7 +148,8 @@ class Captured(Generic[Result]):
 
 @contextmanager
 def _no_cached_casts() -> Iterator[None]:
-    """Let autocast cast a weight whenever it is used: a graph would keep a copy from before, and never cast again."""
+    """Let autocast cast a weight whenever it is used: a graph could contain a cast that was made before, and so never
+    see the weight change."""
     before = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)
     try:
@@ -154,7 +158,8 @@ def _no_cached_casts() -> Iterator[None]:
         torch.set_autocast_cache_enabled(before)
 
 
-def _shapes(tensors: tuple[Tensor, ...]) -> list[tuple[torch.Size, torch.dtype]]:
+def shapes_of(tensors: tuple[Tensor, ...]) -> list[tuple[torch.Size, torch.dtype]]:
+    """What must be equal for a graph to serve other tensors."""
     return [(tensor.shape, tensor.dtype) for tensor in tensors]
 
 

@@ -29,7 +29,7 @@ class TrainerOptions:
         log_every_n_steps: interval at which loggers receive values of single steps.
         data_on_device: whether images lie on the device as a whole, instead of coming through a loader; no argument of
             Lightning's.
-        graph: whether a GPU replays the steps of a fit as one CUDA graph; no argument of Lightning's either.
+        graph: whether a GPU replays the steps of a fit as CUDA graphs; no argument of Lightning's either.
     """
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"

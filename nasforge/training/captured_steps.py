@@ -11,9 +11,9 @@ import torch
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
-from nasforge.devices.graphs import Captured, Graph, GraphMaker, graphs_on
+from nasforge.devices.graphs import Captured, GraphMaker, graphs_on
 from nasforge.devices.replay import Forward, Replayed
-from nasforge.training.known_gradients import Gradients, with_gradients, with_known_gradients
+from nasforge.training.captured_losses import Losses
 
 if TYPE_CHECKING:
     from nasforge.training.modules import FitModule
@@ -34,17 +34,17 @@ def capturable(training_step: Function) -> Function:
 
 
 def capturable_in_parts(training_step: Function) -> Function:
-    """Mark a `training_step` that differs from step to step, but adds up losses of `FitModule.replayed_loss`.
+    """Mark a `training_step` whose work varies from step to step, but whose result is a sum of losses that recur.
 
-    Then a GPU may replay each of these losses as a CUDA graph. A method that overrides a marked one needs a mark of its
-    own.
+    It takes each of them from `FitModule.replayed_loss`, so that a GPU may replay them one by one. A method that
+    overrides a marked one needs a mark of its own.
     """
     training_step.capturable = CapturedParts  # type: ignore[attr-defined]
     return training_step
 
 
 class CapturedParts(SingleDeviceStrategy):
-    """Replays what the module names, with whole batches.
+    """Replays the functions and losses that the module passes to it, on whole batches.
 
     The first batches, and the short last batch of an epoch, are computed eagerly. The rest of a step is Lightning's. It
     is queued while the device computes, so any optimizer, schedule, clipping and callback works as in other fits.
@@ -59,8 +59,7 @@ class CapturedParts(SingleDeviceStrategy):
         super().__init__(device)
         self._make_graph, self._give_up = make_graph, partial(eager_instead, f"fit '{name}'")
         self._captured: dict[Callable[..., Any], Captured[Any]] = {}
-        self._losses: dict[Callable[..., Tensor], Captured[tuple[Tensor, Gradients]]] = {}
-        self._of_losses: Graph | None = None
+        self._losses: Losses | None = None
 
     def replayed(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
         """`function(*inputs)`, by a graph of the function's own after its first calls."""
@@ -68,25 +67,39 @@ class CapturedParts(SingleDeviceStrategy):
             self._captured[function] = Captured(function, self._make_graph(), self._give_up)
         return self._captured[function](*inputs)
 
-    def replayed_loss(self, loss: Callable[..., Tensor], leaves: Sequence[Tensor], *inputs: Tensor) -> Tensor:
-        """`loss(*inputs)`, whose backward pass hands out gradients of `leaves` that are computed now.
-
-        All losses use the same memory, since the results of each are copied before the next one is computed.
-        """
-        if loss not in self._losses:
-            self._of_losses = self._make_graph(beside=self._of_losses)
-            both = partial(with_gradients, loss, leaves)
-            self._losses[loss] = Captured(both, self._of_losses, self._give_up)
-        return with_known_gradients(*self._losses[loss](*inputs), leaves)
+    def replayed_loss(self, loss: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        """`loss(*inputs)`, by a graph of the loss's own after its first calls; `backward` hands out its gradients."""
+        if self._losses is None:
+            self._losses = Losses(self._leaves, self._make_graph, self._give_up)
+        return self._losses(loss, *inputs)
 
     def replaying(self, forward: Forward) -> Forward:
         """A forward pass for many mixes, with graphs that live as long as it does."""
         return Replayed(forward, self._make_graph, self._give_up)
 
+    def backward(self, closure_loss: Tensor, optimizer: Any, *_: Any, **__: Any) -> Tensor:
+        """Compute gradients, or hand out those that came with the losses, between Lightning's hooks."""
+        module = self._module
+        self.precision_plugin.pre_backward(closure_loss, module)
+        self._hand_out(closure_loss)
+        return self.precision_plugin.post_backward(closure_loss, module)
+
     def teardown(self) -> None:
         """Free the memory of the graphs."""
-        self._captured, self._losses, self._of_losses = {}, {}, None
+        self._captured, self._losses = {}, None
         super().teardown()
+
+    def _hand_out(self, loss: Tensor) -> None:
+        self._module.backward(loss)
+        if self._losses is not None:
+            self._losses.hand_out()
+
+    def _leaves(self) -> list[Tensor]:
+        return [leaf for leaf in self._module.leaves if leaf.requires_grad]
+
+    @property
+    def _module(self) -> FitModule:
+        return cast("FitModule", self.lightning_module)
 
 
 class CapturedFit(CapturedParts):
@@ -100,13 +113,9 @@ class CapturedFit(CapturedParts):
         loss, self._gradients = self.replayed(self._forward_and_backward, *batch)
         return loss
 
-    def backward(self, closure_loss: Tensor, optimizer: Any, *_: Any, **__: Any) -> Tensor:
-        """Hand out the gradients that came with the loss, between Lightning's hooks."""
-        module = self._module
-        self.precision_plugin.pre_backward(closure_loss, module)
-        for leaf, gradient in zip(module.leaves, self._gradients, strict=True):
-            leaf.grad = gradient
-        return self.precision_plugin.post_backward(closure_loss, module)
+    def replayed_loss(self, loss: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        """`loss(*inputs)`, as a part of the step's own graph."""
+        return loss(*inputs)
 
     def teardown(self) -> None:
         """Free the memory of the graphs."""
@@ -121,9 +130,9 @@ class CapturedFit(CapturedParts):
         module.backward(loss)
         return loss.detach(), [leaf.grad for leaf in module.leaves]
 
-    @property
-    def _module(self) -> FitModule:
-        return cast("FitModule", self.lightning_module)
+    def _hand_out(self, loss: Tensor) -> None:
+        for leaf, gradient in zip(self._module.leaves, self._gradients, strict=True):
+            leaf.grad = gradient
 
 
 def strategy_for(module: FitModule, name: str, device: str, ranks: int, graph: bool | str) -> dict[str, CapturedParts]:

@@ -161,18 +161,17 @@ class FitModule(pl.LightningModule):
         strategy = self.trainer.strategy
         return strategy.replayed(function, *inputs) if isinstance(strategy, CapturedParts) else function(*inputs)
 
-    def replayed_loss(self, loss: Callable[..., Tensor], leaves: Sequence[Tensor], *inputs: Tensor) -> Tensor:
-        """Return `loss(*inputs)`, a scalar. A fit that captures its steps gives it and its gradients a graph.
+    def replayed_loss(self, loss: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        """Return the scalar `loss(*inputs)`. If the fit captures its steps, a CUDA graph computes it and its gradients.
 
-        It is for the parts of a `training_step` that is `capturable_in_parts`.
+        It is for a `training_step` that is `capturable_in_parts`.
 
         Args:
-            loss: does the same to the same tensors in every call, of which a step has at most one. The same object
-                stands for the same loss in all steps.
-            leaves: all tensors that it gives gradients, each once.
+            loss: must run the same operations on the same tensors in every call. Pass the same object each time, such
+                as a bound method: a new lambda would be a new loss, with a graph of its own.
         """
         strategy = self.trainer.strategy
-        return strategy.replayed_loss(loss, leaves, *inputs) if isinstance(strategy, CapturedParts) else loss(*inputs)
+        return strategy.replayed_loss(loss, *inputs) if isinstance(strategy, CapturedParts) else loss(*inputs)
 
     def work(self, epochs: int, batches: int) -> int:
         """How many units the progress bar of a whole fit has; `batches` is the number of batches in an epoch."""

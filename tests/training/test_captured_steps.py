@@ -15,8 +15,8 @@ from nasforge.devices import graphs
 from nasforge.devices.graphs import WARM_UP, Captured
 from nasforge.experiment import experiment
 from nasforge.training import captured_steps, network_module
+from nasforge.training.captured_losses import Losses
 from nasforge.training.fit import train
-from nasforge.training.known_gradients import with_gradients, with_known_gradients
 from nasforge.training.recipe import Recipe
 from nasforge_plugins.space.darts import DARTS
 from nasforge_plugins.space.nasbench201 import NASBench201
@@ -152,7 +152,7 @@ def chains():
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_chains_are_captured_one_by_one_and_never_see_each_others_casts(precision, tapes, monkeypatch):
+def test_chains_are_captured_one_by_one(precision, tapes, monkeypatch):
     once = fit(chains, graph=True, trainer={"precision": precision})
     assert len(tapes) == len(chains().networks) == 6
     assert all(tape.replays for tape in tapes)
@@ -290,14 +290,58 @@ def test_other_shapes_are_computed_eagerly_and_change_no_recording():
     assert (tape.replays, ended) == (3, [])
 
 
-def test_known_gradients_are_handed_out_once_and_their_memory_may_be_used_again():
-    used, unused = torch.tensor([1.0, 2.0], requires_grad=True), torch.ones(1, requires_grad=True)
-    value, gradients = with_gradients(lambda x: (x * used**2).sum(), [used, unused], torch.tensor([3.0, 5.0]))
-    loss = 2 * with_known_gradients(value, gradients, [used, unused])
-    value.zero_()
-    gradients[0].zero_()
+def losses(told, make_graph=Tape):
+    """Two losses of three leaves as a step would use them: eagerly, and captured."""
+    leaves = [torch.tensor([1.0, 2.0], requires_grad=True), *(torch.ones(2, requires_grad=True) for _ in range(2))]
+    parts = [lambda x: (x * leaves[0] ** 2).sum(), lambda x: (x * leaves[0] * leaves[1]).sum()]
+    return leaves, parts, Losses(lambda: leaves, make_graph, told.append)
+
+
+def gradients_of(loss, hand_out, leaves):
     loss.backward()
-    assert (loss.item(), used.grad.tolist(), unused.grad) == (46.0, [12.0, 40.0], None)
+    hand_out()
+    found = [None if leaf.grad is None else leaf.grad.tolist() for leaf in leaves]
+    for leaf in leaves:
+        leaf.grad = None
+    return loss.item(), found
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_weighted_losses_beside_others_have_the_gradients_of_eager_ones(fails):
+    class Failing(Tape):
+        def capture(self, call):
+            raise RuntimeError("out of memory")
+
+    told = []
+    leaves, (first, second), captured = losses(told, Failing if fails else Tape)
+    for step in range(2 * WARM_UP):
+        x = torch.full((1 if step == WARM_UP else 2,), 1.0 + step)
+        eager = gradients_of(3 * first(x) + second(x) / 2 + leaves[0].sum(), list, leaves)
+        replayed = 3 * captured(first, x) + captured(second, x) / 2 + leaves[0].sum()
+        assert gradients_of(replayed, captured.hand_out, leaves) == eager
+        assert eager[1][2] is None
+    assert told == fails * ["RuntimeError: out of memory"]
+
+
+def test_no_leaf_belongs_to_the_step_whose_stream_no_capture_may_use():
+    leaves, (first, _), captured = losses([])
+    found, nodes = [], [captured(first, torch.ones(2)).grad_fn]
+    while nodes:
+        node = nodes.pop()
+        found.append(getattr(node, "variable", None))
+        nodes += [each for each, _ in node.next_functions if each is not None]
+    assert len(found) > 1
+    assert not any(leaf is each for leaf in leaves for each in found)
+
+
+def test_a_graph_has_no_cast_from_before():
+    weight, told = torch.ones(4, 4, requires_grad=True), []
+    product = Captured(lambda x: x @ weight, Tape(), told.append)
+    for step in range(2 * WARM_UP):
+        with torch.autocast("cpu", torch.bfloat16):
+            assert (torch.ones(1, 4) @ weight).tolist() == product(torch.ones(1, 4)).tolist() == [[4.0 + step] * 4]
+        weight.data += 0.25
+    assert not told
 
 
 def test_only_cuda_records_graphs():

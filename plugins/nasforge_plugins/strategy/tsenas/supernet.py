@@ -119,18 +119,11 @@ class CellSupernet(FitModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One step of `PATHS` random chains, each of which a GPU may replay."""
         chains = self._draw.choice(len(self._networks), size=min(PATHS, len(self._networks)), replace=False)
-        return torch.stack(
-            [self.replayed_loss(self._losses[chain], self._leaves(chain), *batch) for chain in chains]
-        ).sum()
+        return torch.stack([self.replayed_loss(self._losses[chain], *batch) for chain in chains]).sum()
 
     def _loss(self, network: Network, places: dict[str, int], images: Tensor, labels: Tensor) -> Tensor:
         own = {name: self.shared[place] for name, place in places.items()}
         return self.learn(functional_call(network, own, (images,)), labels)
-
-    def _leaves(self, chain: int) -> list[Tensor]:
-        """The shared parameters that a chain uses."""
-        _, places = self._networks[chain]
-        return [self.shared[place] for place in sorted(set(places.values()))]
 
     def configure_optimizers(self) -> Any:
         """SGD with its schedule."""
