@@ -79,6 +79,11 @@ def color(place: int) -> str:
     return SERIES[place % len(SERIES)]
 
 
+def is_dashed(place: int) -> bool:
+    """Whether the lines of a group are dashed, because an earlier group has its color."""
+    return place >= len(SERIES)
+
+
 def _over_evaluations(comparison: Comparison, goal: Objective, title: str) -> Chart:
     groups = [(group.name, [best_so_far(run, goal.metric) for run in group.runs]) for group in comparison.groups]
     bands = [over_estimates(name, values) for name, values in groups]
@@ -147,7 +152,7 @@ def drawn(bands: Sequence[Band], x: str, metric: Objective | str) -> Figure:
     """Draw each mean as a line and each deviation as a shade, over the quantity named `x`."""
     figure, axes = axes_of(SMALL, x, words(metric))
     for place, band in enumerate(bands):
-        style = "-" if place < len(SERIES) else (0, (4, 2))
+        style = (0, (4, 2)) if is_dashed(place) else "-"
         shade = LIGHT[color(place)]
         axes.plot(band.x, band.mean, color=shade, linestyle=style, linewidth=1.7, label=band.label)
         if not np.isnan(band.deviation).all():

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from nasforge.charts.svg import inline
-from nasforge.compare.charts import Chart, color
+from nasforge.compare.charts import Chart, color, is_dashed
 from nasforge.compare.comparison import Comparison
 from nasforge.compare.findings import captions, finding, task
 from nasforge.compare.sections import Section
@@ -65,6 +65,7 @@ def _rows(comparison: Comparison) -> list[dict[str, Any]]:
         {
             "row": row,
             "color": color(place),
+            "hollow": is_dashed(place),
             "places": [(100 * (value - low) / way, score.shown(value)) for value in score.values[place]],
         }
         for place, row in enumerate(table_rows(comparison))

@@ -12,6 +12,7 @@ import pytest
 
 import nasforge
 from nasforge import Column, RunError, Table
+from nasforge.compare import charts
 from nasforge.compare.comparison import compare, grouped
 from nasforge.journal.journal import write_json
 from nasforge.journal.records import read_as
@@ -97,6 +98,14 @@ def test_its_numbers_are_those_of_the_runs(command, sweep, tmp_path):
         assert float(table[strategy]["test_accuracy_deviation"]) == pytest.approx(statistics.stdev(last))
     with open(tmp_path / "out/comparison_runs.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 6
+
+
+def test_where_colors_repeat_keys_are_hollow_and_lines_are_dashed(command, runs, monkeypatch):
+    monkeypatch.setattr(charts, "SERIES", ("sep",))
+    command("compare", str(runs))
+    keys = re.findall(r'class="key" style="--fill: ([^;]+); --edge: ([^"]+)"', (runs / "comparison.html").read_text())
+    assert keys == [("var(--sep)", "var(--sep)"), ("transparent", "var(--sep)")]
+    assert "stroke-dasharray" in (runs / "comparison_accuracy.svg").read_text()
 
 
 def test_a_sweeps_own_folder_takes_the_comparison(command, runs):
