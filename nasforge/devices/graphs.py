@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -64,6 +64,7 @@ class CUDAGraph:
         """Record `call()`. It is not computed, and its tensors keep their addresses."""
         with (
             torch.cuda.stream(torch.cuda.current_stream(self._device)),  # a failed capture leaves another one current
+            _own_workspaces(),
             # Other threads may allocate or copy meanwhile.
             torch.cuda.graph(self._graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
         ):
@@ -90,6 +91,7 @@ class Captured(Generic[Result]):
         function: what to capture.
         graph: records it.
         give_up: is told why the function cannot be captured; from then on every call is eager.
+        inputs: the tensors that the graph reads, to which inputs are copied; by default, copies of the first call's.
     """
 
     def __init__(
@@ -97,10 +99,11 @@ class Captured(Generic[Result]):
         function: Callable[..., Result],
         graph: Graph,
         give_up: Callable[[str], object],
+        inputs: tuple[Tensor, ...] = (),
     ) -> None:
         self._function, self._give_up = function, give_up
         self._graph: Graph | None = graph
-        self._inputs: tuple[Tensor, ...] = ()
+        self._inputs = inputs
         self._calls = 0
         self._result: Result | None = None
 
@@ -115,9 +118,12 @@ class Captured(Generic[Result]):
         if self._calls <= WARM_UP:
             return self._warmed_up(self._graph)
         if self._result is None:
-            return self._recorded(self._graph)
+            why = self._record(self._graph)
+            if why:
+                self._end(why)
+                return self._call()
         self._graph.replay()
-        return self._result
+        return cast("Result", self._result)
 
     def _warmed_up(self, graph: Graph) -> Result:
         if self._calls < WARM_UP:
@@ -128,14 +134,13 @@ class Captured(Generic[Result]):
             self._end(f"{requests.found[0]} makes the device wait for the host")
         return result
 
-    def _recorded(self, graph: Graph) -> Result:
+    def _record(self, graph: Graph) -> str:
+        """Capture the function; return why that is not possible, without the error, which would keep its tensors."""
         try:
             self._result = graph.capture(self._call)
         except RuntimeError as error:  # one for each reason of CUDA's
-            self._end(_cause(error))
-            return self._call()
-        graph.replay()
-        return self._result
+            return _cause(error)
+        return ""
 
     def _call(self) -> Result:
         with _no_cached_casts():
@@ -144,6 +149,16 @@ class Captured(Generic[Result]):
     def _end(self, why: str) -> None:
         self._graph = None
         self._give_up(why)
+
+
+@contextmanager
+def _own_workspaces() -> Iterator[None]:
+    """Let cuBLAS take its workspaces from the graph's pool: others could be freed while the graph uses them."""
+    torch._C._cuda_clearCublasWorkspaces()
+    try:
+        yield
+    finally:
+        torch._C._cuda_clearCublasWorkspaces()
 
 
 @contextmanager

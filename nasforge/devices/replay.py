@@ -46,8 +46,9 @@ class Replayed:
 
     def _of_tensors(self, names: tuple[str, ...]) -> Callable[..., Tensor]:
         """The forward pass as a function of images and the tensors of a mix that have these names."""
+        inner = self._forward  # without `self`, so that graphs are freed as soon as nobody needs them
 
         def forward(images: Tensor, *weights: Tensor) -> Tensor:
-            return self._forward(images, dict(zip(names, weights, strict=True)))
+            return inner(images, dict(zip(names, weights, strict=True)))
 
         return forward

@@ -32,8 +32,9 @@ class Part:
 class Losses:
     """Captures each loss that it meets, together with its gradients.
 
-    All graphs use the memory of one, since the results of each are copied before the next is replayed. None of the
-    leaves has a part in the autograd graph of the step, which would tie them to another stream than that of captures.
+    All graphs share one pool, since the results of each are copied before the next is replayed. In the autograd graph
+    of the step, a captured loss is a value that depends on no leaf: the nodes of leaves would belong to the default
+    stream, which no capture may touch.
 
     Args:
         leaves: returns the tensors that get gradients.
@@ -47,17 +48,19 @@ class Losses:
         self._leaves, self._make_graph, self._tell = leaves, make_graph, tell
         self._captured: dict[Callable[..., Tensor], Captured[Computed]] | None = {}
         self._latest: Graph | None = None
-        self._whole: object = None
+        self._inputs: tuple[Tensor, ...] = ()
         self._parts: list[Part] = []
 
     def __call__(self, loss: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """Return `loss(*inputs)`; a backward pass through it and `hand_out` give the leaves its gradients."""
-        self._whole = self._whole or shapes_of(inputs)
-        if self._captured is None or shapes_of(inputs) != self._whole:
+        self._inputs = self._inputs or tuple(tensor.clone() for tensor in inputs)
+        whole = shapes_of(inputs) == shapes_of(self._inputs)
+        if self._captured is None or not whole or not torch.is_grad_enabled():
             return loss(*inputs)
         if loss not in self._captured:
             self._latest = self._make_graph(beside=self._latest)
-            self._captured[loss] = Captured(partial(self._with_gradients, loss), self._latest, self._end)
+            both = partial(self._with_gradients, loss)
+            self._captured[loss] = Captured(both, self._latest, self._end, self._inputs)
         value, leaves, gradients = self._captured[loss](*inputs)
         weight = torch.zeros_like(value, requires_grad=True)
         self._parts.append(Part(weight, leaves, torch._foreach_mul(gradients, 1)))
@@ -72,13 +75,19 @@ class Losses:
 
     def _with_gradients(self, loss: Callable[..., Tensor], *inputs: Tensor) -> Computed:
         value, leaves = loss(*inputs), list(self._leaves())
-        gradients = torch.autograd.grad(value, leaves, allow_unused=True)
+        with torch.autocast(value.device.type, enabled=False):  # as in any backward pass
+            gradients = torch.autograd.grad(value, leaves, allow_unused=True)
         used = [(leaf, each) for leaf, each in zip(leaves, gradients, strict=True) if each is not None]
         return value.detach(), tuple(leaf for leaf, _ in used), tuple(each for _, each in used)
 
-    def _end(self, why: str) -> None:
-        """Free all graphs: a failed capture may have spoiled the memory that they share, or have lacked some."""
+    def clear(self) -> None:
+        """Free all graphs; from now on, all losses are eager."""
         self._captured = self._latest = None
+        self._inputs = ()
+
+    def _end(self, why: str) -> None:
+        """A failed capture may have spoiled the pool that all graphs share, or have lacked memory."""
+        self.clear()
         self._tell(why)
 
 

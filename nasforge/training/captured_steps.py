@@ -26,15 +26,16 @@ def capturable(training_step: Function) -> Function:
 
     Then a GPU may replay it as a CUDA graph, in which Python no longer runs: it draws from no generator but torch's on
     the device, and a number of Python that it reads is what it was in the fit's first steps. What changes between steps
-    must be a tensor that is changed in place, for example in `on_train_batch_start` or `on_train_epoch_start`. A method
-    that overrides a marked one needs a mark of its own.
+    must be a tensor that is changed in place, for example in `on_train_batch_start` or `on_train_epoch_start`. Hooks of
+    modules and tensors do not run in a replay, and the next step overwrites the gradients of this one. A method that
+    overrides a marked one needs a mark of its own.
     """
     training_step.capturable = CapturedFit  # type: ignore[attr-defined]
     return training_step
 
 
 def capturable_in_parts(training_step: Function) -> Function:
-    """Mark a `training_step` whose work varies from step to step, but whose result is a sum of losses that recur.
+    """Mark a `training_step` whose work varies, but whose result is a weighted sum of losses that recur in later steps.
 
     It takes each of them from `FitModule.replayed_loss`, so that a GPU may replay them one by one. A method that
     overrides a marked one needs a mark of its own.
@@ -78,7 +79,7 @@ class CapturedParts(SingleDeviceStrategy):
         return Replayed(forward, self._make_graph, self._give_up)
 
     def backward(self, closure_loss: Tensor, optimizer: Any, *_: Any, **__: Any) -> Tensor:
-        """Compute gradients, or hand out those that came with the losses, between Lightning's hooks."""
+        """Compute gradients, and hand out those that came with losses, between Lightning's hooks."""
         module = self._module
         self.precision_plugin.pre_backward(closure_loss, module)
         self._hand_out(closure_loss)
@@ -86,6 +87,8 @@ class CapturedParts(SingleDeviceStrategy):
 
     def teardown(self) -> None:
         """Free the memory of the graphs."""
+        if self._losses is not None:
+            self._losses.clear()
         self._captured, self._losses = {}, None
         super().teardown()
 
@@ -111,6 +114,8 @@ class CapturedFit(CapturedParts):
         """The loss of a batch, whose gradients are computed as well."""
         batch, _ = arguments
         loss, self._gradients = self.replayed(self._forward_and_backward, *batch)
+        for leaf in self._module.leaves:
+            leaf.grad = None  # the last step's was the same memory, which holds new values: they must not become 0
         return loss
 
     def replayed_loss(self, loss: Callable[..., Tensor], *inputs: Tensor) -> Tensor:

@@ -164,11 +164,13 @@ class FitModule(pl.LightningModule):
     def replayed_loss(self, loss: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """Return the scalar `loss(*inputs)`. If the fit captures its steps, a CUDA graph computes it and its gradients.
 
-        It is for a `training_step` that is `capturable_in_parts`.
+        It is for a `training_step` that is `capturable_in_parts`, and only its own backward pass reaches the
+        `leaves`. Compute other terms of the step after all of these.
 
         Args:
             loss: must run the same operations on the same tensors in every call. Pass the same object each time, such
                 as a bound method: a new lambda would be a new loss, with a graph of its own.
+            inputs: of equal shapes for all losses of a whole batch.
         """
         strategy = self.trainer.strategy
         return strategy.replayed_loss(loss, *inputs) if isinstance(strategy, CapturedParts) else loss(*inputs)
