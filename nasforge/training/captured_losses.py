@@ -1,4 +1,4 @@
-"""Losses that a GPU replays one by one, each with its gradients, for steps that add up different ones."""
+"""Losses that a GPU replays one by one, each with its gradients, for steps that sum different ones."""
 
 from __future__ import annotations
 
@@ -53,9 +53,10 @@ class Losses:
 
     def __call__(self, loss: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """Return `loss(*inputs)`; a backward pass through it and `hand_out` give the leaves its gradients."""
+        if self._captured is None or not torch.is_grad_enabled():
+            return loss(*inputs)
         self._inputs = self._inputs or tuple(tensor.clone() for tensor in inputs)
-        whole = shapes_of(inputs) == shapes_of(self._inputs)
-        if self._captured is None or not whole or not torch.is_grad_enabled():
+        if shapes_of(inputs) != shapes_of(self._inputs):
             return loss(*inputs)
         if loss not in self._captured:
             self._latest = self._make_graph(beside=self._latest)

@@ -164,8 +164,8 @@ class FitModule(pl.LightningModule):
     def replayed_loss(self, loss: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """Return the scalar `loss(*inputs)`. If the fit captures its steps, a CUDA graph computes it and its gradients.
 
-        It is for a `training_step` that is `capturable_in_parts`, and only its own backward pass reaches the
-        `leaves`. Compute other terms of the step after all of these.
+        Use it in a `training_step` that is `capturable_in_parts`. The `leaves` get its gradients in the backward pass
+        of the step, and in no other. If the step adds other terms, compute them last.
 
         Args:
             loss: must run the same operations on the same tensors in every call. Pass the same object each time, such

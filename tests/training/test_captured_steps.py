@@ -340,6 +340,21 @@ def test_weighted_losses_beside_others_have_the_gradients_of_eager_ones(fails):
     assert told == fails * ["RuntimeError: out of memory"]
 
 
+def test_a_backward_pass_computes_in_the_precision_of_its_forward_pass():
+    weight, told = torch.eye(2, requires_grad=True), []
+    captured = Losses(lambda: [weight], Tape, told.append)
+
+    def loss(x):
+        with torch.autocast("cpu", enabled=False):
+            return (x @ weight).sum()
+
+    x = torch.tensor([[1 + 2**-12, 1.0]])  # bfloat16 would round it
+    with torch.autocast("cpu", torch.bfloat16):
+        replayed = captured(loss, x)
+    _, (gradient,) = gradients_of(replayed, captured.hand_out, [weight])
+    assert gradient == [[1 + 2**-12] * 2, [1.0] * 2]
+
+
 def test_no_leaf_belongs_to_the_step_whose_stream_no_capture_may_use():
     leaves, (first, _), captured = losses([])
     found, nodes = [], [captured(first, torch.ones(2)).grad_fn]

@@ -209,6 +209,9 @@ class DARTSSupernet(Supernet):
     In eval mode without gradients on a CPU, and always if it is `sparse`, operations with weight 0 are skipped: a
     discrete architecture costs little more than it does alone. Otherwise all are computed, so that every BatchNorm
     collects its statistics; on a GPU, only a `KnownMix` says without a wait which weights are 0.
+
+    Attributes:
+        layout: the order in which the values of maps lie in memory.
     """
 
     layout = torch.channels_last
