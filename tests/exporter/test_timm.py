@@ -41,8 +41,11 @@ def test_the_folder_works_where_nasforge_is_not_used_and_for_other_classes(make_
     assert done.stdout.splitlines() == [f"(2, 2) (2, 5) True {list(names)}", "[]"], done.stderr
 
 
-def test_the_model_card_tells_how_good_and_how_it_came_about(run, command):
+def test_the_model_card_tells_how_good_and_how_it_came_about(run, command, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # so that an import leaves what it compiled
     assert command("export", str(run), "--to", "timm")[0] == 0
+    written = {path.name for path in (run / "export" / "random_search_arrays-timm").iterdir()}
+    assert written == {"README.md", "config.json", "model.safetensors", "random_search_arrays.py"}
     card = (run / "export" / "random_search_arrays-timm" / "README.md").read_text(encoding="utf-8")
     result = nasforge.load(run).result
     for words in (

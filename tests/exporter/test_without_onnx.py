@@ -1,5 +1,7 @@
 """Where a format's packages are not installed: the default does without, and who asks for it gets the pip line."""
 
+import sys
+
 import pytest
 
 from nasforge.export import writing
@@ -24,7 +26,8 @@ def test_an_option_of_a_missing_format_asks_for_it(run, mistake):
     assert "pip install 'nasforge[onnx]'" in mistake("export", str(run), "--int8")
 
 
-def test_the_default_writes_source_code_and_says_how_to_get_the_rest(run, command):
+def test_the_default_writes_source_code_and_says_how_to_get_the_rest(run, command, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # so that an import leaves what it compiled
     status, printed, _ = command("export", str(run))
     assert status == 0
     assert "pip install 'nasforge[onnx]'" in printed.splitlines()[-1]

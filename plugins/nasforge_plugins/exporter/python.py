@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pprint
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jinja2
@@ -37,14 +37,17 @@ class Python(Exporter):
 
     def logits(self, folder: Path, found: FoundNetwork, pixels: Tensor) -> Tensor:
         """Import the file, and run the network that it loads on what it normalizes."""
-        spec = importlib.util.spec_from_file_location(found.name, folder / f"{found.name}.py")
-        assert spec is not None  # it is the path of a Python file
-        assert spec.loader is not None
-        module: Any = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module: Any = ModuleType(found.name)
+        execute(folder / f"{found.name}.py", module)
         with torch.no_grad():
             logits: Tensor = module.load()(module.normalize(pixels))
         return logits
+
+
+def execute(path: Path, module: ModuleType) -> None:
+    """Run a Python file as the code of a module. Unlike an import, it leaves no `__pycache__` beside the file."""
+    module.__file__ = str(path)
+    exec(compile(path.read_bytes(), path, "exec", dont_inherit=True), vars(module))
 
 
 def source_file(found: FoundNetwork) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import platform
 import statistics
@@ -10,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import torch
@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nasforge import Exporter, ExportError, FoundNetwork, quiet
-from nasforge_plugins.exporter.python import filled
+from nasforge_plugins.exporter.python import execute, filled
 
 PASSES = 50
 """How many forward passes the latency is the median of."""
@@ -73,14 +73,11 @@ class Timm(Exporter):
         import timm
 
         inside = _folder(folder, found)
-        spec = importlib.util.spec_from_file_location(found.name, inside / f"{found.name}.py")
-        assert spec is not None  # it is the path of a Python file
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
+        module = ModuleType(found.name)
         sys.modules[found.name] = module  # where timm looks for what registers
         try:
             with quiet(), torch.no_grad():
-                spec.loader.exec_module(module)
+                execute(inside / f"{found.name}.py", module)
                 network = timm.create_model(f"local-dir:{inside}", pretrained=True).eval()
                 logits: Tensor = network(found.classifier.transform(pixels))
         finally:
