@@ -80,7 +80,7 @@ ESTIMATOR_SIZES = {
     "zero_cost": [f"estimator.zero_cost.{word}" for word in SCORES],
     "predictor": ["estimator.predictor.samples=10"],
     "cascade": [
-        *("estimator.cascade.reference=24", "estimator.cascade.keep=1.0"),
+        *("estimator.cascade.reference=8", "estimator.cascade.keep=1.0"),
         *(f"estimator.cascade.then.{word}" for word in TRAINING),
         *(f"estimator.cascade.first.{word}" for word in SCORES),
     ],

@@ -111,7 +111,8 @@ class TestSinglePath(StrategyContract):
 class TestNTKGA(StrategyContract):
     @pytest.fixture
     def overrides(self):
-        small = ["population=2", "offspring=4", "generations=3", "tournament.images=200"]
+        small = ["population=2", "offspring=4", "generations=3", "landmarks=2"]
+        small += [f"tournament.{word}" for word in ("images=200", "channels=4", "cells=1")]
         scores = ["batch_size=4", "ntk_batch_size=4"]
         words = [*(f"strategy.{word}" for word in small), *(f"estimator.zero_cost.{word}" for word in scores)]
         return ["strategy=ntk_ga", "space=reolon", *words]
