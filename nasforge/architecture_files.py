@@ -12,7 +12,7 @@ _ASSIGNED = re.compile(r"^(\w+)[ \t]*=(.*?)(?=^\w+[ \t]*=|\Z)", re.MULTILINE | r
 
 
 def typed(value: object) -> str:
-    """Return the option `architecture=` as it was typed, because YAML reads an index as a number or a list."""
+    """Return an option that names an architecture as it was typed: YAML reads an index as a number, or as a list."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 
 from nasforge.architecture import Constraint
+from nasforge.architecture_files import typed
 from nasforge.bounds.bounds import Bounds
 from nasforge.bounds.measures import Measures, check_measured, measures
 from nasforge.config.configuration import check_whole
@@ -214,7 +215,7 @@ class Parts:
         """The architectures that the strategy's options name, as texts that need no file."""
         strategy, options = vars(self).get("strategy"), self.config["strategy"]
         names = strategy.architecture_options if strategy else ()
-        given = {name: self.space.read(options[name]) for name in names if options.get(name) is not None}
+        given = {name: self.space.read(typed(options[name])) for name in names if options.get(name) is not None}
         return {name: self.space.written(architecture) for name, architecture in given.items()}
 
     @property

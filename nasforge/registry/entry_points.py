@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
+from nasforge.architecture_files import typed
 from nasforge.errors import NasforgeError, OptionError, UnknownNameError, reason, unknown
 from nasforge.registry.guests import STOPS, imported
 
@@ -183,6 +184,8 @@ def build(kind: str, options: Mapping[str, Any], *, where: str | None = None) ->
     cls = registry(kind)[name]
     where = where or (f"{kind}.{name}" if kind == "estimator" else kind)
     given = with_new_names(cls, given, where=where)
+    named = [option for option in getattr(cls, "architecture_options", ()) if given.get(option) is not None]
+    given.update({option: typed(given[option]) for option in named})
     part = _constructed(cls, arguments(cls, given, where=where), registry(kind).plugins[name][0], kind)
     vars(part).setdefault("name", name)  # a worker process imports the class directly, without its name
     if kind == "estimator":

@@ -126,6 +126,16 @@ def test_a_run_keeps_the_architecture_of_a_file_that_is_gone_later(command, tabl
     assert len(json.loads(Path("run/evaluations.json").read_text())) == 12
 
 
+def test_an_index_needs_no_quotes(table):
+    """YAML reads it as a number."""
+    space = build("space", {"name": "nasbench201"})
+    words = ["strategy=priorband", "space=nasbench201", "estimator=tabular", f"estimator.tabular.path={table}"]
+    words += ["estimator.tabular.dataset=toy", "estimator.tabular.epochs=9", "strategy.prior=1462"]
+    parts = Parts(compose(words).config)
+    assert parts.strategy.prior == "1462"
+    assert parts.recorded["strategy"]["prior"] == str(space.read("1462"))
+
+
 def test_a_space_without_a_notation_has_its_json_recorded(few_images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     space = build("space", {"name": "mobilenet"})
