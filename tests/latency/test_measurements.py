@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nasforge import DataError, Measurements, Network, OptionError, build, measured_promise
+from nasforge.latency import stopwatch
 from nasforge.latency.measurements import parameters_of, this_machine
 from nasforge.latency.runtimes import RUNTIMES
 from nasforge.latency.stopwatch import TIMED, UNTIMED, Conditions, check_device, measured_rounds, networks_of
@@ -86,12 +87,28 @@ def test_each_round_visits_all_networks_in_an_order_of_the_seed():
     assert orders(0) == orders(0) != orders(1)
 
 
-def test_a_slow_network_takes_longer():
-    """The large one has thousands of times the multiply-adds, so a busy machine cannot hide the difference."""
-    small = torch.nn.Conv2d(3, 1, 7, padding=3)
-    large = torch.nn.Sequential(*(torch.nn.Conv2d(width, 64, 7, padding=3) for width in (3, *[64] * 4)))
-    times = np.median(list(measured_rounds([small, large], Conditions(clock="processor"), range(5))), axis=0)
-    assert times[1] > 2 * times[0]
+@pytest.mark.parametrize("clock", stopwatch.CLOCKS)
+def test_a_time_is_the_median_in_milliseconds_of_the_passes_that_count(clock, monkeypatch):
+    now = 0.0
+
+    class Lasting(Network):
+        """Takes so many seconds in each pass, by a clock that nothing else moves."""
+
+        def __init__(self, *seconds):
+            super().__init__()
+            self.left = list(seconds)
+
+        def forward(self, images):
+            nonlocal now
+            now += self.left.pop(0)
+            return images.flatten(1)
+
+    monkeypatch.setitem(stopwatch.CLOCKS, clock, lambda: now)
+    warming = [9.0, 8.0]  # the pass before all rounds, and the first one of a visit
+    networks = [Lasting(*warming, 0.5, 0.125, 0.25), Lasting(*warming, 2.0, 1.0, 4.0)]
+    assert list(measured_rounds(networks, Conditions(clock=clock), range(1))) == [[250.0, 2000.0]]
+    assert not networks[0].left
+    assert not networks[1].left
 
 
 def test_processor_time_is_that_of_one_thread():
