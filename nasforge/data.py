@@ -323,18 +323,24 @@ class DataModule(pl.LightningDataModule, ABC):
         """Return a search's view of the data, read with one thread; `seed` determines its splits and subsets.
 
         Raises:
-            DataError: files are missing or damaged, a label has no class name, a class name is not valid text, or the
-                normalization has a different number of channels.
+            DataError: files are missing or damaged, a label has no class name, a class name is not valid text, the
+                normalization has a different number of channels, or validation images have another shape.
             OptionError: `pad` is not smaller than the images' sides.
         """
         with torch_threads(1):
             (train, validation), names, preprocessing = self.search_sets(seed), self.class_names, self.preprocessing
         for name in names:
             self._check_text(name)
-        if (largest := int(train.labels[train.positions].max())) >= len(names):
-            raise DataError(
-                f"data '{self.name}' has label {largest}, but only {len(names)} class names: 0 to {len(names) - 1}"
-            )
+        for images in [train] if validation is None else [train, validation]:
+            if (largest := int(images.labels[images.positions].max())) >= len(names):
+                raise DataError(
+                    f"data '{self.name}' has label {largest}, but only {len(names)} class names: 0 to {len(names) - 1}"
+                )
+            if images.shape != train.shape:
+                raise DataError(
+                    f"data '{self.name}' has training images of shape {train.shape}, but validation images of shape "
+                    f"{images.shape}: search_sets must return images of one shape"
+                )
         if not len(preprocessing.mean) == len(preprocessing.std) == train.shape[0]:
             raise DataError(
                 f"data '{self.name}' has images with {train.shape[0]} channel(s), but its normalization has "
