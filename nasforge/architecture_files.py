@@ -13,7 +13,7 @@ _ASSIGNED = re.compile(r"^(\w+)[ \t]*=(.*?)(?=^\w+[ \t]*=|\Z)", re.MULTILINE | r
 
 def typed(value: object) -> str:
     """Return an option that names an architecture as it was typed: YAML reads an index as a number, or as a list."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return json.dumps(value) if isinstance(value, int | float | list | dict) else str(value)
 
 
 def file_of(text: str) -> tuple[str, str] | None:

@@ -315,7 +315,8 @@ class DataModule(pl.LightningDataModule, ABC):
     def search_sets(self, seed: int) -> tuple[ImageSet, ImageSet | None]:
         """Return the training images of a search, and images for scoring architectures if half of those are not.
 
-        Neither holds a test image. `seed` determines what a subclass chooses.
+        Neither holds a test image, and both have the same classes and channels. `seed` determines what a subclass
+        chooses.
         """
         return self.train, None
 
@@ -324,7 +325,7 @@ class DataModule(pl.LightningDataModule, ABC):
 
         Raises:
             DataError: files are missing or damaged, a label has no class name, a class name is not valid text, the
-                normalization has a different number of channels, or validation images have another shape.
+                normalization or the validation images have a different number of channels.
             OptionError: `pad` is not smaller than the images' sides.
         """
         with torch_threads(1):
@@ -336,11 +337,11 @@ class DataModule(pl.LightningDataModule, ABC):
                 raise DataError(
                     f"data '{self.name}' has label {largest}, but only {len(names)} class names: 0 to {len(names) - 1}"
                 )
-            if images.shape != train.shape:
-                raise DataError(
-                    f"data '{self.name}' has training images of shape {train.shape}, but validation images of shape "
-                    f"{images.shape}: search_sets must return images of one shape"
-                )
+        if validation is not None and validation.shape[0] != train.shape[0]:
+            raise DataError(
+                f"data '{self.name}' has training images with {train.shape[0]} channel(s), but validation images with "
+                f"{validation.shape[0]}"
+            )
         if not len(preprocessing.mean) == len(preprocessing.std) == train.shape[0]:
             raise DataError(
                 f"data '{self.name}' has images with {train.shape[0]} channel(s), but its normalization has "

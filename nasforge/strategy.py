@@ -43,8 +43,9 @@ class Strategy(ABC, Generic[SpaceT]):
         needs_data: whether it reads images itself. If no part of a search does, the search reads none.
         needs_fidelities: whether it asks for estimates after different numbers of epochs, so that an estimator must
             have `Estimator.fidelities`.
-        architecture_options: options that name an architecture in any form that `SearchSpace.read` knows. A run records
-            the architecture itself, since a file may be gone when the run is resumed.
+        architecture_options: options, annotated `str | None`, that name an architecture in any form that
+            `SearchSpace.read` knows. A run records the architecture itself, since a file may be gone when the run is
+            resumed.
         baseline: name of the strategy that a search on a table is compared with; None for a baseline itself.
         published: test accuracies that its paper reports, as fractions, by space and data set.
         renamed: the new name, with its group if it has one, of each option that was renamed since the last release.

@@ -16,6 +16,7 @@ from nasforge.command.messages import explained
 from nasforge.command.sweep_summary import Record, relative
 from nasforge.errors import RunError
 from nasforge.journal.run_folder import RunFolder
+from nasforge.registry.entry_points import build
 from nasforge.run.beginning import Beginning
 from nasforge.run.identity import HOW, differences, may_change
 
@@ -82,8 +83,11 @@ class Job:
                 f"its folder {relative(self.folder)} holds a run with other arguments ({words}): the sweep was "
                 f"changed, so its jobs have other numbers now; {remedy}"
             )
+        from nasforge.experiment.parts import with_architectures
+
         same = {section: value for section, value in before.config.items() if section in HOW}  # how may change
-        if changed := differences(before.config, {**config, **same}):
+        strategy = with_architectures(config["strategy"], build("space", config["space"]))
+        if changed := differences(before.config, {**config, **same, "strategy": strategy}):
             raise RunError(
                 f"its folder {relative(self.folder)} holds a run with the same arguments, but the configuration that "
                 f"they select was changed ({', '.join(changed[:3])}); {remedy}"

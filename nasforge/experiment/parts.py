@@ -28,7 +28,7 @@ from nasforge.journal.journal import digest
 from nasforge.memory import PlannedNetwork, check_memory
 from nasforge.networks.sizes import SIZES
 from nasforge.registry.abilities import check_estimator, check_space
-from nasforge.registry.entry_points import build
+from nasforge.registry.entry_points import build, registry
 from nasforge.registry.options import checked
 from nasforge.registry.places import located
 from nasforge.run.goals import Goals
@@ -62,6 +62,17 @@ class Control:
 SMALL_SIDE = 16
 """Images up to this side in pixels give threads so little work that they mostly wait for each other: a second thread
 saves a tenth of the time on two idle cores, but takes several times as long on busy ones."""
+
+
+def with_architectures(options: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
+    """Return the options of a strategy, with a text that needs no file for each architecture that they name.
+
+    Raises:
+        ArchitectureError: an option names no architecture of the space.
+    """
+    names = registry("strategy")[options["name"]].architecture_options
+    named = {name: space.read(typed(options[name])) for name in names if options.get(name) is not None}
+    return {**options, **{name: space.written(architecture) for name, architecture in named.items()}}
 
 
 class Parts:
@@ -211,13 +222,6 @@ class Parts:
         small = not self.reads_data or max(self.search_data.input_shape[1:]) <= SMALL_SIDE
         return self.executor.threads or self.executor.default_threads(small=small)
 
-    def _architectures(self) -> dict[str, str]:
-        """The architectures that the strategy's options name, as texts that need no file."""
-        strategy, options = vars(self).get("strategy"), self.config["strategy"]
-        names = strategy.architecture_options if strategy else ()
-        given = {name: self.space.read(typed(options[name])) for name in names if options.get(name) is not None}
-        return {name: self.space.written(architecture) for name, architecture in given.items()}
-
     @property
     def recorded(self) -> dict[str, Any]:
         """The configuration with what depends on the machine and the working directory: threads, paths, architectures.
@@ -226,9 +230,10 @@ class Parts:
         """
         given = self.config["estimator"]
         built = zip(given, vars(self).get("estimators", ()), strict=False)
+        strategy = self.config["strategy"]
         return {
             **self.config,
-            "strategy": {**self.config["strategy"], **self._architectures()},
+            "strategy": with_architectures(strategy, self.space) if "strategy" in vars(self) else strategy,
             "data": located(self.data, self.config["data"]),
             "estimator": {**given, **{name: located(part, given[name]) for name, part in built}},
             "executor": {**self.config["executor"], "threads": self.threads},

@@ -254,12 +254,12 @@ def test_a_label_without_a_class_name_is_named():
     [
         (ImageSet.of(images(6, 3), torch.arange(6)), "has label 5, but only 3 class names: 0 to 2"),
         (
-            ImageSet.of(images(6, 3, 4, 4), torch.zeros(6, dtype=torch.long)),
-            r"training images of shape \(3, 8, 8\), but validation images of shape \(3, 4, 4\)",
+            ImageSet.of(images(6, 1), torch.zeros(6, dtype=torch.long)),
+            r"has training images with 3 channel\(s\), but validation images with 1",
         ),
     ],
 )
-def test_validation_images_that_do_not_suit_the_training_images_are_named(validation, expected, monkeypatch):
+def test_validation_images_that_do_not_match_the_training_images_are_named(validation, expected, monkeypatch):
     monkeypatch.setattr(Secretive, "search_sets", lambda self, seed: (self.train, validation))
     with pytest.raises(DataError, match=expected):
         Secretive().for_search(0)

@@ -1,8 +1,10 @@
 """The forecast of a retraining counts all that an epoch does."""
 
 import re
+import time
 
 import pytest
+import torch
 from torch.overrides import TorchFunctionMode
 
 from nasforge.config.configuration import compose
@@ -49,8 +51,20 @@ def test_held_out_images_are_scored_instead_of_learned(epoch):
     assert epoch(held_out=0.2) == 4 * (AUGMENTATION + STEP) + 1
 
 
-def test_a_policy_takes_the_time_that_it_takes(epoch, monkeypatch):
-    """By a clock that counts what torch is asked to do."""
+def test_only_the_second_call_is_timed(monkeypatch):
+    durations, now = [9.0, 0.5], 0.0
+
+    def work():
+        nonlocal now
+        now += durations.pop(0)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    assert forecast._seconds(work, torch.zeros(1)) == 0.5
+    assert not durations
+
+
+def test_the_operations_of_a_policy_count(epoch, monkeypatch):
+    """Counts calls of torch instead of seconds."""
 
     class Calls(TorchFunctionMode):
         count = 0

@@ -136,6 +136,22 @@ def test_an_index_needs_no_quotes(table):
     assert parts.recorded["strategy"]["prior"] == str(space.read("1462"))
 
 
+def test_a_sweep_with_a_prior_is_started_again(command, table):
+    words = ["-m", "strategy=priorband", "space=nasbench201", "estimator=tabular", f"estimator.tabular.path={table}"]
+    words += ["estimator.tabular.dataset=toy", "estimator.tabular.epochs=9", "budget.evaluations=9", "retrain.seeds=0"]
+    words += ["strategy.prior=1462,mine.txt", "hydra.sweep.dir=sweep"]
+    Path("mine.txt").write_text("1463")
+    assert command(*words)[0] == 0
+    status, printed, complaint = command(*words)
+    assert status == 0, complaint
+    assert [f"job {job} finished before" in printed for job in (0, 1)] == [True, True]
+    Path("mine.txt").write_text("1464")
+    status, _, complaint = command(*words)
+    assert status != 0
+    assert "job 1: its folder sweep/1 holds a run with the same arguments, but the configuration" in complaint
+    assert "strategy.prior" in complaint
+
+
 def test_a_space_without_a_notation_has_its_json_recorded(few_images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     space = build("space", {"name": "mobilenet"})
