@@ -76,6 +76,8 @@ class Job:
 
     def _check_same(self, before: Beginning, config: dict[str, Any]) -> None:
         """Raise a `RunError` if the run in its folder belongs to another job."""
+        from nasforge.experiment.parts import with_architectures
+
         remedy = "give the changed sweep its own folder, hydra.sweep.dir=..."
         if _what(before.words) != _what(self.words):
             words = " ".join(before.words) or "unknown"
@@ -83,8 +85,6 @@ class Job:
                 f"its folder {relative(self.folder)} holds a run with other arguments ({words}): the sweep was "
                 f"changed, so its jobs have other numbers now; {remedy}"
             )
-        from nasforge.experiment.parts import with_architectures
-
         same = {section: value for section, value in before.config.items() if section in HOW}  # how may change
         strategy = with_architectures(config["strategy"], build("space", config["space"]))
         if changed := differences(before.config, {**config, **same, "strategy": strategy}):

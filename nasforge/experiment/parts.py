@@ -65,7 +65,7 @@ saves a tenth of the time on two idle cores, but takes several times as long on 
 
 
 def with_architectures(options: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
-    """Return the options of a strategy, with a text that needs no file for each architecture that they name.
+    """Return the options of a strategy. Each architecture that they name becomes a text that needs no file.
 
     Raises:
         ArchitectureError: an option names no architecture of the space.

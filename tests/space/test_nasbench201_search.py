@@ -41,7 +41,6 @@ def test_egnas_searches_on_real_photographs(cifar10, tmp_path, monkeypatch):
         "cifar10",
         run_dir=tmp_path / "run",
         retrain={"epochs": 1, "seeds": 1, "random": 1, "channels": 4, "cells": 1},
-        control={"samples": 5},
         executor={"threads": 1},
         trainer={"accelerator": "cpu"},
         **{"data.root": str(cifar10), "data.batch_size": 32, "space.channels": 4, "space.cells": 1},
@@ -55,7 +54,7 @@ def test_egnas_searches_on_real_photographs(cifar10, tmp_path, monkeypatch):
     assert learned["train_accuracy"][-1] > 0.2  # ten classes
     assert learned["es_accuracy"][:4] == [None] * 4
     assert all(0 <= accuracy <= 1 for accuracy in learned["es_accuracy"][4:])
-    assert len(outcome.result["control"]["random"]) == 5
+    assert len(outcome.result["control"]["random"]) == 20
     assert {row["name"] for row in outcome.result["retrain"]["rows"]} == {"found", "random 1"}
     known = {row["name"]: row["test_accuracy"] for row in outcome.result["table"]["rows"]}
     assert list(known) == ["found", "random search", "mean of all", "optimum", "paper"]
